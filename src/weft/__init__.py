@@ -1,0 +1,1 @@
+"""Weft: NumPy functions compiled into fused native kernels."""
