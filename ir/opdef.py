@@ -1,0 +1,274 @@
+"""One record per operation: every rule the compiler needs, in one place (add a record, touch one file).
+
+Not here: the records (`ops/`), nor any backend's spelling.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from weft.ir.dims import DimLike
+from weft.ir.errors import DTypeError, ShapeError
+from weft.ir.expr import Expr
+from weft.ir.node import Attributes, Op, Region
+from weft.ir.types import BOOL, DType, TensorType, Type, VectorType
+
+Arrays = tuple[np.ndarray, ...]
+InferRule = Callable[[Sequence[Type], Attributes, Sequence[Region]], Sequence[Type]]
+EvaluateRule = Callable[..., np.ndarray | Arrays]  # (attributes with numbers for sizes, *operands)
+VjpRule = Callable[[Op, Sequence[Expr], Sequence[Expr], Sequence[Expr]], Sequence[Expr | None]]
+Samples = Callable[[np.random.Generator], Iterator[tuple[Attributes, Arrays]]]
+
+
+class Context(Protocol):
+    """What an `element` rule may ask while it writes one element of its result. Indices are `DimLike` over loop symbols."""
+
+    def read(self, number: int, index: Sequence[DimLike]) -> Expr:
+        """The element of operand `number` at `index`; inside `piecewise`, only lanes of the piece are read."""
+        ...
+
+    def index_value(self, index: DimLike) -> Expr:
+        """An index as an i64 value."""
+        ...
+
+    def as_index(self, value: Expr, lower: int, upper: DimLike) -> DimLike:
+        """An i64 value, known to be in [lower, upper), as an index."""
+        ...
+
+    def piecewise(self, index: DimLike, pieces: Sequence[tuple[DimLike | None, Callable[[], Expr]]]) -> Expr:
+        """The value of the first piece whose bound is above `index`; the last bound is None. Bounds ascend."""
+        ...
+
+    def where(self, condition: Expr, then: Callable[[], Expr], otherwise: Callable[[], Expr]) -> Expr:
+        """`then` where the condition holds, else `otherwise`; each reads only in its own lanes."""
+        ...
+
+    def check_index(self, value: Expr, size: DimLike, axis: int) -> Expr:
+        """`value` wrapped once if negative; outside of [-size, size) records an IndexError and yields 0."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """Elementwise. `rule(attributes, *lanes)` writes one element in other loop-level ops; None: the op exists there itself."""
+
+    rule: Callable[..., Expr] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One result element in elements of the operands: slice, concat, gather...
+
+    `aligned` says that the rule only re-indexes (no arithmetic, no condition), so recomputing it is free.
+    """
+
+    rule: Callable[[Context, Op, Sequence[DimLike]], Expr]
+    aligned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Combine:
+    """A reduction of operand 0 over attribute `axis` with one or more accumulators, in the order of DESIGN D19.
+
+    initial(dtype): numbers that start the accumulators, each with its dtype.
+    step(accumulators, element, position, count): take one element; `position` is its index along the axis and `count`
+        the number of elements each lane will hold after this step, both i64; `count` is the same in all lanes.
+    merge(a, b, count_a, count_b): join two accumulators of so many elements, a's before b's.
+    finish(attributes, accumulators, count): the results.
+    """
+
+    initial: Callable[[DType], Sequence[tuple[DType, int | float | bool]]]
+    step: Callable[[Sequence[Expr], Expr, Expr, Expr], Sequence[Expr]]
+    merge: Callable[[Sequence[Expr], Sequence[Expr], Expr, Expr], Sequence[Expr]]
+    finish: Callable[[Attributes, Sequence[Expr], Expr], Sequence[Expr]]
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """Lowered by a schedule of its own (dot, sort, scans): the name of that schedule."""
+
+    schedule: str
+
+
+Form = Scalar | Element | Combine | Expand | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpDef:
+    """All that is known of one operation; see the module docstrings of `ops/` for the attributes of each.
+
+    infer:    operand types, attributes, regions -> result types; raises a UserError.
+    evaluate: NumPy meaning, the reference for every backend and for constant folding; None for control and memory.
+    vjp:      (op, cotangents, results, operands) -> a cotangent or None for each operand; None: not differentiable.
+    form:     how it enters a kernel; None for what never does.
+    flops:    arithmetic operations per result element.
+    traits:   "commutative", "effect" (keeps its place among effects), "can_fail", "terminator", "loop" (loop level only).
+    samples:  attributes and operands for the generic tests; None only for control and memory ops.
+    """
+
+    name: str
+    doc: str
+    infer: InferRule
+    evaluate: EvaluateRule | None
+    vjp: VjpRule | None
+    form: Form
+    flops: float
+    samples: Samples | None
+    traits: frozenset[str] = field(default_factory=frozenset[str])
+
+    def has(self, trait: str) -> bool:
+        """Whether the op has this trait."""
+        return trait in self.traits
+
+
+REGISTRY: dict[str, OpDef] = {}
+
+
+def define(op: OpDef) -> OpDef:
+    """Register `op`; a second definition of one name is an error."""
+    if op.name in REGISTRY:
+        raise ValueError(f"operation {op.name!r} is already defined")
+    REGISTRY[op.name] = op
+    return op
+
+
+def record(op: Op) -> OpDef:
+    """The record of an op."""
+    return REGISTRY[op.name]
+
+
+# ---------------------------------------------------------------- families: elementwise ops of exact arity
+
+
+def elements_of(type: Type) -> DType:
+    """The dtype of a tensor or vector."""
+    if isinstance(type, TensorType | VectorType):
+        return type.dtype
+    raise DTypeError(f"expected elements, got {type}")
+
+
+def with_dtype(type: Type, dtype: DType) -> Type:
+    """The same shape or lanes with another dtype."""
+    if isinstance(type, TensorType):
+        return TensorType(dtype, type.shape)
+    if isinstance(type, VectorType):
+        return VectorType(dtype, type.lanes)
+    raise DTypeError(f"expected elements, got {type}")
+
+
+def same_types(name: str, types: Sequence[Type], kinds: str) -> Type:
+    """Check that all operands have one type whose dtype kind is in `kinds`, and give it."""
+    first = types[0]
+    if any(t != first for t in types[1:]):
+        raise ShapeError(f"{name} needs equal types, got {' and '.join(map(str, types))}")
+    if elements_of(first).kind not in kinds:
+        raise DTypeError(f"{name} does not take {first}")
+    return first
+
+
+UnaryVjp = Callable[[Expr, Expr, Expr], Expr]
+BinaryVjp = Callable[[Expr, Expr, Expr, Expr], tuple[Expr | None, Expr | None]]
+
+
+def unary(
+    name: str,
+    doc: str,
+    evaluate: Callable[[np.ndarray], np.ndarray],
+    *,
+    vjp: UnaryVjp | None,
+    kinds: str = "f",
+    result: DType | None = None,
+    scalar: Callable[[Expr], Expr] | None = None,
+    flops: float = 1,
+    samples: Samples | None = None,
+) -> OpDef:
+    """Elementwise op of one operand. `vjp(g, y, x)` -> cotangent of x; `kinds` are the operand's dtype kinds."""
+
+    def infer(types: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+        ty = same_types(name, types, kinds)
+        return (with_dtype(ty, result) if result else ty,)
+
+    def pull(_op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
+        assert vjp is not None
+        return (vjp(g[0], y[0], x[0]),)
+
+    return define(
+        OpDef(
+            name, doc, infer, lambda _a, x: np.asarray(evaluate(x)), pull if vjp else None,
+            Scalar((lambda _a, x: scalar(x)) if scalar else None), flops, samples or numbers(kinds, 1),
+        )
+    )  # fmt: skip
+
+
+def binary(
+    name: str,
+    doc: str,
+    evaluate: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    *,
+    vjp: BinaryVjp | None,
+    kinds: str = "iuf",
+    result: DType | None = None,
+    scalar: Callable[[Expr, Expr], Expr] | None = None,
+    flops: float = 1,
+    traits: Sequence[str] = (),
+    samples: Samples | None = None,
+) -> OpDef:
+    """Elementwise op of two operands of one type. `vjp(g, z, x, y)` -> cotangents of x and y."""
+
+    def infer(types: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+        ty = same_types(name, types, kinds)
+        return (with_dtype(ty, result) if result else ty,)
+
+    def pull(_op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
+        assert vjp is not None
+        return vjp(g[0], y[0], x[0], x[1])
+
+    return define(
+        OpDef(
+            name, doc, infer, lambda _a, x, y: np.asarray(evaluate(x, y)), pull if vjp else None,
+            Scalar((lambda _a, x, y: scalar(x, y)) if scalar else None), flops,
+            samples or numbers(kinds, 2), frozenset(traits),
+        )
+    )  # fmt: skip
+
+
+_SAMPLE_DTYPES: Mapping[str, tuple[str, ...]] = {
+    "b": ("bool",),
+    "i": ("int8", "int16", "int32", "int64"),
+    "u": ("uint8", "uint16", "uint32", "uint64"),
+    "f": ("float32", "float64"),
+}
+
+
+def random_array(rng: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Elements over the useful range of a dtype: all integers of it, floats of mixed magnitude with special values."""
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return np.asarray(rng.integers(0, 2, shape) > 0)
+    if kind in "iu":
+        info = np.iinfo(dtype)
+        wide = rng.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
+        return np.where(rng.random(shape) < 0.5, wide, (wide % 7).astype(dtype)).astype(dtype)
+    x = rng.normal(size=shape) * 10.0 ** rng.integers(-3, 3, shape)
+    special = rng.choice([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan], shape)
+    return np.where(rng.random(shape) < 0.9, x, special).astype(dtype)
+
+
+def numbers(kinds: str, count: int, shapes: Sequence[tuple[int, ...]] = ((3, 5), (), (33,))) -> Samples:
+    """Samples: `count` arrays of one dtype and shape, for each dtype of `kinds`."""
+
+    def make(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:
+        for kind in kinds:
+            for dtype in _SAMPLE_DTYPES.get(kind, ()):
+                for shape in shapes:
+                    yield {}, tuple(random_array(rng, dtype, shape) for _ in range(count))
+
+    return make
+
+
+__all__ = [
+    "BOOL", "REGISTRY", "Arrays", "Combine", "Context", "Element", "Expand", "Form", "OpDef", "Samples", "Scalar",
+    "binary", "define", "elements_of", "numbers", "random_array", "record", "same_types", "unary", "with_dtype",
+]  # fmt: skip
