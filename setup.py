@@ -1,9 +1,14 @@
-"""Maps the four folders at the top of the repository into the `weft` package; everything else is in pyproject.toml."""
+"""Maps the four folders at the top of the repository into the `weft` package; the rest is in pyproject.toml."""
 
 from setuptools import find_packages, setup
 
-ROOTS = {"weft": "src/weft", **{f"weft.{folder}": folder for folder in ("compiler", "ir", "backends", "runtime")}}
+ROOTS = {
+    "weft": "src/weft",
+    **{f"weft.{folder}": folder for folder in ("compiler", "ir", "backends", "runtime")},
+}
 setup(
     package_dir=ROOTS,
-    packages=[p for name, path in ROOTS.items() for p in (name, *(f"{name}.{s}" for s in find_packages(path)))],
+    packages=[
+        p for name, path in ROOTS.items() for p in (name, *(f"{name}.{s}" for s in find_packages(path)))
+    ],
 )

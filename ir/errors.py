@@ -1,7 +1,7 @@
 """The errors that users meet, their codes, and the one layout of a message.
 
-Raising them is the work of whoever finds the mistake. Hiding our frames from tracebacks is done where calls enter
-(`weft.api`); the sections that explain each code are in `docs/errors.md`.
+Raising them is the work of whoever finds the mistake. Hiding our frames from tracebacks is done where calls
+enter (`weft.api`); the sections that explain each code are in `docs/errors.md`.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Fact:
 class WeftError(Exception):
     """The base of every error that Weft raises on its own account.
 
-    `sentence` says what is wrong, `facts` what was found, `fix` what to write instead; `code` names the section of
-    `docs/errors.md`. Raises ValueError if `code` is not in `CODES`.
+    `sentence` says what is wrong, `facts` what was found, `fix` what to write instead; `code` names the
+    section of `docs/errors.md`. Raises ValueError if `code` is not in `CODES`.
     """
 
     default_code: ClassVar[str] = "E001"
@@ -99,7 +99,7 @@ class WeftError(Exception):
 
 
 class UserError(WeftError):
-    """A mistake in the user's program or in a call; subclasses also derive from the builtin that NumPy raises."""
+    """A mistake in a program or call; subclasses also derive from the builtin that NumPy raises."""
 
 
 class ShapeError(UserError, ValueError):

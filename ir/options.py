@@ -1,4 +1,4 @@
-"""The options as frozen facts that are handed down; reading the environment is the work of `weft.config` alone.
+"""The options as frozen facts that are handed down; reading the environment is the work of `weft.config`.
 
 The fields are separated by type: `CodeOptions` changes the code that is made and enters the cache key whole,
 `RunOptions` changes nothing in it.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 
 @dataclass(frozen=True, slots=True)
 class CodeOptions:
-    """Options that change the code; every field is part of the cache key because the record is hashed whole."""
+    """Options that change the code; the record is hashed whole, so every field is part of the cache key."""
 
     pass_limit: int | None = None
     passes_off: tuple[str, ...] = ()

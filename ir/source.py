@@ -1,7 +1,7 @@
 """Where in the user's files something was written: a location, its source line and the mark under it.
 
-Locations are plain facts. Resolving a code object and an instruction offset to one is the frontend's work; attaching
-one to an op is the builder's.
+Locations are plain facts. Resolving a code object and an instruction offset to one is the frontend's work;
+attaching one to an op is the builder's.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ LIBRARIES = frozenset({"numpy", "scipy", "weft"})
 class Location:
     """A place in a user's file.
 
-    `line` counts from 1; `column` and `end_column` count characters from 0, the end is exclusive, and both are None
-    where only the line is known. `function` is the qualified name of the function around it, or empty.
+    `line` counts from 1; `column` and `end_column` count characters from 0, the end is exclusive, and both
+    are None where only the line is known. `function` is the qualified name of the function around it, or
+    empty.
     """
 
     file: str
@@ -42,7 +43,7 @@ def short_path(file: str) -> str:
 
 
 def source_line(location: Location) -> str:
-    """Return the text of the line at `location` without its indentation, or an empty text if it cannot be read."""
+    """Return the line at `location` without its indentation, or an empty text if it cannot be read."""
     return linecache.getline(location.file, location.line).strip()
 
 
@@ -62,7 +63,7 @@ def excerpt(location: Location) -> tuple[str, ...]:
 
 
 def _marks(segment: str) -> str:
-    """Return one mark per character of `segment`, a caret under the operator if it is one binary operation."""
+    """Return a mark per character of `segment`: carets under the operator if it is one binary operation."""
     try:
         tree = ast.parse(segment, mode="eval").body
     except SyntaxError:
@@ -79,7 +80,7 @@ def _marks(segment: str) -> str:
 
 
 def is_user_module(name: str, library: frozenset[str] = frozenset()) -> bool:
-    """Say whether code of the module called `name` is user code: not the standard library, not NumPy, not ours.
+    """Say whether the module called `name` is user code: not the standard library, not NumPy, not ours.
 
     `library` holds further top-level names that the user excluded (`weft.config.library`).
     """

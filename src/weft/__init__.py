@@ -1,1 +1,87 @@
-"""Weft: NumPy functions compiled into fused native kernels."""
+"""Weft: NumPy functions compiled into fused native kernels.
+
+Holds the public names and nothing else. Each is loaded at its first use, so that `import weft` costs little
+more than NumPy's own import; llvmlite and networkx are loaded by the first compile.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import numpy as _numpy  # noqa: F401  # pyright: ignore[reportUnusedImport]  promise 5: NumPy alone is loaded
+
+if TYPE_CHECKING:
+    from weft.api import compile, spec
+    from weft.config import disabled, options
+    from weft.ir import (
+        AliasError,
+        CompileError,
+        DTypeError,
+        IndexFault,
+        InternalError,
+        OutOfMemoryError,
+        RuntimeFault,
+        ShapeError,
+        UnsupportedError,
+        UserError,
+        WeftError,
+    )
+    from weft.transforms import grad, value_and_grad
+
+__version__ = "0.1.0"
+
+# fmt: off
+_HOMES = {
+    "weft.api": ("compile", "spec"),
+    "weft.config": ("disabled", "options"),
+    "weft.ir": ("AliasError", "CompileError", "DTypeError", "IndexFault", "InternalError", "OutOfMemoryError",
+                "RuntimeFault", "ShapeError", "UnsupportedError", "UserError", "WeftError"),
+    "weft.transforms": ("grad", "value_and_grad"),
+}
+_MODULES = ("config", "nn", "optim", "random", "testing")
+_UNBUILT = (
+    "Checkpointer", "Module", "Variable", "callback", "cond", "custom_gradient", "custom_op", "device",
+    "devices", "export", "fori_loop", "hessian", "hvp", "jacobian", "jvp", "load", "load_library", "name",
+    "remat", "save", "scan", "stop_gradient", "variables", "vjp", "vmap", "while_loop",
+)
+# fmt: on
+
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AliasError",
+    "CompileError",
+    "DTypeError",
+    "IndexFault",
+    "InternalError",
+    "OutOfMemoryError",
+    "RuntimeFault",
+    "ShapeError",
+    "UnsupportedError",
+    "UserError",
+    "WeftError",
+    "compile",
+    "disabled",
+    "grad",
+    "options",
+    "spec",
+    "value_and_grad",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load the public name at its first use and keep it."""
+    if name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"weft.{name}")
+    elif name in _UNBUILT:
+        value = import_module("weft.unbuilt").Unbuilt(f"weft.{name}")
+    else:
+        raise AttributeError(f"module 'weft' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, those not loaded yet included."""
+    return sorted({*globals(), *_HOME_OF, *_MODULES, *_UNBUILT})

@@ -1,29 +1,31 @@
 """The options: the only place that reads the environment, and the context manager `weft.options`.
 
-Each variable has a typed field of `weft.ir.options`, a default, a sentence and a keyword. What the options mean is
-decided where they are used; they are handed down as a frozen `Options`, never looked up from below.
+Each variable has a typed field of `weft.ir.options`, a default, a sentence and a keyword. What the options
+mean is decided where they are used; they are handed down as a frozen `Options`, never looked up from below.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
+from typing import cast
 
 from weft.ir import CodeOptions, Options, RunOptions, UserError
 
 library: set[str] = set()
-"""Top-level names of modules whose functions are called as they are and never rewritten; add to it as you like."""
+"""Top-level names of modules whose functions are called as they are and never rewritten; add to it freely."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One option: the field it fills, the variable that sets it (empty: keyword only), its parser, its sentence."""
+    """One option: the field that it fills, the variable that sets it (or an empty text), its parser and words."""
 
     field: str
     variable: str
@@ -77,7 +79,7 @@ SETTINGS = (
     Setting("disable", "WEFT_DISABLE", _flag, "0 or 1",
             "Run the plain Python function instead of the compiled one, as `weft.disabled()` does."),
     Setting("dump", "WEFT_DUMP", str, "all, changed, or pass names separated by commas",
-            "Write the program after these passes to files `step_07_fuse.ir`; `changed` prints what each pass changed."),
+            "Write the program after these passes to `step_07_fuse.ir` and so on; `changed` prints differences."),
     Setting("function", "WEFT_FUNC", str, "a regular expression",
             "Limit dumps, times and explanations to the functions whose name it finds."),
     Setting("time", "WEFT_TIME", _flag, "0 or 1",
@@ -108,7 +110,7 @@ SETTINGS = (
 
 _FIELDS = {setting.field: setting for setting in SETTINGS}
 _CODE_FIELDS = frozenset(CodeOptions.__dataclass_fields__)
-_overrides: ContextVar[Mapping[str, object]] = ContextVar("weft_options", default={})
+_overrides: ContextVar[Mapping[str, object]] = ContextVar("weft_options", default=MappingProxyType({}))
 _base: list[Options] = []
 _blocks_lock = Lock()
 _open_blocks = 0
@@ -127,7 +129,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Options:
 
 
 def current() -> Options:
-    """Return the options in force here: the environment as first read, changed by the `options` blocks around."""
+    """Return the options in force: the environment as first read, changed by the `options` blocks around."""
     if not _base:
         _base.append(from_environment())
     overrides = _overrides.get()
@@ -136,8 +138,16 @@ def current() -> Options:
     return _apply(_base[0], {**overrides, "library": frozenset(library)})
 
 
+def chosen() -> dict[str, object]:
+    """Return the options in force here that differ from their defaults, by field."""
+    here, default = current(), Options()
+    values = {**asdict(here.code), **asdict(here.run)}
+    defaults = {**asdict(default.code), **asdict(default.run)}
+    return {name: value for name, value in values.items() if value != defaults[name]}
+
+
 @contextmanager
-def options(**values: object) -> Iterator[Options]:
+def options(**values: object) -> Generator[Options, None, None]:
     """Change options inside a `with` block, for this thread or task alone: `with weft.options(dump="fuse"):`.
 
     The keywords are the fields of `docs/options.md`; a text is read as in the environment.
@@ -154,7 +164,7 @@ def options(**values: object) -> Iterator[Options]:
 
 
 @contextmanager
-def disabled() -> Iterator[None]:
+def disabled() -> Generator[None, None, None]:
     """Run plain Python instead of compiled code inside a `with` block."""
     with options(disable=True):
         yield
@@ -183,6 +193,18 @@ def cache_folder(chosen: RunOptions) -> Path | None:
     home = os.environ.get("XDG_CACHE_HOME", "")
     folder = Path(home) if home else _home_cache()
     return None if folder is None else folder / "weft"
+
+
+def overriding_variables() -> dict[str, str]:
+    """Return the variables of the environment that change how other numerical libraries run."""
+    prefixes = ("OPENBLAS_", "MKL_", "OMP_", "NVPL_", "BLIS_")
+    return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment without `overriding_variables`, for the processes of a benchmark."""
+    removed = overriding_variables()
+    return {name: value for name, value in os.environ.items() if name not in removed}
 
 
 def _home_cache() -> Path | None:
@@ -221,7 +243,7 @@ def _check(name: str, value: object) -> object:
     if isinstance(value, bool):
         text = "1" if value else "0"
     elif isinstance(value, (list, tuple, set, frozenset)):
-        text = ",".join(str(entry) for entry in value)
+        text = ",".join(str(entry) for entry in cast(Iterable[object], value))
     else:
         text = str(value)
     return _read(setting, text)

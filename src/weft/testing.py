@@ -1,0 +1,17 @@
+"""Generic checks of a custom op; not built yet, each name raises UnsupportedError when called."""
+
+from weft.unbuilt import Unbuilt
+
+_UNBUILT = ("check_op",)
+
+
+def __getattr__(name: str) -> Unbuilt:
+    """Return the stand-in for a name that is not built yet."""
+    if name in _UNBUILT:
+        return Unbuilt(f"weft.testing.{name}")
+    raise AttributeError(f"module 'weft.testing' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(_UNBUILT)

@@ -1,0 +1,1 @@
+"""Partial stubs of scikit-learn: what the demo calls."""
