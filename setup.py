@@ -1,4 +1,4 @@
-"""Maps the four folders at the top of the repository into the `weft` package; the rest is in pyproject.toml."""
+"""Maps the four folders at the top of the repository into `weft`; the rest is in pyproject.toml."""
 
 from setuptools import find_packages, setup
 

@@ -25,7 +25,7 @@ library: set[str] = set()
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One option: the field that it fills, the variable that sets it (or an empty text), its parser and words."""
+    """One option: its field, its variable (empty: keyword only), its parser, its values and sentence in words."""
 
     field: str
     variable: str
@@ -79,7 +79,7 @@ SETTINGS = (
     Setting("disable", "WEFT_DISABLE", _flag, "0 or 1",
             "Run the plain Python function instead of the compiled one, as `weft.disabled()` does."),
     Setting("dump", "WEFT_DUMP", str, "all, changed, or pass names separated by commas",
-            "Write the program after these passes to `step_07_fuse.ir` and so on; `changed` prints differences."),
+            "Write the program after these passes, as `step_07_fuse.ir`; `changed` prints differences."),
     Setting("function", "WEFT_FUNC", str, "a regular expression",
             "Limit dumps, times and explanations to the functions whose name it finds."),
     Setting("time", "WEFT_TIME", _flag, "0 or 1",
