@@ -1,0 +1,113 @@
+"""LLVM IR text to object code, and object code into the process.
+
+Holds the one place that calls llvmlite, which is loaded at the first compile. Objects are position independent, hold no address of the
+process and are the unit of the disk cache; loading one needs no LLVM (`elf.py`). Does not choose what is compiled for which target.
+"""
+
+import functools
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from weft.backends.cpu.elf import LoadedObject, load_object
+
+# The two halves of a cache: given a key, the object that was stored, or None; and the storing of one.
+Fetch = Callable[[str], bytes | None]
+Store = Callable[[str, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What code is made for: an LLVM triple, a CPU and its features in LLVM's spelling; empty strings mean LLVM's defaults."""
+
+    triple: str
+    cpu: str = ""
+    features: str = ""
+
+    @property
+    def architecture(self) -> str:
+        """The first part of the triple."""
+        return self.triple.split("-")[0]
+
+
+def host_architecture() -> str:
+    """The host's architecture as in triples, without loading LLVM."""
+    return {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+
+
+@functools.cache
+def _llvm() -> Any:
+    """llvmlite's binding, initialized once for every target that we compile for."""
+    import llvmlite.binding as binding  # an optional library until the first compile
+
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    return binding
+
+
+@functools.cache
+def host_machine() -> Machine:
+    """This machine. Loads LLVM."""
+    llvm = _llvm()
+    return Machine(llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+
+
+@functools.cache
+def _target_machine(machine: Machine, level: int) -> Any:
+    target = _llvm().Target.from_triple(machine.triple)
+    return target.create_target_machine(
+        cpu=machine.cpu, features=machine.features, opt=level, reloc="pic", codemodel="small"
+    )
+
+
+def compile_text(text: str, machine: Machine | None = None, *, level: int = 2) -> bytes:
+    """The object code of LLVM IR `text` for `machine` (default: the host), optimized at `level` 0 to 3.
+
+    Raises RuntimeError with LLVM's message when the text is not valid. One thread compiles at a time: llvmlite holds a lock.
+    """
+    llvm = _llvm()
+    machine = machine or host_machine()
+    target = _target_machine(machine, level)
+    module = llvm.parse_assembly(text)
+    module.triple = machine.triple
+    module.data_layout = str(target.target_data)
+    if level:
+        _optimize(module, target, level)
+    return target.emit_object(module)
+
+
+def _optimize(module: Any, target: Any, level: int) -> None:
+    llvm = _llvm()
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False  # vectors are explicit
+    builder = llvm.create_pass_builder(target, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+def assembly(text: str, machine: Machine | None = None, *, level: int = 2) -> str:
+    """The assembly text of the same code, to be read."""
+    llvm = _llvm()
+    machine = machine or host_machine()
+    target = _target_machine(machine, level)
+    module = llvm.parse_assembly(text)
+    module.triple = machine.triple
+    module.data_layout = str(target.target_data)
+    if level:
+        _optimize(module, target, level)
+    return target.emit_assembly(module)
+
+
+def load(data: bytes, symbols: Mapping[str, int] | None = None) -> LoadedObject:
+    """Bring object code into the process; it is unmapped when the result dies."""
+    return load_object(data, symbols)
+
+
+def cached_object(key: str, make: Callable[[], bytes], fetch: Fetch | None, store: Store | None) -> bytes:
+    """The object stored under `key`, else a new one, which is stored."""
+    data = fetch(key) if fetch else None
+    if data is None:
+        data = make()
+        if store:
+            store(key, data)
+    return data

@@ -1,0 +1,608 @@
+"""Native functions written in a subset of Python, and their translation to LLVM IR text.
+
+The thread pool, the memory pool and the call entry are native code, yet not programs of a user. They are written as Python functions in
+a subset that reads like C and maps to LLVM IR line by line. Every value is a 64-bit integer; an address is one too. A function marked
+`@native` is never run by Python. The subset:
+
+* parameters and locals; annotate one with a `Struct` to reach fields as `record.field`, with `Words` to index 64-bit words;
+* `if`, `while`, `for ... in range(...)`, `match` on integer constants, `break`, `continue`, `return`, `pass`;
+* `+ - * // % & | ^ << >>` (signed), comparisons, `and`, `or`, `not`; a condition is true when it is not 0;
+* `a if c else b`, of which both sides are computed;
+* calls of native functions, of C functions (`external`) and of the intrinsics below;
+* constants: ints, bools and enum members of the module, names of functions (their address) and of `static` memory.
+
+Holds the language and its translator. Compiling and loading the text is `link.py`.
+"""
+
+import ast
+import enum
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar, cast
+
+from weft.runtime.layout import Field, Struct, Words
+
+Parameters = ParamSpec("Parameters")
+Record = TypeVar("Record", bound=Struct)
+
+
+class NativeSyntaxError(Exception):
+    """A native function uses Python that the subset does not have."""
+
+
+# ---- what native functions are made of ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A C function. All arguments and the result are words, unless `floats` (a double argument) or `bits` says otherwise."""
+
+    name: str
+    arity: int
+    bits: int = 64
+    floats: bool = False
+    variadic: bool = False
+
+    def __call__(self, *arguments: int) -> int:
+        raise TypeError(f"{self.name} can be called by native functions only")
+
+    @property
+    def declaration(self) -> str:
+        """The `declare` line."""
+        types = ", ".join(["double" if self.floats else "i64"] * self.arity)
+        return f"declare i{self.bits} @{self.name}({types}{', ...' if self.variadic else ''})"
+
+
+def external(name: str, arity: int, *, bits: int = 64, floats: bool = False, variadic: bool = False) -> External:
+    """The C function `name`; `bits` is the width of its result (32 for `int`, sign-extended at the call)."""
+    return External(name, arity, bits, floats, variadic)
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """Zero-initialized memory of the module, shared by its functions."""
+
+    name: str
+    record: type[Struct] | None
+    size_bytes: int
+    alignment: int
+
+
+def static(name: str, record: type[Record], *, alignment: int = 128) -> Record:
+    """One `record` in the module's memory; the name stands for its address. 128 bytes keep hot words on lines of their own."""
+    return cast(Record, Static(name, record, record.size_bytes, alignment))
+
+
+def static_words(name: str, count: int, *, alignment: int = 128) -> Words:
+    """`count` words in the module's memory."""
+    return cast(Words, Static(name, None, 8 * count, alignment))
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A function of the subset, by its syntax tree."""
+
+    tree: ast.FunctionDef
+    scope: Mapping[str, object]
+    cold: bool
+
+    @property
+    def name(self) -> str:
+        """The symbol."""
+        return self.tree.name
+
+
+_REGISTRY: dict[int, Native] = {}
+
+
+def native(fn: Callable[Parameters, int]) -> Callable[Parameters, int]:
+    """Mark a function of the subset."""
+    return _register(fn, cold=False)
+
+
+def native_cold(fn: Callable[Parameters, int]) -> Callable[Parameters, int]:
+    """Mark a function of the subset that is called rarely: it is not inlined."""
+    return _register(fn, cold=True)
+
+
+def _register(fn: Callable[Parameters, int], *, cold: bool) -> Callable[Parameters, int]:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(fn))).body[0]
+    if not isinstance(tree, ast.FunctionDef):
+        raise NativeSyntaxError(f"{fn} is not a plain function")
+    _REGISTRY[id(fn)] = Native(tree, getattr(fn, "__globals__"), cold)  # noqa: B009 (a typed callable has no such attribute)
+    return fn
+
+
+# ---- intrinsics: their text is below, in _INTRINSICS ------------------------------------------------------------------------------
+
+
+def _intrinsic(name: str) -> TypeError:
+    return TypeError(f"{name} is an intrinsic of native functions")
+
+
+def address_of(place: object) -> int:
+    """The address of a field, a function or a static; of a record, its address."""
+    raise _intrinsic("address_of")
+
+
+def stack(size_bytes: int) -> int:
+    """The address of `size_bytes` (a constant) on the stack of the call, 64-byte aligned, not cleared."""
+    raise _intrinsic("stack")
+
+
+def load_byte(address: int) -> int:
+    """The byte at `address`, zero-extended."""
+    raise _intrinsic("load_byte")
+
+
+def invoke(function: int, *arguments: int) -> int:
+    """Call a function by its address; the result is a word."""
+    raise _intrinsic("invoke")
+
+
+def invoke_int(function: int, *arguments: int) -> int:
+    """Call a function by its address; the result is a C `int`."""
+    raise _intrinsic("invoke_int")
+
+
+def atomic_load(address: int) -> int:
+    """Load a word; all atomics are sequentially consistent."""
+    raise _intrinsic("atomic_load")
+
+
+def atomic_store(address: int, value: int) -> int:
+    """Store a word."""
+    raise _intrinsic("atomic_store")
+
+
+def atomic_add(address: int, value: int) -> int:
+    """Add to a word; gives the old value."""
+    raise _intrinsic("atomic_add")
+
+
+def atomic_exchange(address: int, value: int) -> int:
+    """Replace a word; gives the old value."""
+    raise _intrinsic("atomic_exchange")
+
+
+def compare_exchange(address: int, expected: int, value: int) -> int:
+    """Replace a word if it is `expected`; gives the old value, which is `expected` exactly when it was replaced."""
+    raise _intrinsic("compare_exchange")
+
+
+def pause() -> int:
+    """Tell the core that this is a spin loop."""
+    raise _intrinsic("pause")
+
+
+_INTRINSICS: dict[str, str] = {
+    "atomic_store": "store atomic i64 {1}, ptr {0} seq_cst, align 8",
+    "atomic_load": "load atomic i64, ptr {0} seq_cst, align 8",
+    "atomic_add": "atomicrmw add ptr {0}, i64 {1} seq_cst",
+    "atomic_exchange": "atomicrmw xchg ptr {0}, i64 {1} seq_cst",
+}
+_PAUSE = {"x86_64": ("@llvm.x86.sse2.pause()", "()"), "aarch64": ("@llvm.aarch64.isb(i32 15)", "(i32)")}
+
+
+# ---- translation ------------------------------------------------------------------------------------------------------------------
+
+
+def translate(
+    functions: Iterable[Callable[..., int]],
+    exports: Iterable[str],
+    *,
+    architecture: str,
+    constants: Mapping[str, int] | None = None,
+) -> str:
+    """The LLVM IR text of `functions`; those named in `exports` are visible, the rest internal.
+
+    `architecture` is "x86_64" or "aarch64". `constants` replaces module constants of that name (system call numbers).
+    """
+    visible = set(exports)
+    module = _Module(architecture, dict(constants or {}))
+    natives = [_REGISTRY[id(fn)] for fn in functions]
+    bodies = [_Function(module, fn, visible=fn.name in visible).text() for fn in natives]
+    defined = {fn.name for fn in natives}
+    missing = module.called - defined
+    if missing:
+        raise NativeSyntaxError(f"native functions called but not listed: {sorted(missing)}")
+    return "\n".join([*sorted(module.declarations), *module.statics.values(), *bodies, ""])
+
+
+class _Module:
+    """What the functions of a module share."""
+
+    def __init__(self, architecture: str, constants: dict[str, int]) -> None:
+        self.architecture = architecture
+        self.constants = constants
+        self.declarations: set[str] = set()
+        self.statics: dict[str, str] = {}
+        self.called: set[str] = set()
+
+    def static(self, place: Static) -> str:
+        self.statics[place.name] = (
+            f"@{place.name} = internal global [{place.size_bytes} x i8] zeroinitializer, align {place.alignment}"
+        )
+        return f"ptrtoint (ptr @{place.name} to i64)"
+
+
+_BINARY: dict[type[ast.operator], str] = {
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.FloorDiv: "sdiv", ast.Mod: "srem", ast.BitAnd: "and",
+    ast.BitOr: "or", ast.BitXor: "xor", ast.LShift: "shl", ast.RShift: "ashr",
+}  # fmt: skip
+_COMPARE: dict[type[ast.cmpop], str] = {
+    ast.Eq: "eq", ast.NotEq: "ne", ast.Lt: "slt", ast.LtE: "sle", ast.Gt: "sgt", ast.GtE: "sge",
+}  # fmt: skip
+
+
+class _Function:
+    """Translates one function. Locals live in stack slots, which LLVM turns into registers."""
+
+    def __init__(self, module: _Module, fn: Native, *, visible: bool) -> None:
+        self.module, self.fn, self.visible = module, fn, visible
+        self.slots: list[str] = []
+        self.lines: list[str] = []
+        self.types: dict[str, object] = {}
+        self.loops: list[tuple[str, str]] = []
+        self.count = 0
+        self.is_open = True
+
+    def text(self) -> str:
+        parameters = [argument.arg for argument in self.fn.tree.args.args]
+        for argument in self.fn.tree.args.args:
+            self.declare(argument.arg, argument.annotation)
+            self.emit(f"store i64 %{argument.arg}.in, ptr %{argument.arg}")
+        self.body(self.fn.tree.body)
+        if self.is_open:
+            self.emit("ret i64 0")
+        head = ", ".join(f"i64 %{name}.in" for name in parameters)
+        linkage = "" if self.visible else "internal "
+        traits = "nounwind noinline cold" if self.fn.cold else "nounwind"
+        lines = ["entry:", *self.slots, *self.lines]
+        return f"define {linkage}i64 @{self.fn.name}({head}) {traits} {{\n" + "\n".join(lines) + "\n}"
+
+    # -- emission
+
+    def emit(self, line: str) -> None:
+        if self.is_open:
+            self.lines.append("  " + line)
+
+    def value(self, line: str) -> str:
+        self.count += 1
+        self.emit(f"%t{self.count} = {line}")
+        return f"%t{self.count}"
+
+    def label(self, hint: str) -> str:
+        self.count += 1
+        return f"{hint}{self.count}"
+
+    def end(self, line: str) -> None:
+        self.emit(line)
+        self.is_open = False
+
+    def begin(self, label: str) -> None:
+        self.end(f"br label %{label}")
+        self.open(label)
+
+    def open(self, label: str) -> None:
+        self.lines.append(f"{label}:")
+        self.is_open = True
+
+    def branch(self, condition: str, yes: str, no: str) -> None:
+        self.end(f"br i1 {condition}, label %{yes}, label %{no}")
+
+    def declare(self, name: str, annotation: ast.expr | None = None) -> None:
+        if name not in self.types:
+            self.slots.append(f"  %{name} = alloca i64, align 8")
+            self.types[name] = self.resolve(annotation) if isinstance(annotation, ast.Name) else int
+            self.types[name] = self.types[name] if self.is_typed(self.types[name]) else int
+
+    @staticmethod
+    def is_typed(kind: object) -> bool:
+        return isinstance(kind, type) and issubclass(kind, (Struct, Words))
+
+    def resolve(self, node: ast.expr) -> object:
+        """The Python object that a global name or an enum member stands for; None when it is not one."""
+        if isinstance(node, ast.Name):
+            return self.module.constants.get(node.id, self.fn.scope.get(node.id))
+        if isinstance(node, ast.Attribute) and isinstance(owner := self.resolve(node.value), enum.EnumType):
+            return int(getattr(owner, node.attr))
+        return None
+
+    def fail(self, node: ast.AST, why: str) -> NativeSyntaxError:
+        return NativeSyntaxError(f"{self.fn.name}, line {getattr(node, 'lineno', 0)}: {why}: {ast.unparse(node)}")
+
+    # -- statements
+
+    def body(self, statements: list[ast.stmt]) -> None:
+        for statement in statements:
+            getattr(self, "do_" + type(statement).__name__, self.unknown)(statement)
+
+    def unknown(self, node: ast.AST) -> None:
+        raise self.fail(node, "not in the native subset")
+
+    def do_Pass(self, node: ast.Pass) -> None: ...  # noqa: N802 (named after the node, like all below)
+
+    def do_Expr(self, node: ast.Expr) -> None:  # noqa: N802
+        if not isinstance(node.value, ast.Constant):
+            self.word(node.value)
+
+    def do_Return(self, node: ast.Return) -> None:  # noqa: N802
+        self.end(f"ret i64 {self.word(node.value) if node.value else 0}")
+
+    def do_Assign(self, node: ast.Assign) -> None:  # noqa: N802
+        self.assign(node.targets[0], self.word(node.value), self.kind(node.value))
+
+    def do_AnnAssign(self, node: ast.AnnAssign) -> None:  # noqa: N802
+        if isinstance(node.target, ast.Name):
+            self.declare(node.target.id, node.annotation)
+        if node.value:
+            self.assign(node.target, self.word(node.value), int)
+
+    def do_AugAssign(self, node: ast.AugAssign) -> None:  # noqa: N802
+        old = self.word(ast.parse(ast.unparse(node.target), mode="eval").body)
+        self.assign(node.target, self.value(f"{_BINARY[type(node.op)]} i64 {old}, {self.word(node.value)}"), int)
+
+    def assign(self, target: ast.expr, value: str, kind: object) -> None:
+        if isinstance(target, ast.Name):
+            if target.id not in self.types:
+                self.declare(target.id)
+                self.types[target.id] = kind
+            self.emit(f"store i64 {value}, ptr %{target.id}")
+            return
+        pointer, bits = self.place(target)
+        if bits != 64:
+            value = self.value(f"trunc i64 {value} to i{bits}")
+        self.emit(f"store i{bits} {value}, ptr {pointer}")
+
+    def do_If(self, node: ast.If) -> None:  # noqa: N802
+        yes, no, after = self.label("then"), self.label("else"), self.label("after")
+        self.branch(self.condition(node.test), yes, no)
+        for label, statements in ((yes, node.body), (no, node.orelse)):
+            self.open(label)
+            self.body(statements)
+            self.end(f"br label %{after}")
+        self.begin(after)
+
+    def do_While(self, node: ast.While) -> None:  # noqa: N802
+        test, inside, after = self.label("while"), self.label("do"), self.label("after")
+        self.begin(test)
+        self.branch(self.condition(node.test), inside, after)
+        self.open(inside)
+        self.loop(node.body, again=test, after=after)
+        self.end(f"br label %{test}")
+        self.open(after)
+
+    def do_For(self, node: ast.For) -> None:  # noqa: N802
+        if not (isinstance(node.target, ast.Name) and isinstance(node.iter, ast.Call)):
+            raise self.fail(node, "for needs a name and a range")
+        bounds = [self.word(argument) for argument in node.iter.args]
+        start, stop = ("0", bounds[0]) if len(bounds) == 1 else bounds
+        name = node.target.id
+        self.declare(name)
+        self.emit(f"store i64 {start}, ptr %{name}")
+        test, inside, step, after = self.label("for"), self.label("do"), self.label("step"), self.label("after")
+        self.begin(test)
+        index = self.value(f"load i64, ptr %{name}")
+        self.branch(self.value(f"icmp slt i64 {index}, {stop}"), inside, after)
+        self.open(inside)
+        self.loop(node.body, again=step, after=after)
+        self.begin(step)
+        index = self.value(f"load i64, ptr %{name}")
+        self.emit(f"store i64 {self.value(f'add i64 {index}, 1')}, ptr %{name}")
+        self.end(f"br label %{test}")
+        self.open(after)
+
+    def loop(self, statements: list[ast.stmt], *, again: str, after: str) -> None:
+        self.loops.append((again, after))
+        self.body(statements)
+        self.loops.pop()
+
+    def do_Break(self, node: ast.Break) -> None:  # noqa: N802
+        self.end(f"br label %{self.loops[-1][1]}")
+
+    def do_Continue(self, node: ast.Continue) -> None:  # noqa: N802
+        self.end(f"br label %{self.loops[-1][0]}")
+
+    def do_Match(self, node: ast.Match) -> None:  # noqa: N802
+        subject, after, default = self.word(node.subject), self.label("after"), self.label("default")
+        arms = [(self.label("case"), case) for case in node.cases]
+        table = [f"i64 {key}, label %{label}" for label, case in arms for key in self.keys(case.pattern)]
+        self.end(f"switch i64 {subject}, label %{default} [{' '.join(table)}]")
+        for label, case in arms:
+            self.open(label if self.keys(case.pattern) else default)
+            self.body(case.body)
+            self.end(f"br label %{after}")
+        if all(self.keys(case.pattern) for _, case in arms):
+            self.open(default)
+        self.begin(after)
+
+    def keys(self, pattern: ast.pattern) -> list[str]:
+        """The constants of a case; none for `_`."""
+        if isinstance(pattern, ast.MatchOr):
+            return [key for part in pattern.patterns for key in self.keys(part)]
+        return [self.word(pattern.value)] if isinstance(pattern, ast.MatchValue) else []
+
+    # -- expressions
+
+    def kind(self, node: ast.expr) -> object:
+        """The record class of an expression's address, or int."""
+        if isinstance(node, ast.Name):
+            if node.id in self.types:
+                return self.types[node.id]
+            owner = self.resolve(node)
+            return (owner.record or Words) if isinstance(owner, Static) else int
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "at":
+            return self.resolve(node.func.value)
+        return int
+
+    def place(self, node: ast.expr) -> tuple[str, int]:
+        """Pointer and width of a field or of an element of Words."""
+        if isinstance(node, ast.Subscript):
+            if self.kind(node.value) is not Words:
+                raise self.fail(node, "only Words are indexed")
+            offset = self.value(f"shl i64 {self.word(node.slice)}, 3")
+            return self.pointer(self.value(f"add i64 {self.word(node.value)}, {offset}")), 64
+        if isinstance(node, ast.Attribute) and (field := self.field(node)):
+            return self.pointer(self.value(f"add i64 {self.word(node.value)}, {field.offset}")), field.bits
+        raise self.fail(node, "no place in memory")
+
+    def field(self, node: ast.Attribute) -> Field | None:
+        kind = self.kind(node.value)
+        return kind.fields.get(node.attr) if isinstance(kind, type) and issubclass(kind, Struct) else None
+
+    def pointer(self, word: str) -> str:
+        return self.value(f"inttoptr i64 {word} to ptr")
+
+    def condition(self, node: ast.expr) -> str:
+        """An i1."""
+        if isinstance(node, ast.BoolOp):
+            return self.short_circuit(node)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return self.value(f"xor i1 {self.condition(node.operand)}, true")
+        if isinstance(node, ast.Compare):
+            left, right = self.word(node.left), self.word(node.comparators[0])
+            return self.value(f"icmp {_COMPARE[type(node.ops[0])]} i64 {left}, {right}")
+        return self.value(f"icmp ne i64 {self.word(node)}, 0")
+
+    def short_circuit(self, node: ast.BoolOp) -> str:
+        is_and = isinstance(node.op, ast.And)
+        slot = f"%logic{(number := self.count + 1)}"
+        self.count = number
+        self.slots.append(f"  {slot} = alloca i1")
+        after = self.label("logic")
+        for operand in node.values:
+            result, rest = self.condition(operand), self.label("rest")
+            self.emit(f"store i1 {result}, ptr {slot}")
+            self.branch(result, *((rest, after) if is_and else (after, rest)))
+            self.open(rest)
+        self.begin(after)
+        return self.value(f"load i1, ptr {slot}")
+
+    def word(self, node: ast.expr) -> str:
+        """An i64: the value of an expression."""
+        handler = getattr(self, "word_" + type(node).__name__, None)
+        if handler is not None:
+            return handler(node)
+        if isinstance(node, (ast.Compare, ast.BoolOp)) or isinstance(node, ast.UnaryOp):
+            return self.value(f"zext i1 {self.condition(node)} to i64")
+        raise self.fail(node, "not in the native subset")
+
+    def word_Constant(self, node: ast.Constant) -> str:  # noqa: N802
+        if not isinstance(node.value, int):
+            raise self.fail(node, "constants are ints")
+        return str(int(node.value))
+
+    def word_UnaryOp(self, node: ast.UnaryOp) -> str:  # noqa: N802
+        if isinstance(node.op, ast.Not):
+            return self.value(f"zext i1 {self.condition(node)} to i64")
+        operand = self.word(node.operand)
+        return self.value(f"xor i64 {operand}, -1" if isinstance(node.op, ast.Invert) else f"sub i64 0, {operand}")
+
+    def word_BinOp(self, node: ast.BinOp) -> str:  # noqa: N802
+        left, right = self.word(node.left), self.word(node.right)
+        return self.value(f"{_BINARY[type(node.op)]} i64 {left}, {right}")
+
+    def word_IfExp(self, node: ast.IfExp) -> str:  # noqa: N802
+        choice, yes, no = self.condition(node.test), self.word(node.body), self.word(node.orelse)
+        return self.value(f"select i1 {choice}, i64 {yes}, i64 {no}")
+
+    def word_Name(self, node: ast.Name) -> str:  # noqa: N802
+        if node.id in self.types:
+            return self.value(f"load i64, ptr %{node.id}")
+        owner = self.resolve(node)
+        if isinstance(owner, Static):
+            return self.module.static(owner)
+        if isinstance(owner, External):
+            self.module.declarations.add(owner.declaration)
+            return f"ptrtoint (ptr @{owner.name} to i64)"
+        if isinstance(owner, int):
+            return str(int(owner))
+        if id(owner) in _REGISTRY:
+            self.module.called.add(node.id)
+            return f"ptrtoint (ptr @{node.id} to i64)"
+        raise self.fail(node, "unknown name")
+
+    def word_Attribute(self, node: ast.Attribute) -> str:  # noqa: N802
+        constant = self.resolve(node)
+        if isinstance(constant, int):
+            return str(constant)
+        pointer, bits = self.place(node)
+        loaded = self.value(f"load i{bits}, ptr {pointer}")
+        return loaded if bits == 64 else self.value(f"sext i{bits} {loaded} to i64")
+
+    def word_Subscript(self, node: ast.Subscript) -> str:  # noqa: N802
+        return self.value(f"load i64, ptr {self.place(node)[0]}")
+
+    # -- calls
+
+    def word_Call(self, node: ast.Call) -> str:  # noqa: N802
+        if isinstance(node.func, ast.Attribute):  # Record.at(address)
+            return self.word(node.args[0])
+        if not isinstance(node.func, ast.Name):
+            raise self.fail(node, "not callable here")
+        name = node.func.id
+        special = getattr(self, "call_" + name, None)
+        if special is not None:
+            return special(node)
+        arguments = [self.word(argument) for argument in node.args]
+        if name in _INTRINSICS:
+            pointer = self.pointer(arguments[0])
+            text = _INTRINSICS[name].format(pointer, *arguments[1:])
+            if name == "atomic_store":
+                self.emit(text)
+                return "0"
+            return self.value(text)
+        target = self.resolve(node.func)
+        if isinstance(target, External):
+            return self.call_c(target, arguments)
+        self.module.called.add(name)
+        return self.value(f"call i64 @{name}({', '.join('i64 ' + a for a in arguments)})")
+
+    def call_c(self, target: External, arguments: list[str]) -> str:
+        self.module.declarations.add(target.declaration)
+        if target.floats:
+            arguments = ["double " + self.value(f"bitcast i64 {argument} to double") for argument in arguments]
+        else:
+            arguments = ["i64 " + argument for argument in arguments]
+        prototype = f"i{target.bits} (i64, ...)" if target.variadic else f"i{target.bits}"
+        result = self.value(f"call {prototype} @{target.name}({', '.join(arguments)})")
+        return result if target.bits == 64 else self.value(f"sext i{target.bits} {result} to i64")
+
+    def call_invoke(self, node: ast.Call, bits: int = 64) -> str:
+        function, *arguments = [self.word(argument) for argument in node.args]
+        text = ", ".join("i64 " + argument for argument in arguments)
+        result = self.value(f"call i{bits} {self.pointer(function)}({text})")
+        return result if bits == 64 else self.value(f"sext i{bits} {result} to i64")
+
+    def call_invoke_int(self, node: ast.Call) -> str:
+        return self.call_invoke(node, 32)
+
+    def call_address_of(self, node: ast.Call) -> str:
+        place = node.args[0]
+        if isinstance(place, ast.Subscript) or (isinstance(place, ast.Attribute) and self.field(place)):
+            return self.value(f"ptrtoint ptr {self.place(place)[0]} to i64")
+        return self.word(place)
+
+    def call_stack(self, node: ast.Call) -> str:
+        self.count += 1
+        slot = f"%stack{self.count}"
+        self.slots.append(f"  {slot} = alloca [{self.word(node.args[0])} x i8], align 64")
+        return self.value(f"ptrtoint ptr {slot} to i64")
+
+    def call_load_byte(self, node: ast.Call) -> str:
+        byte = self.value(f"load i8, ptr {self.pointer(self.word(node.args[0]))}")
+        return self.value(f"zext i8 {byte} to i64")
+
+    def call_compare_exchange(self, node: ast.Call) -> str:
+        address, expected, value = [self.word(argument) for argument in node.args]
+        pair = self.value(f"cmpxchg ptr {self.pointer(address)}, i64 {expected}, i64 {value} seq_cst seq_cst")
+        return self.value(f"extractvalue {{i64, i1}} {pair}, 0")
+
+    def call_pause(self, node: ast.Call) -> str:
+        call, types = _PAUSE[self.module.architecture]
+        self.module.declarations.add(f"declare void {call.split('(')[0]}{types}")
+        self.emit(f"call void {call}")
+        return "0"
