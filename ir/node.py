@@ -16,7 +16,7 @@ from weft.ir.types import DType, Type
 
 # Attributes are compile-time facts of an op. Arrays are constants' values.
 Attribute = (
-    bool | int | float | complex | str | None | DType | DimLike | np.ndarray | tuple["Attribute", ...]
+    bool | int | float | complex | str | None | DType | Type | DimLike | np.ndarray | tuple["Attribute", ...]
 )
 Attributes = Mapping[str, Attribute]
 

@@ -1,1 +1,5 @@
-"""Part of weft.ir.ops."""
+"""The records of all operations; importing this package fills the registry."""
+
+from weft.ir.ops import control, elementwise, index, linalg, loop, reduce, shape
+
+__all__ = ["control", "elementwise", "index", "linalg", "loop", "reduce", "shape"]

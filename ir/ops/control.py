@@ -1,0 +1,71 @@
+"""Structure: return and yield, branches and loops, sizes as values, and the boxes that passes make (fusion, kernel).
+
+Regions see outer values. A loop's parameters are its index and what it carries; at tensor level the index has type
+`index(symbol)`, at loop level it is an i64. Not here: memory and lanes (`loop.py`).
+"""
+
+from collections.abc import Sequence
+
+from weft.ir.errors import ShapeError
+from weft.ir.node import Attributes, Region
+from weft.ir.opdef import InferRule, OpDef, define
+from weft.ir.types import I64, IndexType, TensorType, Type
+
+
+def _nothing(_t: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    return ()
+
+
+def _yielded(region: Region) -> tuple[Type, ...]:
+    return tuple(v.type for v in region.terminator.operands)
+
+
+def _infer_if(_t: Sequence[Type], _a: Attributes, regions: Sequence[Region]) -> Sequence[Type]:
+    then, otherwise = _yielded(regions[0]), _yielded(regions[1])
+    if then != otherwise:
+        raise ShapeError(f"the branches of if yield {then} and {otherwise}", code="E061")
+    return then
+
+
+def _infer_for(types: Sequence[Type], _a: Attributes, regions: Sequence[Region]) -> Sequence[Type]:
+    carried = tuple(types[3:])
+    if _yielded(regions[0]) != carried or tuple(p.type for p in regions[0].params[1:]) != carried:
+        raise ShapeError(f"for carries {carried}, its body yields {_yielded(regions[0])}", code="E061")
+    return carried
+
+
+def _infer_while(types: Sequence[Type], _a: Attributes, regions: Sequence[Region]) -> Sequence[Type]:
+    if _yielded(regions[1]) != tuple(types):
+        raise ShapeError(f"while carries {tuple(types)}, its body yields {_yielded(regions[1])}", code="E061")
+    return tuple(types)
+
+
+def _infer_box(_t: Sequence[Type], attributes: Attributes, regions: Sequence[Region]) -> Sequence[Type]:
+    """After bufferization results are buffers among the operands: attribute `outputs` counts them."""
+    return () if "outputs" in attributes else _yielded(regions[0])
+
+
+def _infer_dim(_t: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    return (IndexType(attributes["dim"]),)  # pyright: ignore[reportArgumentType]
+
+
+def _infer_from_index(_t: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    return (TensorType(I64, ()),)
+
+
+def _define(name: str, doc: str, infer: InferRule, *traits: str) -> OpDef:
+    return define(OpDef(name, doc, infer, None, None, None, 0, None, frozenset(traits)))
+
+
+# fmt: off
+return_ = _define("return", "Ends a function, or a fusion, with its results.", _nothing, "terminator")
+yield_ = _define("yield", "Ends a region of a branch or loop with what it passes on.", _nothing, "terminator")
+if_ = _define("if", "The first region if the bool scalar holds, else the second.", _infer_if)
+for_ = _define("for", "Body for index = lower, lower+step, ... before upper. `kind`: serial, parallel, vector, unrolled, grid, thread.", _infer_for)
+while_ = _define("while", "While the first region yields true, the second gives the next carried values.", _infer_while)
+fusion = _define("fusion", "Ops that become one kernel; `schedule` names how.", _infer_box)
+kernel = _define("kernel", "One kernel `name` of the loop level; closes over buffers and sizes.", _nothing, "effect", "loop")
+dim = _define("dim", "The size expression `dim` as an index.", _infer_dim)
+from_index = _define("from_index", "An index as an i64 scalar.", _infer_from_index)
+to_index = _define("to_index", "An i64 scalar as the symbol `dim`; fails outside its range.", _infer_dim, "can_fail")
+# fmt: on

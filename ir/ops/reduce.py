@@ -1,0 +1,249 @@
+"""Reductions over one axis, in the fixed order of DESIGN D19. Reductions over several are compositions of these.
+
+The order is carried out by the schedules; a record says only how accumulators start, take an element, merge and end.
+Not here: products of matrices (`linalg.py`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from weft.ir.dims import DimLike
+from weft.ir.errors import DTypeError, ShapeError
+from weft.ir.expr import Expr, cast, constant, select
+from weft.ir.node import Attributes, Op, Region
+from weft.ir.opdef import Arrays, Combine, OpDef, VjpRule, define, random_array
+from weft.ir.types import BOOL, I64, DType, TensorType, Type
+
+Accumulators = Sequence[Expr]
+
+
+def axis_of(attributes: Attributes) -> int:
+    """The reduced axis, never negative."""
+    axis = attributes["axis"]
+    assert isinstance(axis, int)
+    return axis
+
+
+def _infer(name: str, kinds: str, result: DType | None) -> Callable[..., Sequence[Type]]:
+    def infer(types: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+        ty, axis = types[0], axis_of(attributes)
+        if not isinstance(ty, TensorType) or not 0 <= axis < ty.rank:
+            raise ShapeError(f"{name} of {ty} has no axis {axis}", code="E015")
+        if ty.dtype.kind not in kinds:
+            raise DTypeError(f"{name} does not take {ty}")
+        return (TensorType(result or ty.dtype, ty.shape[:axis] + ty.shape[axis + 1 :]),)
+
+    return infer
+
+
+def _samples(kinds: str) -> Callable[[np.random.Generator], Iterator[tuple[Attributes, Arrays]]]:
+    dtypes = {"b": ("bool",), "i": ("int8", "int64"), "u": ("uint16",), "f": ("float32", "float64")}
+
+    def make(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:
+        for kind in kinds:
+            for dtype in dtypes[kind]:
+                for shape, axis in (((3, 5), 1), ((3, 5), 0), ((200,), 0), ((2, 70, 3), 1)):
+                    x = rng.normal(size=shape).astype(dtype) if kind == "f" else random_array(rng, dtype, shape)
+                    yield {"axis": axis}, (x,)
+
+    return make
+
+
+def expand_to(value: Expr, like: Expr, axis: int) -> Expr:
+    """A reduced value put back along `axis` at `like`'s shape."""
+    ty = like.type
+    assert isinstance(ty, TensorType)
+    kept: tuple[DimLike, ...] = (*ty.shape[:axis], 1, *ty.shape[axis + 1 :])
+    return value.builder.broadcast(value.builder.reshape(value, kept), ty.shape)
+
+
+def _float_count(count: Expr, like: Expr) -> Expr:
+    return cast(count, like.dtype)
+
+
+def _fold(name: str, start: Callable[[DType], int | float | bool], *, empty: int | float | None = None) -> Combine:
+    """A reduction with one accumulator and one elementwise op; `empty` is the result of no elements."""
+
+    def finish(_a: Attributes, accumulators: Accumulators, count: Expr) -> Accumulators:
+        (total,) = accumulators
+        return (total if empty is None else select(count.eq(0), constant(total, empty), total),)
+
+    return Combine(
+        initial=lambda dtype: ((dtype, start(dtype)),),
+        step=lambda a, x, position, count: (a[0].apply(name, x),),
+        merge=lambda a, b, count_a, count_b: (a[0].apply(name, b[0]),),
+        finish=finish,
+    )
+
+
+def _least(dtype: DType) -> int | float | bool:
+    if dtype.is_float:
+        return float("-inf")
+    return False if dtype == BOOL else int(np.iinfo(dtype.numpy).min)  # pyright: ignore
+
+
+def _greatest(dtype: DType) -> int | float | bool:
+    if dtype.is_float:
+        return float("inf")
+    return True if dtype == BOOL else int(np.iinfo(dtype.numpy).max)  # pyright: ignore
+
+
+def _sum_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
+    return (expand_to(g[0], x[0], axis_of(op.attributes)),)
+
+
+def _prod_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
+    """Product of the others: the product of all but zeros, times 0 where another element is zero."""
+    axis = axis_of(op.attributes)
+    zero = x[0].eq(0.0)
+    one, nothing = constant(x[0], 1.0), constant(x[0], 0.0)
+    b = x[0].builder
+    zeros = b.expr(b.emit("sum", [cast(zero, x[0].dtype).value], {"axis": axis}).result)
+    others = b.expr(b.emit("prod", [select(zero, one, x[0]).value], {"axis": axis}).result)
+    zeros, others = expand_to(zeros, x[0], axis), expand_to(others, x[0], axis)
+    rest = select(zeros.eq(0.0), others / select(zero, one, x[0]), select(zero & zeros.eq(1.0), others, nothing))
+    return (expand_to(g[0], x[0], axis) * rest,)
+
+
+def _extreme_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
+    """Shared equally among the elements that reach the extreme."""
+    axis = axis_of(op.attributes)
+    hit = cast(x[0].eq(expand_to(y[0], x[0], axis)), x[0].dtype)
+    b = x[0].builder
+    count = b.expr(b.emit("sum", [hit.value], {"axis": axis}).result)
+    return (expand_to(g[0] / count, x[0], axis) * hit,)
+
+
+def _define(
+    name: str,
+    doc: str,
+    evaluate: Callable[..., np.ndarray],
+    combine: Combine,
+    *,
+    kinds: str,
+    vjp: VjpRule | None,
+    result: DType | None = None,
+    flops: float = 1,
+) -> OpDef:
+    def run(attributes: Attributes, x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.asarray(evaluate(x, attributes))
+
+    return define(
+        OpDef(name, doc, _infer(name, kinds, result), run, vjp, combine, flops, _samples(kinds), frozenset({"reduction"}))
+    )  # fmt: skip
+
+
+# fmt: off
+# -0.0 is the identity of float addition: it keeps a sum of negative zeros negative, as NumPy's is
+sum_ = _define("sum", "Sum along `axis`; integers wrap.", lambda x, a: x.sum(axis_of(a), dtype=x.dtype),
+               _fold("add", lambda dtype: -0.0 if dtype.is_float else 0, empty=0), kinds="iuf", vjp=_sum_vjp)
+prod = _define("prod", "Product along `axis`; integers wrap.", lambda x, a: x.prod(axis_of(a), dtype=x.dtype),
+               _fold("multiply", lambda dtype: 1), kinds="iuf", vjp=_prod_vjp)
+max_ = _define("max", "Maximum along `axis`; NaN if there is one.", lambda x, a: x.max(axis_of(a)),
+               _fold("maximum", _least), kinds="biuf", vjp=_extreme_vjp)
+min_ = _define("min", "Minimum along `axis`; NaN if there is one.", lambda x, a: x.min(axis_of(a)),
+               _fold("minimum", _greatest), kinds="biuf", vjp=_extreme_vjp)
+all_ = _define("all", "Whether every element along `axis` is true.", lambda x, a: x.all(axis_of(a)),
+               _fold("bitwise_and", lambda dtype: True), kinds="b", vjp=lambda op, g, y, x: (None,))
+any_ = _define("any", "Whether an element along `axis` is true.", lambda x, a: x.any(axis_of(a)),
+               _fold("bitwise_or", lambda dtype: False), kinds="b", vjp=lambda op, g, y, x: (None,))
+# fmt: on
+
+
+def _position_of(name: str, better: str) -> Combine:
+    """First position of the extreme; NaN counts as the extreme. Position -1 marks an accumulator that holds nothing."""
+
+    def wins(x: Expr, held: Expr) -> Expr:
+        if not x.dtype.is_float:
+            return x.apply(better, held)
+        return x.apply(better, held) | (x.ne(x) & held.eq(held))
+
+    def step(a: Accumulators, x: Expr, position: Expr, count: Expr) -> Accumulators:
+        take = a[1].lt(0) | wins(x, a[0])
+        return select(take, x, a[0]), select(take, position, a[1])
+
+    def merge(a: Accumulators, b: Accumulators, count_a: Expr, count_b: Expr) -> Accumulators:
+        same = a[0].eq(b[0]) | (a[0].ne(a[0]) & b[0].ne(b[0])) if a[0].dtype.is_float else a[0].eq(b[0])
+        earlier = b[1].ge(0) & (a[1].lt(0) | wins(b[0], a[0]) | (same & b[1].lt(a[1])))
+        return select(earlier, b[0], a[0]), select(earlier, b[1], a[1])
+
+    return Combine(
+        initial=lambda dtype: ((dtype, 0), (I64, -1)),
+        step=step,
+        merge=merge,
+        finish=lambda attributes, a, count: (a[1],),
+    )
+
+
+# fmt: off
+argmax = _define("argmax", "Position of the first maximum along `axis`.", lambda x, a: x.argmax(axis_of(a)),
+                 _position_of("argmax", "greater"), kinds="biuf", result=I64, flops=2, vjp=lambda op, g, y, x: (None,))
+argmin = _define("argmin", "Position of the first minimum along `axis`.", lambda x, a: x.argmin(axis_of(a)),
+                 _position_of("argmin", "less"), kinds="biuf", result=I64, flops=2, vjp=lambda op, g, y, x: (None,))
+# fmt: on
+
+
+# ---------------------------------------------------------------- variance
+
+
+def _variance_step(a: Accumulators, x: Expr, position: Expr, count: Expr) -> Accumulators:
+    """Accumulators (shift, sum of d, sum of d*d) with d = x - shift, shift being the first element of the lane.
+
+    The shift is a sample, so (mean - shift)^2 <= count * variance: the cancellation in `merge` is bounded by the lane.
+    """
+    shift = select(count.eq(1), x, a[0])
+    d = x - shift
+    return shift, a[1] + d, a[2] + d * d
+
+
+def _mean_and_squares(a: Accumulators, count: Expr) -> tuple[Expr, Expr]:
+    """Mean and sum of squared distances from it, of accumulators that hold `count` elements."""
+    mean_distance = a[1] / select(count.eq(0.0), constant(count, 1.0), count)
+    return a[0] + mean_distance, a[2] - a[1] * mean_distance
+
+
+def _variance_merge(a: Accumulators, b: Accumulators, count_a: Expr, count_b: Expr) -> Accumulators:
+    """Chan, Golub, LeVeque 1979; the result has its mean as shift, so its sum of distances is 0."""
+    n_a, n_b = _float_count(count_a, a[0]), _float_count(count_b, a[0])
+    (mean_a, squares_a), (mean_b, squares_b) = _mean_and_squares(a, n_a), _mean_and_squares(b, n_b)
+    n = n_a + n_b
+    share = n_b / select(n.eq(0.0), constant(n, 1.0), n)
+    delta = mean_b - mean_a
+    mean = mean_a + delta * share
+    squares = squares_a + squares_b + delta * delta * n_a * share
+    empty_a, empty_b, zero = n_a.eq(0.0), n_b.eq(0.0), constant(n, 0.0)
+    return (
+        select(empty_a, mean_b, select(empty_b, mean_a, mean)),
+        zero,
+        select(empty_a, squares_b, select(empty_b, squares_a, squares)),
+    )
+
+
+def _variance_finish(attributes: Attributes, a: Accumulators, count: Expr) -> Accumulators:
+    n = _float_count(count, a[0])
+    _, squares = _mean_and_squares(a, n)
+    ddof = attributes.get("ddof", 0)
+    assert isinstance(ddof, int | float)
+    rest = n - float(ddof)
+    return (squares / select(rest.gt(0.0), rest, constant(rest, 0.0)),)
+
+
+def _variance_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
+    """2 (x - mean) / (n - ddof)."""
+    axis, b = axis_of(op.attributes), x[0].builder
+    ones = constant(x[0], 1.0)
+    total, n = (b.expr(b.emit("sum", [v.value], {"axis": axis}).result) for v in (x[0], ones))
+    ddof = op.attributes.get("ddof", 0)
+    assert isinstance(ddof, int | float)
+    scale = g[0] * 2.0 / (n - float(ddof))
+    return (expand_to(scale, x[0], axis) * (x[0] - expand_to(total / n, x[0], axis)),)
+
+
+variance = _define(
+    "variance", "Variance along `axis`: squared distances from the mean over count - `ddof`.",
+    lambda x, a: x.var(axis_of(a), dtype=x.dtype, ddof=a.get("ddof", 0)),  # pyright: ignore
+    Combine(lambda dtype: ((dtype, 0.0),) * 3, _variance_step, _variance_merge, _variance_finish),
+    kinds="f", vjp=_variance_vjp, flops=4,
+)  # fmt: skip
