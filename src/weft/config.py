@@ -25,7 +25,7 @@ library: set[str] = set()
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One option: its field, its variable (empty: keyword only), its parser, its values and sentence in words."""
+    """One option: its field, its variable (empty: keyword only), its parser, its values in words."""
 
     field: str
     variable: str

@@ -1,0 +1,62 @@
+"""`import weft` is cheap, and every name of the contract exists."""
+
+import subprocess
+import sys
+
+import pytest
+
+import weft
+
+NAMES = """
+compile spec disabled options name Variable variables grad value_and_grad vjp jvp jacobian hessian hvp
+stop_gradient remat custom_gradient vmap nn optim random cond while_loop fori_loop scan save load
+Checkpointer export load_library device devices custom_op callback Module testing config WeftError
+UserError ShapeError IndexFault DTypeError AliasError UnsupportedError CompileError RuntimeFault
+OutOfMemoryError InternalError
+""".split()
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_import_loads_numpy_alone():
+    loaded = set(run("import sys, weft; print(*sys.modules)").split())
+    assert "numpy" in loaded
+    assert not loaded & {"llvmlite", "networkx", "cupy", "rich", "sklearn", "scipy"}
+    ours = {name for name in loaded if name.startswith("weft.")}
+    assert not ours, "the public names are loaded at their first use"
+
+
+def test_import_takes_little_beyond_numpy():
+    code = "import time, numpy; start = time.perf_counter(); import weft; print(time.perf_counter() - start)"
+    assert min(float(run(code)) for _ in range(3)) < 0.15
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_name_exists(name):
+    assert hasattr(weft, name)
+    assert name in dir(weft)
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = weft.nothing
+
+
+def unbuilt():
+    from weft.unbuilt import Unbuilt
+
+    found = [(name, getattr(weft, name)) for name in NAMES]
+    for module in (weft.nn, weft.optim, weft.random, weft.testing):
+        found += [(f"{module.__name__}.{name}", getattr(module, name)) for name in dir(module)]
+    return [pytest.param(value, id=name) for name, value in found if isinstance(value, Unbuilt)]
+
+
+@pytest.mark.parametrize("value", unbuilt())
+def test_name_that_is_not_built_says_so_when_called(value):
+    with pytest.raises(weft.UnsupportedError, match=r"\[E051\].* is not built yet"):
+        value(1, key=2)
+    with pytest.raises(weft.UnsupportedError, match="E051"):
+        type("Derived", (), {}) if not hasattr(value, "__mro_entries__") else value.__mro_entries__(())
+    assert not isinstance(1, value)
