@@ -45,8 +45,8 @@ class Struct:
     A subclass of a record starts with the fields of the record.
     """
 
-    fields: ClassVar[dict[str, Field]] = {}
-    size_bytes: ClassVar[int] = 0
+    record_fields: ClassVar[dict[str, Field]] = {}
+    record_bytes: ClassVar[int] = 0
 
     def __init_subclass__(cls) -> None:
         fields: dict[str, Field] = {}
@@ -58,8 +58,8 @@ class Struct:
             offset = -(-offset // width.size_bytes) * width.size_bytes
             fields[name] = Field(offset, width.bits)
             offset += width.size_bytes
-        cls.fields = fields
-        cls.size_bytes = -(-offset // 8) * 8
+        cls.record_fields = fields
+        cls.record_bytes = -(-offset // 8) * 8
 
     @classmethod
     def at(cls, address: int) -> Self:
@@ -69,9 +69,9 @@ class Struct:
     @classmethod
     def pack(cls, **values: int) -> bytes:
         """The bytes of a record; fields that are not named are zero."""
-        memory = bytearray(cls.size_bytes)
+        memory = bytearray(cls.record_bytes)
         for name, value in values.items():
-            field = cls.fields[name]
+            field = cls.record_fields[name]
             struct.pack_into("<" + _FORMATS[field.bits], memory, field.offset, value)
         return bytes(memory)
 
@@ -80,13 +80,13 @@ class Struct:
         """The fields of a record by name."""
         return {
             name: struct.unpack_from("<" + _FORMATS[field.bits], memory, field.offset)[0]
-            for name, field in cls.fields.items()
+            for name, field in cls.record_fields.items()
         }
 
     @classmethod
     def offset(cls, name: str) -> int:
         """Bytes from the start of the record to the field `name`."""
-        return cls.fields[name].offset
+        return cls.record_fields[name].offset
 
 
 # get_type_hints resolves the annotations of subclasses in their own modules; the ClassVars above carry no Width and are skipped.

@@ -194,7 +194,7 @@ def _align(value: int, alignment: int) -> int:
 
 
 class LoadedObject:
-    """Code in the process; it stays while this lives. `address(name)` gives the address of a visible symbol."""
+    """Code in the process; it stays while this lives, or for ever after `keep`."""
 
     __slots__ = ("_base", "_size", "_symbols", "_unmap")
 
@@ -208,8 +208,14 @@ class LoadedObject:
     def __contains__(self, name: str) -> bool:
         return name in self._symbols
 
+    def keep(self) -> "LoadedObject":
+        """Never unmap: for code that threads of its own or the C library may enter until the process ends."""
+        self._size = 0
+        return self
+
     def __del__(self) -> None:
-        self._unmap(self._base, self._size)
+        if self._size:
+            self._unmap(self._base, self._size)
 
 
 def load_object(data: bytes, symbols: Mapping[str, int] | None = None) -> LoadedObject:

@@ -72,7 +72,7 @@ class Static:
 
 def static(name: str, record: type[Record], *, alignment: int = 128) -> Record:
     """One `record` in the module's memory; the name stands for its address. 128 bytes keep hot words on lines of their own."""
-    return cast(Record, Static(name, record, record.size_bytes, alignment))
+    return cast(Record, Static(name, record, record.record_bytes, alignment))
 
 
 def static_words(name: str, count: int, *, alignment: int = 128) -> Words:
@@ -451,7 +451,7 @@ class _Function:
 
     def field(self, node: ast.Attribute) -> Field | None:
         kind = self.kind(node.value)
-        return kind.fields.get(node.attr) if isinstance(kind, type) and issubclass(kind, Struct) else None
+        return kind.record_fields.get(node.attr) if isinstance(kind, type) and issubclass(kind, Struct) else None
 
     def pointer(self, word: str) -> str:
         return self.value(f"inttoptr i64 {word} to ptr")

@@ -364,6 +364,6 @@ def process_pool(fetch: Fetch | None = None, store: Store | None = None) -> Thre
     with _lock:
         if not _pools:
             text = pool_text(host_architecture())
-            _pools.append(ThreadPool(load(cached_object("threads", lambda: compile_text(text), fetch, store))))
+            _pools.append(ThreadPool(load(cached_object("threads", lambda: compile_text(text), fetch, store)).keep()))
             _pools[0].configure()
         return _pools[0]
