@@ -1,0 +1,211 @@
+"""From a function to the syntax that it was made from, and from rewritten syntax back to a code object.
+
+Holds no rewriting. A function without source, or whose source does not fit it, has no definition here.
+"""
+
+from __future__ import annotations
+
+import __future__
+
+import ast
+import linecache
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from types import CodeType, FunctionType
+from typing import Any
+
+from weft.compiler.frontend.location import REGION_MARK
+from weft.compiler.frontend.scope import Function, FUNCTIONS, function_names, mangle, parameter_names
+
+PREFIX = "__weft_"  # begins every name that rewriting makes up
+FACTORY = "__weft_factory__"
+THUNK_MARK = "__weft_thunk__"  # the `*parameter` of a lambda that is not the user's
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The syntax of one function, with the class around it ("" if none), whose name mangles private names."""
+
+    node: Function | ast.Lambda
+    class_name: str
+
+
+def find_definition(function: FunctionType) -> Definition | None:
+    """Parse the source of `function`; None if there is none, or if it is not that of its code."""
+    code = function.__code__
+    lines = linecache.getlines(code.co_filename, function.__globals__)
+    if not 0 < code.co_firstlineno <= len(lines):
+        return None
+    class_name = _class_around(code.co_qualname)
+    try:
+        node = _find_lambda(lines, code) if code.co_name == "<lambda>" else _find_function(lines, code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return Definition(node, class_name) if node is not None and _fits(node, code, class_name) else None
+
+
+def _class_around(qualname: str) -> str:
+    """Give the innermost class around a function, functions between them or not."""
+    parts = qualname.split(".")[:-1]
+    following = [*parts, ""][1:]
+    pairs = list(zip(parts, following, strict=False))
+    classes = [part for part, after in pairs if "<locals>" not in (part, after) and part[0] != "<"]
+    return classes[-1] if classes else ""
+
+
+def _find_function(lines: list[str], code: CodeType) -> Function | None:
+    first = code.co_firstlineno
+    try:
+        return _parse_function(lines, first, _block_end(lines, code), code.co_name)
+    except SyntaxError:  # the end was guessed by indentation; a string may reach further to the left
+        for node in ast.walk(_parse_file(lines, code.co_filename)):
+            if isinstance(node, FUNCTIONS) and _first_line(node) == first and node.name == code.co_name:
+                return _parse_function(lines, first, node.end_lineno or first, code.co_name)
+        return None
+
+
+def _first_line(node: Function) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def _block_end(lines: list[str], code: CodeType) -> int:
+    """Give the number of the last line of the block that starts at the code's first line."""
+    start = lines[code.co_firstlineno - 1]
+    indent = len(start) - len(start.lstrip())
+    last = max(code.co_firstlineno, *(line for *_, line in _line_table(code) if line))
+    for index in range(last, len(lines)):
+        text = lines[index].lstrip()
+        if text and text[0] != "#" and len(lines[index]) - len(text) <= indent and text[0] not in ")]}":
+            return index
+    return len(lines)
+
+
+def _line_table(code: CodeType) -> Iterator[tuple[int, int, int | None]]:
+    yield from code.co_lines()
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _line_table(constant)
+
+
+def _parse_function(lines: list[str], first: int, last: int, name: str) -> Function | None:
+    """Parse lines `first` to `last` in place: line numbers and columns are those of the file."""
+    block = "".join(lines[first - 1 : last])
+    indented = block[0] in " \t\f"
+    text = "\n" * (first - 2) + "if 1:\n" + block if indented else "\n" * (first - 1) + block
+    node: ast.stmt = ast.parse(text).body[0]
+    if indented and isinstance(node, ast.If):
+        node = node.body[0]
+    return node if isinstance(node, FUNCTIONS) and node.name == name else None
+
+
+def _find_lambda(lines: list[str], code: CodeType) -> ast.Lambda | None:
+    candidates = [
+        node
+        for node in ast.walk(_parse_file(lines, code.co_filename))
+        if isinstance(node, ast.Lambda)
+        and node.lineno == code.co_firstlineno
+        and _fits(node, code, _class_around(code.co_qualname))
+    ]
+    holding = [node for node in candidates if _holds(node.body, code)] or candidates
+    if not holding:
+        return None
+    found = min(holding, key=_extent)
+    segment = ast.get_source_segment("".join(lines), found) or ""
+    text = "(" + "\n" * (found.lineno - 1) + " " * (found.col_offset - (found.lineno == 1)) + segment + "\n)"
+    node = ast.parse(text, mode="eval").body
+    return node if isinstance(node, ast.Lambda) else None
+
+
+def _extent(node: ast.expr) -> tuple[int, int]:
+    return (node.end_lineno or 0) - node.lineno, (node.end_col_offset or 0) - node.col_offset
+
+
+def _holds(node: ast.expr, code: CodeType) -> bool:
+    """Whether all instructions of `code` that have a place stand within `node`."""
+    low = (node.lineno, node.col_offset)
+    high = (node.end_lineno or 0, node.end_col_offset or 0)
+    places = [place for place in code.co_positions() if None not in place and place[2:] != (0, 0)]
+    return all(low <= (first, start) and (last, end) <= high for first, last, start, end in places)  # pyright: ignore[reportOperatorIssue]  None was left out
+
+
+def _fits(node: Function | ast.Lambda, code: CodeType, class_name: str) -> bool:
+    """Whether the source may be that of the code: the file can have changed since it was imported."""
+    parameters = [mangle(name, class_name) for name in parameter_names(node.args)]
+    if parameters != list(code.co_varnames[: len(parameters)]):
+        return False
+    known = {mangle(name, class_name) for name in _all_names(node)}
+    return all(name in known for name in (*code.co_varnames, *code.co_cellvars) if name.isidentifier())
+
+
+def _all_names(node: Function | ast.Lambda) -> set[str]:
+    """Collect the local names, loop variables of comprehensions included, since newer Pythons inline these."""
+    inner = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return function_names(node).bound | inner | {"__class__", "__classdict__"}
+
+
+_parsed: dict[str, tuple[str, ast.Module]] = {}
+
+
+def _parse_file(lines: list[str], file: str) -> ast.Module:
+    """Parse a whole file, once per content; the tree is shared and never changed."""
+    text = "".join(lines)
+    known = _parsed.get(file)
+    if known is None or known[0] != text:
+        known = _parsed[file] = (text, ast.parse(text))
+    return known[1]
+
+
+def compile_function(definition: Definition, code: CodeType, extra: str) -> CodeType:
+    """Compile rewritten syntax to a code object that stands in for `code`, with the free variable `extra` more.
+
+    The definition is compiled inside a function that has the free variables as parameters and, for private
+    names, inside a class of the right name; only its code is taken.
+    """
+    node = definition.node
+    inner: ast.stmt = ast.Expr(node) if isinstance(node, ast.Lambda) else node
+    if definition.class_name:
+        inner = ast.ClassDef(definition.class_name, [], [], [inner], [], **_NO_TYPE_PARAMETERS)
+    parameters = [ast.arg(name) for name in (extra, *code.co_freevars) if name.isidentifier()]
+    arguments = ast.arguments([], parameters, None, [], [], None, [])
+    factory = ast.FunctionDef(FACTORY, arguments, [inner], [], **_NO_TYPE_PARAMETERS)
+    ast.copy_location(inner, node)
+    module = ast.fix_missing_locations(ast.Module([ast.copy_location(factory, node)], []))
+    compiled = compile(module, code.co_filename, "exec", code.co_flags & _FUTURE_FLAGS, dont_inherit=True)
+    path = [FACTORY, *([definition.class_name] if definition.class_name else []), code.co_name]
+    found = reduce(_inner_code, path, compiled)
+    return _retitle(found, code.co_name, found.co_qualname, code.co_qualname).replace(
+        co_firstlineno=code.co_firstlineno
+    )
+
+
+def _inner_code(code: CodeType, name: str) -> CodeType:
+    return next(
+        constant for constant in code.co_consts if isinstance(constant, CodeType) and constant.co_name == name
+    )
+
+
+def _retitle(code: CodeType, name: str, old: str, base: str) -> CodeType:
+    """Give `code`, called `name`, and the code inside it the names that they have in the user's source.
+
+    `old` is its qualified name and `base` the right one. Bodies of statements are called as the function around.
+    """
+
+    def change(constant: Any) -> Any:
+        if isinstance(constant, str):
+            return base if constant == old else constant  # the __qualname__ of a class body
+        if not isinstance(constant, CodeType):
+            return constant
+        inner = constant.co_qualname
+        if constant.co_name.startswith(PREFIX) or THUNK_MARK in constant.co_varnames:
+            return _retitle(constant, name, inner, base).replace(co_qualname=base + REGION_MARK)
+        right = base + inner[len(old) :] if inner.startswith(old) else inner
+        return _retitle(constant, constant.co_name, inner, right)
+
+    constants = tuple(change(constant) for constant in code.co_consts)
+    return code.replace(co_name=name, co_qualname=base, co_consts=constants)
+
+
+_NO_TYPE_PARAMETERS: dict[str, Any] = {"type_params": []} if sys.version_info >= (3, 12) else {}
+_FUTURE_FLAGS = __future__.annotations.compiler_flag

@@ -1,0 +1,334 @@
+"""Rewrites expressions: loads, calls, and operators that Python does not leave to an operand go to the hooks.
+
+Statements are `statement.py`'s. Nothing is evaluated here, and nothing in another order than Python's.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
+
+from weft.compiler.frontend.code import PREFIX, THUNK_MARK
+from weft.compiler.frontend.jump import FRAME_FUNCTIONS
+from weft.compiler.frontend.scope import (
+    Comprehension,
+    Meaning,
+    Scope,
+    bindings,
+    comprehension_names,
+    function_names,
+    mangle,
+    parameter_names,
+    suspends,
+)
+
+HOOKS = "__weft__"
+UNTOUCHED = frozenset({"__class__", "__debug__"})
+CALLED_IN_PLACE = FRAME_FUNCTIONS | {"super", "globals", "breakpoint"}
+COMPARISON_SYMBOLS: dict[type[ast.cmpop], str] = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
+}  # fmt: skip
+ASKED = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
+CONVERSION_LETTERS = {-1: "", 115: "s", 114: "r", 97: "a"}
+
+NodeT = TypeVar("NodeT", bound=ast.AST)
+
+
+class Reference(NamedTuple):
+    """A use of a global or closure name, with the attributes after it, as it stands in the source."""
+
+    meaning: Meaning
+    path: tuple[str, ...]
+    line: int
+    column: int
+
+
+def hook(name: str, place: ast.AST, *args: ast.expr, **keywords: ast.expr) -> ast.expr:
+    """Make a call of the hook `name`, placed where `place` is."""
+    named = [ast.keyword(key, value) for key, value in keywords.items()]
+    called = ast.Attribute(ast.Name(HOOKS, ast.Load()), name, ast.Load())
+    return ast.copy_location(ast.Call(called, list(args), named), place)
+
+
+def lambda_of(body: ast.expr) -> ast.expr:
+    """Make a lambda that evaluates `body`, marked as not the user's."""
+    args = ast.arguments([], [], ast.arg(THUNK_MARK), [], [], None, [])
+    return ast.copy_location(ast.Lambda(args, body), body)
+
+
+class ExpressionRewriter(ast.NodeTransformer):
+    """Rewrites the expressions of one function and of those inside it; `scope` is where it stands now."""
+
+    def __init__(self, scope: Scope, class_name: str) -> None:
+        self.scope = scope
+        self.class_name = class_name
+        self.first_parameter: str | None = None
+        self.hoisted: list[ast.stmt] | None = (
+            None  # functions to define before the statement; None: not possible
+        )
+        self.shared: set[str] = set()  # local names that a hoisted function or statement body binds
+        self.references: list[Reference] = []
+        self.count = 0
+
+    def fresh(self, kind: str) -> str:
+        """Make a name of our own."""
+        self.count += 1
+        return f"{PREFIX}{kind}_{self.count}__"
+
+    @contextmanager
+    def within(self, scope: Scope) -> Iterator[None]:
+        """Stand in `scope`, before whose expressions nothing can be defined."""
+        saved = self.scope, self.hoisted
+        self.scope, self.hoisted = scope, None
+        try:
+            yield
+        finally:
+            self.scope, self.hoisted = saved
+
+    def text(self, name: str) -> ast.expr:
+        """Give a name as a constant, as Python would store it."""
+        return ast.Constant(mangle(name, self.class_name))
+
+    def several(self, nodes: Sequence[ast.expr]) -> list[ast.expr]:
+        """Rewrite expressions in order."""
+        return [self.visit(node) for node in nodes]
+
+    # -- names, attributes, items ----------------------------------------------------------------------------
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+        """Take loads of outer names to hooks; outer names that are assigned become targets that store."""
+        if node.id.startswith(PREFIX) or node.id in UNTOUCHED:
+            return node
+        owner = self.scope.owner(node.id)
+        loads = isinstance(node.ctx, ast.Load)
+        if owner is not None:
+            doubtful = loads and node.id in owner.doubtful
+            return hook("load_local", node, self.text(node.id), node) if doubtful else node
+        meaning = self.scope.meaning(node.id)
+        if not loads:
+            return self._target(hook(f"{meaning}_target", node, self.text(node.id)), node)
+        self.references.append(Reference(meaning, (node.id,), node.lineno, node.col_offset))
+        return hook(f"load_{meaning}", node, self.text(node.id), node)
+
+    def _target(self, holder: ast.expr, place: ast.AST) -> ast.expr:
+        return ast.copy_location(ast.Attribute(holder, "value", ast.Store()), place)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
+        """Take `base.name` to a hook, also where it is assigned."""
+        base: ast.expr = self.visit(node.value)
+        if not isinstance(node.ctx, ast.Load):
+            return self._target(hook("attribute_target", node, base, self.text(node.attr)), node)
+        last = self.references[-1] if self.references else None
+        if last is not None and last.path == _dotted(node.value):
+            place = (node.end_lineno or node.lineno, node.col_offset)
+            self.references.append(Reference(last.meaning, (*last.path, node.attr), *place))
+        return hook("load_attribute", node, base, self.text(node.attr))
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:  # noqa: N802
+        """Take `base[key]` to a hook, also where it is assigned."""
+        base, key = self.visit(node.value), self.key(node.slice)
+        if not isinstance(node.ctx, ast.Load):
+            return self._target(hook("item_target", node, base, key), node)
+        return hook("load_item", node, base, key)
+
+    def key(self, node: ast.expr) -> ast.expr:
+        """Rewrite what stands between brackets; slices become objects."""
+        match node:
+            case ast.Slice(lower=lower, upper=upper, step=step):
+                parts = [self.visit(part) if part else ast.Constant(None) for part in (lower, upper, step)]
+                return hook("slice", node, *parts)
+            case ast.Tuple(elts=parts):
+                return ast.copy_location(ast.Tuple([self.key(part) for part in parts], ast.Load()), node)
+            case _:
+                return self.visit(node)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:  # noqa: N802
+        """Store walrus targets that are not local through a hook."""
+        value: ast.expr = self.visit(node.value)
+        meaning = self.scope.meaning(node.target.id)
+        if meaning != "local":
+            return hook(f"store_{meaning}", node, self.text(node.target.id), value)
+        return ast.copy_location(ast.NamedExpr(node.target, value), node)
+
+    # -- calls and strings -----------------------------------------------------------------------------------
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802
+        """Take calls to a hook, but for builtins that look at the frame of their caller."""
+        match node.func:
+            case ast.Name(id=name) if name in CALLED_IN_PLACE and self.scope.meaning(name) == "global":
+                return self._call_in_place(node, name)
+            case _:
+                pass
+        call = hook("call", node, self.visit(node.func), *self.several(node.args))
+        if isinstance(call, ast.Call):
+            call.keywords = [self.visit(keyword) for keyword in node.keywords]
+        return call
+
+    def _call_in_place(self, node: ast.Call, name: str) -> ast.expr:
+        args = self.several(node.args)
+        if name == "super" and not args and self.first_parameter and self._in_class():
+            first = ast.Name(self.first_parameter, ast.Load())
+            args = [ast.copy_location(part, node) for part in (ast.Name("__class__", ast.Load()), first)]
+        keywords = [self.visit(keyword) for keyword in node.keywords]
+        return ast.copy_location(ast.Call(node.func, args, keywords), node)
+
+    def _in_class(self) -> bool:
+        scope: Scope | None = self.scope
+        while scope is not None:
+            if scope.kind == "class" or "__class__" in scope.closure:
+                return True
+            scope = scope.parent
+        return False
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:  # noqa: N802
+        """Format each value of an f-string by a hook, and join them by another."""
+        parts = [self._part(part) for part in node.values]
+        if not any(isinstance(part, ast.FormattedValue) for part in node.values):
+            return node
+        return hook("join_string", node, *parts)
+
+    def _part(self, node: ast.expr) -> ast.expr:
+        if not isinstance(node, ast.FormattedValue):
+            return node
+        value: ast.expr = self.visit(node.value)
+        conversion = ast.Constant(CONVERSION_LETTERS[node.conversion])
+        specification = self.visit(node.format_spec) if node.format_spec else ast.Constant("")
+        return hook("format_value", node, value, conversion, specification)
+
+    # -- conditions ------------------------------------------------------------------------------------------
+
+    def truth(self, node: ast.expr) -> ast.expr:
+        """Rewrite a condition on which Python itself branches."""
+        return hook("truth", node, self.visit(node))
+
+    def thunks(self, nodes: Sequence[ast.expr]) -> list[ast.expr] | None:
+        """Make functions that evaluate `nodes`; None if these must stay where they are.
+
+        They must where they suspend the function, in a class body, whose names functions do not see, and where they
+        bind a name inside a lambda or comprehension.
+        """
+        if self.scope.kind == "class" or any(map(suspends, nodes)):
+            return None
+        bound = [bindings([node]).bound for node in nodes]
+        if self.hoisted is None and any(bound):
+            return None
+        return [self._thunk(node, names) for node, names in zip(nodes, bound, strict=True)]
+
+    def _thunk(self, node: ast.expr, bound: set[str]) -> ast.expr:
+        body: ast.expr = self.visit(node)
+        if not bound or self.hoisted is None:
+            return lambda_of(body)
+        name = self.fresh("thunk")
+        result = ast.copy_location(ast.Return(body), node)
+        self.hoisted.append(self.function(name, [], [result], bound, node))
+        return ast.copy_location(ast.Name(name, ast.Load()), node)
+
+    def function(
+        self, name: str, parameters: list[str], body: list[ast.stmt], bound: set[str], place: ast.AST
+    ) -> ast.stmt:
+        """Make a function that stands for a part of the user's function, with whose variables it works."""
+        local = {one for one in bound if one.startswith(PREFIX) or self.scope.meaning(one) != "global"}
+        self.shared |= {one for one in local if one.startswith(PREFIX) or self.scope.owner(one) is self.scope}
+        declared: list[ast.stmt] = []
+        if local:
+            declared.append(ast.Nonlocal(sorted(local)))
+        if others := sorted(one for one in bound - local if one in self.scope.names.globals):
+            declared.append(ast.Global(others))
+        args = ast.arguments([], [ast.arg(one) for one in parameters], None, [], [], None, [])
+        made = ast.FunctionDef(name, args, [*declared, *(body or [ast.Pass()])], [])
+        return ast.copy_location(made, place)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:  # noqa: N802
+        """Take `and` and `or` to hooks that evaluate their operands as needed."""
+        others = self.thunks(node.values[1:])
+        if others is None:
+            return ast.copy_location(ast.BoolOp(node.op, self.several(node.values)), node)
+        name = "and_" if isinstance(node.op, ast.And) else "or_"
+        return hook(name, node, self.visit(node.values[0]), *others)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:  # noqa: N802
+        """Take `not` to a hook."""
+        operand: ast.expr = self.visit(node.operand)
+        if isinstance(node.op, ast.Not):
+            return hook("not_", node, operand)
+        return ast.copy_location(ast.UnaryOp(node.op, operand), node)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:  # noqa: N802
+        """Take conditional expressions to a hook."""
+        branches = self.thunks([node.body, node.orelse])
+        if branches is None:
+            parts = self.truth(node.test), self.visit(node.body), self.visit(node.orelse)
+            return ast.copy_location(ast.IfExp(*parts), node)
+        return hook("if_expression", node, self.visit(node.test), *branches)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:  # noqa: N802
+        """Take chains, and comparisons that give Python's own bool, to hooks."""
+        symbols = [COMPARISON_SYMBOLS[type(op)] for op in node.ops]
+        if len(symbols) == 1 and isinstance(node.ops[0], ASKED):
+            left: ast.expr = self.visit(node.left)
+            return hook("compare", node, ast.Constant(symbols[0]), left, self.visit(node.comparators[0]))
+        others = self.thunks(node.comparators) if len(symbols) > 1 else None
+        if others is None:
+            parts = self.visit(node.left), node.ops, self.several(node.comparators)
+            return ast.copy_location(ast.Compare(*parts), node)
+        texts = ast.Tuple([ast.Constant(symbol) for symbol in symbols], ast.Load())
+        return hook("compare_chain", node, texts, self.visit(node.left), *others)
+
+    # -- scopes ----------------------------------------------------------------------------------------------
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:  # noqa: N802
+        """Rewrite a lambda of the user's."""
+        self.defaults(node.args)
+        node.body = self.lambda_body(node)
+        return node
+
+    def lambda_body(self, node: ast.Lambda) -> ast.expr:
+        """Rewrite what a lambda gives."""
+        saved = self.first_parameter
+        self.first_parameter = first_parameter(node.args)
+        with self.within(self.scope.inner("lambda", function_names(node))):
+            body: ast.expr = self.visit(node.body)
+        self.first_parameter = saved
+        return body
+
+    def defaults(self, args: ast.arguments) -> None:
+        """Rewrite the defaults of a definition, which are evaluated where it stands; annotations stay."""
+        args.defaults = self.several(args.defaults)
+        args.kw_defaults = [self.visit(default) if default else None for default in args.kw_defaults]
+
+    def _comprehension(self, node: Comprehension) -> ast.expr:
+        first = node.generators[0].iter
+        outer: ast.expr = self.visit(first)
+        with self.within(self.scope.inner("comprehension", comprehension_names(node))):
+            for generator in node.generators:
+                source = outer if generator.iter is first else self.visit(generator.iter)
+                generator.iter = source if generator.is_async else hook("iterate", first, source)
+                generator.target = self.visit(generator.target)
+                generator.ifs = [self.truth(test) for test in generator.ifs]
+            if isinstance(node, ast.DictComp):
+                node.key, node.value = self.visit(node.key), self.visit(node.value)
+            else:
+                node.elt = self.visit(node.elt)
+        return node
+
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension  # noqa: N815
+
+
+def first_parameter(args: ast.arguments) -> str | None:
+    """Give the name of the parameter that `super()` takes its object from."""
+    positional = [*args.posonlyargs, *args.args]
+    return positional[0].arg if positional else None
+
+
+def _dotted(node: ast.expr) -> tuple[str, ...]:
+    match node:
+        case ast.Name(id=name):
+            return (name,)
+        case ast.Attribute(value=base, attr=name):
+            inner = _dotted(base)
+            return (*inner, name) if inner else ()
+        case _:
+            return ()

@@ -1,0 +1,511 @@
+"""What rewritten code asks: the `Hooks` protocol, and `PlainHooks`, which answers as Python itself would.
+
+Rewritten code reaches its hooks through one closure cell, which holds a `Link`. Nothing here knows of traced values.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from types import CellType, FunctionType
+from typing import Any, Protocol, TypeAlias
+
+from weft.compiler.frontend.source import closure_cell
+
+Thunk: TypeAlias = Callable[[], Any]
+
+
+class Hooks(Protocol):
+    """What a rewritten function asks for what Python does not ask of one operand.
+
+    Values are the user's objects. A thunk is an expression that is evaluated when it is called, or not at all.
+    `function` is always the original function, whose globals and cells the rewritten one shares.
+    """
+
+    # -- loads and stores ------------------------------------------------------------------------------------
+
+    def load_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Take a global or builtin, already found by Python."""
+        ...
+
+    def load_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Take a variable of a function around `function`, read from the cell in its closure."""
+        ...
+
+    def load_local(self, name: str, value: Any, /) -> Any:
+        """Take a local that a statement body may have left undefined: called for such names only."""
+        ...
+
+    def load_default(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Take the default of a parameter that a call does not give."""
+        ...
+
+    def load_attribute(self, base: Any, name: str, /) -> Any:
+        """Evaluate `base.name`."""
+        ...
+
+    def load_item(self, base: Any, key: Any, /) -> Any:
+        """Evaluate `base[key]`; slices are slice objects."""
+        ...
+
+    def store_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Bind a name that is declared global; gives `value`."""
+        ...
+
+    def store_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Bind a nonlocal name of `function`'s own closure; gives `value`."""
+        ...
+
+    def store_attribute(self, base: Any, name: str, value: Any, /) -> None:
+        """Do `base.name = value`."""
+        ...
+
+    def store_item(self, base: Any, key: Any, value: Any, /) -> None:
+        """Do `base[key] = value`."""
+        ...
+
+    def delete_global(self, function: FunctionType, name: str, /) -> None:
+        """Do `del name` of a global."""
+        ...
+
+    def delete_cell(self, function: FunctionType, name: str, /) -> None:
+        """Do `del name` of a nonlocal."""
+        ...
+
+    def delete_attribute(self, base: Any, name: str, /) -> None:
+        """Do `del base.name`."""
+        ...
+
+    def delete_item(self, base: Any, key: Any, /) -> None:
+        """Do `del base[key]`."""
+        ...
+
+    def augmented(self, symbol: str, old: Any, value: Any, /) -> Any:
+        """Give what `old += value` binds (`symbol` is `"+="`): an array writes and is given back, a scalar is new.
+
+        `x[i] += v` is load_item, v, augmented, store_item, in this order; attributes likewise.
+        """
+        ...
+
+    # -- expressions -----------------------------------------------------------------------------------------
+
+    def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate `fn(*args, **kwargs)`; `enter` of `rewrite.py` does it for user code."""
+        ...
+
+    def truth(self, value: Any, /) -> bool:
+        """Give the truth of a condition on which Python itself branches (see `rewrite.py` for where it does)."""
+        ...
+
+    def not_(self, value: Any, /) -> Any:
+        """Evaluate `not value`."""
+        ...
+
+    def and_(self, first: Any, /, *others: Thunk) -> Any:
+        """Evaluate `a and b and c`."""
+        ...
+
+    def or_(self, first: Any, /, *others: Thunk) -> Any:
+        """Evaluate `a or b or c`."""
+        ...
+
+    def if_expression(self, test: Any, then: Thunk, orelse: Thunk, /) -> Any:
+        """Evaluate `then if test else orelse`."""
+        ...
+
+    def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
+        """Evaluate one of `is`, `is not`, `in`, `not in`; the others by themselves go to their operands."""
+        ...
+
+    def compare_chain(self, symbols: Sequence[str], first: Any, /, *others: Thunk) -> Any:
+        """Evaluate `a < b <= c`; any comparison may be in it."""
+        ...
+
+    def iterate(self, iterable: Any, /) -> Iterable[Any]:
+        """Give what a `for` of a comprehension (or one that Python itself runs) goes over."""
+        ...
+
+    def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
+        """Format one `{value!conversion:specification}` of an f-string, at its place in the evaluation."""
+        ...
+
+    def join_string(self, *parts: Any) -> Any:
+        """Make an f-string of its texts and formatted values."""
+        ...
+
+    # -- statements ------------------------------------------------------------------------------------------
+    #
+    # Bodies are functions without arguments that share the local variables of the user's function as cells
+    # (`variables`). Jumps are gone: break, continue and return became flags, which are variables like others.
+    # `written` names what the bodies may bind, `live` those of them that are read after the statement, `carried`
+    # those that the next iteration reads.
+
+    def if_(
+        self,
+        test: Any,
+        then: Thunk,
+        orelse: Thunk | None,
+        /,
+        *,
+        written: tuple[str, ...],
+        live: tuple[str, ...],
+    ) -> None:
+        """Run one of two bodies."""
+        ...
+
+    def while_(
+        self,
+        test: Thunk,
+        body: Thunk,
+        stop: Thunk | None,
+        /,
+        *,
+        written: tuple[str, ...],
+        carried: tuple[str, ...],
+        live: tuple[str, ...],
+    ) -> None:
+        """Run `body` while `test()` holds; after each, `stop()` says whether a break or return was met."""
+        ...
+
+    def for_(
+        self,
+        iterable: Any,
+        body: Callable[[Any], Any],
+        stop: Thunk | None,
+        /,
+        *,
+        written: tuple[str, ...],
+        carried: tuple[str, ...],
+        live: tuple[str, ...],
+    ) -> None:
+        """Run `body(item)` (which binds the loop's target) for each item; `stop` as in `while_`."""
+        ...
+
+    def assert_(self, test: Any, message: Thunk | None, /) -> None:
+        """Do `assert test, message`."""
+        ...
+
+    def raise_(self, exception: Any, /) -> Any:
+        """Give the exception (or class) that Python then raises, or raise one of its own."""
+        ...
+
+
+IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
+    "+=": operator.iadd,
+    "-=": operator.isub,
+    "*=": operator.imul,
+    "/=": operator.itruediv,
+    "//=": operator.ifloordiv,
+    "%=": operator.imod,
+    "**=": operator.ipow,
+    "@=": operator.imatmul,
+    "&=": operator.iand,
+    "|=": operator.ior,
+    "^=": operator.ixor,
+    "<<=": operator.ilshift,
+    ">>=": operator.irshift,
+}
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "is": operator.is_,
+    "is not": operator.is_not,
+    "in": lambda left, right: left in right,
+    "not in": lambda left, right: left not in right,
+}
+CONVERSIONS: dict[str, Callable[[Any], str]] = {"": lambda value: value, "s": str, "r": repr, "a": ascii}
+
+
+class PlainHooks:
+    """Python's own meaning: a function rewritten with these behaves as the original."""
+
+    def load_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Give the value."""
+        return value
+
+    def load_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Give the value."""
+        return value
+
+    def load_local(self, name: str, value: Any, /) -> Any:
+        """Give the value."""
+        return value
+
+    def load_default(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Give the value."""
+        return value
+
+    def load_attribute(self, base: Any, name: str, /) -> Any:
+        """Evaluate `base.name`."""
+        return getattr(base, name)
+
+    def load_item(self, base: Any, key: Any, /) -> Any:
+        """Evaluate `base[key]`."""
+        return base[key]
+
+    def store_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Bind a global."""
+        function.__globals__[name] = value
+        return value
+
+    def store_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Bind a nonlocal."""
+        closure_cell(function, name).cell_contents = value
+        return value
+
+    def store_attribute(self, base: Any, name: str, value: Any, /) -> None:
+        """Do `base.name = value`."""
+        setattr(base, name, value)
+
+    def store_item(self, base: Any, key: Any, value: Any, /) -> None:
+        """Do `base[key] = value`."""
+        base[key] = value
+
+    def delete_global(self, function: FunctionType, name: str, /) -> None:
+        """Unbind a global."""
+        if name not in function.__globals__:
+            raise NameError(f"name {name!r} is not defined", name=name)
+        del function.__globals__[name]
+
+    def delete_cell(self, function: FunctionType, name: str, /) -> None:
+        """Unbind a nonlocal."""
+        del closure_cell(function, name).cell_contents
+
+    def delete_attribute(self, base: Any, name: str, /) -> None:
+        """Do `del base.name`."""
+        delattr(base, name)
+
+    def delete_item(self, base: Any, key: Any, /) -> None:
+        """Do `del base[key]`."""
+        del base[key]
+
+    def augmented(self, symbol: str, old: Any, value: Any, /) -> Any:
+        """Do the in-place operation."""
+        return IN_PLACE[symbol](old, value)
+
+    def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call."""
+        return fn(*args, **kwargs)
+
+    def truth(self, value: Any, /) -> bool:
+        """Ask the value."""
+        return bool(value)
+
+    def not_(self, value: Any, /) -> Any:
+        """Negate the truth."""
+        return not self.truth(value)
+
+    def and_(self, first: Any, /, *others: Thunk) -> Any:
+        """Give the first that is false, or the last."""
+        value = first
+        for other in others:
+            if not self.truth(value):
+                break
+            value = other()
+        return value
+
+    def or_(self, first: Any, /, *others: Thunk) -> Any:
+        """Give the first that is true, or the last."""
+        value = first
+        for other in others:
+            if self.truth(value):
+                break
+            value = other()
+        return value
+
+    def if_expression(self, test: Any, then: Thunk, orelse: Thunk, /) -> Any:
+        """Evaluate one of the two."""
+        return then() if self.truth(test) else orelse()
+
+    def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
+        """Compare."""
+        return COMPARISONS[symbol](left, right)
+
+    def compare_chain(self, symbols: Sequence[str], first: Any, /, *others: Thunk) -> Any:
+        """Compare neighbours until one is false."""
+        left, value = first, None
+        for index, (symbol, other) in enumerate(zip(symbols, others, strict=True), 1):
+            right = other()
+            value = self.compare(symbol, left, right)
+            if index < len(others) and not self.truth(value):
+                break
+            left = right
+        return value
+
+    def iterate(self, iterable: Any, /) -> Iterable[Any]:
+        """Give the iterable."""
+        return iterable
+
+    def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
+        """Format now."""
+        return format(CONVERSIONS[conversion](value), specification)
+
+    def join_string(self, *parts: Any) -> Any:
+        """Join the texts."""
+        return "".join(parts)
+
+    def if_(
+        self,
+        test: Any,
+        then: Thunk,
+        orelse: Thunk | None,
+        /,
+        *,
+        written: tuple[str, ...],
+        live: tuple[str, ...],
+    ) -> None:
+        """Run one body."""
+        if self.truth(test):
+            then()
+        elif orelse is not None:
+            orelse()
+
+    def while_(
+        self,
+        test: Thunk,
+        body: Thunk,
+        stop: Thunk | None,
+        /,
+        *,
+        written: tuple[str, ...],
+        carried: tuple[str, ...],
+        live: tuple[str, ...],
+    ) -> None:
+        """Loop."""
+        while self.truth(test()):
+            body()
+            if stop is not None and self.truth(stop()):
+                break
+
+    def for_(
+        self,
+        iterable: Any,
+        body: Callable[[Any], Any],
+        stop: Thunk | None,
+        /,
+        *,
+        written: tuple[str, ...],
+        carried: tuple[str, ...],
+        live: tuple[str, ...],
+    ) -> None:
+        """Loop."""
+        for item in self.iterate(iterable):
+            body(item)
+            if stop is not None and self.truth(stop()):
+                break
+
+    def assert_(self, test: Any, message: Thunk | None, /) -> None:
+        """Raise AssertionError unless the test holds."""
+        if not self.truth(test):
+            raise AssertionError(*(() if message is None else (message(),)))
+
+    def raise_(self, exception: Any, /) -> Any:
+        """Give the exception."""
+        return exception
+
+
+class AttributeTarget:
+    """Stands for `base.name` where Python assigns: binding `.value` stores."""
+
+    __slots__ = ("base", "hooks", "name", "old")
+
+    def __init__(self, hooks: Hooks, base: Any, name: str, /) -> None:
+        self.hooks, self.base, self.name = hooks, base, name
+
+    def load(self) -> AttributeTarget:
+        """Take the old value, before Python evaluates the operand."""
+        self.old = self.hooks.load_attribute(self.base, self.name)
+        return self
+
+    def augment(self, symbol: str, value: Any) -> None:
+        """Finish `base.name += value`."""
+        self.value = self.hooks.augmented(symbol, self.old, value)
+
+    def _store(self, value: Any) -> None:
+        self.hooks.store_attribute(self.base, self.name, value)
+
+    value = property(None, _store)
+
+
+class ItemTarget:
+    """Stands for `base[key]` where Python assigns: binding `.value` stores."""
+
+    __slots__ = ("base", "hooks", "key", "old")
+
+    def __init__(self, hooks: Hooks, base: Any, key: Any, /) -> None:
+        self.hooks, self.base, self.key = hooks, base, key
+
+    def load(self) -> ItemTarget:
+        """Take the old value, before Python evaluates the operand."""
+        self.old = self.hooks.load_item(self.base, self.key)
+        return self
+
+    def augment(self, symbol: str, value: Any) -> None:
+        """Finish `base[key] += value`."""
+        self.value = self.hooks.augmented(symbol, self.old, value)
+
+    def _store(self, value: Any) -> None:
+        self.hooks.store_item(self.base, self.key, value)
+
+    value = property(None, _store)
+
+
+class NameTarget:
+    """Stands for a global or a nonlocal where Python assigns: binding `.value` stores."""
+
+    __slots__ = ("name", "store")
+
+    def __init__(self, store: Callable[[str, Any], Any], name: str, /) -> None:
+        self.store, self.name = store, name
+
+    def _store(self, value: Any) -> None:
+        self.store(self.name, value)
+
+    value = property(None, _store)
+
+
+def _own_names(protocol: type) -> tuple[str, ...]:
+    return tuple(name for name in vars(protocol) if not name.startswith("_"))
+
+
+_OF_FUNCTION = tuple(f"{verb}_{kind}" for verb in ("load", "store", "delete") for kind in ("global", "cell"))
+_DIRECT = tuple(name for name in _own_names(Hooks) if name not in (*_OF_FUNCTION, "load_default"))
+
+
+class Link:
+    """What the hook cell of a rewritten function holds: the hooks, bound to the original function.
+
+    Each is an attribute that leads straight to the hooks' method, so that no frame of ours lies between.
+    """
+
+    slice = slice
+
+    def __init__(self, hooks: Hooks, function: FunctionType) -> None:
+        self.hooks, self.function = hooks, function
+        values = vars(self)
+        for name in _DIRECT:
+            values[name] = getattr(hooks, name)
+        for name in _OF_FUNCTION:
+            values[name] = partial(getattr(hooks, name), function)
+        self.attribute_target = partial(AttributeTarget, hooks)
+        self.item_target = partial(ItemTarget, hooks)
+        self.global_target = partial(NameTarget, values["store_global"])
+        self.cell_target = partial(NameTarget, values["store_cell"])
+
+
+def variables(*bodies: Callable[..., Any] | None) -> dict[str, CellType]:
+    """Give the variables that statement bodies share with the function around them, by name.
+
+    An empty cell is an unbound name; emptying one (`del cell.cell_contents`) unbinds it.
+    """
+    return {
+        name: cell
+        for body in bodies
+        if isinstance(body, FunctionType)
+        for name, cell in zip(body.__code__.co_freevars, body.__closure__ or (), strict=True)
+    }

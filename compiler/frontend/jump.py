@@ -1,0 +1,286 @@
+"""Turns break, continue and return inside statements into flags, so that bodies can become functions.
+
+Plain syntax in, plain syntax out: a flag is a local variable, what a jump skips stands under `if not flag:`.
+Where a branch always jumps, what follows the `if` moves into the other branch instead, so that names bound on the
+only path that goes on are known to be bound. Knows nothing of hooks.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from weft.compiler.frontend.scope import FUNCTIONS, Function
+
+RESULT = "__weft_result__"
+RETURNED = "__weft_returned__"
+FRAME_FUNCTIONS = frozenset({"locals", "vars", "dir", "eval", "exec"})
+"""Builtins that look at the variables of their caller."""
+
+NodeT = TypeVar("NodeT", bound=ast.AST)
+Loop: TypeAlias = ast.While | ast.For
+_INNER_SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef)
+_JUMPS = (ast.Return, ast.Break, ast.Continue)
+
+
+def has_regions(function: Function) -> bool:
+    """Whether the statements of a function can become regions.
+
+    Not so in generators and coroutines (a body that yields cannot be a function), where `finally` jumps (which
+    drops an exception), and where a builtin looks at the variables of its caller.
+    """
+    if isinstance(function, ast.AsyncFunctionDef):
+        return False
+    for node in _within(function.body):
+        if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await):
+            return False
+        if isinstance(node, ast.Try | ast.TryStar) and any(map(_is_jump, _within(node.finalbody))):
+            return False
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FRAME_FUNCTIONS:
+            return False
+    return True
+
+
+def _is_jump(node: ast.AST) -> bool:
+    return isinstance(node, _JUMPS)
+
+
+def _within(nodes: list[ast.stmt]) -> Iterator[ast.AST]:
+    """Yield the nodes of one function, the insides of nested functions and classes left out."""
+    stack: list[ast.AST] = list(nodes)
+    while stack:
+        node = stack.pop()
+        yield node
+        if not isinstance(node, _INNER_SCOPES):
+            stack.extend(ast.iter_child_nodes(node))
+
+
+@dataclass(slots=True)
+class Lowered:
+    """Statements without jumps; `may` holds the flags that they may set, `always` says that every path jumps."""
+
+    body: list[ast.stmt] = field(default_factory=list[ast.stmt])
+    may: set[str] = field(default_factory=set[str])
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFlags:
+    """The flags of the loop around a statement."""
+
+    stopped: str
+    skipped: str
+
+
+class JumpLowering:
+    """Lowers one function; `stops` then gives, by id of a loop, the flags after which it must not go on."""
+
+    def __init__(self) -> None:
+        self.stops: dict[int, tuple[str, ...]] = {}
+        self.used: set[str] = set()  # flags that are tested somewhere
+        self.setting: dict[int, str] = {}  # by id of an assignment, the flag that it sets
+        self.count = 0
+        self.nodes: list[ast.AST] = []  # keeps ids valid
+
+    def function(self, node: Function) -> list[ast.stmt]:
+        """Give the body of `node` without jumps but, at most, a `return` as the last statement."""
+        if not any(_is_jump(part) for statement in node.body for part in _nested(statement)):
+            return node.body
+        end = ast.copy_location(ast.Return(_at(ast.Constant(None), node.body[-1])), node.body[-1])
+        lowered = self.block([*node.body, end], None, outermost=True)
+        body = lowered.body
+        if RETURNED in self.used:
+            body = [self._set(RETURNED, False, node.body[0]), *body]
+        if not body or not isinstance(body[-1], ast.Return):
+            body = [*body, _at(ast.Return(_at(ast.Name(RESULT, ast.Load()), end)), end)]
+        return self._without_unused(body)
+
+    def _without_unused(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Drop assignments to flags that nothing tests."""
+        kept: list[ast.stmt] = []
+        for statement in body:
+            if self.setting.get(id(statement), RETURNED) not in self.used and id(statement) in self.setting:
+                continue
+            if not isinstance(statement, _INNER_SCOPES):
+                for holder in _holders(statement):
+                    for name in ("body", "orelse", "finalbody"):
+                        if isinstance(inner := getattr(holder, name, None), list):
+                            setattr(holder, name, self._without_unused(inner))
+            kept.append(statement)
+        return kept
+
+    def block(self, body: list[ast.stmt], loop: LoopFlags | None, *, outermost: bool = False) -> Lowered:
+        """Lower a list of statements that run one after the other."""
+        result = Lowered()
+        for index, statement in enumerate(body):
+            rest = body[index + 1 :]
+            if isinstance(statement, _JUMPS):
+                if outermost:
+                    result.body.append(statement)
+                else:
+                    self._jump(statement, loop, result)
+                result.always = True
+                return result
+            if isinstance(statement, ast.If):
+                finished = self._if(statement, rest, loop, result)
+            else:
+                flags, tail = self._compound(statement, loop, result)
+                finished = bool(flags or tail)
+                if finished:
+                    self._continue(flags, [*tail, *rest], loop, result)
+            if finished:
+                return result
+        return result
+
+    def _jump(self, statement: ast.stmt, loop: LoopFlags | None, result: Lowered) -> None:
+        flag = RETURNED
+        if isinstance(statement, ast.Return):
+            value = statement.value or _at(ast.Constant(None), statement)
+            result.body.append(
+                _at(ast.Assign([_at(ast.Name(RESULT, ast.Store()), statement)], value), statement)
+            )
+        elif loop is not None:
+            flag = loop.stopped if isinstance(statement, ast.Break) else loop.skipped
+        result.body.append(self._set(flag, True, statement))
+        result.may.add(flag)
+
+    def _if(self, node: ast.If, rest: list[ast.stmt], loop: LoopFlags | None, result: Lowered) -> bool:
+        """Lower an `if`; True if the statements after it were taken care of."""
+        leaves, other_leaves = always_jumps(node.body), always_jumps(node.orelse)
+        one_sided = leaves != other_leaves
+        then = self.block([*node.body, *rest] if other_leaves and one_sided else node.body, loop)
+        other = self.block([*node.orelse, *rest] if leaves and one_sided else node.orelse, loop)
+        lowered = ast.If(node.test, then.body or [_at(ast.Pass(), node)], other.body)
+        result.body.append(self._kept(ast.copy_location(lowered, node)))
+        may = then.may | other.may
+        if one_sided or (leaves and other_leaves):
+            result.may |= may
+            result.always = then.always and other.always
+            return True
+        if may:
+            self._continue(may, rest, loop, result)
+        return bool(may)
+
+    def _continue(
+        self, flags: set[str], rest: list[ast.stmt], loop: LoopFlags | None, result: Lowered
+    ) -> None:
+        """Lower what follows a statement that may have set `flags`."""
+        result.may |= flags
+        lowered = self.block(rest, loop)
+        result.may |= lowered.may
+        if not flags:
+            result.body += lowered.body
+            result.always = lowered.always
+        elif lowered.body:
+            place = rest[0]
+            result.body.append(_at(ast.If(self._none_of(flags, place), lowered.body, []), place))
+            result.always = False
+
+    def _compound(
+        self, node: ast.stmt, loop: LoopFlags | None, result: Lowered
+    ) -> tuple[set[str], list[ast.stmt]]:
+        """Lower one statement that is no `if`; give the flags it may set and what must run if none is set."""
+        match node:
+            case ast.While() | ast.For():
+                return self._loop(node, loop, result)
+            case ast.Try() | ast.TryStar():
+                return self._try(node, loop, result)
+            case ast.With():
+                inner = self.block(node.body, loop)
+                lowered = ast.With(node.items, inner.body)
+                result.body.append(self._kept(ast.copy_location(lowered, node)))
+                return inner.may, []
+            case ast.Match():
+                cases = [(case, self.block(case.body, loop)) for case in node.cases]
+                arms = [ast.match_case(case.pattern, case.guard, inner.body) for case, inner in cases]
+                result.body.append(self._kept(ast.copy_location(ast.Match(node.subject, arms), node)))
+                return set[str]().union(*(inner.may for _, inner in cases)), []
+            case _:
+                result.body.append(node)
+                return set(), []
+
+    def _loop(self, node: Loop, loop: LoopFlags | None, result: Lowered) -> tuple[set[str], list[ast.stmt]]:
+        self.count += 1
+        flags = LoopFlags(f"__weft_break_{self.count}__", f"__weft_continue_{self.count}__")
+        inner = self.block(node.body, flags)
+        body = inner.body or [_at(ast.Pass(), node)]
+        if flags.skipped in inner.may:
+            body = [self._set(flags.skipped, False, node.body[0]), *body]
+        stops = tuple(sorted(inner.may & {flags.stopped, RETURNED}))
+        if flags.stopped in stops:
+            result.body.append(self._set(flags.stopped, False, node))
+        self.used.update(stops)
+        lowered = (
+            ast.While(node.test, body, [])
+            if isinstance(node, ast.While)
+            else ast.For(node.target, node.iter, body, [])
+        )
+        result.body.append(self._kept(ast.copy_location(lowered, node)))
+        self.stops[id(lowered)] = stops
+        tail = node.orelse
+        if tail and flags.stopped in stops:
+            tail = [_at(ast.If(self._none_of({flags.stopped}, tail[0]), tail, []), tail[0])]
+        return inner.may & {RETURNED}, tail
+
+    def _try(
+        self, node: ast.Try | ast.TryStar, loop: LoopFlags | None, result: Lowered
+    ) -> tuple[set[str], list[ast.stmt]]:
+        inner, other, last = (self.block(part, loop) for part in (node.body, node.orelse, node.finalbody))
+        handlers = [(handler, self.block(handler.body, loop)) for handler in node.handlers]
+        orelse = other.body
+        if orelse and inner.may:
+            place = node.orelse[0]
+            orelse = [_at(ast.If(self._none_of(inner.may, place), orelse, []), place)]
+        caught = [
+            ast.copy_location(ast.ExceptHandler(handler.type, handler.name, lowered.body), handler)
+            for handler, lowered in handlers
+        ]
+        lowered = type(node)(inner.body, caught, orelse, last.body)
+        result.body.append(self._kept(ast.copy_location(lowered, node)))
+        return inner.may.union(other.may, last.may, *(lowered.may for _, lowered in handlers)), []
+
+    def _set(self, flag: str, value: bool, place: ast.AST) -> ast.stmt:
+        target = _at(ast.Name(flag, ast.Store()), place)
+        statement = self._kept(_at(ast.Assign([target], _at(ast.Constant(value), place)), place))
+        self.setting[id(statement)] = flag
+        return statement
+
+    def _none_of(self, flags: set[str], place: ast.AST) -> ast.expr:
+        self.used |= flags
+        names: list[ast.expr] = [_at(ast.Name(flag, ast.Load()), place) for flag in sorted(flags)]
+        tested = names[0] if len(names) == 1 else _at(ast.BoolOp(ast.Or(), names), place)
+        return _at(ast.UnaryOp(ast.Not(), tested), place)
+
+    def _kept(self, node: NodeT) -> NodeT:
+        self.nodes.append(node)
+        return node
+
+
+def always_jumps(body: list[ast.stmt]) -> bool:
+    """Whether every path through `body` ends in break, continue or return."""
+    for statement in body:
+        if isinstance(statement, _JUMPS):
+            return True
+        if isinstance(statement, ast.If) and always_jumps(statement.body) and always_jumps(statement.orelse):
+            return True
+    return False
+
+
+def _nested(statement: ast.stmt) -> Iterator[ast.AST]:
+    """Yield what stands inside a compound statement of the same function."""
+    if isinstance(statement, _INNER_SCOPES):
+        return
+    for node in _within([statement]):
+        if node is not statement:
+            yield node
+
+
+def _holders(statement: ast.stmt) -> list[ast.AST]:
+    inner = [*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())]
+    return [statement, *inner]
+
+
+def _at(node: NodeT, place: ast.AST) -> NodeT:
+    return ast.copy_location(node, place)

@@ -1,0 +1,108 @@
+"""Where in the user's source a traced operation stands, and which functions are the user's at all.
+
+Taking a position costs a walk over our own frames; line and column are looked up only when they are printed.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import sysconfig
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from types import CodeType, FunctionType, TracebackType
+from typing import Any, NamedTuple
+
+from weft.ir.source import LIBRARIES, Location
+
+REGION_MARK = ".<region>"  # ends co_qualname of the code of a statement body that became a function
+
+
+class Position(NamedTuple):
+    """An instruction of the user's; cheap to take and to keep."""
+
+    code: CodeType
+    lasti: int
+
+
+def current_position(skip: Callable[[str], bool] | None = None) -> Position:
+    """Give the instruction of the innermost frame outside our modules, and outside modules whose name `skip` takes."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        module = frame.f_globals.get("__name__") or ""
+        if not (module.startswith("weft.") or module == "weft" or (skip is not None and skip(module))):
+            break
+        frame = frame.f_back
+    return Position(frame.f_code, frame.f_lasti)
+
+
+def resolve(code: CodeType, lasti: int) -> Location:
+    """Give file, line and columns of an instruction."""
+    first, last, start, end = next(islice(code.co_positions(), max(lasti, 0) // 2, None), (None,) * 4)
+    line, file = first or code.co_firstlineno, code.co_filename
+    if start is None or end is None or last != first:
+        return Location(file, line, _characters(file, line, start), None, code.co_name)
+    return Location(file, line, _characters(file, line, start), _characters(file, line, end), code.co_name)
+
+
+def _characters(file: str, line: int, column: int | None) -> int | None:
+    """Turn a column in bytes of UTF-8, as code objects have it, into one in characters."""
+    text = linecache.getline(file, line)
+    if column is None or text.isascii():
+        return column
+    return len(text.encode()[:column].decode(errors="replace"))
+
+
+def current_location() -> Location:
+    """Give the place of the innermost frame outside our modules."""
+    return resolve(*current_position())
+
+
+def user_traceback(traceback: TracebackType | None) -> TracebackType | None:
+    """Leave out our own frames, and show a function whose statements ran as regions as one frame."""
+    kept: list[TracebackType] = []
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if not (frame.f_globals.get("__name__") or "").startswith("weft."):
+            if frame.f_code.co_qualname.endswith(REGION_MARK) and kept:
+                kept.pop()
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    result: TracebackType | None = None
+    for entry in reversed(kept):
+        result = TracebackType(result, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return result
+
+
+def is_user_code(fn: Any, library: frozenset[str] = frozenset()) -> bool:
+    """Whether `fn` is a Python function with source that is traced into: D6.
+
+    Left alone are the standard library, NumPy, SciPy, Weft, and the modules and packages named in `library`.
+    """
+    if not isinstance(fn, FunctionType):
+        return False
+    module = str(fn.__globals__.get("__name__") or "")
+    if module.partition(".")[0] in LIBRARIES or is_in_library(module, library):
+        return False
+    file = fn.__code__.co_filename
+    return not is_standard_library(file) and bool(linecache.getlines(file, fn.__globals__))
+
+
+def is_in_library(module: str, library: frozenset[str]) -> bool:
+    """Whether `module` or a package around it is named in `library`."""
+    parts = module.split(".")
+    return bool(library) and any(".".join(parts[:end]) in library for end in range(1, len(parts) + 1))
+
+
+def is_standard_library(file: str) -> bool:
+    """Whether a file of code belongs to Python itself (told by its folder: a user may call a module `queue`)."""
+    if file.startswith("<frozen "):
+        return True
+    return file.startswith(_STANDARD_FOLDERS) and not file.startswith(_SITE_FOLDERS)
+
+
+_STANDARD_FOLDERS = tuple({str(Path(sysconfig.get_paths()[k])) + "/" for k in ("stdlib", "platstdlib")})
+_SITE_FOLDERS = tuple(
+    folder + name for folder in _STANDARD_FOLDERS for name in ("site-packages/", "dist-packages/")
+)

@@ -1,0 +1,134 @@
+"""How a value outside the arguments is reached: paths that are printed, hashed, and read again at each call.
+
+Holds the path records only. Who meets a value, and what becomes of it, is the tracer's business.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import CellType, FunctionType
+from typing import Any, Protocol
+
+
+class Source(Protocol):
+    """A path from one call of a function to a value."""
+
+    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Give the value as it is now, for a call `function(*args, **kwargs)`; raises as the user's load would."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A positional argument (`key` is its index) or one given by keyword; `name` is the parameter's, for printing."""
+
+    key: int | str
+    name: str = ""
+
+    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Give the argument of this call."""
+        return args[self.key] if isinstance(self.key, int) else kwargs[self.key]
+
+    def __str__(self) -> str:
+        return self.name or (self.key if isinstance(self.key, str) else f"argument {self.key}")
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A global or builtin name of `owner`, or of the called function if that is None."""
+
+    name: str
+    owner: FunctionType | None = None
+
+    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Give the value that the name has now, in the module or among the builtins."""
+        namespace = (self.owner or function).__globals__
+        if self.name in namespace:
+            return namespace[self.name]
+        found = namespace.get("__builtins__", builtins)
+        values: Mapping[str, Any] = found if isinstance(found, dict) else vars(found)
+        if self.name not in values:
+            raise NameError(f"name {self.name!r} is not defined", name=self.name)
+        return values[self.name]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A variable of an enclosing function, held by the closure of `owner` (None: of the called function)."""
+
+    name: str
+    owner: FunctionType | None = None
+
+    def cell(self, function: FunctionType) -> CellType:
+        """Give the cell itself."""
+        return closure_cell(self.owner or function, self.name)
+
+    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Give what the cell holds now."""
+        try:
+            return self.cell(function).cell_contents
+        except ValueError:
+            place = "where it is not associated with a value in enclosing scope"
+            raise NameError(f"cannot access free variable {self.name!r} {place}", name=self.name) from None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """The default value of a parameter of `owner` (None: of the called function)."""
+
+    name: str
+    owner: FunctionType | None = None
+
+    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Give the default that a call without this argument would take now."""
+        owner = self.owner or function
+        if owner.__kwdefaults__ and self.name in owner.__kwdefaults__:
+            return owner.__kwdefaults__[self.name]
+        code, defaults = owner.__code__, owner.__defaults__ or ()
+        return defaults[code.co_varnames.index(self.name) - code.co_argcount + len(defaults)]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute of another path's value."""
+
+    base: Source
+    name: str
+
+    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Give the attribute as it is now."""
+        return getattr(self.base.read(function, args, kwargs), self.name)
+
+    def __str__(self) -> str:
+        return f"{self.base}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item of another path's value; `key` is hashable."""
+
+    base: Source
+    key: Any
+
+    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Give the item as it is now."""
+        return self.base.read(function, args, kwargs)[self.key]
+
+    def __str__(self) -> str:
+        return f"{self.base}[{self.key!r}]"
+
+
+def closure_cell(function: FunctionType, name: str) -> CellType:
+    """Give the cell of the free variable `name` of `function`; raises ValueError if it has none of that name."""
+    return (function.__closure__ or ())[function.__code__.co_freevars.index(name)]
