@@ -158,8 +158,10 @@ def with_dtype(type: Type, dtype: DType) -> Type:
     raise DTypeError(f"expected elements, got {type}")
 
 
-def same_types(name: str, types: Sequence[Type], kinds: str) -> Type:
-    """Check that all operands have one type whose dtype kind is in `kinds`, and give it."""
+def same_types(name: str, types: Sequence[Type], kinds: str, count: int | None = None) -> Type:
+    """Check that all operands (`count` of them) have one type whose dtype kind is in `kinds`, and give it."""
+    if count is not None and len(types) != count:
+        raise ShapeError(f"{name} takes {count} operands, got {len(types)}")
     first = types[0]
     if any(t != first for t in types[1:]):
         raise ShapeError(f"{name} needs equal types, got {' and '.join(map(str, types))}")
@@ -187,7 +189,7 @@ def unary(
     """Elementwise op of one operand. `vjp(g, y, x)` -> cotangent of x; `kinds` are the operand's dtype kinds."""
 
     def infer(types: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
-        ty = same_types(name, types, kinds)
+        ty = same_types(name, types, kinds, 1)
         return (with_dtype(ty, result) if result else ty,)
 
     def pull(_op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
@@ -218,7 +220,7 @@ def binary(
     """Elementwise op of two operands of one type. `vjp(g, z, x, y)` -> cotangents of x and y."""
 
     def infer(types: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
-        ty = same_types(name, types, kinds)
+        ty = same_types(name, types, kinds, 2)
         return (with_dtype(ty, result) if result else ty,)
 
     def pull(_op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:

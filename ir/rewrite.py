@@ -12,7 +12,7 @@ from weft.ir.dims import Dim, DimLike, Symbol, as_symbol, atom_dim, substitute
 from weft.ir.node import Attribute, Attributes, Func, Op, Region, Value
 from weft.ir.opdef import REGISTRY
 from weft.ir.types import BufferType, IndexType, TensorType, Type
-from weft.ir.walk import dims_of_attribute, has_effect, values_of
+from weft.ir.walk import has_effect, values_of
 
 Rule = Callable[[Builder, Op, tuple[Value, ...]], Sequence[Value] | None]
 """(builder, old op, its new operands) -> the new values of its results, or None to copy the op."""
@@ -72,7 +72,7 @@ class Cloner:
         types: Sequence[Type] = [v.type for v in op.results]
         attributes: Attributes = op.attributes
         if self.taken is not None:
-            self._rename([v for v in op.results if REGISTRY[op.name].has("binds")])
+            self._rename(op.results if op.name == "to_index" else ())
         regions = [self.region(region) for region in op.regions]
         if self.dims:
             types = [substitute_type(ty, self.dims) for ty in types]
@@ -141,21 +141,14 @@ def substitute_type(ty: Type, dims: Mapping[str, DimLike]) -> Type:
 
 def substitute_attributes(attributes: Attributes, dims: Mapping[str, DimLike]) -> Attributes:
     """The attributes with symbols replaced by name."""
-    return {key: _substitute_attribute(key, value, dims) for key, value in attributes.items()}
+    return {key: _substitute_attribute(value, dims) for key, value in attributes.items()}
 
 
-def _substitute_attribute(key: str, value: Attribute, dims: Mapping[str, DimLike]) -> Attribute:
-    if key == "symbol" and isinstance(value, str) and value in dims:  # `to_index` names the symbol that it binds
-        symbol = as_symbol(dims[value])
-        return value if symbol is None else symbol.name
-    return _substitute_plain(value, dims) if next(dims_of_attribute(value), None) is not None else value
-
-
-def _substitute_plain(value: Attribute, dims: Mapping[str, DimLike]) -> Attribute:
+def _substitute_attribute(value: Attribute, dims: Mapping[str, DimLike]) -> Attribute:
     if isinstance(value, Dim):
         return substitute(value, dims)
     if isinstance(value, tuple):
-        return tuple(_substitute_plain(item, dims) for item in value)
+        return tuple(_substitute_attribute(item, dims) for item in value)
     if isinstance(value, Type):
         return substitute_type(value, dims)
     return value

@@ -24,6 +24,7 @@ from weft.ir.node import Attribute, Attributes, Func, Op, Region, Value
 from weft.ir.parse import Constants, is_symbol_name, parse, parse_dim, parse_type
 from weft.ir.source import Location
 from weft.ir.types import BufferType, DType, IndexType, TensorType, TokenType, Type, VectorType, dtype_of
+from weft.ir.walk import free_values
 
 INLINE_BYTES = 64  # constants above this are parameters of the text, not part of it (DESIGN D25)
 _PLAIN_NAN = struct.pack("<d", float("nan"))
@@ -48,13 +49,10 @@ def show(
 
 
 def show_op(op: Op) -> str:
-    """One op alone, its operands numbered from 0: for messages."""
-    outer: dict[Value, None] = dict.fromkeys(op.operands)
-    region = Region([v.type for v in outer], [v.name for v in outer])
-    printer = _Printer(Func("", region))
-    printer.params(region.params)
-    for value, param in zip(outer, region.params, strict=True):
-        printer.names[value] = printer.names[param]
+    """One op alone, the values that it uses numbered from 0: for messages."""
+    printer = _Printer(Func("", Region()))
+    for value in dict.fromkeys([*op.operands, *(v for region in op.regions for v in free_values(region))]):
+        printer.define(value)
     printer.op(op, "")
     return "\n".join(printer.lines)
 

@@ -56,9 +56,9 @@ def free_values(region: Region) -> list[Value]:
 
 
 def has_effect(op: Op) -> bool:
-    """Whether `op` or an op in its regions must stay where it is even if no one uses its results."""
+    """Whether `op` or an op in its regions must stay even if no one uses its results; a load need not."""
     record = REGISTRY[op.name]
-    if record.has("effect") or record.has("can_fail"):
+    if record.has("effect") or record.has("can_fail") or (record.has("memory") and not op.results):
         return True
     return any(
         has_effect(inner) for region in op.regions for inner in region.ops if not REGISTRY[inner.name].has("terminator")

@@ -1,0 +1,479 @@
+"""The reference interpreter: runs a Func of any stage op by op with NumPy. It defines what a program means.
+
+Tensors are arrays, indices are ints, lanes are arrays of shape [lanes], buffers are checked memory (`memory.py`).
+Parallel loops run one iteration after the other, in a shuffled order if asked. The first failure in program order is
+raised; memory then holds what was written before it.
+Not here: speed, nor anything of a target.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from weft.ir.dims import DimLike, as_symbol, evaluate_dim
+from weft.ir.errors import IndexFault, InternalError, RuntimeFault, ShapeError, WeftError
+from weft.ir.memory import Buffer, Traffic, allocate, numpy_dtype, wrap
+from weft.ir.node import Attributes, Func, Op, Region, Value
+from weft.ir.opdef import REGISTRY
+from weft.ir.rewrite import substitute_attributes
+from weft.ir.source import Location
+from weft.ir.types import BufferType, IndexType, TensorType, Type, VectorType
+from weft.ir.walk import dims_of_attribute
+
+Runtime = np.ndarray | int | Buffer | None
+Step = Callable[[], None]
+PARALLEL = ("parallel", "grid", "thread")
+
+
+def interpret(
+    fn: Func,
+    *arguments: object,
+    sizes: Mapping[str, int] | None = None,
+    traffic: Traffic | None = None,
+    seed: int | None = None,
+) -> list[np.ndarray]:
+    """The results of `fn`, as new arrays, except those that are written to an argument, which are that argument.
+
+    Symbols get their values from the shapes of the arguments and from `sizes`. Buffer parameters without an argument
+    are results: their memory is made here, and they are appended to what the function returns.
+    `traffic` counts bytes; `seed` shuffles the iterations of parallel loops.
+    Raises IndexFault and other errors of the program with the user's line, InternalError for what a right program
+    cannot do (memory accessed outside, a result of another type than its record says).
+    """
+    machine = Machine(traffic, seed)
+    machine.known.update(sizes or {})
+    given = [np.asarray(a) for a in arguments]
+    machine.bind(fn, given)
+    returned = machine.run(fn.body)
+    made = [machine.values[p] for p in fn.params[len(given) :] if isinstance(p.type, BufferType)]
+    returned += [buffer for buffer in made if not any(buffer is r for r in returned)]
+    results = [v.array() if isinstance(v, Buffer) else np.array(v) for v in returned]
+    for number, into in enumerate(fn.into):
+        if 0 <= into < len(given):
+            if fn.stage in ("tensor", "fused"):
+                np.copyto(given[into], results[number], casting="no")
+            results[number] = given[into]
+    return results
+
+
+def _as_array(value: Runtime) -> np.ndarray:
+    return value.array() if isinstance(value, Buffer) else np.asarray(value)
+
+
+class Machine:
+    """The state of one run: values, sizes, traffic. Each region is turned into a list of steps when it first runs."""
+
+    def __init__(self, traffic: Traffic | None = None, seed: int | None = None) -> None:
+        self.values: dict[Value, Runtime] = {}
+        self.known: dict[str, int] = {}
+        self.traffic = traffic
+        self.shuffle = None if seed is None else np.random.default_rng(seed)
+        self.in_kernel = False
+        self.allocations = 0
+        self._steps: dict[Region, list[Step]] = {}
+
+    # ---- parameters
+
+    def bind(self, fn: Func, arguments: Sequence[np.ndarray]) -> None:
+        """Give parameters their arguments and symbols their sizes; raises ShapeError where they do not fit."""
+        for param, argument in zip(fn.params, arguments, strict=False):
+            for dim, size in _sizes(param.type, argument):
+                symbol = as_symbol(dim)
+                if symbol is not None:
+                    self.set_symbol(symbol.name, symbol.lower, symbol.upper, self.known.setdefault(symbol.name, size))
+        for number, param in enumerate(fn.params):
+            if number < len(arguments):
+                self.check_argument(param, number, arguments[number])
+                self.values[param] = self.argument(param.type, arguments[number], f"argument {number}")
+            elif isinstance(param.type, BufferType):
+                self.values[param] = allocate(param.type, self.shape(param.type.shape), f"result {number}")
+            elif isinstance(param.type, IndexType):
+                self.values[param] = self.size(param.type.dim)
+            else:
+                raise ShapeError(f"{fn.name} takes {len(fn.params)} arguments, got {len(arguments)}")
+
+    def argument(self, ty: Type, argument: np.ndarray, label: str) -> Runtime:
+        """What a parameter of this type holds."""
+        if isinstance(ty, BufferType):
+            return wrap(argument, ty, label)
+        if isinstance(ty, IndexType):
+            return int(argument)
+        return argument.reshape(ty.lanes) if isinstance(ty, VectorType) else argument
+
+    def check_argument(self, param: Value, number: int, argument: np.ndarray) -> None:
+        """Compare an argument with its type."""
+        ty = param.type
+        for dim, size in _sizes(ty, argument):
+            if self.size(dim) != size:
+                raise ShapeError(f"argument {number} is {ty}, got an array of shape {argument.shape}")
+        if isinstance(ty, TensorType | BufferType | VectorType) and argument.dtype != numpy_dtype(ty.dtype):
+            raise ShapeError(f"argument {number} is {ty}, got an array of {argument.dtype}")
+
+    def set_symbol(self, name: str, lower: int, upper: int | None, size: int) -> None:
+        """Bind a symbol; raises ShapeError outside its range."""
+        if size < lower or (upper is not None and size > upper):
+            raise ShapeError(f"size {name} is {size}, outside of {lower}..{'' if upper is None else upper}")
+        self.known[name] = size
+
+    def size(self, dim: DimLike) -> int:
+        """The number that an expression is now."""
+        return dim if isinstance(dim, int) else evaluate_dim(dim, self.known)
+
+    def shape(self, dims: Sequence[DimLike]) -> tuple[int, ...]:
+        """The numbers of a shape."""
+        return tuple([self.size(d) for d in dims])
+
+    # ---- running
+
+    def run(self, region: Region) -> list[Runtime]:
+        """Run the ops of a region; gives the operands of its terminator."""
+        steps = self._steps.get(region)
+        if steps is None:
+            steps = self._steps[region] = [self.step(op) for op in region.ops[:-1]]
+        for step in steps:
+            step()
+        values = self.values
+        return [values[v] for v in region.ops[-1].operands]
+
+    def enter(self, region: Region, params: Sequence[Runtime]) -> list[Runtime]:
+        """Bind the parameters of a region and run it."""
+        for param, value in zip(region.params, params, strict=True):
+            self.values[param] = value
+            if isinstance(param.type, IndexType):
+                self.bind_index(param.type, _integer(value))
+        return self.run(region)
+
+    def bind_index(self, ty: IndexType, value: int) -> None:
+        """A value of type index is defined: bind its symbol, or check its expression."""
+        symbol = as_symbol(ty.dim)
+        if symbol is not None:
+            self.set_symbol(symbol.name, symbol.lower, symbol.upper, value)
+        elif self.size(ty.dim) != value:
+            raise InternalError(f"a value of type {ty} is {value}")
+
+    def set(self, op: Op, results: Sequence[Runtime]) -> None:
+        """Define the results of an op."""
+        for value, result in zip(op.results, results, strict=True):
+            self.values[value] = result
+            if isinstance(value.type, IndexType):
+                self.bind_index(value.type, _integer(result))
+
+    def step(self, op: Op) -> Step:
+        """A function that runs `op` once."""
+        handler = _HANDLERS.get(op.name)
+        if handler is not None:
+            return lambda: self.guarded(op, handler)
+        if REGISTRY[op.name].evaluate is None:
+            raise InternalError(f"the interpreter does not know {op.name}", location=_location(op))
+        if len(op.results) == 1 and isinstance(op.results[0].type, VectorType):
+            return self.lanes_step(op)
+        return lambda: self.guarded(op, _evaluate)
+
+    def guarded(self, op: Op, handler: "Handler") -> None:
+        """Run a handler; errors of the program get the line of the op."""
+        try:
+            handler(self, op)
+        except WeftError as error:
+            if error.location is None:
+                error.location = _location(op)
+            raise
+        except IndexError as error:
+            raise IndexFault(str(error), location=_location(op)) from error
+
+    def lanes_step(self, op: Op) -> Step:
+        """The fast way for arithmetic of the loop level: attributes hold no symbols, one result."""
+        evaluate, attributes, values, result = REGISTRY[op.name].evaluate, op.attributes, self.values, op.result
+        assert evaluate is not None
+        match op.operands:
+            case ():
+                constant = evaluate(attributes)
+                return lambda: values.__setitem__(result, constant)  # pyright: ignore[reportArgumentType] -- one result
+            case (a,):
+                return lambda: values.__setitem__(result, evaluate(attributes, values[a]))  # pyright: ignore[reportArgumentType] -- one result
+            case (a, b):
+                return lambda: values.__setitem__(result, evaluate(attributes, values[a], values[b]))  # pyright: ignore[reportArgumentType] -- one result
+            case operands:
+                return lambda: values.__setitem__(result, evaluate(attributes, *[values[v] for v in operands]))  # pyright: ignore[reportArgumentType] -- one result
+
+    def attributes(self, op: Op) -> Attributes:
+        """The attributes with numbers for sizes."""
+        if not any(next(dims_of_attribute(a), None) is not None for a in op.attributes.values()):
+            return op.attributes
+        return substitute_attributes(op.attributes, self.known)
+
+    def label(self, ty: BufferType) -> str:
+        """A name for memory that is made now."""
+        self.allocations += 1
+        return f"{'arena' if ty.space == 'global' and not self.in_kernel else 'scratch'} {self.allocations - 1}"
+
+
+Handler = Callable[[Machine, Op], None]
+
+
+def _sizes(ty: Type, argument: np.ndarray) -> list[tuple[DimLike, int]]:
+    """Pairs of an expression and the number it has in an argument; raises ShapeError for another rank."""
+    if isinstance(ty, IndexType):
+        return [(ty.dim, int(argument))]
+    if not isinstance(ty, TensorType | BufferType):
+        return []
+    if len(ty.shape) != argument.ndim:
+        raise ShapeError(f"an argument is {ty}, got an array of shape {argument.shape}")
+    return list(zip(ty.shape, argument.shape, strict=True))
+
+
+def _location(op: Op) -> Location | None:
+    return op.locations[0] if op.locations else None
+
+
+def _integer(value: Runtime) -> int:
+    """An index, a scalar of the loop level or a scalar tensor as an int."""
+    if isinstance(value, int):
+        return value
+    assert value is not None
+    array = value.array() if isinstance(value, Buffer) else value
+    return int(array.reshape(-1)[0])
+
+
+def _lane_array(value: Runtime) -> np.ndarray:
+    """Lanes as an array of one dimension."""
+    assert not isinstance(value, Buffer)
+    array = np.asarray(value)
+    return array if array.ndim == 1 else array.reshape(-1)
+
+
+# ---- tensors
+
+
+def _evaluate(machine: Machine, op: Op) -> None:
+    evaluate = REGISTRY[op.name].evaluate
+    assert evaluate is not None
+    operands = [machine.values[v] for v in op.operands]
+    results = evaluate(machine.attributes(op), *operands)
+    results = list(results) if isinstance(results, tuple) else [results]
+    for number, (value, array) in enumerate(zip(op.results, results, strict=True)):
+        _check_result(machine, op, value.type, np.asarray(array))
+        machine.values[value] = np.asarray(results[number])
+
+
+def _check_result(machine: Machine, op: Op, ty: Type, array: np.ndarray) -> None:
+    if not isinstance(ty, TensorType):
+        return
+    expected = machine.shape(ty.shape)
+    if array.shape != expected or array.dtype != numpy_dtype(ty.dtype):
+        raise InternalError(f"{op.name} gives {array.dtype}{list(array.shape)}, its type {ty} is {list(expected)} now")
+
+
+# ---- structure
+
+
+def _if(machine: Machine, op: Op) -> None:
+    holds = _integer(machine.values[op.operands[0]])
+    machine.set(op, machine.run(op.regions[0 if holds else 1]))
+
+
+def _while(machine: Machine, op: Op) -> None:
+    carried: Sequence[Runtime] = [machine.values[v] for v in op.operands]
+    condition, body = op.regions
+    while _integer(machine.enter(condition, carried)[0]):
+        carried = machine.enter(body, carried)
+    machine.set(op, carried)
+
+
+def _for(machine: Machine, op: Op) -> None:
+    lower, upper, step = (_integer(machine.values[v]) for v in op.operands[:3])
+    if step == 0:
+        raise InternalError("a loop has step 0")
+    carried: Sequence[Runtime] = [machine.values[v] for v in op.operands[3:]]
+    (body,) = op.regions
+    lanes = bool(body.params) and isinstance(body.params[0].type, VectorType)
+    if op.attributes.get("kind") in PARALLEL and not carried:
+        _parallel(machine, body, range(lower, upper, step), lanes=lanes)
+        return
+    for index in range(lower, upper, step):
+        carried = machine.enter(body, [np.array([index]) if lanes else index, *carried])
+    machine.set(op, carried)
+
+
+def _parallel(machine: Machine, body: Region, indices: Sequence[int], *, lanes: bool) -> None:
+    """Iterations in any order; all of them run, and the failure with the smallest index is raised (DESIGN D13)."""
+    failures: dict[int, WeftError] = {}
+    order = list(indices)
+    if machine.shuffle is not None:
+        machine.shuffle.shuffle(order)
+    for index in order:
+        try:
+            machine.enter(body, [np.array([index]) if lanes else index])
+        except InternalError:
+            raise
+        except WeftError as error:
+            failures[index] = error
+    if failures:
+        raise failures[min(failures, key=order.index if machine.shuffle is None else int)]
+
+
+def _fusion(machine: Machine, op: Op) -> None:
+    (body,) = op.regions
+    operands = [machine.values[v] for v in op.operands]
+    outputs = op.attributes.get("outputs")
+    if outputs is None:
+        machine.set(op, machine.enter(body, operands))
+        return
+    assert isinstance(outputs, int)
+    inputs, targets = operands[: len(operands) - outputs], operands[len(operands) - outputs :]
+    taken = [
+        v.array().copy() if isinstance(v, Buffer) and not isinstance(p.type, BufferType) else v
+        for v, p in zip(inputs, body.params, strict=False)
+    ]
+    if len(body.params) > len(inputs):  # the region may name its outputs too
+        taken += targets
+    for target, result in zip(targets, machine.enter(body, taken), strict=True):
+        assert isinstance(target, Buffer)
+        target.array()[...] = _as_array(result)
+
+
+def _kernel(machine: Machine, op: Op) -> None:
+    name = str(op.attributes.get("name", "kernel"))
+    if machine.traffic is not None:
+        machine.traffic.launch(name)
+    machine.in_kernel = True
+    try:
+        (body,) = op.regions
+        machine.enter(body, [machine.values[v] for v in op.operands[: len(body.params)]])
+    finally:
+        machine.in_kernel = False
+        if machine.traffic is not None:
+            machine.traffic.launch("")
+
+
+def _dim(machine: Machine, op: Op) -> None:
+    ty = op.result.type
+    machine.values[op.result] = machine.size(ty.dim if isinstance(ty, IndexType) else op.attributes["dim"])  # pyright: ignore[reportArgumentType] -- a size
+
+
+def _from_index(machine: Machine, op: Op) -> None:
+    index = np.int64(_integer(machine.values[op.operands[0]]))
+    machine.values[op.result] = np.array([index] if isinstance(op.result.type, VectorType) else index)
+
+
+def _to_index(machine: Machine, op: Op) -> None:
+    machine.set(op, [_integer(machine.values[op.operands[0]])])
+
+
+# ---- memory
+
+
+def _alloc(machine: Machine, op: Op) -> None:
+    ty = op.result.type
+    assert isinstance(ty, BufferType)
+    label = machine.label(ty)
+    machine.values[op.result] = allocate(ty, machine.shape(ty.shape), label, counted=label.startswith("arena"))
+
+
+def _view(machine: Machine, op: Op) -> None:
+    ty = op.result.type
+    assert isinstance(ty, BufferType)
+    buffer = _buffer(machine, op.operands[0])
+    offset = _integer(machine.values[op.operands[1]]) if len(op.operands) > 1 else 0
+    machine.values[op.result] = buffer.view(offset, numpy_dtype(ty.dtype), machine.shape(ty.shape))
+
+
+def _buffer(machine: Machine, value: Value) -> Buffer:
+    buffer = machine.values[value]
+    assert isinstance(buffer, Buffer)
+    return buffer
+
+
+def _offsets(machine: Machine, op: Op, buffer: Buffer, operand: Value, lanes: int) -> np.ndarray:
+    """Offsets of all lanes: a vector of them, or a scalar and the attribute `stride`, in elements."""
+    offsets = _lane_array(machine.values[operand])
+    if op.name in ("gather_lanes", "scatter_lanes") or lanes == 1:
+        return offsets
+    stride = op.attributes.get("stride", 1)
+    assert isinstance(stride, int)
+    return int(offsets[0]) + np.arange(lanes) * (stride * buffer.dtype.itemsize if buffer.strided else stride)
+
+
+def _mask(machine: Machine, op: Op, number: int, lanes: int) -> np.ndarray | None:
+    if len(op.operands) <= number:
+        return None
+    mask = _lane_array(machine.values[op.operands[number]])
+    return np.broadcast_to(mask, (lanes,))
+
+
+def _load(machine: Machine, op: Op) -> None:
+    buffer, ty = _buffer(machine, op.operands[0]), op.result.type
+    assert isinstance(ty, VectorType)
+    offsets = _offsets(machine, op, buffer, op.operands[1], ty.lanes)
+    mask = _mask(machine, op, 2, ty.lanes)
+    places = buffer.places(offsets if mask is None else offsets[mask])
+    if machine.traffic is not None:
+        machine.traffic.load(buffer, places)
+    elements = buffer.read(places)
+    if mask is not None:
+        lanes = np.zeros(ty.lanes, buffer.dtype)
+        lanes[mask] = elements
+        elements = lanes
+    machine.values[op.result] = elements
+
+
+def _store(machine: Machine, op: Op) -> None:
+    elements, buffer = _lane_array(machine.values[op.operands[0]]), _buffer(machine, op.operands[1])
+    offsets = _offsets(machine, op, buffer, op.operands[2], elements.size)
+    mask = _mask(machine, op, 3, elements.size)
+    if mask is not None:
+        offsets, elements = offsets[mask], elements[mask]
+    places = buffer.places(offsets)
+    if machine.traffic is not None:
+        machine.traffic.store(buffer, places)
+    buffer.write(places, elements)
+
+
+def _copy_buffer(machine: Machine, op: Op) -> None:
+    source, target = (_buffer(machine, v) for v in op.operands)
+    if machine.traffic is not None:
+        for buffer, count in ((source, machine.traffic.load), (target, machine.traffic.store)):
+            count(buffer, buffer.start + np.arange(source.array().size) * buffer.dtype.itemsize)
+    target.array()[...] = source.array().reshape(target.array().shape)
+
+
+# ---- failure
+
+
+def _fail_if(machine: Machine, op: Op) -> None:
+    mask = _lane_array(machine.values[op.operands[0]])
+    if not mask.any():
+        return
+    lane = int(mask.argmax())
+    facts = [_lane_array(machine.values[v]) for v in op.operands[1:]]
+    numbers = [int(f[lane if f.size > 1 else 0]) for f in facts]
+    raise failure(op.attributes.get("code", ""), numbers, _location(op))
+
+
+def failure(code: object, facts: Sequence[int], location: Location | None = None) -> WeftError:
+    """The error that a program's record of `code` and facts stands for; facts of an index are it, the size, the axis."""
+    if str(code) in ("index", "IndexError", "1", "E020"):
+        index, size, axis = [*facts, 0, 0, 0][:3]
+        sentence = f"index {index} is out of bounds for axis {axis} with size {size}"
+        return IndexFault(sentence, location=location)
+    return RuntimeFault(f"the program failed with code {code} {tuple(facts)}", location=location)
+
+
+_HANDLERS: dict[str, Handler] = {
+    "if": _if,
+    "while": _while,
+    "for": _for,
+    "fusion": _fusion,
+    "kernel": _kernel,
+    "dim": _dim,
+    "from_index": _from_index,
+    "to_index": _to_index,
+    "alloc": _alloc,
+    "view": _view,
+    "load": _load,
+    "store": _store,
+    "gather_lanes": _load,
+    "scatter_lanes": _store,
+    "copy": _copy_buffer,
+    "fail_if": _fail_if,
+}
+"""What ops without an `evaluate` rule do; every other op is its record's NumPy meaning."""
