@@ -105,8 +105,8 @@ def wrap(array: np.ndarray, ty: BufferType, label: str) -> Buffer:
         raise InternalError(f"{label} is not contiguous and its buffer is not strided")
     low, high = np.lib.array_utils.byte_bounds(array) if array.size else (0, 0)
     origin = array.ctypes.data - low if array.size else 0
-    lowest = array[tuple(slice(None, None, -1 if s < 0 else 1) for s in array.strides)]  # its first element is the lowest
-    lowest = lowest[tuple(slice(0, 1) for _ in lowest.shape)]
+    forward = array[(..., *(slice(None, None, -1 if s < 0 else 1) for s in array.strides))]
+    lowest = forward[(..., *(slice(0, 1) for _ in forward.shape))]  # one element, the lowest in memory
     data = np.lib.stride_tricks.as_strided(
         lowest.reshape(-1).view(np.uint8) if array.size else np.empty(0, np.uint8), (high - low,), (1,)
     )
