@@ -1,0 +1,436 @@
+"""`Writer`: writes the expression of one element, or of a vector of neighbouring elements, at the loop level.
+
+A schedule opens loops, each of which binds a symbol; an index is an expression over these symbols. The writer evaluates
+a fused value at an index by the forms of the ops (DESIGN D9), placing every part in the outermost loop that knows the
+symbols it depends on, once for each (value, index). One symbol may be spread over the lanes of a vector.
+Not here: which loops there are (the schedules), what becomes a kernel (`fuse`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, VectorType, record
+from weft.ir.dims import Compound, Dim, DimLike, bounds, fold_dim, show_dim, substitute, symbol, symbols_of
+from weft.ir.errors import InternalError
+from weft.ir.expr import cast, select
+from weft.ir.opdef import Element, Scalar
+from weft.ir.ops.shape import linear_index
+from weft.ir.types import BOOL, I64
+
+Index = tuple[DimLike, ...]
+Read = Callable[[Index], Expr]
+Ranges = dict[str, tuple[DimLike, DimLike]]  # symbol -> [lower, upper)
+
+
+@dataclass(slots=True)
+class Scope:
+    """A region being written, with what it knows: symbols bound here, values written here, and lanes masked here."""
+
+    builder: Builder
+    known: dict[str, Expr] = field(default_factory=dict[str, Expr])
+    values: dict[tuple[Value, Index], Expr] = field(default_factory=dict[tuple[Value, Index], Expr])
+    sizes: dict[DimLike, Expr] = field(default_factory=dict[DimLike, Expr])
+    mask: Expr | None = None
+    is_floor: bool = False  # nothing that is written under a condition may move out of it
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One read that the writer made: of which fused operand, at which index."""
+
+    value: Value
+    index: Index
+
+
+class Writer:
+    """Writes elements of fused values; see the module."""
+
+    def __init__(self, builder: Builder, sizes: dict[str, Expr]) -> None:
+        self.scopes = [Scope(builder, dict(sizes))]
+        self.sources: dict[Value, Read] = {}
+        self.ranges: Ranges = {}
+        self.lane_symbol = ""
+        self.lanes = 1
+        self.counter = 0
+        self.accesses: list[Access] = []
+        self.asked: list[tuple[DimLike, DimLike]] = []  # conditions `index < bound` that ranges could not decide
+        self.observed: list[DimLike] = []  # indices whose value matters, not only the memory they reach
+
+    # ---------------------------------------------------------------- scopes
+
+    @property
+    def builder(self) -> Builder:
+        """Of the innermost region."""
+        return self.scopes[-1].builder
+
+    @property
+    def mask(self) -> Expr | None:
+        """Lanes that may be touched, None for all."""
+        return next((s.mask for s in reversed(self.scopes) if s.mask is not None), None)
+
+    @contextmanager
+    def scope(
+        self, builder: Builder | None = None, *, mask: Expr | None = None, floor: bool = False
+    ) -> Iterator[None]:
+        """A nested region, or the same region with a mask."""
+        self.scopes.append(Scope(builder or self.builder, mask=mask, is_floor=floor or mask is not None))
+        try:
+            yield
+        finally:
+            self.scopes.pop()
+
+    @contextmanager
+    def over_lanes(self, name: str, lanes: int) -> Iterator[None]:
+        """Spread the symbol over lanes: its bound value is that of lane 0."""
+        self.lane_symbol, self.lanes = (name, lanes) if lanes > 1 else ("", 1)
+        try:
+            yield
+        finally:
+            self.lane_symbol, self.lanes = "", 1
+
+    def fresh(self, prefix: str) -> str:
+        """A symbol name not used in this kernel."""
+        self.counter += 1
+        return f"{prefix}.{self.counter}"
+
+    def bind(self, name: str, value: Expr, lower: DimLike, upper: DimLike) -> Dim:
+        """Bind a symbol in the innermost scope; its expression."""
+        self.scopes[-1].known[name] = value
+        self.ranges[name] = (lower, upper)
+        low, high = bounds(lower)[0], bounds(upper)[1]
+        return symbol(name, low if low is not None else 0, None if high is None else high - 1)
+
+    def _depth(self, dims: Sequence[DimLike]) -> int:
+        """The outermost scope that knows all symbols, but not outside of a floor."""
+        names = {s.name for d in dims for s in symbols_of(d)}
+        floor = max((k for k, s in enumerate(self.scopes) if s.is_floor), default=0)
+        for depth in range(len(self.scopes) - 1, -1, -1):
+            if depth == floor or not names.isdisjoint(self.scopes[depth].known):
+                return depth
+        return 0
+
+    @contextmanager
+    def _at(self, depth: int) -> Iterator[None]:
+        inner = self.scopes[depth + 1 :]
+        del self.scopes[depth + 1 :]
+        try:
+            yield
+        finally:
+            self.scopes.extend(inner)
+
+    def here(self, e: Expr) -> Expr:
+        """The same value, continued in the innermost region."""
+        return Expr(self.builder, e.value)
+
+    # ---------------------------------------------------------------- indices
+
+    def _known(self, name: str) -> Expr:
+        for scope in reversed(self.scopes):
+            if name in scope.known:
+                return self.here(scope.known[name])
+        raise InternalError(f"symbol {name} is not bound in this kernel")
+
+    def is_spread(self, index: DimLike) -> bool:
+        """Whether the index differs between lanes."""
+        return any(s.name == self.lane_symbol or self._lanes_of(s.name) > 1 for s in symbols_of(index))
+
+    def _lanes_of(self, name: str) -> int:
+        value = next((s.known[name] for s in reversed(self.scopes) if name in s.known), None)
+        return value.type.lanes if value is not None and isinstance(value.type, VectorType) else 1
+
+    def number(self, index: DimLike) -> Expr:
+        """The index in lane 0, as an i64 scalar."""
+        depth = self._depth([index])
+        for scope in reversed(self.scopes[: depth + 1]):
+            if index in scope.sizes:
+                return self.here(scope.sizes[index])
+        with self._at(depth):
+            result = fold_dim(index, self.builder.index, lambda s: self._known(s.name), self._combine)
+            self.scopes[-1].sizes[index] = result
+        return self.here(result)
+
+    def lanes_of_index(self, index: DimLike) -> Expr:
+        """The index in every lane: base + coefficient * lane where that is so, else computed lane by lane."""
+        if not self.is_spread(index):
+            return self.splat(self.number(index), self.lanes)
+        coefficient = self.lane_coefficient(index)
+        lane = self.builder.expr(self.builder.emit("lane_index", (), {"lanes": self.lanes}).result)
+        if coefficient is not None:
+            step = lane if coefficient == 1 else lane * self.splat(self.number(coefficient), self.lanes)
+            return self.splat(self.number(index), self.lanes) + step
+        return fold_dim(
+            index, lambda n: self.splat(self.builder.index(n), self.lanes), lambda s: self._lanes_of_symbol(s.name, lane),
+            self._combine,
+        )  # fmt: skip
+
+    def _lanes_of_symbol(self, name: str, lane: Expr) -> Expr:
+        value = self.splat(self._known(name), self.lanes)
+        return value + lane if name == self.lane_symbol else value
+
+    def lane_coefficient(self, index: DimLike) -> DimLike | None:
+        """How much the index grows from lane to lane; None if that is not the same everywhere."""
+        if not isinstance(index, Dim):
+            return 0
+        total: DimLike = 0
+        for monomial, factor in index.terms:
+            spread = [a for a in monomial if self.is_spread(_atom(a))]
+            if not spread:
+                continue
+            if len(spread) > 1 or isinstance(spread[0], Compound) or spread[0].name != self.lane_symbol:
+                return None
+            rest: DimLike = factor
+            for atom in monomial:
+                if atom is not spread[0]:
+                    rest = rest * _atom(atom)
+            total = total + rest
+        return total
+
+    def _combine(self, kind: str, a: Expr, b: Expr) -> Expr:
+        match kind:
+            case "add":
+                return a + b
+            case "mul":
+                return a * b
+            case "floordiv" | "mod":
+                # divisors are positive; dividends here are never negative (indices)
+                quotient = a.apply("divide_raw", b)
+                return quotient if kind == "floordiv" else a - quotient * b
+            case "min":
+                return select(a.le(b), a, b)
+            case _:
+                return select(a.ge(b), a, b)
+
+    def splat(self, e: Expr, lanes: int) -> Expr:
+        """A scalar in all lanes; lanes stay."""
+        if lanes == 1 or (isinstance(e.type, VectorType) and e.type.lanes == lanes):
+            return e
+        return Expr(self.builder, self.builder.emit("splat", [e.value], {"lanes": lanes}).result)
+
+    def decide(self, a: DimLike, relation: str, b: DimLike) -> bool | None:
+        """Whether the relation (< or >=) holds for all values of the symbols in their ranges, or for none."""
+        low, high = self._extreme(a - b, highest=False), self._extreme(a - b, highest=True)
+        below = True if high is not None and high < 0 else (False if low is not None and low >= 0 else None)
+        return below if relation == "<" or below is None else not below
+
+    def _extreme(self, value: DimLike, *, highest: bool) -> int | None:
+        """A bound of an expression: symbols with ranges take their end where the value grows or falls in them."""
+        for name in sorted({s.name for s in symbols_of(value)} & self.ranges.keys(), reverse=True):
+            slope = _slope(value, name)
+            if slope is None:
+                return None
+            sign = bounds(slope)
+            rising = sign[0] is not None and sign[0] >= 0
+            if not rising and not (sign[1] is not None and sign[1] <= 0):
+                return None
+            lower, upper = self.ranges[name]
+            value = substitute(value, {name: upper - 1 if rising == highest else lower})
+        return bounds(value)[1 if highest else 0]
+
+    # ---------------------------------------------------------------- elements
+
+    def element(self, value: Value, index: Sequence[DimLike]) -> Expr:
+        """The element of a fused value at an index: a scalar, or one for each lane if the index is spread."""
+        key = (value, tuple(index))
+        for scope in reversed(self.scopes):
+            if key in scope.values:
+                return self.here(scope.values[key])
+        with self._at(self._depth(index)):
+            result = self._write(value, key[1])
+            self.scopes[-1].values[key] = result
+        return self.here(result)
+
+    def define(self, value: Value, index: Sequence[DimLike], e: Expr) -> None:
+        """Say what a value is at an index, for the innermost scope."""
+        self.scopes[-1].values[(value, tuple(index))] = e
+
+    def _write(self, value: Value, index: Index) -> Expr:
+        if value in self.sources:
+            self.accesses.append(Access(value, index))
+            return self.sources[value](index)
+        op = value.op
+        if op is None:
+            raise InternalError(f"value {value!r} of a fusion has no source")
+        if op.name == "constant":
+            return self._constant(op)
+        form = record(op).form
+        if isinstance(form, Element):
+            return form.rule(OpContext(self, op), op, index)
+        if isinstance(form, Scalar):
+            return self.scalar(op, [self.element(o, index) for o in op.operands], form)
+        raise InternalError(f"op {op.name} reached by an index that its schedule did not foresee")
+
+    def scalar(self, op: Op, operands: Sequence[Expr], form: Scalar) -> Expr:
+        """An elementwise op on lanes: by its rule, or as it stands."""
+        lanes = max((e.type.lanes for e in operands if isinstance(e.type, VectorType)), default=1)
+        operands = [self.splat(self.here(e), lanes) for e in operands]
+        if form.rule is not None:
+            return form.rule(op.attributes, *operands)
+        return self.builder.expr(self.builder.emit(op.name, [e.value for e in operands], op.attributes).result)
+
+    def _constant(self, op: Op) -> Expr:
+        number = op.attributes["value"]
+        ty = op.results[0].type
+        assert isinstance(ty, TensorType)
+        if not isinstance(number, bool | int | float):
+            number = number.item()  # pyright: ignore -- arrays of one element; larger ones are parameters
+        return self.builder.constant(number, VectorType(ty.dtype))  # pyright: ignore
+
+    # ---------------------------------------------------------------- memory
+
+    def load(self, buffer: Value, index: Sequence[DimLike], strides: Sequence[DimLike] | None = None) -> Expr:
+        """Elements of a buffer: dense ones in row-major order, strided ones by byte `strides`."""
+        ty = buffer.type
+        assert isinstance(ty, BufferType)
+        offset = self.offset(index, ty.shape, strides)
+        if ty.size == 0:
+            return self.builder.constant(0, VectorType(ty.dtype))
+        if not self.is_spread(offset):
+            return self.builder.expr(self.builder.emit("load", [buffer, self.number(offset).value]).result)
+        mask = [] if self.mask is None else [self.here(self.mask).value]
+        coefficient = None if strides else self.lane_coefficient(offset)
+        if isinstance(coefficient, int):
+            attributes = {"lanes": self.lanes, "stride": coefficient}
+            return self.builder.expr(
+                self.builder.emit("load", [buffer, self.number(offset).value, *mask], attributes).result
+            )
+        offsets = self.lanes_of_index(offset)
+        return self.builder.expr(self.builder.emit("gather_lanes", [buffer, offsets.value, *mask]).result)
+
+    def offset(
+        self, index: Sequence[DimLike], shape: Sequence[DimLike], strides: Sequence[DimLike] | None
+    ) -> DimLike:
+        """Position in memory: elements, or bytes if strides are given."""
+        if strides is None:
+            return linear_index(index, shape)
+        total: DimLike = 0
+        for i, stride in zip(index, strides, strict=True):
+            total = total + i * stride
+        return total
+
+    def store(
+        self, e: Expr, buffer: Value, index: Sequence[DimLike], strides: Sequence[DimLike] | None = None
+    ) -> None:
+        """Write an element, or one for each lane if the index is spread."""
+        ty = buffer.type
+        assert isinstance(ty, BufferType)
+        offset = self.offset(index, ty.shape, strides)
+        if not self.is_spread(offset):
+            self.builder.emit("store", [self.here(e).value, buffer, self.number(offset).value])
+            return
+        mask = [] if self.mask is None else [self.here(self.mask).value]
+        lanes = self.splat(self.here(e), self.lanes)
+        coefficient = None if strides else self.lane_coefficient(offset)
+        if isinstance(coefficient, int):
+            operands = [lanes.value, buffer, self.number(offset).value, *mask]
+            self.builder.emit("store", operands, {"stride": coefficient})
+        else:
+            offsets = self.lanes_of_index(offset)
+            self.builder.emit("scatter_lanes", [lanes.value, buffer, offsets.value, *mask])
+
+
+def _atom(atom: object) -> Dim:
+    return Dim((((atom,), 1),))  # pyright: ignore[reportArgumentType]
+
+
+def _slope(value: DimLike, name: str) -> DimLike | None:
+    """Coefficient of a symbol in a polynomial; None if it is not linear in it."""
+    if not isinstance(value, Dim):
+        return 0
+    total: DimLike = 0
+    for monomial, factor in value.terms:
+        inside = [a for a in monomial if name in {s.name for s in symbols_of(_atom(a))}]
+        if not inside:
+            continue
+        if len(inside) > 1 or isinstance(inside[0], Compound):
+            return None
+        rest: DimLike = factor
+        for atom in monomial:
+            if atom is not inside[0]:
+                rest = rest * _atom(atom)
+        total = total + rest
+    return total
+
+
+class OpContext:
+    """The view of a writer that an `element` rule of one op gets (`weft.ir.opdef.Context`)."""
+
+    __slots__ = ("op", "writer")
+
+    def __init__(self, writer: Writer, op: Op) -> None:
+        self.writer = writer
+        self.op = op
+
+    def read(self, number: int, index: Sequence[DimLike]) -> Expr:
+        """The element of operand `number`."""
+        return self.writer.element(self.op.operands[number], index)
+
+    def index_value(self, index: DimLike) -> Expr:
+        """An index as an i64 value."""
+        self.writer.observed.append(index)
+        return self.writer.lanes_of_index(index) if self.writer.is_spread(index) else self.writer.number(index)
+
+    def as_index(self, value: Expr, lower: int, upper: DimLike) -> DimLike:
+        """A value as an index."""
+        name = self.writer.fresh("at")
+        return self.writer.bind(name, cast(value, I64), lower, upper)
+
+    def piecewise(self, index: DimLike, pieces: Sequence[tuple[DimLike | None, Callable[[], Expr]]]) -> Expr:
+        """The value of the first piece whose bound is above `index`."""
+        writer = self.writer
+        for k, (bound, piece) in enumerate(pieces):
+            below = True if bound is None else writer.decide(index, "<", bound)
+            if below is True:
+                return piece()
+            if below is None:
+                assert bound is not None
+                writer.asked.append((index, bound))
+                condition = self._below(index, bound)
+                return self.where(condition, piece, lambda rest=pieces[k + 1 :]: self.piecewise(index, rest))
+        raise InternalError(f"no piece of {self.op.name} holds index {show_dim(index)}")
+
+    def _below(self, index: DimLike, bound: DimLike) -> Expr:
+        writer = self.writer
+        if writer.is_spread(index) or writer.is_spread(bound):
+            return writer.lanes_of_index(index).lt(writer.lanes_of_index(bound))
+        return writer.number(index).lt(writer.number(bound))
+
+    def where(self, condition: Expr, then: Callable[[], Expr], otherwise: Callable[[], Expr]) -> Expr:
+        """Each side in its own lanes, or a branch if the condition is one for all lanes."""
+        writer = self.writer
+        if isinstance(condition.type, VectorType) and condition.type.lanes == 1:
+            return self._branch(condition, then, otherwise)
+        sides: list[Expr] = []
+        outer = writer.mask
+        for mask, side in ((condition, then), (condition.apply("logical_not"), otherwise)):
+            full = mask if outer is None else mask & writer.here(outer)
+            with writer.scope(mask=full):
+                sides.append(writer.splat(side(), writer.lanes))
+        return select(writer.here(condition), writer.here(sides[0]), writer.here(sides[1]))
+
+    def _branch(self, condition: Expr, then: Callable[[], Expr], otherwise: Callable[[], Expr]) -> Expr:
+        writer = self.writer
+
+        def region(side: Callable[[], Expr]) -> Callable[[Builder], Sequence[Expr]]:
+            def write(builder: Builder) -> Sequence[Expr]:
+                with writer.scope(builder, floor=True):
+                    return [writer.splat(writer.here(side()), writer.lanes)]
+
+            return write
+
+        return writer.builder.branch(writer.here(condition), region(then), region(otherwise))[0]
+
+    def check_index(self, value: Expr, size: DimLike, axis: int) -> Expr:
+        """Wrap a negative index; record an IndexError and give 0 where it is outside."""
+        writer = self.writer
+        value = cast(value, I64)
+        lanes = value.type.lanes if isinstance(value.type, VectorType) else 1
+        n = writer.splat(writer.number(size), lanes)
+        wrapped = select(value.lt(0), value + n, value)
+        bad = wrapped.lt(0) | wrapped.ge(n)
+        mask = writer.mask
+        touched = bad if mask is None or lanes == 1 else bad & writer.here(mask)
+        assert touched.dtype == BOOL
+        facts = {"code": "index", "axis": axis}
+        writer.builder.emit("fail_if", [touched.value, value.value, n.value], facts)
+        return select(bad, value.like(0), wrapped)

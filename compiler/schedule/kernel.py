@@ -1,0 +1,228 @@
+"""What a schedule starts from: one bufferized fusion, its memory, its sizes and the target; and loops over ranges.
+
+Not here: how elements are written (`element.py`), nor the schedules themselves.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from weft.ir import Builder, BufferType, Expr, Op, Region, TensorType, Value, VectorType
+from weft.ir.dims import Dim, DimLike, bounds, decide, floor_divide, modulo
+from weft.ir.expr import select
+from weft.ir.target import Target
+from weft.ir.types import DType
+
+from weft.compiler.schedule.element import Writer
+
+MAX_TASKS = 64  # indices of one parallel loop: enough to balance, few enough to cost nothing
+GRAIN_BYTES = 1 << 16  # a task should move about this much, or do as much arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A result of the kernel: `value` at index i of `space` is written to `buffer` at start + step * i."""
+
+    value: Value
+    buffer: Value
+    space: tuple[DimLike, ...]
+    start: tuple[DimLike, ...]
+    step: tuple[DimLike, ...]
+
+    def place(self, index: Sequence[DimLike]) -> list[DimLike]:
+        """Where in the buffer the element at `index` goes."""
+        return [a + i * s for a, i, s in zip(self.start, index, self.step, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An operand of the fusion: the region's parameter, its memory, byte strides unless dense."""
+
+    value: Value
+    buffer: Value
+    strides: tuple[DimLike, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One fusion to be lowered."""
+
+    fusion: Op
+    target: Target
+    sizes: dict[str, Expr]
+    inputs: tuple[Input, ...]
+    roots: tuple[Root, ...]
+
+    def writer(self, builder: Builder) -> Writer:
+        """A writer that finds the inputs in their buffers."""
+        writer = Writer(builder, {name: Expr(builder, e.value) for name, e in self.sizes.items()})
+        for entry in self.inputs:
+            bind_input(writer, entry)
+        return writer
+
+    def probe(self) -> Writer:
+        """A writer into nowhere, to learn what is read and asked."""
+        return self.writer(Builder(Region()))
+
+    @property
+    def ops(self) -> list[Op]:
+        """The fused ops, in order, without the return."""
+        return self.fusion.regions[0].ops[:-1]
+
+    @property
+    def widest(self) -> DType:
+        """The widest element type that is computed or moved by vectors."""
+        types = [r.value.type for r in self.roots] + [i.value.type for i in self.inputs] + [o.type for op in self.ops for o in op.results]
+        dtypes = [t.dtype for t in types if isinstance(t, TensorType)]
+        floats = [d for d in dtypes if d.is_float]
+        return max(floats or dtypes, key=lambda d: d.bits)
+
+    def lanes(self, vectors: int = 2) -> int:
+        """Lanes of `vectors` native vectors of the widest type."""
+        return max(1, vectors * self.target.vector_bytes // self.widest.size_bytes)
+
+
+def bind_input(writer: Writer, entry: Input) -> None:
+    """Let the writer read an operand from its buffer."""
+    writer.sources[entry.value] = lambda index: writer.load(entry.buffer, index, entry.strides)
+
+
+def kernel_of(fusion: Op, target: Target, sizes: dict[str, Expr], strides: Callable[[Value], tuple[DimLike, ...] | None]) -> Kernel:
+    """Read the parts off a fusion of stage "buffers"; `strides` tells those of strided arguments."""
+    count = fusion.attributes["outputs"]
+    assert isinstance(count, int)
+    region = fusion.regions[0]
+    buffers = fusion.operands[len(fusion.operands) - count :]
+    in_place = fusion.attributes.get("in_place", ())
+    assert isinstance(in_place, tuple)
+    roots: list[Root] = []
+    for number, (value, buffer) in enumerate(zip(region.terminator.operands, buffers, strict=True)):
+        roots.append(_root(value, buffer, partial=number in in_place))
+    inputs = tuple(Input(p, b, strides(b)) for p, b in zip(region.params, fusion.operands, strict=False))
+    return Kernel(fusion, target, sizes, inputs, tuple(roots))
+
+
+def _root(value: Value, buffer: Value, *, partial: bool) -> Root:
+    op = value.op
+    if partial and op is not None and op.name == "update":
+        part = op.operands[1]
+        assert isinstance(part.type, TensorType)
+        return Root(part, buffer, part.type.shape, op.attributes["start"], op.attributes["step"])  # pyright: ignore
+    ty = buffer.type
+    assert isinstance(ty, BufferType)
+    assert isinstance(value.type, TensorType)
+    shape = value.type.shape
+    return Root(value, buffer, shape, (0,) * len(shape), (1,) * len(shape))
+
+
+# ---------------------------------------------------------------- loops
+
+Body = Callable[[Dim], None]
+
+
+def ceil_divide(a: DimLike, b: int) -> DimLike:
+    """ceil(a / b)."""
+    return floor_divide(a + (b - 1), b)
+
+
+def parallel_chunks(
+    writer: Writer, total: DimLike, unit: int, item_cost: float, body: Callable[[Expr, Expr], None]
+) -> None:
+    """Run `body(start, stop)` over [0, total) in tasks of equal size, a multiple of `unit`; `item_cost` in bytes moved.
+
+    The cut depends on the total alone, never on the number of threads.
+    """
+    grain = max(unit, int(GRAIN_BYTES / max(item_cost, 0.01)) // unit * unit)
+    if decide(total, "<=", grain) is True:
+        body(writer.builder.index(0), writer.number(total))
+        return
+    upper = writer.number(total)
+    wanted = upper.like((upper + (grain - 1)).apply("divide_raw", upper.like(grain)))
+    tasks = select(wanted.lt(MAX_TASKS), wanted, upper.like(MAX_TASKS))
+    share = (upper + (tasks * unit - 1)).apply("divide_raw", tasks * unit) * unit
+    count = (upper + (share - 1)).apply("divide_raw", share)
+
+    def task(builder: Builder, number: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
+        with writer.scope(builder, floor=True):
+            start = number * writer.here(share)
+            stop = start + writer.here(share)
+            end = writer.here(upper)
+            body(start, select(stop.lt(end), stop, end))
+        return []
+
+    writer.builder.loop(writer.builder.index(0), count, 1, [], task, kind="parallel")
+
+
+def serial(
+    writer: Writer, prefix: str, start: Expr, stop: Expr, limits: tuple[DimLike, DimLike], body: Body, step: int = 1
+) -> None:
+    """`body(i)` for i = start, start + step, ... before stop; `limits` are what is known of i."""
+
+    def write(builder: Builder, index: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
+        with writer.scope(builder):
+            body(writer.bind(writer.fresh(prefix), index, *limits))
+        return []
+
+    writer.builder.loop(writer.here(start), writer.here(stop), step, [], write)
+
+
+def vectorized(
+    writer: Writer, start: Expr, stop: Expr, limits: tuple[DimLike, DimLike], lanes: int, body: Body, extent: DimLike | None = None
+) -> None:
+    """`body(j)` over [start, stop) with j spread over lanes; what is left over runs once under a mask.
+
+    `extent` is stop - start where an expression for it is known: it spares the part that never runs.
+    """
+    if lanes == 1:
+        serial(writer, "j", start, stop, limits, body)
+        return
+    start, stop = writer.here(start), writer.here(stop)
+    span = stop - start
+    whole = start + span.apply("divide_raw", span.like(lanes)) * lanes
+    low, high = bounds(extent) if extent is not None else (0, None)
+    if high is None or high >= lanes:
+
+        def main(builder: Builder, index: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
+            _spread(writer, builder, index, limits, lanes, body)
+            return []
+
+        writer.builder.loop(start, whole, lanes, [], main)
+    if extent is not None and modulo(extent, lanes) == 0:
+        return
+
+    def tail(builder: Builder) -> Sequence[Expr]:
+        with writer.scope(builder):
+            _tail(writer, builder, whole, stop, limits, lanes, body)
+        return []
+
+    if low is not None and low == high and isinstance(extent, int):
+        with writer.scope():
+            _tail(writer, writer.builder, whole, stop, limits, lanes, body)
+        return
+    writer.builder.branch(whole.lt(stop), tail, lambda builder: [])
+
+
+def _tail(writer: Writer, builder: Builder, whole: Expr, stop: Expr, limits: tuple[DimLike, DimLike], lanes: int, body: Body) -> None:
+    rest = writer.splat(writer.here(stop) - writer.here(whole), lanes)
+    mask = builder.expr(builder.emit("lane_index", (), {"lanes": lanes}).result).lt(rest)
+    with writer.scope(builder, mask=mask):
+        _spread(writer, builder, writer.here(whole), limits, lanes, body)
+
+
+def _spread(writer: Writer, builder: Builder, index: Expr, limits: tuple[DimLike, DimLike], lanes: int, body: Body) -> None:
+    with writer.scope(builder):
+        name = writer.fresh("j")
+        variable = writer.bind(name, index, *limits)
+        with writer.over_lanes(name, lanes):
+            body(variable)
+
+
+def cost_of(ops: Sequence[Op], bytes_moved: float) -> float:
+    """Cost of one element in bytes moved: memory traffic, and arithmetic at four operations a byte."""
+    from weft.ir import record  # noqa: PLC0415
+
+    return bytes_moved + sum(record(op).flops for op in ops) / 4
+
+
+def is_lanes(e: Expr) -> bool:
+    """Whether an expression has more than one lane."""
+    return isinstance(e.type, VectorType) and e.type.lanes > 1

@@ -1,0 +1,246 @@
+"""Schedule of kernels whose results share one index space, every element on its own.
+
+Neighbouring axes that every access walks alike become one; the last axis runs in vectors, the first in parallel. Where
+an op is made of pieces (concatenate, pad, update), loops are cut at the borders, so that no element asks where it is.
+Not here: anything that combines elements (`rows.py`, `columns.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from weft.ir import Builder, BufferType, Expr
+from weft.ir.dims import Compound, Dim, DimLike, as_symbol, decide, product, show_dim, symbols_of
+from weft.ir.expr import maximum, minimum
+
+from weft.compiler.schedule.element import Index, Writer
+from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks, serial, vectorized
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis to loop over: its size and the places where it is cut, ascending, 0 and the size not among them."""
+
+    size: DimLike
+    cuts: tuple[DimLike, ...] = ()
+
+    def segments(self) -> list[tuple[DimLike, DimLike]]:
+        """Half-open ranges between cuts."""
+        edges = (0, *self.cuts, self.size)
+        return [(a, b) for a, b in zip(edges, edges[1:], strict=False) if a != b]
+
+
+def lower_pointwise(kernel: Kernel, builder: Builder) -> None:
+    """Write the loops; results of different index spaces get loops of their own."""
+    spaces: dict[tuple[DimLike, ...], list[Root]] = {}
+    for root in kernel.roots:
+        spaces.setdefault(root.space, []).append(root)
+    for space, roots in spaces.items():
+        if not any(d == 0 for d in space):
+            _Nest(kernel, builder, space, roots).write()
+
+
+class _Nest:
+    """The loops over one index space."""
+
+    def __init__(self, kernel: Kernel, builder: Builder, space: tuple[DimLike, ...], roots: Sequence[Root]) -> None:
+        self.kernel = kernel
+        self.roots = roots
+        self.writer = kernel.writer(builder)
+        self.axes, self.expand = self._plan(space)
+
+    def write(self) -> None:
+        """Write them."""
+        writer, axes = self.writer, self.axes
+        if not axes:
+            self._store([])
+            return
+        lanes = self.kernel.lanes()
+        outer = axes[:-1]
+        flat = len(outer) > 1 and not any(a.cuts for a in outer)
+        item = self._item_cost() * float(_hint(product(tuple(a.size for a in (axes[-1:] if flat else axes[1:])))))
+        total = product(tuple(a.size for a in outer)) if flat else axes[0].size
+
+        def chunk(start: Expr, stop: Expr) -> None:
+            if flat:
+                sizes = [a.size for a in outer]
+                serial(writer, "p", start, stop, (0, total), lambda p: self._axis(len(outer), _split(p, sizes), None))
+            else:
+                self._axis(0, [], (start, stop))
+
+        parallel_chunks(writer, total, lanes if len(axes) == 1 else 1, item, chunk)
+
+    def _axis(self, k: int, index: list[DimLike], limits: tuple[Expr, Expr] | None) -> None:
+        """Loops over axis k and those inside it; `limits` are a task's share of the axis."""
+        writer, axis, lanes = self.writer, self.axes[k], self.kernel.lanes()
+        for low, high in axis.segments():
+            start, stop = writer.number(low), writer.number(high)
+            extent: DimLike | None = high - low
+            if limits is not None:
+                own_start, own_stop = writer.here(limits[0]), writer.here(limits[1])
+                if axis.cuts:
+                    start, stop, extent = maximum_index(start, own_start), minimum_index(stop, own_stop), None
+                else:
+                    start, stop = own_start, own_stop
+                    extent = extent if decide(extent, "<", 1 << 62) and _is_whole(own_start, own_stop) else _aligned(extent, lanes)
+            if k == len(self.axes) - 1:
+                vectorized(writer, start, stop, (low, high), lanes, lambda j: self._store([*index, j]), extent)
+            else:
+                serial(writer, "i", start, stop, (low, high), lambda i: self._axis(k + 1, [*index, i], None))
+
+    def _store(self, index: list[DimLike]) -> None:
+        for root in self.roots:
+            full = self.expand(index)
+            self.writer.store(self.writer.element(root.value, full), root.buffer, root.place(full))
+
+    def _item_cost(self) -> float:
+        moved = sum(b.type.dtype.size_bytes for b in self.kernel.fusion.operands if isinstance(b.type, BufferType))
+        return cost_of(self.kernel.ops, moved)
+
+    # ---------------------------------------------------------------- plan
+
+    def _plan(self, space: tuple[DimLike, ...]):  # noqa: ANN202 -- (axes, function from loop indices to a full index)
+        """Drop axes of size 1, merge those that are walked alike, find the cuts."""
+        kept = [k for k, d in enumerate(space) if d != 1]
+        probe = self.kernel.probe()
+        names = [probe.fresh("probe") for _ in kept]
+        variables = [probe.bind(n, probe.builder.index(0), 0, space[k]) for n, k in zip(names, kept, strict=True)]
+        full = _place(variables, kept, len(space))
+        offsets = self._probe(probe, full)
+        cuts = [_cuts(probe, n, space[k]) for n, k in zip(names, kept, strict=True)]
+        groups: list[list[int]] = []
+        for number, k in enumerate(kept):
+            before = number - 1
+            alike = groups and not cuts[number] and not cuts[before]
+            if alike and all(_merge(o, names[before], names[number], space[k]) for o in offsets):
+                groups[-1].append(number)
+            else:
+                groups.append([number])
+        axes = [Axis(product(tuple(space[kept[n]] for n in g)), tuple(cuts[g[0]]) if len(g) == 1 else ()) for g in groups]
+
+        def expand(index: Sequence[DimLike]) -> Index:
+            # within a group the last axis takes the whole run: every access is linear in it, so memory is the same
+            inner: list[DimLike] = [0] * len(kept)
+            for g, i in zip(groups, index, strict=True):
+                inner[g[-1]] = i
+            return _place(inner, kept, len(space))
+
+        return axes, expand
+
+    def _probe(self, probe: Writer, full: Index) -> list[DimLike]:
+        """Every position in memory, and every index whose value is used, as expressions in the loop symbols."""
+        offsets: list[DimLike] = []
+        strides = {entry.value: entry for entry in self.kernel.inputs}
+        for root in self.roots:
+            probe.element(root.value, full)
+            ty = root.buffer.type
+            assert isinstance(ty, BufferType)
+            offsets.append(probe.offset(root.place(full), ty.shape, None))
+        for access in probe.accesses:
+            entry = strides[access.value]
+            ty = entry.buffer.type
+            assert isinstance(ty, BufferType)
+            offsets.append(probe.offset(access.index, ty.shape, entry.strides))
+        return [*offsets, *probe.observed]
+
+
+def _place(variables: Sequence[DimLike], kept: Sequence[int], rank: int) -> Index:
+    index: list[DimLike] = [0] * rank
+    for v, k in zip(variables, kept, strict=True):
+        index[k] = v
+    return tuple(index)
+
+
+def _split(p: DimLike, sizes: Sequence[DimLike]) -> list[DimLike]:
+    from weft.ir.ops.shape import split_index  # noqa: PLC0415
+
+    return split_index(p, sizes)
+
+
+def coefficient(value: DimLike, name: str) -> DimLike | None:
+    """Factor of a symbol; None if the expression is not linear in it."""
+    if not isinstance(value, Dim):
+        return 0
+    total: DimLike = 0
+    for monomial, factor in value.terms:
+        hits = [a for a in monomial if not isinstance(a, Compound) and a.name == name]
+        if any(isinstance(a, Compound) and name in {s.name for s in symbols_of(Dim((((a,), 1),)))} for a in monomial):
+            return None
+        if len(hits) > 1:
+            return None
+        if hits:
+            rest: DimLike = factor
+            for a in monomial:
+                if a is not hits[0]:
+                    rest = rest * Dim((((a,), 1),))
+            total = total + rest
+    return total
+
+
+def _merge(offset: DimLike, outer: str, inner: str, size: DimLike) -> bool:
+    """Whether a position depends on outer * size + inner alone."""
+    a, b = coefficient(offset, outer), coefficient(offset, inner)
+    return a is not None and b is not None and a == b * size
+
+
+def _cuts(probe: Writer, name: str, size: DimLike) -> list[DimLike]:
+    """Where the axis must be cut so that every question `index < bound` has one answer; [] if that cannot be said."""
+    found: list[DimLike] = []
+    for index, bound in probe.asked:
+        slope = coefficient(index - bound, name)
+        if slope != 1:
+            if slope != 0:
+                return []
+            continue
+        cut = bound - index + (as_dim(name))
+        if any(s.name.startswith(("probe", "at")) for s in symbols_of(cut)):
+            return []
+        if cut not in found and decide(cut, ">", 0) is not False and decide(cut, "<", size) is not False:
+            found.append(cut)
+    ordered: list[DimLike] = []
+    for cut in found:
+        place = sum(1 for other in ordered if decide(other, "<=", cut) is True)
+        if any(decide(cut, "<=", other) is not True for other in ordered[place:]):
+            return []
+        ordered.insert(place, cut)
+    inside = all(decide(c, ">=", 0) and decide(c, "<=", size) for c in ordered)
+    return ordered if inside else []
+
+
+def as_dim(name: str) -> Dim:
+    """The expression of a symbol by name."""
+    from weft.ir.dims import symbol  # noqa: PLC0415
+
+    return symbol(name)
+
+
+def _hint(size: DimLike) -> int:
+    """A number for a size, when only its magnitude matters."""
+    return size if isinstance(size, int) else 1024
+
+
+def _is_whole(start: Expr, stop: Expr) -> bool:
+    """Whether the chunk is the whole range: its start is the constant 0 written for it."""
+    op = start.value.op
+    return op is not None and op.name == "constant"
+
+
+def _aligned(extent: DimLike, lanes: int) -> DimLike | None:
+    """What is known of a task's share: chunks are multiples of the lanes, so a whole that is one has no tail."""
+    return lanes * as_dim("chunk") if isinstance(extent, int) and extent % lanes == 0 else None
+
+
+def maximum_index(a: Expr, b: Expr) -> Expr:
+    """The larger of two i64 scalars."""
+    from weft.ir.expr import select  # noqa: PLC0415
+
+    return select(a.ge(b), a, b)
+
+
+def minimum_index(a: Expr, b: Expr) -> Expr:
+    """The smaller of two i64 scalars."""
+    from weft.ir.expr import select  # noqa: PLC0415
+
+    return select(a.le(b), a, b)
+
+
+__all__ = ["as_symbol", "lower_pointwise", "maximum", "minimum", "show_dim"]
