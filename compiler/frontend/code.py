@@ -17,7 +17,14 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from weft.compiler.frontend.location import REGION_MARK
-from weft.compiler.frontend.scope import Function, FUNCTIONS, function_names, mangle, parameter_names
+from weft.compiler.frontend.scope import (
+    FUNCTIONS,
+    Function,
+    children,
+    function_names,
+    mangle,
+    parameter_names,
+)
 
 PREFIX = "__weft_"  # begins every name that rewriting makes up
 FACTORY = "__weft_factory__"
@@ -167,17 +174,34 @@ def compile_function(definition: Definition, code: CodeType, extra: str) -> Code
     inner: ast.stmt = ast.Expr(node) if isinstance(node, ast.Lambda) else node
     if definition.class_name:
         inner = ast.ClassDef(definition.class_name, [], [], [inner], [], **_NO_TYPE_PARAMETERS)
-    parameters = [ast.arg(name) for name in (extra, *code.co_freevars) if name.isidentifier()]
+    free = [name for name in (extra, *code.co_freevars) if name.isidentifier()]
+    parameters = [ast.arg(name) for name in free]
     arguments = ast.arguments([], parameters, None, [], [], None, [])
-    factory = ast.FunctionDef(FACTORY, arguments, [inner], [], **_NO_TYPE_PARAMETERS)
+    inside = [inner]
+    if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and inner.name not in free:
+        inside = [ast.Global([inner.name]), inner]  # it must not be a variable of the factory
+    factory = ast.FunctionDef(FACTORY, arguments, inside, [], **_NO_TYPE_PARAMETERS)
     ast.copy_location(inner, node)
-    module = ast.fix_missing_locations(ast.Module([ast.copy_location(factory, node)], []))
+    module = ast.Module([ast.copy_location(factory, node)], [])
+    _place(factory, (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset))
     compiled = compile(module, code.co_filename, "exec", code.co_flags & _FUTURE_FLAGS, dont_inherit=True)
     path = [FACTORY, *([definition.class_name] if definition.class_name else []), code.co_name]
     found = reduce(_inner_code, path, compiled)
     return _retitle(found, code.co_name, found.co_qualname, code.co_qualname).replace(
         co_firstlineno=code.co_firstlineno
     )
+
+
+def _place(node: ast.AST, place: tuple[int, int, int | None, int | None]) -> None:
+    """Give nodes without a place that of the node around them."""
+    if "lineno" in node._attributes:
+        known = node.__dict__
+        if "lineno" in known:
+            place = known["lineno"], known["col_offset"], known["end_lineno"], known["end_col_offset"]
+        else:
+            known["lineno"], known["col_offset"], known["end_lineno"], known["end_col_offset"] = place
+    for part in children(node):
+        _place(part, place)
 
 
 def _inner_code(code: CodeType, name: str) -> CodeType:

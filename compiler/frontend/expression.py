@@ -16,12 +16,11 @@ from weft.compiler.frontend.scope import (
     Comprehension,
     Meaning,
     Scope,
-    bindings,
     comprehension_names,
+    facts,
+    facts_of,
     function_names,
     mangle,
-    parameter_names,
-    suspends,
 )
 
 HOOKS = "__weft__"
@@ -210,14 +209,14 @@ class ExpressionRewriter(ast.NodeTransformer):
         They must where they suspend the function, in a class body, whose names functions do not see, and where they
         bind a name inside a lambda or comprehension.
         """
-        if self.scope.kind == "class" or any(map(suspends, nodes)):
+        if self.scope.kind == "class" or facts_of(nodes).suspends:
             return None
-        bound = [bindings([node]).bound for node in nodes]
+        bound = [facts(node).bound for node in nodes]
         if self.hoisted is None and any(bound):
             return None
         return [self._thunk(node, names) for node, names in zip(nodes, bound, strict=True)]
 
-    def _thunk(self, node: ast.expr, bound: set[str]) -> ast.expr:
+    def _thunk(self, node: ast.expr, bound: frozenset[str]) -> ast.expr:
         body: ast.expr = self.visit(node)
         if not bound or self.hoisted is None:
             return lambda_of(body)
@@ -227,7 +226,7 @@ class ExpressionRewriter(ast.NodeTransformer):
         return ast.copy_location(ast.Name(name, ast.Load()), node)
 
     def function(
-        self, name: str, parameters: list[str], body: list[ast.stmt], bound: set[str], place: ast.AST
+        self, name: str, parameters: list[str], body: list[ast.stmt], bound: frozenset[str], place: ast.AST
     ) -> ast.stmt:
         """Make a function that stands for a part of the user's function, with whose variables it works."""
         local = {one for one in bound if one.startswith(PREFIX) or self.scope.meaning(one) != "global"}

@@ -8,11 +8,10 @@ only path that goes on are known to be bound. Knows nothing of hooks.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
-from weft.compiler.frontend.scope import FUNCTIONS, Function
+from weft.compiler.frontend.scope import INNER_SCOPES, Function, facts, facts_of
 
 RESULT = "__weft_result__"
 RETURNED = "__weft_returned__"
@@ -21,7 +20,6 @@ FRAME_FUNCTIONS = frozenset({"locals", "vars", "dir", "eval", "exec"})
 
 NodeT = TypeVar("NodeT", bound=ast.AST)
 Loop: TypeAlias = ast.While | ast.For
-_INNER_SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef)
 _JUMPS = (ast.Return, ast.Break, ast.Continue)
 
 
@@ -31,30 +29,9 @@ def has_regions(function: Function) -> bool:
     Not so in generators and coroutines (a body that yields cannot be a function), where `finally` jumps (which
     drops an exception), and where a builtin looks at the variables of its caller.
     """
-    if isinstance(function, ast.AsyncFunctionDef):
-        return False
-    for node in _within(function.body):
-        if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await):
-            return False
-        if isinstance(node, ast.Try | ast.TryStar) and any(map(_is_jump, _within(node.finalbody))):
-            return False
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FRAME_FUNCTIONS:
-            return False
-    return True
-
-
-def _is_jump(node: ast.AST) -> bool:
-    return isinstance(node, _JUMPS)
-
-
-def _within(nodes: list[ast.stmt]) -> Iterator[ast.AST]:
-    """Yield the nodes of one function, the insides of nested functions and classes left out."""
-    stack: list[ast.AST] = list(nodes)
-    while stack:
-        node = stack.pop()
-        yield node
-        if not isinstance(node, _INNER_SCOPES):
-            stack.extend(ast.iter_child_nodes(node))
+    found = facts_of(function.body)
+    plain = isinstance(function, ast.AsyncFunctionDef) or found.suspends or found.drops
+    return not plain and not found.reads & FRAME_FUNCTIONS
 
 
 @dataclass(slots=True)
@@ -86,14 +63,14 @@ class JumpLowering:
 
     def function(self, node: Function) -> list[ast.stmt]:
         """Give the body of `node` without jumps but, at most, a `return` as the last statement."""
-        if not any(_is_jump(part) for statement in node.body for part in _nested(statement)):
-            return node.body
         end = ast.copy_location(ast.Return(_at(ast.Constant(None), node.body[-1])), node.body[-1])
         lowered = self.block([*node.body, end], None, outermost=True)
         body = lowered.body
         if RETURNED in self.used:
             body = [self._set(RETURNED, False, node.body[0]), *body]
-        if not body or not isinstance(body[-1], ast.Return):
+        if body[-1] is end:
+            body = body[:-1]
+        elif not isinstance(body[-1], ast.Return):
             body = [*body, _at(ast.Return(_at(ast.Name(RESULT, ast.Load()), end)), end)]
         return self._without_unused(body)
 
@@ -103,7 +80,7 @@ class JumpLowering:
         for statement in body:
             if self.setting.get(id(statement), RETURNED) not in self.used and id(statement) in self.setting:
                 continue
-            if not isinstance(statement, _INNER_SCOPES):
+            if not isinstance(statement, INNER_SCOPES):
                 for holder in _holders(statement):
                     for name in ("body", "orelse", "finalbody"):
                         if isinstance(inner := getattr(holder, name, None), list):
@@ -266,15 +243,6 @@ def always_jumps(body: list[ast.stmt]) -> bool:
         if isinstance(statement, ast.If) and always_jumps(statement.body) and always_jumps(statement.orelse):
             return True
     return False
-
-
-def _nested(statement: ast.stmt) -> Iterator[ast.AST]:
-    """Yield what stands inside a compound statement of the same function."""
-    if isinstance(statement, _INNER_SCOPES):
-        return
-    for node in _within([statement]):
-        if node is not statement:
-            yield node
 
 
 def _holders(statement: ast.stmt) -> list[ast.AST]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from weft.compiler.frontend.scope import FUNCTIONS, names_read, outer_parts
+from weft.compiler.frontend.scope import facts, facts_of
 
 Names = frozenset[str]
 
@@ -21,8 +21,7 @@ class Liveness:
         self.stops = stops
         self.after: dict[int, Names] = {}
         self.head: dict[int, Names] = {}
-        self._reads: dict[int, Names] = {}
-        self.block(body, _read_by_inner_functions(body))
+        self.block(body, facts_of(body).captured)
 
     def block(self, body: list[ast.stmt], after: Names) -> Names:
         """Give the names live before `body`."""
@@ -35,7 +34,7 @@ class Liveness:
         match node:
             case ast.If():
                 self.after[id(node)] = after
-                return self.block(node.body, after) | self.block(node.orelse, after) | self.reads(node.test)
+                return self.block(node.body, after) | self.block(node.orelse, after) | facts(node.test).reads
             case ast.While() | ast.For():
                 self.after[id(node)] = after
                 return self._loop(node, after)
@@ -43,28 +42,26 @@ class Liveness:
                 return self._try(node, after)
             case ast.With():
                 before = self.block(node.body, after)
-                return before.union(*(self.reads(item) for item in node.items))
+                return before.union(*(facts(item).reads for item in node.items))
             case ast.Match():
                 arms = [self.block(case.body, after) for case in node.cases]
                 guards = [
-                    self.reads(part) for case in node.cases for part in (case.pattern, case.guard) if part
+                    facts(part).reads for case in node.cases for part in (case.pattern, case.guard) if part
                 ]
-                return after.union(self.reads(node.subject), *arms, *guards)
+                return after.union(facts(node.subject).reads, *arms, *guards)
             case ast.Assign(targets=targets, value=value):
-                stores = [self.reads(target) for target in targets]
-                return (after - _assigned(targets)).union(self.reads(value), *stores)
+                stores = [facts(target).reads for target in targets]
+                return (after - _assigned(targets)).union(facts(value).reads, *stores)
             case ast.AugAssign(target=ast.Name(id=name)):
-                return after | self.reads(node.value) | {name}
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                return after.union(*(self.reads(part) for part in outer_parts(node)), self.reads(node))
+                return after | facts(node.value).reads | {name}
             case _:
-                return after | self.reads(node)
+                return after | facts(node).reads
 
     def _loop(self, node: ast.While | ast.For, after: Names) -> Names:
         if isinstance(node, ast.While):
-            test, target = self.reads(node.test), frozenset[str]()
+            test, target = facts(node.test).reads, frozenset[str]()
         else:
-            test, target = self.reads(node.target), _assigned([node.target])
+            test, target = facts(node.target).reads, _assigned([node.target])
         head = after | test | frozenset(self.stops.get(id(node), ()))
         while True:
             before = head | (self.block(node.body, head) - target)
@@ -72,20 +69,13 @@ class Liveness:
                 break
             head = before
         self.head[id(node)] = head
-        return head if isinstance(node, ast.While) else head | self.reads(node.iter)
+        return head if isinstance(node, ast.While) else head | facts(node.iter).reads
 
     def _try(self, node: ast.Try | ast.TryStar, after: Names) -> Names:
-        after = after | self.reads(node)
+        after = after | facts(node).reads
         for body in (node.body, node.orelse, node.finalbody, *(handler.body for handler in node.handlers)):
             self.block(body, after)
         return after
-
-    def reads(self, node: ast.AST) -> Names:
-        """Give the names that `node` may read."""
-        key = id(node)
-        if key not in self._reads:
-            self._reads[key] = frozenset(names_read(node))
-        return self._reads[key]
 
 
 def _assigned(targets: list[ast.expr]) -> Names:
@@ -105,16 +95,6 @@ def _assigned(targets: list[ast.expr]) -> Names:
     return frozenset(names)
 
 
-def _read_by_inner_functions(body: list[ast.stmt]) -> Names:
-    inner = (*FUNCTIONS, ast.Lambda, ast.GeneratorExp)
-    names: set[str] = set()
-    for statement in body:
-        for node in ast.walk(statement):
-            if isinstance(node, inner):
-                names |= names_read(node)
-    return frozenset(names)
-
-
 def maybe_undefined(body: list[ast.stmt], parameters: set[str]) -> Names:
     """Give the names whose first binding in `body` is not certain to run, so that they may be unbound later."""
     known, doubtful = set(parameters), set[str]()
@@ -127,10 +107,9 @@ def maybe_undefined(body: list[ast.stmt], parameters: set[str]) -> Names:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 known |= {name} - doubtful
             case ast.If() | ast.While() | ast.For() | ast.Try() | ast.TryStar() | ast.Match() | ast.With():
-                found = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-                doubtful |= found - known
+                doubtful |= facts(node).bound - known
             case ast.Delete():
-                doubtful |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+                doubtful |= facts(node).bound
             case _:
                 pass
     return frozenset(doubtful)

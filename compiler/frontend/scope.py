@@ -6,14 +6,15 @@ Works on the user's syntax only; it knows Python's rules of scope and nothing of
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+INNER_SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef)
 SUSPENDING = (ast.Yield, ast.YieldFrom, ast.Await, ast.AsyncFor, ast.AsyncWith)
 
 Meaning: TypeAlias = Literal["local", "cell", "global"]
@@ -76,23 +77,116 @@ class Scope:
         return Scope(kind, names, self, self.closure)
 
 
-def own_nodes(nodes: Iterable[ast.AST]) -> Iterator[tuple[ast.AST, bool]]:
-    """Yield the nodes that run in this scope, with whether they stand in a comprehension.
+class Facts(NamedTuple):
+    """What a piece of syntax does in the scope where it stands; `reads` includes functions inside it."""
 
-    A nested function, lambda or class is yielded itself, of its insides only what runs outside of it.
-    """
-    stack = [(node, False) for node in nodes]
-    while stack:
-        node, comprehended = stack.pop()
-        yield node, comprehended
-        if isinstance(node, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
-            stack.extend((part, comprehended) for part in outer_parts(node))
-        elif isinstance(node, COMPREHENSIONS):
-            first = node.generators[0].iter
-            stack.extend((part, True) for part in ast.walk(node) if part is not node and part is not first)
-            stack.append((first, comprehended))
-        else:
-            stack.extend((part, comprehended) for part in ast.iter_child_nodes(node))
+    bound: frozenset[str] = frozenset()
+    globals: frozenset[str] = frozenset()
+    nonlocals: frozenset[str] = frozenset()
+    reads: frozenset[str] = frozenset()
+    captured: frozenset[str] = frozenset()  # what functions and generators inside it read
+    shared: frozenset[str] = frozenset()  # what functions inside it declare nonlocal
+    suspends: bool = False  # yields or awaits
+    jumps: bool = False  # holds break, continue or return
+    drops: bool = False  # holds a `finally` that jumps
+
+
+NOTHING = Facts()
+_SKIPPED = frozenset(
+    {"ctx", "op", "ops", "kind", "type_comment", "conversion", "level", "annotation", "returns"}
+)
+_fields: dict[type[ast.AST], tuple[str, ...]] = {}
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """Give the nodes directly inside `node`, but for operators, contexts and annotations."""
+    kind = type(node)
+    names = _fields.get(kind)
+    if names is None:
+        names = _fields[kind] = tuple(name for name in kind._fields if name not in _SKIPPED)
+    found: list[ast.AST] = []
+    for name in names:
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif isinstance(value, list):
+            found += [part for part in value if isinstance(part, ast.AST)]  # pyright: ignore[reportUnknownVariableType]  fields are not typed
+    return found
+
+
+def facts(node: ast.AST) -> Facts:
+    """Give the facts of `node` as they were when first asked for: they are kept with it."""
+    known = node.__dict__.get("facts")
+    if known is None:
+        known = node.facts = _facts(node)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  kept with the node
+    return known
+
+
+def _facts(node: ast.AST) -> Facts:
+    if isinstance(node, ast.Constant):
+        return NOTHING
+    if isinstance(node, ast.Name):
+        name = frozenset((node.id,))
+        return Facts(reads=name) if isinstance(node.ctx, ast.Load) else Facts(bound=name)
+    inside = joined([facts(part) for part in children(node)])
+    if isinstance(node, INNER_SCOPES):
+        return _facts_of_inner(node, inside)
+    if isinstance(node, COMPREHENSIONS):
+        return _facts_of_comprehension(node, inside)
+    bound = _bound_by(node)
+    if bound:
+        inside = inside._replace(bound=inside.bound.union(bound))
+    return _facts_of_kind(node, inside)
+
+
+def _facts_of_kind(node: ast.AST, inside: Facts) -> Facts:
+    match node:
+        case ast.Global(names=names):
+            return inside._replace(globals=frozenset(names))
+        case ast.Nonlocal(names=names):
+            return inside._replace(nonlocals=frozenset(names))
+        case ast.Return() | ast.Break() | ast.Continue():
+            return inside._replace(jumps=True)
+        case ast.Try() | ast.TryStar() if any(facts(part).jumps for part in node.finalbody):
+            return inside._replace(drops=True)
+        case ast.comprehension(is_async=is_async):
+            return inside._replace(suspends=inside.suspends or bool(is_async))
+        case _:
+            return inside._replace(suspends=True) if isinstance(node, SUSPENDING) else inside
+
+
+def _facts_of_inner(node: ast.AST, inside: Facts) -> Facts:
+    outside = joined([facts(part) for part in outer_parts(node)])
+    name = getattr(node, "name", None)
+    captured = inside.captured if isinstance(node, ast.ClassDef) else inside.captured | inside.reads
+    return outside._replace(
+        bound=outside.bound if name is None else outside.bound | {name},
+        reads=inside.reads,
+        captured=captured | inside.reads,
+        shared=inside.shared | inside.nonlocals,
+    )
+
+
+def _facts_of_comprehension(node: Comprehension, inside: Facts) -> Facts:
+    walrus = frozenset(
+        part.target.id for part in ast.walk(node) if isinstance(part, ast.NamedExpr)
+    )  # these bind in the scope around
+    captured = inside.captured | inside.reads if isinstance(node, ast.GeneratorExp) else inside.captured
+    return inside._replace(bound=walrus, captured=captured)
+
+
+def joined(parts: Sequence[Facts]) -> Facts:
+    """Put the facts of several pieces together."""
+    parts = [part for part in parts if part is not NOTHING]
+    if len(parts) <= 1:
+        return parts[0] if parts else NOTHING
+    sets = [frozenset[str]().union(*(part[index] for part in parts)) for index in range(6)]
+    return Facts(*sets, *(any(part[index] for part in parts) for index in range(6, 9)))  # pyright: ignore[reportArgumentType]
+
+
+def facts_of(nodes: Iterable[ast.AST]) -> Facts:
+    """Give the facts of statements together."""
+    return joined([facts(node) for node in nodes])
 
 
 def outer_parts(node: ast.AST) -> list[ast.expr]:
@@ -111,28 +205,12 @@ def outer_parts(node: ast.AST) -> list[ast.expr]:
 
 def bindings(nodes: Iterable[ast.AST]) -> Bindings:
     """Collect what `nodes` bind and declare in their scope."""
-    found = Bindings()
-    for node, comprehended in own_nodes(nodes):
-        if comprehended:
-            if isinstance(node, ast.NamedExpr):
-                found.bound.add(node.target.id)
-            continue
-        match node:
-            case ast.Global(names=names):
-                found.globals.update(names)
-            case ast.Nonlocal(names=names):
-                found.nonlocals.update(names)
-            case _:
-                found.bound.update(_bound_by(node))
-    return found
+    found = facts_of(nodes)
+    return Bindings(set(found.bound), set(found.globals), set(found.nonlocals))
 
 
 def _bound_by(node: ast.AST) -> tuple[str, ...]:
     match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-            return (name,)
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return (name,)
         case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
             return (name,)
         case ast.MatchMapping(rest=str(name)):
@@ -162,21 +240,6 @@ def comprehension_names(node: Comprehension) -> Bindings:
     targets = [generator.target for generator in node.generators]
     return Bindings(
         {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
-    )
-
-
-def names_read(node: ast.AST) -> set[str]:
-    """Collect every name that `node` may read, those inside nested functions included."""
-    return {
-        part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)
-    }
-
-
-def suspends(node: ast.AST) -> bool:
-    """Whether an expression or statement yields or awaits in its own scope, or names one that does."""
-    return any(
-        isinstance(part, SUSPENDING) or (isinstance(part, ast.comprehension) and part.is_async)
-        for part, _ in own_nodes([node])
     )
 
 

@@ -17,11 +17,11 @@ from weft.compiler.frontend.expression import ExpressionRewriter, Reference, fir
 from weft.compiler.frontend.jump import JumpLowering, has_regions
 from weft.compiler.frontend.liveness import Liveness, maybe_undefined
 from weft.compiler.frontend.scope import (
-    FUNCTIONS,
     Bindings,
     Function,
     Scope,
     bindings,
+    facts_of,
     function_names,
     mangle,
     parameter_names,
@@ -67,7 +67,7 @@ class StatementRewriter:
         self.expressions = expressions
         self.lowering = JumpLowering()
         self.liveness: Liveness | None = None  # None: statements stay Python's own
-        self.written_inside: set[str] = set()  # names that functions inside bind by `nonlocal`
+        self.written_inside: frozenset[str] = frozenset()  # names that functions inside bind by `nonlocal`
 
     # -- functions and classes -------------------------------------------------------------------------------
 
@@ -79,7 +79,7 @@ class StatementRewriter:
         if has_regions(node):
             node.body = self.lowering.function(node)
             self.liveness = Liveness(node.body, self.lowering.stops)
-            self.written_inside = _nonlocals_inside(node.body) & names.local
+            self.written_inside = facts_of(node.body).shared & names.local
             doubtful = maybe_undefined(node.body, set(parameter_names(node.args)))
         outer = expressions.scope
         scope = Scope("function", names, outer, outer.closure, doubtful)
@@ -181,7 +181,7 @@ class StatementRewriter:
             node.test = self.expressions.truth(node.test)
             node.body, node.orelse = self.block(node.body), self.block(node.orelse) if node.orelse else []
             return [node]
-        bound = bindings([*node.body, *node.orelse]).bound
+        bound = facts_of([*node.body, *node.orelse]).bound
         facts = self._facts(bound, live=self.liveness.after[id(node)])
         test: ast.expr = self.expressions.visit(node.test)
         then = self._body("then", node.body, node)
@@ -197,7 +197,7 @@ class StatementRewriter:
             node.test = self.expressions.truth(node.test)
             node.body, node.orelse = self.block(node.body), self.block(node.orelse) if node.orelse else []
             return [node]
-        facts = self._loop_facts(node, self.liveness, bindings([node.test, *node.body]).bound)
+        facts = self._loop_facts(node, self.liveness, facts_of([node.test, *node.body]).bound)
         body = self._body("while", node.body, node)
         called = hook("while_", node.test, tests[0], _name_of(body, node), self._stop(node), **facts)
         return [body, ast.copy_location(ast.Expr(called), node.test)]
@@ -212,7 +212,7 @@ class StatementRewriter:
             return [node]
         item = ast.copy_location(ast.Name(ITEM, ast.Load()), node.target)
         bind = ast.copy_location(ast.Assign([node.target], item), node.target)
-        facts = self._loop_facts(node, self.liveness, bindings([node.target, *node.body]).bound)
+        facts = self._loop_facts(node, self.liveness, facts_of([node.target, *node.body]).bound)
         body = self._body("for", [bind, *node.body], node, [ITEM])
         source: ast.expr = self.expressions.visit(node.iter)
         called = hook("for_", node.iter, source, _name_of(body, node), self._stop(node), **facts)
@@ -222,7 +222,7 @@ class StatementRewriter:
         self, kind: str, body: list[ast.stmt], place: ast.AST, parameters: list[str] | None = None
     ) -> ast.stmt:
         name = self.expressions.fresh(kind)
-        bound = bindings(body).bound | self.written_inside
+        bound = facts_of(body).bound | self.written_inside
         return self.expressions.function(name, parameters or [], self.block(body), bound, place)
 
     def _stop(self, node: ast.While | ast.For) -> ast.expr:
@@ -235,11 +235,11 @@ class StatementRewriter:
         return lambda_of(hook("or_", node, tests[0], *map(lambda_of, tests[1:])))
 
     def _loop_facts(
-        self, node: ast.While | ast.For, liveness: Liveness, bound: set[str]
+        self, node: ast.While | ast.For, liveness: Liveness, bound: frozenset[str]
     ) -> dict[str, ast.expr]:
         return self._facts(bound, carried=liveness.head[id(node)], live=liveness.after[id(node)])
 
-    def _facts(self, bound: set[str], **live: frozenset[str]) -> dict[str, ast.expr]:
+    def _facts(self, bound: frozenset[str], **live: frozenset[str]) -> dict[str, ast.expr]:
         scope = self.expressions.scope
         written = {name for name in bound if name.startswith(PREFIX) or scope.meaning(name) == "local"}
         written |= self.written_inside
@@ -323,18 +323,6 @@ class StatementRewriter:
 def _name_of(made: ast.stmt, place: ast.AST) -> ast.expr:
     assert isinstance(made, ast.FunctionDef)
     return ast.copy_location(ast.Name(made.name, ast.Load()), place)
-
-
-def _nonlocals_inside(body: list[ast.stmt]) -> set[str]:
-    """Give the names that functions in `body` declare nonlocal."""
-    inner = [node for statement in body for node in ast.walk(statement) if isinstance(node, FUNCTIONS)]
-    return {
-        name
-        for function in inner
-        for node in ast.walk(function)
-        if isinstance(node, ast.Nonlocal)
-        for name in node.names
-    }
 
 
 _HANDLERS: dict[type[ast.stmt], Callable[[StatementRewriter, Any], list[ast.stmt]]] = {

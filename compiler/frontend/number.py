@@ -1,0 +1,284 @@
+"""Traced Python numbers: ints that are sizes (backed by an expression), floats and truth values (backed by a value).
+
+They are immutable and weak, and follow Python's rules among themselves; with arrays and NumPy scalars they go the way
+of ufuncs. Not here: NumPy's promotion (`promote.py`).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from weft.compiler.frontend.trace import Trace
+from weft.ir.dims import DimLike, floor_divide, maximum, minimum, modulo
+from weft.ir.expr import Expr, cast
+from weft.ir.node import Value
+from weft.ir.types import BOOL, F64, I64
+
+IR_TYPES = {bool: BOOL, int: I64, float: F64}
+NUMBERS = (bool, int, float, complex)
+COMPARISONS = {
+    operator.eq: ("==", "equal"), operator.ne: ("!=", "not_equal"), operator.lt: ("<", "less"),
+    operator.le: ("<=", "less_equal"), operator.gt: (">", "greater"), operator.ge: (">=", "greater_equal"),
+}  # fmt: skip
+Operation = Callable[[Any, Any], Any]
+
+
+class TracedNumber:
+    """A Python int with a `dim`, or a float or bool with a `value`."""
+
+    __slots__ = ("dim", "trace", "type", "value")
+
+    def __init__(
+        self, trace: Trace, type: type, *, value: Value | None = None, dim: DimLike | None = None
+    ) -> None:
+        self.trace, self.type, self.value, self.dim = trace, type, value, dim
+
+    def __repr__(self) -> str:
+        return f"<traced {self.type.__name__}{'' if self.dim is None else f' {self.dim}'}>"
+
+    # fmt: off
+    def __add__(self, other: Any) -> Any: return binary(operator.add, np.add, self, other)
+    def __radd__(self, other: Any) -> Any: return binary(operator.add, np.add, other, self)
+    def __sub__(self, other: Any) -> Any: return binary(operator.sub, np.subtract, self, other)
+    def __rsub__(self, other: Any) -> Any: return binary(operator.sub, np.subtract, other, self)
+    def __mul__(self, other: Any) -> Any: return multiply(self, other)
+    def __rmul__(self, other: Any) -> Any: return multiply(self, other)
+    def __truediv__(self, other: Any) -> Any: return binary(operator.truediv, np.true_divide, self, other)
+    def __rtruediv__(self, other: Any) -> Any: return binary(operator.truediv, np.true_divide, other, self)
+    def __floordiv__(self, other: Any) -> Any: return binary(operator.floordiv, np.floor_divide, self, other)
+    def __rfloordiv__(self, other: Any) -> Any: return binary(operator.floordiv, np.floor_divide, other, self)
+    def __mod__(self, other: Any) -> Any: return binary(operator.mod, np.remainder, self, other)
+    def __rmod__(self, other: Any) -> Any: return binary(operator.mod, np.remainder, other, self)
+    def __pow__(self, other: Any) -> Any: return binary(operator.pow, np.power, self, other)
+    def __rpow__(self, other: Any) -> Any: return binary(operator.pow, np.power, other, self)
+    def __and__(self, other: Any) -> Any: return binary(operator.and_, np.bitwise_and, self, other)
+    def __rand__(self, other: Any) -> Any: return binary(operator.and_, np.bitwise_and, other, self)
+    def __or__(self, other: Any) -> Any: return binary(operator.or_, np.bitwise_or, self, other)
+    def __ror__(self, other: Any) -> Any: return binary(operator.or_, np.bitwise_or, other, self)
+    def __xor__(self, other: Any) -> Any: return binary(operator.xor, np.bitwise_xor, self, other)
+    def __rxor__(self, other: Any) -> Any: return binary(operator.xor, np.bitwise_xor, other, self)
+    def __lshift__(self, other: Any) -> Any: return binary(operator.lshift, np.left_shift, self, other)
+    def __rlshift__(self, other: Any) -> Any: return binary(operator.lshift, np.left_shift, other, self)
+    def __rshift__(self, other: Any) -> Any: return binary(operator.rshift, np.right_shift, self, other)
+    def __rrshift__(self, other: Any) -> Any: return binary(operator.rshift, np.right_shift, other, self)
+    def __eq__(self, other: Any) -> Any: return binary(operator.eq, np.equal, self, other)
+    def __ne__(self, other: Any) -> Any: return binary(operator.ne, np.not_equal, self, other)
+    def __lt__(self, other: Any) -> Any: return binary(operator.lt, np.less, self, other)
+    def __le__(self, other: Any) -> Any: return binary(operator.le, np.less_equal, self, other)
+    def __gt__(self, other: Any) -> Any: return binary(operator.gt, np.greater, self, other)
+    def __ge__(self, other: Any) -> Any: return binary(operator.ge, np.greater_equal, self, other)
+    # fmt: on
+
+    def __neg__(self) -> Any:
+        return (
+            self * -1 if self.dim is not None else number(self.trace, -as_expr(self.trace, self, F64), float)
+        )
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        if self.dim is None:
+            return number(self.trace, as_expr(self.trace, self, F64).apply("absolute"), float)
+        return self if self.trace.holds(self.dim, ">=", 0, "abs of a size") else -self
+
+    def __invert__(self) -> Any:
+        return -self - 1
+
+    def __index__(self) -> int:
+        if self.dim is None:
+            self._forced("an index")
+        return self.trace.pin(self.dim, "used where Python needs a plain int")
+
+    def __int__(self) -> int:
+        return self.__index__() if self.dim is not None else self._forced("int()")
+
+    def __hash__(self) -> int:
+        return hash(self.__index__())
+
+    def __bool__(self) -> bool:
+        if self.dim is None:
+            self._forced("a condition")
+        return self.trace.holds(self.dim, "!=", 0, "truth of a size")
+
+    def __float__(self) -> float:
+        return self._forced("float()")
+
+    def __complex__(self) -> complex:
+        return self._forced("complex()")
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return self if self.dim is not None and digits is None else self._forced("round()")
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        return self._forced("a NumPy array")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return self.trace.call(ufunc if method == "__call__" else getattr(ufunc, method), *inputs, **keywords)
+
+    def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return self.trace.call(fn, *args, **kwargs)
+
+    def _forced(self, use: str) -> NoReturn:
+        raise forced(self.trace, f"a traced {self.type.__name__}", use)
+
+    def is_integer(self) -> bool:
+        """As that of Python's int; that of a traced float is not known."""
+        return True if self.dim is not None else self._forced("is_integer()")
+
+    def conjugate(self) -> TracedNumber:
+        """The number itself."""
+        return self
+
+    @property
+    def real(self) -> TracedNumber:
+        """The number itself."""
+        return self
+
+    @property
+    def imag(self) -> int | float:
+        """Nothing."""
+        return self.type(0)
+
+
+def forced(trace: Trace, what: str, use: str) -> Exception:
+    """The error for a traced value of which Python wants the value now."""
+    return trace.refuse(
+        f"{what} was forced to a Python value, as {use}: it is known only when the program runs",
+        "keep it an array (np.where instead of if, no float()), pass it as a static argument, or compute it outside",
+        "E052",
+    )
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a Python number, traced or not."""
+    return type(value) is TracedNumber or type(value) in NUMBERS
+
+
+def size_number(trace: Trace, dim: DimLike) -> Any:
+    """A size as the user sees it: a plain int if it is one."""
+    return dim if isinstance(dim, int) else TracedNumber(trace, int, dim=dim)
+
+
+def number(trace: Trace, expr: Expr, kind: type) -> TracedNumber:
+    """A traced float or bool."""
+    return TracedNumber(trace, kind, value=expr.value)
+
+
+def as_dim(value: object) -> DimLike | None:
+    """The size that an int is, traced or not; None for all else, bools too."""
+    if type(value) is TracedNumber:
+        return value.dim
+    return int(value) if type(value) is int or isinstance(value, np.integer) else None
+
+
+def as_expr(trace: Trace, value: Any, dtype: Any) -> Expr:
+    """A Python number as a scalar of the IR."""
+    if type(value) is not TracedNumber:
+        return trace.constant(value, dtype)
+    if value.dim is not None:
+        return cast(trace.size(value.dim), dtype)
+    assert value.value is not None
+    return cast(trace.expr(value.value), dtype)
+
+
+def multiply(number: TracedNumber, other: Any) -> Any:
+    """A product; a list or string is repeated, for which its count must be known."""
+    if isinstance(other, list | tuple | str | bytes):
+        return number.__index__() * other
+    return binary(operator.mul, np.multiply, number, other)
+
+
+def binary(operation: Operation, ufunc: np.ufunc, left: Any, right: Any) -> Any:
+    """Apply Python's operator to two numbers, NumPy's to anything else."""
+    trace = (left if type(left) is TracedNumber else right).trace
+    if not (is_number(left) and is_number(right)):
+        if isinstance(left if type(right) is TracedNumber else right, np.ndarray | np.generic):
+            return trace.call(ufunc, left, right)
+        return NotImplemented
+    left, right = (int(v) if type(v) is bool else v for v in (left, right))
+    a, b = as_dim(left), as_dim(right)
+    if operation in COMPARISONS:
+        return _compare(trace, operation, left, right)
+    if a is not None and b is not None:
+        return _of_sizes(trace, operation, a, b)
+    return _of_floats(trace, operation, left, right)
+
+
+def _compare(trace: Trace, operation: Operation, left: Any, right: Any) -> Any:
+    relation, name = COMPARISONS[operation]
+    a, b = as_dim(left), as_dim(right)
+    if a is not None and b is not None:
+        return trace.holds(a, relation, b, "comparison of sizes")
+    a, b = as_expr(trace, left, F64), as_expr(trace, right, F64)
+    return number(trace, a.apply(name, b), bool)
+
+
+def _of_sizes(trace: Trace, operation: Operation, a: DimLike, b: DimLike) -> Any:
+    if operation in (operator.add, operator.sub, operator.mul):
+        return size_number(trace, operation(a, b))
+    if operation in (operator.floordiv, operator.mod):
+        return size_number(trace, _divide_sizes(trace, operation, a, b))
+    if operation is operator.truediv:
+        if trace.holds(b, "==", 0, "division by a size"):
+            raise ZeroDivisionError("division by zero")
+        return number(trace, cast(trace.size(a), F64) / cast(trace.size(b), F64), float)
+    if operation is operator.pow and isinstance(b, int) and 0 <= b <= 8:
+        power: DimLike = 1
+        for _ in range(b):
+            power = power * a
+        return size_number(trace, power)
+    if operation is operator.lshift and isinstance(b, int) and 0 <= b < 63:
+        return size_number(trace, a * 2**b)
+    if operation is operator.rshift and isinstance(b, int) and 0 <= b < 63:
+        return size_number(trace, floor_divide(a, 2**b))
+    reason = f"operand of {operation.__name__}"
+    return operation(trace.pin(a, reason), trace.pin(b, reason))
+
+
+def _divide_sizes(trace: Trace, operation: Operation, a: DimLike, b: DimLike) -> DimLike:
+    if trace.holds(b, "==", 0, "division by a size"):
+        raise ZeroDivisionError("integer division or modulo by zero")
+    if trace.holds(b, ">", 0, "sign of a divisor"):
+        return floor_divide(a, b) if operation is operator.floordiv else modulo(a, b)
+    if operation is operator.floordiv:
+        return floor_divide(-a, -b)
+    return -modulo(-a, -b)
+
+
+_FLOATS = {
+    operator.add: "add", operator.sub: "subtract", operator.mul: "multiply", operator.truediv: "divide",
+    operator.floordiv: "floor_divide", operator.mod: "remainder", operator.pow: "power",
+}  # fmt: skip
+
+
+def _of_floats(trace: Trace, operation: Operation, left: Any, right: Any) -> Any:
+    if complex in (type(left), type(right)):
+        raise trace.refuse("complex numbers are not built yet", "use pairs of real arrays", "E051")
+    if operation not in _FLOATS:
+        raise TypeError(f"unsupported operand type(s) for {operation.__name__}: float")
+    if (
+        operation in (operator.truediv, operator.floordiv, operator.mod)
+        and type(right) is float
+        and right == 0.0
+    ):
+        raise ZeroDivisionError("float division by zero")
+    a, b = as_expr(trace, left, F64), as_expr(trace, right, F64)
+    return number(trace, a.apply(_FLOATS[operation], b), float)
+
+
+def extreme(values: list[Any], *, largest: bool) -> Any:
+    """Python's max or min of ints, some of which are sizes."""
+    result = as_dim(values[0])
+    trace = next(v.trace for v in values if type(v) is TracedNumber)
+    for value in values[1:]:
+        dim = as_dim(value)
+        assert dim is not None
+        assert result is not None
+        result = (maximum if largest else minimum)(result, dim)
+    assert result is not None
+    return size_number(trace, result)

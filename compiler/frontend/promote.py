@@ -1,0 +1,61 @@
+"""NumPy 2 promotion, asked of NumPy itself: which loop a ufunc runs and what dtype comes out.
+
+Not here: what the loop computes (`numpy/ufuncs.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.ir.errors import DTypeError
+from weft.ir.source import Location
+from weft.ir.types import BF16, C64, C128, DTYPES, F16, DType, dtype_of
+
+Kind = np.dtype | type
+"""A NumPy dtype, or the Python type of a weak number."""
+
+BUILT = frozenset(DTYPES.values()) - {F16, BF16, C64, C128}
+"""The element types that programs can hold so far."""
+
+
+def element_type(dtype: Any, location: Location | None = None) -> DType:
+    """The IR's type for a NumPy dtype; raises DTypeError for objects, strings and what is not built yet."""
+    dtype = np.dtype(dtype)
+    found = dtype_of(dtype.newbyteorder("="))
+    if found is None or found not in BUILT:
+        fix = "use bool, an integer dtype, float32 or float64"
+        raise DTypeError(f"dtype {dtype} is not supported", code="E031", location=location, fix=fix)
+    return found
+
+
+def numpy_dtype(dtype: DType) -> np.dtype:
+    """NumPy's name for an element type."""
+    assert dtype.numpy is not None
+    return dtype.numpy
+
+
+def loop_of(
+    ufunc: np.ufunc,
+    kinds: Sequence[Kind],
+    outputs: Sequence[np.dtype | None],
+    *,
+    dtype: np.dtype | None,
+    casting: str,
+    location: Location | None,
+) -> tuple[np.dtype, ...]:
+    """dtypes of the inputs and outputs of the loop that NumPy chooses; raises DTypeError where NumPy raises TypeError."""
+    signature = None if dtype is None else (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)
+    try:
+        return ufunc.resolve_dtypes((*kinds, *outputs), signature=signature, casting=casting)
+    except TypeError as error:
+        code = "E032" if "cast" in str(error).lower() else "E030"
+        fix = "convert an operand with astype, or write to an array of a wider dtype"
+        raise DTypeError(str(error), code=code, location=location, fix=fix) from None
+
+
+def common_dtype(kinds: Sequence[Kind]) -> np.dtype:
+    """NumPy's result type of several operands."""
+    return np.result_type(*((k(0) if isinstance(k, type) else k) for k in kinds))

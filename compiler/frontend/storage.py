@@ -1,0 +1,295 @@
+"""Memory as the tracer sees it: storages, whose SSA value changes, and views of them through chains of lenses (D3).
+
+A view reads by applying its lenses to the storage's current value and writes by inverting them, innermost last.
+Strides are tracked in elements, so that `reshape` knows whether NumPy gives a view; None is a stride not known.
+Not here: which index makes which lens (`indexing.py`), what a user touches (`values.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from weft.ir.dims import DimLike
+from weft.ir.node import Region, Value
+from weft.ir.ops.shape import inverse_permutation
+from weft.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from weft.compiler.frontend.trace import Trace
+
+Shape = tuple[DimLike, ...]
+Strides = tuple[DimLike | None, ...]
+
+
+def row_major(shape: Sequence[DimLike]) -> Strides:
+    """Strides of dense memory, last axis fastest."""
+    strides: list[DimLike | None] = []
+    step: DimLike = 1
+    for size in reversed(shape):
+        strides.insert(0, step)
+        step = step * size
+    return tuple(strides)
+
+
+class Lens(Protocol):
+    """One way to see part of a tensor, or all of it in another shape."""
+
+    def shape(self, shape: Shape) -> Shape:
+        """Shape of what is seen of a tensor of `shape`."""
+        ...
+
+    def strides(self, shape: Shape, strides: Strides) -> Strides:
+        """Strides of what is seen."""
+        ...
+
+    def read(self, trace: Trace, whole: Value) -> Value:
+        """What is seen of `whole`."""
+        ...
+
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:
+        """`whole` with what is seen replaced by `part`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`size` elements of each axis from `start` in steps of `step`."""
+
+    start: Shape
+    size: Shape
+    step: Shape
+
+    def shape(self, shape: Shape) -> Shape:  # noqa: D102
+        return self.size
+
+    def strides(self, shape: Shape, strides: Strides) -> Strides:  # noqa: D102
+        return tuple(None if s is None else s * step for s, step in zip(strides, self.step, strict=True))
+
+    def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
+        places = {"start": self.start, "size": self.size, "step": self.step}
+        return trace.emit("slice", [whole], places)
+
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
+        return trace.emit("update", [whole, part], {"start": self.start, "step": self.step})
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    """Axis k of what is seen is axis `axes[k]`."""
+
+    axes: tuple[int, ...]
+
+    def shape(self, shape: Shape) -> Shape:  # noqa: D102
+        return tuple(shape[k] for k in self.axes)
+
+    def strides(self, shape: Shape, strides: Strides) -> Strides:  # noqa: D102
+        return tuple(strides[k] for k in self.axes)
+
+    def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
+        return trace.emit("transpose", [whole], {"axes": self.axes})
+
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
+        return trace.emit("transpose", [part], {"axes": inverse_permutation(self.axes)})
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """All elements in another shape; `seen` are the strides that the new axes have."""
+
+    target: Shape
+    seen: Strides
+
+    def shape(self, shape: Shape) -> Shape:  # noqa: D102
+        return self.target
+
+    def strides(self, shape: Shape, strides: Strides) -> Strides:  # noqa: D102
+        return self.seen
+
+    def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
+        return trace.emit("reshape", [whole], {"shape": self.target})
+
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
+        assert isinstance(whole.type, TensorType)
+        return trace.emit("reshape", [part], {"shape": whole.type.shape})
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """NumPy's broadcast; such a view is read-only."""
+
+    target: Shape
+
+    def shape(self, shape: Shape) -> Shape:  # noqa: D102
+        return self.target
+
+    def strides(self, shape: Shape, strides: Strides) -> Strides:  # noqa: D102
+        skip = len(self.target) - len(shape)
+        kept = [s if size != 1 else 0 for s, size in zip(strides, shape, strict=True)]
+        return (*(0,) * skip, *kept)
+
+    def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
+        return trace.emit("broadcast", [whole], {"shape": self.target})
+
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
+        raise ValueError("assignment destination is read-only")
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One position, computed while the program runs, on each of some axes, which vanish."""
+
+    axes: tuple[int, ...]
+    positions: tuple[Value, ...]
+
+    def shape(self, shape: Shape) -> Shape:  # noqa: D102
+        return tuple(d for k, d in enumerate(shape) if k not in self.axes)
+
+    def strides(self, shape: Shape, strides: Strides) -> Strides:  # noqa: D102
+        return tuple(s for k, s in enumerate(strides) if k not in self.axes)
+
+    def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
+        return trace.emit("gather", [whole, *self.positions], {"axes": self.axes})
+
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
+        facts = {"axes": self.axes, "mode": "set"}
+        return trace.emit("scatter", [whole, part, *self.positions], facts)
+
+
+@dataclass(slots=True, eq=False)
+class Storage:
+    """Memory of one array: its current value, and how often it was written.
+
+    `parameter` is the number of the parameter that it came in by, None for what the program made itself. `depth` is
+    the number of regions that were open when it came to be. Names are for messages.
+    """
+
+    value: Value
+    strides: Strides
+    parameter: int | None = None
+    writeable: bool = True
+    name: str = ""
+    depth: int = 0
+    version: int = 0
+
+    @property
+    def type(self) -> TensorType:
+        """Element type and shape."""
+        assert isinstance(self.value.type, TensorType)
+        return self.value.type
+
+
+@dataclass(slots=True, eq=False)
+class View:
+    """A storage seen through the lenses of the views it was made from, `lens` last; a root has neither."""
+
+    storage: Storage
+    shape: Shape
+    strides: Strides
+    base: View | None = None
+    lens: Lens | None = None
+    _seen: tuple[int, Region, Value] | None = field(default=None, repr=False)
+
+    @staticmethod
+    def of(storage: Storage) -> View:
+        """All of it."""
+        return View(storage, storage.type.shape, storage.strides)
+
+    def through(self, lens: Lens) -> View:
+        """What `lens` shows of this view."""
+        return View(self.storage, lens.shape(self.shape), lens.strides(self.shape, self.strides), self, lens)
+
+    @property
+    def lenses(self) -> tuple[Lens, ...]:
+        """From the storage outwards."""
+        if self.base is None or self.lens is None:
+            return ()
+        return (*self.base.lenses, self.lens)
+
+    @property
+    def is_writeable(self) -> bool:
+        """Whether NumPy lets one write to it."""
+        return self.storage.writeable and not any(isinstance(lens, Broadcast) for lens in self.lenses)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether its elements lie in row-major order without gaps."""
+        expected = row_major(self.shape)
+        return all(d == 1 or a == b for d, a, b in zip(self.shape, self.strides, expected, strict=True))
+
+    def read(self, trace: Trace) -> Value:
+        """The elements now; remembered until the storage changes."""
+        if self.base is None or self.lens is None:
+            return trace.current_value(self.storage)
+        trace.current_value(self.storage)  # a region that reads it for the first time starts a new version
+        if self._seen is not None and self._seen[0] == self.storage.version and trace.is_open(self._seen[1]):
+            return self._seen[2]
+        value = self.lens.read(trace, self.base.read(trace))
+        self._seen = (self.storage.version, trace.region, value)
+        return value
+
+    def write(self, trace: Trace, part: Value) -> None:
+        """Replace the elements; `part` has this view's type."""
+        if self.base is None or self.lens is None:
+            trace.set_value(self.storage, part)
+            return
+        self.base.write(trace, self.lens.write(trace, self.base.read(trace), part))
+        self._seen = (self.storage.version, trace.region, part)
+
+
+def reshape_strides(shape: Shape, strides: Strides, target: Shape) -> Strides | None:
+    """Strides of a view in the shape `target`, or None where NumPy would have to copy.
+
+    Method: NumPy's `_attempt_nocopy_reshape`, with sizes that may be expressions.
+    """
+    old = [(d, s) for d, s in zip(shape, strides, strict=True) if d != 1]
+    result: list[DimLike | None] = []
+    taken = 0
+    k = 0
+    while k < len(target):
+        if target[k] == 1:
+            result.append(old[taken - 1][1] if taken else 1)
+            k += 1
+            continue
+        group = _group(old, taken, target, k)
+        if group is None:
+            return None
+        end, stop = group
+        inner = _merged(old[taken:end])
+        if inner is None and not (end - taken == 1 and stop - k == 1):
+            return None
+        part = list(row_major(target[k:stop]))
+        result += [None if inner is None else s * inner for s in part if s is not None]
+        taken, k = end, stop
+    return tuple(result)
+
+
+def _group(
+    old: list[tuple[DimLike, DimLike | None]], taken: int, target: Shape, first: int
+) -> tuple[int, int] | None:
+    """The shortest runs of axes from both sides with equal products: where they end."""
+    for end in range(taken + 1, len(old) + 1):
+        total: DimLike = 1
+        for size, _ in old[taken:end]:
+            total = total * size
+        product: DimLike = 1
+        for stop in range(first, len(target)):
+            product = product * target[stop]
+            if product == total:
+                return end, stop + 1
+    return None
+
+
+def _merged(axes: list[tuple[DimLike, DimLike | None]]) -> DimLike | None:
+    """Stride of the last of some axes if all of them together are one, else None."""
+    for (_, outer), (size, inner) in zip(axes, axes[1:], strict=False):
+        if outer is None or inner is None or outer != size * inner:
+            return None
+    return axes[-1][1]
+
+
+__all__ = [
+    "Broadcast", "Lens", "Pick", "Reshape", "Shape", "Slice", "Storage", "Strides", "Transpose", "View",
+    "reshape_strides", "row_major",
+]  # fmt: skip
