@@ -401,6 +401,10 @@ class Memory:
         self._trim()
 
 
+def _build() -> bytes:
+    return compile_text(translate(FUNCTIONS, EXPORTS, architecture=host_architecture()))
+
+
 _lock = threading.Lock()
 _memories: list[Memory] = []
 
@@ -409,7 +413,5 @@ def process_memory(fetch: Fetch | None = None, store: Store | None = None) -> Me
     """The memory of this process; the first call loads the native code (from the cache, if one is given)."""
     with _lock:
         if not _memories:
-            architecture = host_architecture()
-            text = translate(FUNCTIONS, EXPORTS, architecture=architecture)
-            _memories.append(Memory(load(cached_object("memory", lambda: compile_text(text), fetch, store)).keep()))
+            _memories.append(Memory(load(cached_object("memory", _build, fetch, store)).keep()))
         return _memories[0]

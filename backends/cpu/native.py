@@ -82,16 +82,22 @@ def static_words(name: str, count: int, *, alignment: int = 128) -> Words:
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """A function of the subset, by its syntax tree."""
+    """A function of the subset."""
 
-    tree: ast.FunctionDef
-    scope: Mapping[str, object]
-    cold: bool
+    function: Callable[..., int]
+    is_cold: bool
 
     @property
     def name(self) -> str:
         """The symbol."""
-        return self.tree.name
+        return self.function.__name__
+
+    def tree(self) -> ast.FunctionDef:
+        """The syntax tree; source is read when a module is translated, not at import."""
+        tree = ast.parse(textwrap.dedent(inspect.getsource(self.function))).body[0]
+        if not isinstance(tree, ast.FunctionDef):
+            raise NativeSyntaxError(f"{self.name} is not a plain function")
+        return tree
 
 
 _REGISTRY: dict[int, Native] = {}
@@ -99,19 +105,13 @@ _REGISTRY: dict[int, Native] = {}
 
 def native(fn: Callable[Parameters, int]) -> Callable[Parameters, int]:
     """Mark a function of the subset."""
-    return _register(fn, cold=False)
+    _REGISTRY[id(fn)] = Native(fn, is_cold=False)
+    return fn
 
 
 def native_cold(fn: Callable[Parameters, int]) -> Callable[Parameters, int]:
     """Mark a function of the subset that is called rarely: it is not inlined."""
-    return _register(fn, cold=True)
-
-
-def _register(fn: Callable[Parameters, int], *, cold: bool) -> Callable[Parameters, int]:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(fn))).body[0]
-    if not isinstance(tree, ast.FunctionDef):
-        raise NativeSyntaxError(f"{fn} is not a plain function")
-    _REGISTRY[id(fn)] = Native(tree, getattr(fn, "__globals__"), cold)  # noqa: B009 (a typed callable has no such attribute)
+    _REGISTRY[id(fn)] = Native(fn, is_cold=True)
     return fn
 
 
@@ -242,6 +242,7 @@ class _Function:
 
     def __init__(self, module: _Module, fn: Native, *, visible: bool) -> None:
         self.module, self.fn, self.visible = module, fn, visible
+        self.tree, self.scope = fn.tree(), inspect.unwrap(fn.function).__globals__
         self.slots: list[str] = []
         self.lines: list[str] = []
         self.types: dict[str, object] = {}
@@ -250,16 +251,16 @@ class _Function:
         self.is_open = True
 
     def text(self) -> str:
-        parameters = [argument.arg for argument in self.fn.tree.args.args]
-        for argument in self.fn.tree.args.args:
+        parameters = [argument.arg for argument in self.tree.args.args]
+        for argument in self.tree.args.args:
             self.declare(argument.arg, argument.annotation)
-            self.emit(f"store i64 %{argument.arg}.in, ptr %{argument.arg}")
-        self.body(self.fn.tree.body)
+            self.emit(f"store i64 %{argument.arg}.in, ptr %v.{argument.arg}")
+        self.body(self.tree.body)
         if self.is_open:
             self.emit("ret i64 0")
         head = ", ".join(f"i64 %{name}.in" for name in parameters)
         linkage = "" if self.visible else "internal "
-        traits = "nounwind noinline cold" if self.fn.cold else "nounwind"
+        traits = "nounwind noinline cold" if self.fn.is_cold else "nounwind"
         lines = ["entry:", *self.slots, *self.lines]
         return f"define {linkage}i64 @{self.fn.name}({head}) {traits} {{\n" + "\n".join(lines) + "\n}"
 
@@ -295,7 +296,7 @@ class _Function:
 
     def declare(self, name: str, annotation: ast.expr | None = None) -> None:
         if name not in self.types:
-            self.slots.append(f"  %{name} = alloca i64, align 8")
+            self.slots.append(f"  %v.{name} = alloca i64, align 8")
             self.types[name] = self.resolve(annotation) if isinstance(annotation, ast.Name) else int
             self.types[name] = self.types[name] if self.is_typed(self.types[name]) else int
 
@@ -306,7 +307,7 @@ class _Function:
     def resolve(self, node: ast.expr) -> object:
         """The Python object that a global name or an enum member stands for; None when it is not one."""
         if isinstance(node, ast.Name):
-            return self.module.constants.get(node.id, self.fn.scope.get(node.id))
+            return self.module.constants.get(node.id, self.scope.get(node.id))
         if isinstance(node, ast.Attribute) and isinstance(owner := self.resolve(node.value), enum.EnumType):
             return int(getattr(owner, node.attr))
         return None
@@ -350,7 +351,7 @@ class _Function:
             if target.id not in self.types:
                 self.declare(target.id)
                 self.types[target.id] = kind
-            self.emit(f"store i64 {value}, ptr %{target.id}")
+            self.emit(f"store i64 {value}, ptr %v.{target.id}")
             return
         pointer, bits = self.place(target)
         if bits != 64:
@@ -382,16 +383,16 @@ class _Function:
         start, stop = ("0", bounds[0]) if len(bounds) == 1 else bounds
         name = node.target.id
         self.declare(name)
-        self.emit(f"store i64 {start}, ptr %{name}")
+        self.emit(f"store i64 {start}, ptr %v.{name}")
         test, inside, step, after = self.label("for"), self.label("do"), self.label("step"), self.label("after")
         self.begin(test)
-        index = self.value(f"load i64, ptr %{name}")
+        index = self.value(f"load i64, ptr %v.{name}")
         self.branch(self.value(f"icmp slt i64 {index}, {stop}"), inside, after)
         self.open(inside)
         self.loop(node.body, again=step, after=after)
         self.begin(step)
-        index = self.value(f"load i64, ptr %{name}")
-        self.emit(f"store i64 {self.value(f'add i64 {index}, 1')}, ptr %{name}")
+        index = self.value(f"load i64, ptr %v.{name}")
+        self.emit(f"store i64 {self.value(f'add i64 {index}, 1')}, ptr %v.{name}")
         self.end(f"br label %{test}")
         self.open(after)
 
@@ -511,7 +512,7 @@ class _Function:
 
     def word_Name(self, node: ast.Name) -> str:  # noqa: N802
         if node.id in self.types:
-            return self.value(f"load i64, ptr %{node.id}")
+            return self.value(f"load i64, ptr %v.{node.id}")
         owner = self.resolve(node)
         if isinstance(owner, Static):
             return self.module.static(owner)

@@ -353,6 +353,10 @@ class ThreadPool:
         self._run(body, env, count)
 
 
+def _build() -> bytes:
+    return compile_text(pool_text(host_architecture()))
+
+
 _lock = threading.Lock()
 
 
@@ -363,7 +367,6 @@ def process_pool(fetch: Fetch | None = None, store: Store | None = None) -> Thre
     """The pool of this process; the first call loads it (from the cache, if one is given). Threads start with the first parallel loop."""
     with _lock:
         if not _pools:
-            text = pool_text(host_architecture())
-            _pools.append(ThreadPool(load(cached_object("threads", lambda: compile_text(text), fetch, store)).keep()))
+            _pools.append(ThreadPool(load(cached_object("threads", _build, fetch, store)).keep()))
             _pools[0].configure()
         return _pools[0]

@@ -1,0 +1,142 @@
+"""Callables that serve calls by compiled variants (DESIGN D17): the native type, and a portable one where its layouts do not hold.
+
+    entries = process_entries()
+    f = entries.type()                       # or an instance of a Python subclass
+    entries.set_slow(f, trace_and_compile)   # called with the call's own arguments when no variant serves them
+    entries.publish(f, [variant, ...])       # at any time, from any thread; tried in this order, the latest that served first
+
+The native half is `entry_match.py`, `entry_run.py` and `entry_type.py`, compiled once and kept in the product's cache; the portable half
+is `entry_portable.py`. Which variants there are, and how many, is decided by the caller.
+"""
+
+import ctypes
+import platform
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from weft.backends.cpu import entry_match, entry_run, entry_type
+from weft.backends.cpu.elf import LoadedObject
+from weft.backends.cpu.entry_pack import PackedTable, Published
+from weft.backends.cpu.entry_portable import PortableEntries
+from weft.backends.cpu.entry_records import Constants, EntryObject
+from weft.backends.cpu.link import Fetch, Store, cached_object, compile_text, host_architecture, load
+from weft.backends.cpu.memory import process_memory
+from weft.backends.cpu.native import translate
+from weft.backends.cpu.threads import process_pool
+from weft.runtime.variant import Variant
+
+FUNCTIONS = (*entry_match.FUNCTIONS, *entry_run.FUNCTIONS, *entry_type.FUNCTIONS)
+
+# Indices in NumPy's table of C functions, part of its stable ABI.
+_NUMPY_FUNCTIONS = {"PyArray_NewFromDescr": 94, "PyArray_Scalar": 60, "PyArray_SetBaseObject": 282}
+
+
+class Entries(Protocol):
+    """What makes and changes callables; `type` is their class, to be subclassed or called without arguments."""
+
+    type: type[Any]
+
+    def set_slow(self, entry: Any, slow: Callable[..., object]) -> None:
+        """Set the Python callable that is given each call that no variant serves."""
+        ...
+
+    def publish(self, entry: Any, variants: Sequence[Variant]) -> None:
+        """Replace the variants. Calls under way end with those that they began with, which are freed after the last of them."""
+        ...
+
+    def variants(self, entry: Any) -> list[tuple[Variant, int]]:
+        """The variants with the number of calls that each has served, in the order in which they are tried: latest first."""
+        ...
+
+
+def has_native_entry() -> bool:
+    """Whether this interpreter's object layouts are those that the native entry knows."""
+    return (
+        sys.implementation.name == "cpython"
+        and (3, 11) <= sys.version_info[:2] <= (3, 13)
+        and not sysconfig.get_config_var("Py_GIL_DISABLED")
+        and not hasattr(sys, "gettotalrefcount")  # debug builds add fields to objects
+        and sys.platform == "linux"
+        and platform.machine() in ("x86_64", "aarch64")
+        and np.lib.NumpyVersion(np.__version__) >= "2.0.0"
+    )
+
+
+def build_entry() -> bytes:
+    """The object code of the entry for this interpreter and machine. Names Python's functions, holds no address."""
+    constants = {"HAS_IMMORTALS": int(sys.version_info >= (3, 12))}
+    text = translate(FUNCTIONS, entry_type.EXPORTS, architecture=host_architecture(), constants=constants)
+    return compile_text(text)
+
+
+class NativeEntries:
+    """Entries as instances of the native heap type."""
+
+    def __init__(self, code: LoadedObject) -> None:
+        _fill_constants(code)
+        self.type: type[Any] = entry_type.make_type(code)
+        prototype = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.py_object, ctypes.py_object, ctypes.c_int64)
+        self._publish = prototype(code.address("entry_publish"))
+        self._set_slow = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.py_object, ctypes.py_object)(
+            code.address("entry_set_slow")
+        )
+
+    def set_slow(self, entry: Any, slow: Callable[..., object]) -> None:
+        """See `Entries`."""
+        self._set_slow(entry, slow)
+
+    def publish(self, entry: Any, variants: Sequence[Variant]) -> None:
+        """See `Entries`. A variant that stays keeps its table and its count."""
+        old = self._published(entry)
+        tables = {table.variant: table for table in (old.in_order() if old else ())}
+        published = Published([tables.get(variant) or PackedTable(variant) for variant in variants])
+        self._publish(entry, published, published.address)
+
+    def variants(self, entry: Any) -> list[tuple[Variant, int]]:
+        """See `Entries`."""
+        published = self._published(entry)
+        return [(table.variant, table.calls) for table in (published.in_order() if published else ())]
+
+    def _published(self, entry: Any) -> Published | None:
+        address = ctypes.c_void_p.from_address(id(entry) + EntryObject.offset("owner")).value
+        return ctypes.cast(address, ctypes.py_object).value if address else None
+
+
+def _fill_constants(code: LoadedObject) -> None:
+    where = ctypes.CFUNCTYPE(ctypes.c_int64)(code.address("entry_constants"))()
+    items = {"array_type": np.ndarray, "int_type": int, "true": True, "false": False, "none": None}
+    for name, item in items.items():
+        ctypes.c_int64.from_address(where + Constants.offset(name)).value = id(item)
+
+
+def numpy_symbols() -> dict[str, int]:
+    """Addresses of NumPy's C functions that the entry calls."""
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    table = get(np._core._multiarray_umath._ARRAY_API, None)  # pyright: ignore  # the one way to NumPy's C interface
+    return {
+        "weft_" + name: ctypes.c_int64.from_address(table + 8 * index).value for name, index in _NUMPY_FUNCTIONS.items()
+    }
+
+
+_lock = threading.Lock()
+_made: list[Entries] = []
+
+
+def process_entries(fetch: Fetch | None = None, store: Store | None = None) -> Entries:
+    """The entries of this process; the first call loads the native code, from the cache if one is given."""
+    pool, memory = process_pool(fetch, store), process_memory(fetch, store)
+    with _lock:
+        if not _made:
+            if has_native_entry():
+                key = f"entry-{sys.version_info.major}.{sys.version_info.minor}"
+                symbols = {**memory.symbols, **numpy_symbols(), "weft_parallel_for": pool.parallel_for}
+                _made.append(NativeEntries(load(cached_object(key, build_entry, fetch, store), symbols).keep()))
+            else:
+                _made.append(PortableEntries(pool.parallel_for))
+        return _made[0]

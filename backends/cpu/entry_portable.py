@@ -1,0 +1,195 @@
+"""The portable call entry: guard tables matched in Python, programs called through ctypes.
+
+For interpreters whose object layouts the native entry does not know (free-threaded builds, versions to come). Same meaning, some tens of
+microseconds a call. Programs are not interrupted by Ctrl-C before they end, since a poll from native code is not given.
+"""
+
+import ctypes
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.runtime.context import Context
+from weft.runtime.signature import Binding, NewArray, RawOutput, Scalar, build, match
+from weft.runtime.variant import Variant
+
+_CELL_BYTES = 16
+_ALIGNMENT = 64
+
+
+class PortableEntry:
+    """A callable that serves calls by compiled variants, and others by a Python function."""
+
+    def __init__(self) -> None:
+        self._slow: Callable[..., object] | None = None
+        self._variants: list[Variant] = []
+        self._calls: dict[Variant, int] = {}
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else _Bound(self, instance)
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        entries: PortableEntries = _entries[0]
+        for variant in list(self._variants):
+            call = _Call(variant, entries)
+            if call.prepare(args, kwargs):
+                entries.count(self, variant)
+                return call.run()
+        if self._slow is None:
+            raise SystemError("the entry has no slow path")
+        return self._slow(*args, **kwargs)
+
+
+class _Bound:
+    """A bound method."""
+
+    def __init__(self, entry: PortableEntry, instance: object) -> None:
+        self.__func__, self.__self__ = entry, instance
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        return self.__func__(self.__self__, *args, **kwargs)
+
+
+_entries: list[Any] = []
+
+
+class PortableEntries:
+    """Entries as plain Python objects."""
+
+    def __init__(self, parallel_for: int) -> None:
+        self.type: type[Any] = PortableEntry
+        self.parallel_for = parallel_for
+        self._lock = threading.Lock()
+        _entries[:] = [self]
+
+    def set_slow(self, entry: Any, slow: Callable[..., object]) -> None:
+        """See `Entries`."""
+        entry._slow = slow
+
+    def publish(self, entry: Any, variants: Sequence[Variant]) -> None:
+        """See `Entries`."""
+        with self._lock:
+            entry._variants = list(variants)
+            entry._calls = {variant: entry._calls.get(variant, 0) for variant in variants}
+
+    def variants(self, entry: Any) -> list[tuple[Variant, int]]:
+        """See `Entries`."""
+        with self._lock:
+            return [(variant, entry._calls[variant]) for variant in entry._variants]
+
+    def count(self, entry: Any, variant: Variant) -> None:
+        """Note that a variant serves a call; it is tried first from now on."""
+        with self._lock:
+            if variant in entry._calls:
+                entry._calls[variant] += 1
+                entry._variants.sort(key=lambda other: other is not variant)
+
+
+class _Call:
+    """One call of one variant."""
+
+    def __init__(self, variant: Variant, entries: PortableEntries) -> None:
+        self.variant, self.entries = variant, entries
+        self.kept: list[Any] = []
+
+    def prepare(self, args: Sequence[object], kwargs: dict[str, object]) -> bool:
+        """Whether the variant serves the call."""
+        binding = match(self.variant.table, args, kwargs)
+        if binding is None:
+            return False
+        self.binding: Binding = binding
+        self.numbers = np.array([*binding.numbers, 0], np.int64)
+        address = self.variant.program.prepare
+        return not address or not ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(address)(self.numbers.ctypes.data)
+
+    def run(self) -> object:
+        table, program = self.variant.table, self.variant.program
+        outputs = [self._output(output) for output in table.outputs]
+        pointers = [self._address(item) for item in self.binding.pointers]
+        for output, memory in zip(table.outputs, outputs, strict=True):
+            pointers[output.pointer] = memory.ctypes.data
+        words = (ctypes.c_int64 * (len(pointers) + 1))(*pointers)
+        context = self._context()
+        run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(program.address)
+        code = run(ctypes.addressof(context), ctypes.addressof(words), self.numbers.ctypes.data)
+        if self.raised:
+            raise self.raised[0]
+        if code:
+            record = Context.unpack(bytes(context))
+            facts = [record[f"error_fact{i}"] for i in range(3)]
+            return self.variant.on_error(code, record["error_location"], *facts)
+        made = [_result(output, memory) for output, memory in zip(table.outputs, outputs, strict=True)]
+        if table.finish is not None:
+            return table.finish(made, self.binding.registers)
+        return None if table.tree is None else build(table.tree, made, self.binding.registers)
+
+    def _memory(self, size_bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        raw = np.empty(size_bytes + _ALIGNMENT, np.uint8)
+        start = -raw.ctypes.data % _ALIGNMENT
+        self.kept.append(raw)
+        return raw[start : start + size_bytes]
+
+    def _output(self, output: RawOutput) -> np.ndarray[Any, Any]:
+        if isinstance(output, NewArray):
+            return np.empty([d if isinstance(d, int) else int(self.numbers[d.slot]) for d in output.dims], output.dtype)
+        memory = self._memory(_CELL_BYTES)
+        memory[:] = 0
+        return memory
+
+    def _address(self, item: object) -> int:
+        if isinstance(item, np.ndarray):
+            return item.ctypes.data
+        if isinstance(item, float | complex) and not isinstance(item, np.generic):
+            cell = np.array(item)
+        elif isinstance(item, np.generic):
+            cell = np.asarray(item)
+        else:
+            return 0
+        self.kept.append(cell)
+        return cell.ctypes.data
+
+    def _context(self) -> Any:
+        program = self.variant.program
+        slot = program.arena_slot
+        size = program.arena_bytes if slot is None else int(self.numbers[slot])
+        self.raised: list[BaseException] = []
+        callback = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 4)(self._callback)
+        allocate = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(
+            lambda _, count: self._memory(count).ctypes.data
+        )
+        poll = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64)(lambda _: 0)
+        self.kept += [callback, allocate, poll]
+        packed = Context.pack(
+            arena=self._memory(size).ctypes.data if size else 0,
+            arena_bytes=size,
+            parallel_for=self.entries.parallel_for,
+            poll=ctypes.cast(poll, ctypes.c_void_p).value or 0,
+            callback=ctypes.cast(callback, ctypes.c_void_p).value or 0,
+            allocate=ctypes.cast(allocate, ctypes.c_void_p).value or 0,
+            driver=program.driver,
+        )
+        return ctypes.create_string_buffer(packed, len(packed))
+
+    def _callback(self, _context: int, site: int, pointers: int, numbers: int) -> int:
+        try:
+            if self.variant.on_callback is None:
+                raise SystemError("the variant has no callbacks")
+            self.variant.on_callback(site, pointers, numbers)
+        except BaseException as error:  # it must not pass through native code
+            self.raised.append(error)
+            return 1
+        return 0
+
+
+def _result(output: RawOutput, memory: np.ndarray[Any, Any]) -> object:
+    if isinstance(output, NewArray):
+        return memory
+    cell = memory.tobytes()
+    if isinstance(output, Scalar):
+        return np.frombuffer(cell, output.dtype, 1)[0]
+    if output.kind == "complex":
+        return complex(*struct.unpack("<dd", cell))
+    return struct.unpack_from({"int": "<q", "float": "<d", "bool": "<?"}[output.kind], cell)[0]
