@@ -1,0 +1,32 @@
+"""Pass `lower_math`: replaces loop-level mathematics by polynomials, the same for every target (DESIGN D11).
+
+Holds the table `MATH`, from the name of an op to the function that writes it. Not here: the functions (`compiler/math`).
+"""
+
+from collections.abc import Callable
+
+from weft.compiler.math import exponential, hyperbolic, logarithm, trigonometric
+from weft.ir import Expr
+
+MATH: dict[str, Callable[..., Expr]] = {
+    "exp": exponential.exp,
+    "exp2": exponential.exp2,
+    "expm1": exponential.expm1,
+    "log": logarithm.log,
+    "log2": logarithm.log2,
+    "log10": logarithm.log10,
+    "log1p": logarithm.log1p,
+    "sin": trigonometric.sin,
+    "cos": trigonometric.cos,
+    "tan": trigonometric.tan,
+    "arcsin": trigonometric.arcsin,
+    "arccos": trigonometric.arccos,
+    "arctan": trigonometric.arctan,
+    "arctan2": trigonometric.arctan2,
+    "tanh": hyperbolic.tanh,
+    "sinh": hyperbolic.sinh,
+    "cosh": hyperbolic.cosh,
+    "arcsinh": hyperbolic.arcsinh,
+    "arccosh": hyperbolic.arccosh,
+    "arctanh": hyperbolic.arctanh,
+}
