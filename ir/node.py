@@ -107,6 +107,7 @@ class Func:
     symbols: dict[str, Symbol] = field(default_factory=dict[str, Symbol])
     stage: str = "tensor"
     into: tuple[int, ...] = ()
+    strided: tuple[int, ...] = ()
 
     @property
     def params(self) -> list[Value]:

@@ -1,0 +1,392 @@
+"""The pass `bufferize`: give every tensor value its memory (DESIGN D20), in destination-passing style.
+
+After it, fusions read and write buffers: operands are inputs, then `outputs` destinations. Results go straight into the
+caller's memory, updates into the memory of the old value, values that a loop carries into one buffer, or two that the loop
+swaps. A kernel writes over what it reads only where each read is of the element being written.
+Not here: where an arena buffer lies (`plan_memory`), loops (`lower_tensor`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from weft.ir import Builder, BufferType, Func, IndexType, Op, Region, TensorType, Value, record
+from weft.ir.opdef import Scalar
+from weft.ir.types import INDEX
+from weft.ir.walk import free_values, uses
+
+
+def bufferize(fn: Func) -> Func:
+    """Stage "fused" to "buffers". Parameters become argument buffers, result buffers, then an i64 for each symbol and stride."""
+    return _Bufferizer(fn).run()
+
+
+def buffer_type(ty: TensorType, *, strided: bool = False) -> BufferType:
+    """Memory of a tensor."""
+    return BufferType(ty.dtype, ty.shape, strided)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where the value of a carried result should be written, and whether the old content may be overwritten by it."""
+
+    destination: Value
+    holds: Value | None  # the value (of the old program) that lives there meanwhile
+
+
+class _Bufferizer:
+    def __init__(self, fn: Func) -> None:
+        self.fn = fn
+        self.memory: dict[Value, Value] = {}
+        self.wanted: dict[Value, _Plan] = {}
+        self.last_use: dict[Value, int] = {}
+        self.order: dict[Op, int] = {}
+        self._number(fn.body)
+
+    def _number(self, region: Region) -> None:
+        """Positions of ops, and for each value that of the last op (of its own region) that reads it or holds a reader."""
+        for op in region.ops:
+            self.order[op] = len(self.order)
+            for inner in op.regions:
+                self._number(inner)
+            end = len(self.order)
+            for value in [*op.operands, *(v for r in op.regions for v in free_values(r))]:
+                self.last_use[value] = max(self.last_use.get(value, -1), end)
+
+    # ---------------------------------------------------------------- function
+
+    def run(self) -> Func:
+        fn = self.fn
+        body = Region()
+        self.builder = Builder(body)
+        strided = set(fn.strided)
+        for k, param in enumerate(fn.params):
+            if isinstance(param.type, TensorType):
+                self.memory[param] = body.add_param(buffer_type(param.type, strided=k in strided), f"a{k}")
+        into = fn.into or (-1,) * len(fn.results)
+        outputs: list[Value] = []
+        for k, (result, target) in enumerate(zip(fn.results, into, strict=True)):
+            assert isinstance(result.type, TensorType)
+            if target < 0:
+                outputs.append(body.add_param(buffer_type(result.type), f"r{k}"))
+            else:
+                outputs.append(self.memory[fn.params[target]])
+        for k, param in enumerate(fn.params):
+            if isinstance(param.type, IndexType):
+                self.memory[param] = body.add_param(INDEX, _symbol_name(param.type))
+        bound = {p.name for p in body.params}
+        for name in fn.symbols:
+            if name not in bound:
+                body.add_param(INDEX, name)
+        for k in fn.strided:
+            for axis in range(fn.params[k].type.rank):  # pyright: ignore[reportAttributeAccessIssue]
+                body.add_param(INDEX, f"a{k}_s{axis}")
+        for result, output, target in zip(fn.results, outputs, into, strict=True):
+            holds = fn.params[target] if target >= 0 else None
+            if result not in self.wanted and result.op is not None:
+                self.wanted[result] = _Plan(output, holds)
+        self._region(fn.body)
+        self._deliver(fn.results, outputs)
+        self.builder.emit("return")
+        return Func(fn.name, body, dict(fn.symbols), "buffers", (), fn.strided)
+
+    def _deliver(self, results: Sequence[Value], outputs: Sequence[Value]) -> None:
+        """Copy what is not yet where it belongs; what would be overwritten first is kept aside."""
+        moves = [(self.memory[r], o) for r, o in zip(results, outputs, strict=True) if self.memory[r] is not o]
+        overwritten = {o for _, o in moves}
+        kept: dict[Value, Value] = {}
+        for source, _ in moves:
+            if source in overwritten and source not in kept:
+                kept[source] = self._alloc_like(source)
+                self._copy(source, kept[source])
+        for source, output in moves:
+            self._copy(kept.get(source, source), output)
+
+    # ---------------------------------------------------------------- regions
+
+    def _region(self, region: Region) -> None:
+        for op in region.ops[:-1]:
+            match op.name:
+                case "fusion":
+                    self._fusion(op)
+                case "if":
+                    self._if(op)
+                case "for" | "while":
+                    self._loop(op)
+                case _:
+                    operands = [self.memory[v] for v in op.operands]
+                    new = Op(op.name, operands, [r.type for r in op.results], op.attributes, (), op.locations)
+                    self.builder.region.ops.append(new)
+                    self.memory.update(zip(op.results, new.results, strict=True))
+
+    def _fusion(self, op: Op) -> None:
+        inputs = [self.memory[v] for v in op.operands]
+        region = op.regions[0]
+        partial = op.attributes.get("in_place", ())
+        assert isinstance(partial, tuple)
+        outputs: list[Value] = []
+        later: list[tuple[Value, Value]] = []
+        for number, result in enumerate(op.results):
+            value = region.terminator.operands[number]
+            if number in partial or op.attributes["schedule"] == "scatter":
+                outputs.append(self._updated(op, value, number, later))
+            else:
+                outputs.append(self._destination(op, number))
+            self.memory[result] = outputs[-1]
+        facts = {**op.attributes, "outputs": len(outputs)}
+        kernel = Op("fusion", [*inputs, *outputs], (), facts, op.regions, op.locations)
+        self.builder.region.ops.append(kernel)
+        for source, target in later:
+            self._copy(source, target)
+
+    def _updated(self, op: Op, value: Value, number: int, later: list[tuple[Value, Value]]) -> Value:
+        """Memory of an update's result: that of the old value, if the kernel does not read it elsewhere."""
+        update = value.op
+        assert update is not None
+        old_param = update.operands[0]
+        old = old_param.owner.params.index(old_param) if isinstance(old_param.owner, Region) else -1  # pyright: ignore
+        if old < 0:
+            fresh = self._destination(op, number)
+            return fresh
+        outer = op.operands[old]
+        memory = self.memory[outer]
+        owner = self._owns(outer, op)
+        safe = owner and reads_only_written(op.regions[0], old_param, update)
+        if safe:
+            return memory
+        fresh = self._alloc(op.results[number].type)
+        self._copy(memory, fresh)
+        if owner:
+            later.append((fresh, memory))
+            self.memory[op.results[number]] = memory
+        return fresh
+
+    def _owns(self, value: Value, op: Op) -> bool:
+        """Whether nothing reads the value after `op`, and its memory is not a constant argument."""
+        return self.last_use.get(value, -1) <= self.order[op] + 1 and (value.op is not None or self._is_writable(value))
+
+    def _is_writable(self, param: Value) -> bool:
+        if param.owner is not self.fn.body:
+            return True  # carried by a loop, in a buffer of the loop
+        return self.fn.params.index(param) in self.fn.into
+
+    def _destination(self, op: Op, number: int) -> Value:
+        """Memory for a kernel's result: where it is wanted, if the kernel may write there already."""
+        result = op.results[number]
+        plan = self.wanted.get(result)
+        if plan is not None and not any(self.memory.get(v) is plan.destination for v in self._live_other(plan, op)):
+            holds = plan.holds
+            if holds is None:
+                return plan.destination
+            if self.last_use.get(holds, -1) <= self.order[op] + 1 and self._writes_over(op, number, plan.destination):
+                return plan.destination
+        return self._alloc(result.type)
+
+    def _live_other(self, plan: _Plan, op: Op) -> list[Value]:
+        """Values but the planned old one that live in the destination and are read after `op`."""
+        now = self.order[op] + 1
+        return [v for v, m in self.memory.items() if m is plan.destination and v is not plan.holds and self.last_use.get(v, -1) > now]
+
+    def _writes_over(self, op: Op, number: int, destination: Value) -> bool:
+        """Whether result `number` may be written to memory that operands of the kernel live in."""
+        region = op.regions[0]
+        value = region.terminator.operands[number]
+        for param, outer in zip(region.params, op.operands, strict=True):
+            if self.memory[outer] is destination and not reads_in_step(op, param, value):
+                return False
+        return True
+
+    # ---------------------------------------------------------------- branches and loops
+
+    def _if(self, op: Op) -> None:
+        tensors = [r for r in op.results if isinstance(r.type, TensorType)]
+        places = {r: self._alloc(r.type) for r in tensors}
+        condition = self._scalar(op.operands[0])
+        regions: list[Region] = []
+        for old in op.regions:
+            new = Region()
+            self._inside(new, old, [(y, places[r]) for r, y in zip(op.results, old.terminator.operands, strict=True) if r in places])
+            others = [self.memory[y] for r, y in zip(op.results, old.terminator.operands, strict=True) if r not in places]
+            Builder(new).emit("yield", others)
+            regions.append(new)
+        new_op = Op("if", [condition], [r.type for r in op.results if r not in places], op.attributes, regions, op.locations)
+        self.builder.region.ops.append(new_op)
+        self.memory.update(places)
+        self.memory.update(zip([r for r in op.results if r not in places], new_op.results, strict=True))
+
+    def _inside(self, new: Region, old: Region, moves: Sequence[tuple[Value, Value]]) -> None:
+        """Write a region's ops; `moves` say in which memory yielded values must end."""
+        outer, self.builder = self.builder, Builder(new)
+        for value, place in moves:
+            if value.op is not None and value.op in set(old.ops) and value not in self.wanted:
+                self.wanted[value] = _Plan(place, None)
+        self._region(old)
+        self._deliver([v for v, _ in moves], [p for _, p in moves])
+        self.builder = outer
+
+    def _loop(self, op: Op) -> None:
+        first = 3 if op.name == "for" else 0
+        head = [self.memory[v] for v in op.operands[:first]]
+        initial = op.operands[first:]
+        carried: list[Value] = []
+        for value in initial:
+            carried.append(self._carry_in(value, op) if isinstance(value.type, TensorType) else self.memory[value])
+        spare = [self._alloc_like(c) if self._needs_spare(op, k, first) else None for k, c in enumerate(carried)]
+        operands = [*carried, *(s for s in spare if s is not None)]
+        body = self._body(op, operands, [s is not None for s in spare], first)
+        regions = [body] if op.name == "for" else [self._condition(op, operands), body]
+        new = Op(op.name, [*head, *operands], [v.type for v in operands], op.attributes, regions, op.locations)
+        self.builder.region.ops.append(new)
+        self.memory.update(zip(op.results, new.results, strict=False))
+
+    def _carry_in(self, value: Value, op: Op) -> Value:
+        """A buffer of the loop's own with the initial value: the value's memory, if no one else reads it."""
+        is_ours = value.op is not None and self.last_use.get(value, -1) <= self.order_end(op)
+        is_output = any(self.memory[value] is p for p in self.builder.region.params)
+        if is_ours and not is_output and list(op.operands).count(value) == 1:
+            return self.memory[value]
+        fresh = self._alloc(value.type)
+        self._copy(self.memory[value], fresh)
+        return fresh
+
+    def order_end(self, op: Op) -> int:
+        """Position after an op and everything inside it."""
+        return self.order[op] + 1 + sum(1 for r in op.regions for o in _all_ops(r))
+
+    def _needs_spare(self, op: Op, number: int, first: int) -> bool:
+        """Whether the next value cannot be written over the present one: it is made by a kernel that reads it elsewhere."""
+        region = op.regions[-1]
+        param = region.params[number + (1 if op.name == "for" else 0)]
+        if not isinstance(param.type, TensorType):
+            return False
+        value = region.terminator.operands[number]
+        if value is param or _began(value) is param:
+            return False
+        maker = value.op
+        if maker is None or maker.name != "fusion" or maker not in set(region.ops):
+            return True
+        late = self.last_use.get(param, -1) > self.order[maker] + 1
+        reads = [p for p, o in zip(maker.regions[0].params, maker.operands, strict=True) if o is param]
+        root = maker.regions[0].terminator.operands[value.index]
+        return late or not all(reads_in_step(maker, p, root) for p in reads)
+
+    def _body(self, op: Op, operands: Sequence[Value], spares: Sequence[bool], first: int) -> Region:
+        old = op.regions[-1]
+        skip = 1 if op.name == "for" else 0
+        new = Region([INDEX] if skip else [])
+        if skip:
+            self.memory[old.params[0]] = new.params[0]
+        now = [new.add_param(v.type) for v in operands]
+        self.memory.update(zip(old.params[skip:], now, strict=False))
+        count = len(old.params) - skip
+        spare_of = dict(zip([k for k, s in enumerate(spares) if s], now[count:], strict=True))
+        outer, self.builder = self.builder, Builder(new)
+        yields = old.terminator.operands
+        for k, value in enumerate(yields):
+            if value.op is not None and value not in self.wanted and isinstance(value.type, TensorType):
+                param = old.params[k + skip]
+                self.wanted[value] = _Plan(spare_of.get(k, now[k]), None if k in spare_of else param)
+        self._region(old)
+        places = [spare_of.get(k, now[k]) for k in range(count)]
+        tensors = [k for k in range(count) if isinstance(yields[k].type, TensorType)]
+        self._deliver([yields[k] for k in tensors], [places[k] for k in tensors])
+        final = [places[k] if k in tensors else self.memory[yields[k]] for k in range(count)]
+        self.builder.emit("yield", [*final, *(now[k] for k in spare_of)])
+        self.builder = outer
+        return new
+
+    def _condition(self, op: Op, operands: Sequence[Value]) -> Region:
+        old = op.regions[0]
+        new = Region([v.type for v in operands])
+        self.memory.update(zip(old.params, new.params, strict=False))
+        outer, self.builder = self.builder, Builder(new)
+        self._region(old)
+        self.builder.emit("yield", [self._scalar(old.terminator.operands[0])])
+        self.builder = outer
+        return new
+
+    # ---------------------------------------------------------------- memory
+
+    def _scalar(self, value: Value) -> Value:
+        """The content of a rank-0 tensor as a value of the loop level."""
+        zero = self.builder.index(0)
+        return self.builder.emit("load", [self.memory[value], zero.value]).result
+
+    def _alloc(self, ty: object) -> Value:
+        assert isinstance(ty, TensorType)
+        return self.builder.emit("alloc", (), {"type": buffer_type(ty)}).result
+
+    def _alloc_like(self, memory: Value) -> Value:
+        ty = memory.type
+        assert isinstance(ty, BufferType)
+        return self.builder.emit("alloc", (), {"type": BufferType(ty.dtype, ty.shape)}).result
+
+    def _copy(self, source: Value, target: Value) -> None:
+        self.builder.emit("copy", [source, target])
+
+
+def _began(value: Value) -> Value:
+    """The value whose memory a chain of in-place fusions began with."""
+    while (op := value.op) is not None and op.name == "fusion":
+        partial = op.attributes.get("in_place", ())
+        assert isinstance(partial, tuple)
+        inner = op.regions[0].terminator.operands[value.index].op
+        if (value.index not in partial and op.attributes["schedule"] != "scatter") or inner is None:
+            break
+        old = inner.operands[0]
+        if not isinstance(old.owner, Region):
+            break
+        value = op.operands[old.index]
+    return value
+
+
+def _all_ops(region: Region) -> list[Op]:
+    return [op for top in region.ops for op in [top, *(o for r in top.regions for o in _all_ops(r))]]
+
+
+def _symbol_name(ty: IndexType) -> str:
+    return str(ty)[6:-1]
+
+
+def reads_in_step(fusion: Op, param: Value, root: Value) -> bool:
+    """Whether every read of `param` is of the very element that is being written to `root`, and by its own loop."""
+    region = fusion.regions[0]
+    if fusion.attributes["schedule"] != "pointwise":
+        return param not in uses(region)
+    if not isinstance(param.type, TensorType) or any(v.type != root.type and v is not root for v in region.terminator.operands):
+        return False
+    if not isinstance(root.type, TensorType) or root.type.shape != param.type.shape:
+        return False
+    return all(_is_direct(op) for op, _ in uses(region).get(param, [])) and all(
+        _is_direct(op) for op in region.ops if op.name != "constant" and not _is_number(op)
+    )
+
+
+def _is_direct(op: Op) -> bool:
+    """Whether the op reads its operands at the index of its result."""
+    return op.name == "return" or isinstance(record(op).form, Scalar)
+
+
+def _is_number(op: Op) -> bool:
+    """A broadcast of something that is not the whole: it reads other memory."""
+    return op.name in ("broadcast", "iota", "reshape") and isinstance(op.operands[0].type if op.operands else None, TensorType | None)
+
+
+def reads_only_written(region: Region, old: Value, update: Op) -> bool:
+    """Whether a kernel reads the updated value only at the elements that it writes: by a slice of the same place."""
+    for op, number in uses(region).get(old, []):
+        if op is update and number == 0:
+            continue
+        same_place = op.name == "slice" and all(op.attributes[k] == update.attributes.get(k) for k in ("start", "step"))
+        if not same_place or op.result.type != update.operands[1].type:
+            return False
+        if not _stays_in_step(region, op.result, update.operands[1]):
+            return False
+    return True
+
+
+def _stays_in_step(region: Region, value: Value, target: Value) -> bool:
+    """Whether `value` reaches `target` through elementwise ops alone."""
+    if value is target:
+        return True
+    readers = uses(region).get(value, [])
+    return all(isinstance(record(op).form, Scalar) and _stays_in_step(region, op.result, target) for op, _ in readers)

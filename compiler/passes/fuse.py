@@ -1,0 +1,393 @@
+"""Group tensor ops into kernels: the decisions. Each op joins the kernels that make its operands where one schedule can hold
+both, so that nothing is written to memory that only the next op reads.
+
+A group has a kind (the schedule that will lower it) and a space (the indices it loops over). Ops that only re-index
+("free" ops: broadcast, reshape, transpose, slice, constants) belong to no group; each reader gets its own copy. Nothing
+that costs arithmetic is computed twice.
+Not here: writing the fused program (`group.py`), nor how a kernel is lowered (`schedule/`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from weft.ir import Op, Region, TensorType, Value, record
+from weft.ir.dims import DimLike
+from weft.ir.opdef import Combine, Element, Expand, Scalar
+from weft.ir.walk import free_values
+
+Shape = tuple[DimLike, ...]
+MAX_OPS = 400  # of one kernel; compile time of LLVM grows faster than linearly beyond
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """Ops that become one kernel.
+
+    kind "pointwise": `space` is the shape of every result. "rows": results have shape `space` or space[:-1] (with or
+    without a last 1), reductions run over the last axis. "columns": reductions run over axis `axis` of `space`, results have the
+    shape without it (or with 1), or `space`. "dot": `space` is the shape of the product. Others stand alone.
+    `full` holds values computed at each index of `space`, `reduced` those that depend on a reduction.
+    """
+
+    kind: str
+    space: Shape
+    axis: int = -1
+    ops: list[Op] = field(default_factory=list[Op])
+    full: set[Value] = field(default_factory=set[Value])
+    reduced: set[Value] = field(default_factory=set[Value])
+    before: "set[Group]" = field(default_factory=set["Group"])
+    is_closed: bool = False  # results can be read only by other kernels
+
+    @property
+    def short(self) -> Shape:
+        """Shape of a reduction's result."""
+        axis = self.axis % len(self.space) if self.space else 0
+        return self.space[:axis] + self.space[axis + 1 :]
+
+    @property
+    def kept(self) -> Shape:
+        """The same with keepdims."""
+        axis = self.axis % len(self.space) if self.space else 0
+        return (*self.space[:axis], 1, *self.space[axis + 1 :])
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """How an operand reaches the op that computes it: through which free ops, nearest first."""
+
+    source: Value
+    chain: tuple[Op, ...]
+
+
+def shape_of(value: Value) -> Shape:
+    """Shape of a tensor value."""
+    assert isinstance(value.type, TensorType)
+    return value.type.shape
+
+
+def is_free(op: Op) -> bool:
+    """Whether the op only re-indexes, or is one number, so that each reader may repeat it."""
+    form = record(op).form
+    if op.name == "constant":
+        return isinstance(op.attributes["value"], bool | int | float) or shape_of(op.result) == ()
+    return isinstance(form, Element) and form.aligned
+
+
+def path_of(value: Value) -> Path:
+    """Follow free ops back from a value."""
+    chain: list[Op] = []
+    while (op := value.op) is not None and is_free(op) and op.operands:
+        chain.append(op)
+        value = op.operands[0]
+    return Path(value, tuple(chain))
+
+
+class Partition:
+    """The groups of one region's ops."""
+
+    def __init__(self, region: Region, in_place: set[Op]) -> None:
+        self.region = region
+        self.in_place = in_place
+        self.group_of: dict[Op, Group] = {}
+        self.used_by = _users(region)
+        self.position = {op: k for k, op in enumerate(region.ops)}
+        for op in region.ops:
+            if record(op).form is None:
+                self._place_structure(op)
+            elif not is_free(op) or self._must_exist(op):
+                self._place(op)
+        self._join_siblings()
+
+    # ---------------------------------------------------------------- facts
+
+    def _must_exist(self, op: Op) -> bool:
+        """Whether a free op's result has to be in memory: a result of the region, or read by something that is no kernel."""
+        return any(self._is_structural(user) for user in self.used_by.get(op.results[0], ()))
+
+    @staticmethod
+    def _is_structural(op: Op) -> bool:
+        return record(op).form is None
+
+    def source_group(self, value: Value) -> Group | None:
+        """The group that computes a value of this region."""
+        op = value.op
+        return self.group_of.get(op) if op is not None else None
+
+    def readers(self, value: Value) -> list[Op]:
+        """Ops that read a value, through free ops or directly."""
+        found: list[Op] = []
+        for user in self.used_by.get(value, ()):
+            if user not in self.group_of and is_free(user) and not self._must_exist(user):
+                found.extend(self.readers(user.result))
+            else:
+                found.append(user)
+        return found
+
+    def _is_private(self, group: Group, value: Value, reader: Op) -> bool:
+        """Whether `value` is read once, by `reader`, and nothing else of the group is read from outside."""
+        for op in group.ops:
+            for result in op.results:
+                outside = [r for r in self.readers(result) if self.group_of.get(r) is not group]
+                if outside and (result is not value or outside != [reader]):
+                    return False
+        return True
+
+    # ---------------------------------------------------------------- placing
+
+    def _place(self, op: Op) -> None:
+        group = self._new_group(op)
+        self.group_of[op] = group
+        paths = [path_of(v) for v in op.operands]
+        for path in paths:
+            source = self.source_group(path.source)
+            if source is not None and source is not group:
+                group.before.add(source)
+        if op in self.in_place:
+            # the old value is overwritten: its other readers come first
+            old = op.operands[0]
+            readers = [self.group_of.get(r) for r in self.readers(old) if r is not op and self.position[r] < self.position[op]]
+            group.before.update(r for r in readers if r is not None)
+        joined = True
+        while joined:
+            joined = False
+            for number, path in enumerate(paths):
+                source = self.source_group(path.source)
+                if source is None or source is self.group_of[op] or not self._is_acyclic(source, self.group_of[op]):
+                    continue
+                merged = self._try(source, self.group_of[op], op, number, paths)
+                if merged:
+                    self._merge(source, self.group_of[op])
+                    joined = True
+
+    def _place_structure(self, op: Op) -> None:
+        """Branches, loops and sizes keep their place: a group of their own that nothing joins."""
+        group = Group("structure", (), ops=[op], is_closed=True)
+        self.group_of[op] = group
+        group.before.update(self._groups_read(op))
+
+    def _groups_read(self, op: Op) -> set[Group]:
+        """Groups of this region that an op, or the ops inside it, read from."""
+        found: set[Group] = set()
+        for value in [*op.operands, *(v for region in op.regions for v in free_values(region))]:
+            for source in (value, path_of(value).source):
+                group = self.source_group(source)
+                if group is not None:
+                    found.add(group)
+        return found
+
+    def _new_group(self, op: Op) -> Group:
+        form = record(op).form
+        if isinstance(form, Combine):
+            shape, axis = shape_of(op.operands[0]), op.attributes["axis"]
+            assert isinstance(axis, int)
+            last = axis == len(shape) - 1
+            group = Group("rows" if last else "columns", shape, axis)
+            group.reduced.update(op.results)
+        elif isinstance(form, Expand):
+            group = Group(form.schedule, shape_of(op.result), is_closed=form.schedule != "dot")
+            group.full.update(op.results)
+        elif op in self.in_place:
+            group = Group("pointwise", shape_of(op.operands[1]), is_closed=True)
+        else:
+            assert isinstance(form, Scalar | Element)
+            group = Group("pointwise", shape_of(op.result))
+            group.full.update(op.results)
+        group.ops.append(op)
+        return group
+
+    def _is_acyclic(self, source: Group, group: Group) -> bool:
+        """Whether no third group lies between the two."""
+        todo = [g for g in group.before if g is not source]
+        seen: set[Group] = set(todo)
+        while todo:
+            current = todo.pop()
+            if source in current.before:
+                return False
+            fresh = current.before - seen
+            seen |= fresh
+            todo.extend(fresh)
+        return True
+
+    def _merge(self, source: Group, group: Group) -> None:
+        """Put the ops of `source` into `group`, whose kind and space were set by the rule."""
+        group.ops = sorted({*source.ops, *group.ops}, key=self.position.__getitem__)
+        group.before = (source.before | group.before) - {source, group}
+        for op in source.ops:
+            self.group_of[op] = group
+        for other in set(self.group_of.values()):
+            if source in other.before:
+                other.before.discard(source)
+                if other is not group:
+                    other.before.add(group)
+
+    # ---------------------------------------------------------------- rules
+
+    def _try(self, source: Group, group: Group, op: Op, number: int, paths: Sequence[Path]) -> bool:
+        """Whether `group`, whose op reads from `source`, can take it in; if so `group` gets its new kind and values."""
+        if source.is_closed or len(source.ops) + len(group.ops) > MAX_OPS:
+            return False
+        if op in self.in_place and number == 0:
+            return False  # the memory that is written must be there before
+        if self._try_inline(source, group, op, number, paths[number]):
+            return True
+        from_source = [p for p in paths if self.source_group(p.source) is source]
+        if source.kind != "pointwise" and op in self.in_place:
+            return False
+        if not isinstance(record(op).form, Scalar | Combine) and op not in self.in_place:
+            return False
+        rule = {"pointwise": self._with_pointwise, "rows": self._with_rows, "columns": self._with_columns, "dot": self._with_dot}
+        return source.kind in rule and rule[source.kind](source, group, op, from_source)
+
+    def _try_inline(self, source: Group, group: Group, op: Op, number: int, path: Path) -> bool:
+        """A private pointwise producer is computed where it is read, once for each element: no schedule has to know."""
+        if source.kind != "pointwise" or not self._is_private(source, path.source, op):
+            return False
+        if any(link.name == "broadcast" for link in path.chain) or self._repeats(op, number):
+            return False
+        return True
+
+    @staticmethod
+    def _repeats(op: Op, number: int) -> bool:
+        """Whether the op reads elements of this operand more than once, or in no order."""
+        return op.name in ("dot", "scatter", "gather") or (op.name == "pad" and number == 1)
+
+    @staticmethod
+    def _with_pointwise(source: Group, group: Group, op: Op, paths: Sequence[Path]) -> bool:
+        if any(p.chain for p in paths) or group.space != source.space or group.kind not in ("pointwise", "rows", "columns", "dot"):
+            return False
+        group.full |= source.full
+        return True
+
+    @staticmethod
+    def _with_rows(source: Group, group: Group, op: Op, paths: Sequence[Path]) -> bool:
+        """Rows take in what has their space, and what has one element for each row."""
+        if group.kind == "pointwise" and group.space in (source.short, source.kept):
+            reads_rows = all(p.source in source.reduced and _keeps_rows(p, source, group.space) for p in paths)
+            if not reads_rows or len(group.ops) > 1 or op.name == "update":
+                return False
+            group.reduced, group.full = source.reduced | set(op.results), set(source.full)
+        elif group.space == source.space and group.kind in ("pointwise", "rows"):
+            if not all(p.source in source.full and not p.chain or _spreads(p, source) for p in paths):
+                return False
+            group.full |= source.full
+            group.reduced |= source.reduced
+        else:
+            return False
+        group.kind, group.space, group.axis = "rows", source.space, source.axis
+        return True
+
+    @staticmethod
+    def _with_columns(source: Group, group: Group, op: Op, paths: Sequence[Path]) -> bool:
+        """Columns take in what has the shape of their results, and other reductions of what they read."""
+        if group.kind == "pointwise" and group.space in (source.short, source.kept):
+            reads_results = all(p.source in source.reduced and _keeps_rows(p, source, group.space) for p in paths)
+            if not reads_results or len(group.ops) > 1 or op.name == "update":
+                return False
+            group.reduced, group.full = source.reduced | set(op.results), set(source.full)
+        elif group.kind in ("pointwise", "columns") and group.space == source.space:
+            same_axis = group.kind == "pointwise" or group.axis == source.axis
+            if not same_axis or not all(p.source in source.full and not p.chain for p in paths):
+                return False
+            group.full |= source.full
+            group.reduced |= source.reduced
+        else:
+            return False
+        group.kind, group.space, group.axis = "columns", source.space, source.axis
+        return True
+
+    @staticmethod
+    def _with_dot(source: Group, group: Group, op: Op, paths: Sequence[Path]) -> bool:
+        """An epilogue: elementwise ops of the product's shape."""
+        if group.kind != "pointwise" or group.space != source.space or any(p.chain for p in paths):
+            return False
+        group.kind = "dot"
+        group.full |= source.full
+        return True
+
+    # ---------------------------------------------------------------- siblings
+
+    def _join_siblings(self) -> None:
+        """Merge independent groups that loop over the same space and read the same memory."""
+        by_space: dict[tuple[str, Shape, int], list[Group]] = {}
+        for group in self.groups():
+            if not group.is_closed and group.kind in ("pointwise", "rows", "columns") and group.space:
+                by_space.setdefault((group.kind, group.space, group.axis), []).append(group)
+        for groups in by_space.values():
+            for k, first in enumerate(groups):
+                for other in groups[k + 1 :]:
+                    if self.group_of.get(other.ops[0]) is other and self.group_of.get(first.ops[0]) is first:
+                        self._join_if_useful(first, other)
+
+    def _join_if_useful(self, first: Group, other: Group) -> None:
+        shares = self._large_inputs(first) & self._large_inputs(other)
+        if not shares or len(first.ops) + len(other.ops) > MAX_OPS:
+            return
+        if self._reaches(first, other) or self._reaches(other, first):
+            return
+        other.full |= first.full
+        other.reduced |= first.reduced
+        self._merge(first, other)
+
+    def _large_inputs(self, group: Group) -> set[Value]:
+        """What the group reads at its whole space."""
+        inside = {r for op in group.ops for r in op.results}
+        found: set[Value] = set()
+        for op in group.ops:
+            for value in op.operands:
+                path = path_of(value)
+                if path.source not in inside and not path.chain and shape_of(path.source) == group.space:
+                    found.add(path.source)
+        return found
+
+    def _reaches(self, source: Group, group: Group) -> bool:
+        """Whether `group` depends on `source`."""
+        todo, seen = [group], {group}
+        while todo:
+            current = todo.pop()
+            if source in current.before:
+                return True
+            fresh = current.before - seen
+            seen |= fresh
+            todo.extend(fresh)
+        return False
+
+    def groups(self) -> list[Group]:
+        """All groups, in the order of their first ops."""
+        return list(dict.fromkeys(self.group_of[op] for op in self.region.ops if op in self.group_of))
+
+
+def _keeps_rows(path: Path, group: Group, shape: Shape) -> bool:
+    """Whether the path only adds or drops the reduced axis of size 1."""
+    return all(op.name == "reshape" and shape_of(op.result) in (group.short, group.kept) for op in path.chain) and (
+        shape_of(path.chain[0].result) if path.chain else shape_of(path.source)
+    ) == shape
+
+
+def _spreads(path: Path, group: Group) -> bool:
+    """Whether the path puts a row's value at every element of the row."""
+    if path.source not in group.reduced or not path.chain or path.chain[0].name != "broadcast":
+        return False
+    if shape_of(path.chain[0].result) != group.space:
+        return False
+    below = path.chain[1:]
+    kept = shape_of(below[0].result) if below else shape_of(path.source)
+    return kept == group.kept and all(
+        op.name == "reshape" and shape_of(op.result) in (group.short, group.kept) for op in below
+    )
+
+
+def _users(region: Region) -> dict[Value, list[Op]]:
+    """Ops of this region that use a value, each once for each use; those in nested regions count as the op that holds them."""
+    found: dict[Value, list[Op]] = {}
+
+    def visit(ops: Iterable[Op], holder: Op | None) -> None:
+        for op in ops:
+            for value in op.operands:
+                copied = holder is not None and record(op).form is not None and value.op is not None and is_free(value.op)
+                if not copied:  # a kernel inside a region copies the free ops that it reads
+                    found.setdefault(value, []).append(holder or op)
+            for inner in op.regions:
+                visit(inner.ops, holder or op)
+
+    visit(region.ops, None)
+    return found

@@ -1,0 +1,185 @@
+"""The pass `fuse`: write the program whose kernels `fuse.py` decided, each a `fusion` op with the ops in its region.
+
+Attribute `schedule` of a fusion names how it is lowered, `in_place` lists results that are written into the memory of the value
+they update. Not here: which ops go together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from heapq import heapify, heappop, heappush
+
+from weft.compiler.passes.fuse import Group, Partition, is_free, path_of
+from weft.ir import Builder, Func, Op, Region, Value, record
+from weft.ir.rewrite import Cloner
+from weft.ir.walk import walk_regions
+
+
+def fuse(fn: Func) -> Func:
+    """The program with every tensor op inside a fusion. Stage "tensor" to "fused"."""
+    in_place = updates_in_place(fn)
+    cloner = _Fuser(in_place)
+    body = Region([p.type for p in fn.params], [p.name for p in fn.params])
+    cloner.values.update(zip(fn.params, body.params, strict=True))
+    cloner.fill(fn.body, body)
+    return replace(fn, body=body, stage="fused", symbols=dict(fn.symbols))
+
+
+def updates_in_place(fn: Func) -> set[Op]:
+    """Updates that may write into the memory of the value they change.
+
+    The old value must not be read later, and its memory must be ours to change: an argument that receives the result,
+    a value that a loop carries, or one that a kernel of its own wrote.
+    """
+    owned: set[Value] = set()
+    for result, target in zip(fn.results, fn.into or (-1,) * len(fn.results), strict=True):
+        if target >= 0 and _first(result) is fn.params[target]:
+            owned.add(fn.params[target])
+    found: set[Op] = set()
+    for region in walk_regions(fn):
+        carried = {p for p in region.params if region is not fn.body}
+        position = {op: k for k, op in enumerate(region.ops)}
+        last: dict[Value, int] = {}
+        for op in region.ops:
+            for value in _read_by(op):
+                last[value] = position[op]
+        for op in region.ops:
+            if op.name != "update":
+                continue
+            old = op.operands[0]
+            final = last.get(old, -1) <= position[op] and last.get(op.operands[0], -1) == position[op]
+            if final and (old in owned or old in carried or _is_written_by_kernel(old, region)):
+                found.add(op)
+    return found
+
+
+def _first(value: Value) -> Value:
+    """The value that a chain of updates began with."""
+    while (op := value.op) is not None and op.name in ("update", "scatter"):
+        value = op.operands[0]
+    return value
+
+
+def _read_by(op: Op) -> Sequence[Value]:
+    """Values read by an op and the ops inside it, also through free ops."""
+    values: list[Value] = []
+    for region in [None, *op.regions]:
+        ops = [op] if region is None else [o for r in _nested(region) for o in r.ops]
+        for inner in ops:
+            for value in inner.operands:
+                values.append(value)
+                if not (is_free(inner) if record(inner).form is not None else False):
+                    values.append(path_of(value).source)
+    return values
+
+
+def _nested(region: Region) -> list[Region]:
+    return [region, *(inner for op in region.ops for r in op.regions for inner in _nested(r))]
+
+
+def _is_written_by_kernel(value: Value, region: Region) -> bool:
+    """Whether a value has memory of its own that only this region uses: the result of a kernel that cannot be fused on."""
+    op = value.op
+    if op is None or op not in region.ops or is_free(op):
+        return False
+    return op.name in ("update", "scatter", "dot", "for", "while", "if") or record(op).has("reduction")
+
+
+class _Fuser(Cloner):
+    """Copies regions, grouping their ops on the way."""
+
+    def __init__(self, in_place: set[Op]) -> None:
+        super().__init__()
+        self.in_place = in_place
+
+    def fill(self, old: Region, new: Region) -> None:
+        """Write the ops of `old`, grouped, into `new`; its parameters must have values."""
+        partition = Partition(old, self.in_place & set(old.ops))
+        builder = Builder(new)
+        for group in _in_order(partition):
+            if group.kind == "structure":
+                self._structure(builder, group.ops[0])
+            else:
+                self._fusion(builder, partition, group)
+
+    def _structure(self, builder: Builder, op: Op) -> None:
+        regions: list[Region] = []
+        for old in op.regions:
+            new = Region([p.type for p in old.params], [p.name for p in old.params])
+            self.values.update(zip(old.params, new.params, strict=True))
+            self.fill(old, new)
+            regions.append(new)
+        types = [r.type for r in op.results]
+        new_op = Op(op.name, self.operands(op), types, op.attributes, regions, op.locations)
+        builder.region.ops.append(new_op)
+        self.set(op.results, new_op.results)
+
+    def _fusion(self, builder: Builder, partition: Partition, group: Group) -> None:
+        inside = set(group.ops)
+        region = Region()
+        local: dict[Value, Value] = {}
+        operands: list[Value] = []
+
+        def take(value: Value) -> Value:
+            """The value inside the fusion: computed there, copied with its free ops, or a parameter."""
+            if value in local:
+                return local[value]
+            op = value.op
+            if op is not None and op not in inside and (is_free(op) or record(op).form is not None and op.name == "from_index"):
+                return copy(op).results[value.index]
+            outer = self.value(value)
+            operands.append(outer)
+            local[value] = region.add_param(value.type, value.name)
+            return local[value]
+
+        def copy(op: Op) -> Op:
+            new = Op(op.name, [take(v) for v in op.operands], [r.type for r in op.results], op.attributes, (), op.locations)
+            region.ops.append(new)
+            for before, after in zip(op.results, new.results, strict=True):
+                after.name = before.name
+                local[before] = after
+            return new
+
+        for op in group.ops:
+            copy(op)
+        outputs = [r for op in group.ops for r in op.results if _is_read_outside(partition, r, inside)]
+        attributes: dict[str, object] = {"schedule": group.kind}
+        if group.kind in ("rows", "columns"):
+            attributes["space"], attributes["axis"] = group.space, group.axis
+        partial = tuple(k for k, r in enumerate(outputs) if r.op in self.in_place)
+        if partial:
+            attributes["in_place"] = partial
+        builder_inside = Builder(region)
+        builder_inside.emit("return", [local[r] for r in outputs])
+        locations = tuple(dict.fromkeys(loc for op in group.ops for loc in op.locations))
+        fusion = Op("fusion", operands, [r.type for r in outputs], attributes, [region], locations)  # pyright: ignore
+        builder.region.ops.append(fusion)
+        self.set(outputs, fusion.results)
+
+
+def _is_read_outside(partition: Partition, value: Value, inside: set[Op]) -> bool:
+    return any(reader not in inside for reader in partition.readers(value))
+
+
+def _in_order(partition: Partition) -> list[Group]:
+    """Groups so that each comes after those it depends on, otherwise by the place of its last op."""
+    groups = partition.groups()
+    rank = {g: (partition.position[g.ops[-1]], k) for k, g in enumerate(groups)}
+    known = set(groups)
+    waits = {g: {b for b in g.before if b in known} for g in groups}
+    ready = [rank[g] for g in groups if not waits[g]]
+    by_rank = {rank[g]: g for g in groups}
+    after: dict[Group, list[Group]] = {}
+    for g in groups:
+        for b in waits[g]:
+            after.setdefault(b, []).append(g)
+    heapify(ready)
+    ordered: list[Group] = []
+    while ready:
+        group = by_rank[heappop(ready)]
+        ordered.append(group)
+        for follower in after.get(group, ()):
+            waits[follower].discard(group)
+            if not waits[follower]:
+                heappush(ready, rank[follower])
+    assert len(ordered) == len(groups), "groups depend on each other in a circle"
+    return ordered
