@@ -1,1 +1,5 @@
-"""Part of weft.compiler.autodiff."""
+"""How a program is differentiated: Func -> Func on pure SSA, before bufferization."""
+
+from weft.compiler.autodiff.reverse import differentiate
+
+__all__ = ["differentiate"]

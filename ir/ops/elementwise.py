@@ -168,7 +168,7 @@ absolute_ = unary("absolute", "Magnitude; the smallest integer stays.", _quiet(n
 absolute_raw = unary("absolute_raw", "Loop-level magnitude of signed integers and floats.", _quiet(np.absolute), kinds="if",
                      vjp=None)
 sign = unary("sign", "-1, 0 or 1; NaN stays.", _quiet(np.sign), kinds="iuf", scalar=_sign, flops=2,
-             vjp=lambda g, y, x: constant(g, 0.0))
+             vjp=lambda g, y, x: None)
 sqrt_ = unary("sqrt", "Square root, correctly rounded.", _quiet(np.sqrt), flops=4, vjp=lambda g, y, x: g * 0.5 / y)
 square = unary("square", "x * x.", _quiet(np.square), kinds="iuf", scalar=lambda x: x * x,
                vjp=lambda g, y, x: g * (x * 2.0))
@@ -176,10 +176,10 @@ reciprocal = unary("reciprocal", "1 / x of floats.", _quiet(np.reciprocal), scal
                    flops=4, vjp=lambda g, y, x: -(g * y * y))
 
 # ---------------------------------------------------------------- rounding
-floor_ = unary("floor", "The largest integer not above x.", np.floor, vjp=lambda g, y, x: constant(g, 0.0))
-ceil_ = unary("ceil", "The smallest integer not below x.", np.ceil, vjp=lambda g, y, x: constant(g, 0.0))
-trunc_ = unary("trunc", "The integer nearest to x toward 0.", np.trunc, vjp=lambda g, y, x: constant(g, 0.0))
-rint_ = unary("rint", "The nearest integer, halves to even.", np.rint, vjp=lambda g, y, x: constant(g, 0.0))
+floor_ = unary("floor", "The largest integer not above x.", np.floor, vjp=lambda g, y, x: None)
+ceil_ = unary("ceil", "The smallest integer not below x.", np.ceil, vjp=lambda g, y, x: None)
+trunc_ = unary("trunc", "The integer nearest to x toward 0.", np.trunc, vjp=lambda g, y, x: None)
+rint_ = unary("rint", "The nearest integer, halves to even.", np.rint, vjp=lambda g, y, x: None)
 
 # ---------------------------------------------------------------- comparison
 for _name, _function, _sense in (("equal", np.equal, "x == y"), ("not_equal", np.not_equal, "x != y"),
@@ -189,8 +189,8 @@ for _name, _function, _sense in (("equal", np.equal, "x == y"), ("not_equal", np
            vjp=lambda g, z, x, y: (None, None))
 
 # ---------------------------------------------------------------- logic and bits
-logical_not = unary("logical_not", "The other truth value.", np.logical_not, kinds="b", vjp=lambda g, y, x: g)
-invert = unary("invert", "Every bit flipped.", np.invert, kinds="biu", vjp=lambda g, y, x: g)
+logical_not = unary("logical_not", "The other truth value.", np.logical_not, kinds="b", vjp=lambda g, y, x: None)
+invert = unary("invert", "Every bit flipped.", np.invert, kinds="biu", vjp=lambda g, y, x: None)
 bitwise_and = binary("bitwise_and", "Bits in both.", np.bitwise_and, kinds="biu", traits=("commutative", "idempotent"), vjp=lambda g, z, x, y: (None, None))
 bitwise_or = binary("bitwise_or", "Bits in either.", np.bitwise_or, kinds="biu", traits=("commutative", "idempotent"), vjp=lambda g, z, x, y: (None, None))
 bitwise_xor = binary("bitwise_xor", "Bits in one.", np.bitwise_xor, kinds="biu", traits=("commutative",), vjp=lambda g, z, x, y: (None, None))
@@ -240,11 +240,11 @@ shift_right_raw = binary("shift_right_raw", "Loop-level shift by less than the w
 bitcast_unsigned = define(OpDef("bitcast_unsigned", "Loop-level: an integer's bits as unsigned.", _infer_unsigned,
                                 lambda _a, x: x.view(f"u{x.dtype.itemsize}"), None, Scalar(), 0, numbers("iu", 1),
                                 frozenset({"loop"})))
-isnan = unary("isnan", "Whether x is NaN.", np.isnan, result=BOOL, scalar=lambda x: x.ne(x), vjp=lambda g, y, x: g)
+isnan = unary("isnan", "Whether x is NaN.", np.isnan, result=BOOL, scalar=lambda x: x.ne(x), vjp=lambda g, y, x: None)
 isinf = unary("isinf", "Whether x is an infinity.", np.isinf, result=BOOL,
-              scalar=lambda x: absolute(x).eq(float("inf")), vjp=lambda g, y, x: g)
+              scalar=lambda x: absolute(x).eq(float("inf")), vjp=lambda g, y, x: None)
 isfinite = unary("isfinite", "Whether x is neither NaN nor an infinity.", np.isfinite, result=BOOL,
-                 scalar=lambda x: absolute(x).lt(float("inf")), vjp=lambda g, y, x: g)
+                 scalar=lambda x: absolute(x).lt(float("inf")), vjp=lambda g, y, x: None)
 # fmt: on
 
 
@@ -268,7 +268,7 @@ def _infer_signed(types: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -
 bitcast_signed = define(OpDef("bitcast_signed", "Loop-level: the bits as a signed integer.", _infer_signed,
                               lambda _a, x: np.asarray(x).view(f"i{x.dtype.itemsize}"), None, Scalar(), 0, numbers("iuf", 1),
                               frozenset({"loop"})))
-signbit = unary("signbit", "Whether the sign bit is set.", np.signbit, result=BOOL, scalar=_signbit, vjp=lambda g, y, x: g)
+signbit = unary("signbit", "Whether the sign bit is set.", np.signbit, result=BOOL, scalar=_signbit, vjp=lambda g, y, x: None)
 copysign_ = binary("copysign", "|x| with y's sign.", np.copysign, kinds="f", scalar=_copysign, flops=2,
                    vjp=lambda g, z, x, y: (g * x.apply("sign") * (constant(y, 1.0).apply("copysign", y)), None))
 # fmt: on
@@ -388,9 +388,21 @@ cast_ = define(
 
 # ---------------------------------------------------------------- mathematics
 def _power_vjp(g: Expr, z: Expr, x: Expr, y: Expr) -> tuple[Expr, Expr]:
-    base = select(y.eq(0.0), constant(x, 0.0), y * x.apply("power", y - 1.0))
-    safe = select(x.gt(0.0), x, constant(x, 1.0))
-    return g * base, g * z * select(x.gt(0.0), safe.apply("log"), constant(x, 0.0))
+    """y x^(y-1) and log(x) x^y, with 0 for 0^0 in the first and for log(0) in the second; NaN for the log of x < 0."""
+    zero, one = x.eq(0.0), constant(x, 1.0)
+    slope = y * select(zero & y.eq(0.0), one, x).apply("power", y - 1.0)
+    return g * slope, g * (z * select(zero, one, x).apply("log"))
+
+
+def _hypot_vjp(g: Expr, z: Expr, x: Expr, y: Expr) -> tuple[Expr, Expr]:
+    """x / z and y / z; 0 at the origin."""
+    scale = g / select(z.eq(0.0), constant(z, 1.0), z)
+    return scale * x, scale * y
+
+
+def _share(x: Expr, z: Expr, power: str) -> Expr:
+    """The power of x - z, the part of `x` in log(exp x + exp y) = z; 1 for x = inf."""
+    return select(x.eq(float("inf")), constant(x, 0.0), x - z).apply(power)
 
 
 def _integer_power(x: Expr, y: Expr) -> Expr:
@@ -447,11 +459,11 @@ power = binary("power", "x ** y; integers wrap.", _quiet(np.power), scalar=_inte
                                          for t in ("int8", "int64", "uint32")]))
 power_float = binary("power_float", "Loop-level power of floats.", _quiet(np.power), kinds="f", flops=40, vjp=None, traits=("loop",))
 hypot = binary("hypot", "sqrt(x*x + y*y) without overflow.", _quiet(np.hypot), kinds="f", flops=10, traits=("commutative",),
-               vjp=lambda g, z, x, y: (g * x / z, g * y / z))
+               vjp=_hypot_vjp)
 logaddexp = binary("logaddexp", "log(exp(x) + exp(y)).", _quiet(np.logaddexp), kinds="f", flops=30, traits=("commutative",),
-                   vjp=lambda g, z, x, y: (g * (x - z).apply("exp"), g * (y - z).apply("exp")))
+                   vjp=lambda g, z, x, y: (g * _share(x, z, "exp"), g * _share(y, z, "exp")))
 logaddexp2 = binary("logaddexp2", "log2(2**x + 2**y).", _quiet(np.logaddexp2), kinds="f", flops=30, traits=("commutative",),
-                    vjp=lambda g, z, x, y: (g * (x - z).apply("exp2"), g * (y - z).apply("exp2")))
+                    vjp=lambda g, z, x, y: (g * _share(x, z, "exp2"), g * _share(y, z, "exp2")))
 nextafter = binary("nextafter", "The next float after x toward y.", _quiet(np.nextafter), kinds="f", flops=8, vjp=None,
                    scalar=lambda x, y: _nextafter(x, y))
 # fmt: on

@@ -12,7 +12,7 @@ import numpy as np
 
 from weft.ir.dims import DimLike
 from weft.ir.errors import ShapeError
-from weft.ir.expr import Expr
+from weft.ir.expr import Expr, cast
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Context, Element, Expand, OpDef, define
 from weft.ir.types import I64, TensorType, Type
@@ -53,7 +53,7 @@ def moved_to_front(x: np.ndarray, axes: Sequence[int]) -> np.ndarray:
 
 def _evaluate_gather(attributes: Attributes, x: np.ndarray, *indices: np.ndarray) -> np.ndarray:
     axes = indexed_axes(attributes)
-    return np.ascontiguousarray(moved_to_front(x, axes)[numpy_index(x.ndim, axes, indices)])
+    return np.asarray(moved_to_front(x, axes)[numpy_index(x.ndim, axes, indices)], order="C")
 
 
 def _gather_element(context: Context, op: Op, index: Sequence[DimLike]) -> Expr:
@@ -127,8 +127,11 @@ def _scatter_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]
     none = [None for _ in indices]
     if op.attributes["mode"] == "add":
         return g[0], part, *none
+    if op.attributes["mode"] in ("minimum", "maximum"):
+        whole, taken = _scatter_extreme(op, g[0], y[0], x)
+        return whole, taken, *none
     if op.attributes["mode"] != "set":
-        raise NotImplementedError(f"derivative of scatter with mode {op.attributes['mode']}")
+        raise NotImplementedError(f"scatter by {op.attributes['mode']} has no derivative")
     zero = b.full_like(part.type, 0.0, part.dtype)
     kept = b.emit("scatter", [g[0].value, zero.value, *indices], op.attributes).result
     # of elements written twice only the last counts: mark each place with the number of its last writer
@@ -140,6 +143,19 @@ def _scatter_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]
     last = b.expr(b.emit("gather", [writer, *indices], {"axes": op.attributes["axes"]}).result)
     mine = b.expr(b.emit("select", [last.eq(order).value, part.value, zero.value]).result)
     return b.expr(kept), mine, *none
+
+
+def _scatter_extreme(op: Op, g: Expr, y: Expr, x: Sequence[Expr]) -> tuple[Expr, Expr]:
+    """The cotangent goes to the old element and the written ones that reach the extreme, in equal shares."""
+    b, indices, axes = g.builder, [i.value for i in x[2:]], {"axes": op.attributes["axes"]}
+
+    def gathered(value: Expr) -> Expr:
+        return b.expr(b.emit("gather", [value.value, *indices], axes).result)
+
+    old, new = cast(x[0].eq(y), g.dtype), cast(x[1].eq(gathered(y)), g.dtype)
+    count = b.expr(b.emit("scatter", [old.value, new.value, *indices], {**axes, "mode": "add"}).result)
+    share = g / count
+    return share * old, gathered(share) * new
 
 
 def _scatter_samples(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:

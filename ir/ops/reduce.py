@@ -62,18 +62,13 @@ def _float_count(count: Expr, like: Expr) -> Expr:
     return cast(count, like.dtype)
 
 
-def _fold(name: str, start: Callable[[DType], int | float | bool], *, empty: int | float | None = None) -> Combine:
-    """A reduction with one accumulator and one elementwise op; `empty` is the result of no elements."""
-
-    def finish(_a: Attributes, accumulators: Accumulators, count: Expr) -> Accumulators:
-        (total,) = accumulators
-        return (total if empty is None else select(count.eq(0), constant(total, empty), total),)
-
+def _fold(name: str, start: Callable[[DType], int | float | bool]) -> Combine:
+    """A reduction with one accumulator and one elementwise op."""
     return Combine(
         initial=lambda dtype: ((dtype, start(dtype)),),
         step=lambda a, x, position, count: (a[0].apply(name, x),),
         merge=lambda a, b, count_a, count_b: (a[0].apply(name, b[0]),),
-        finish=finish,
+        finish=lambda attributes, accumulators, count: (accumulators[0],),
     )
 
 
@@ -93,17 +88,25 @@ def _sum_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) ->
     return (expand_to(g[0], x[0], axis_of(op.attributes)),)
 
 
+def _along(name: str, x: Expr, axis: int) -> Expr:
+    """A reduction of x put back at its shape."""
+    b = x.builder
+    return expand_to(b.expr(b.emit(name, [x.value], {"axis": axis}).result), x, axis)
+
+
 def _prod_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
-    """Product of the others: the product of all but zeros, times 0 where another element is zero."""
+    """Product of the others: that of all that are not 0, over x if it is one of them, times the other zeros.
+
+    With one other zero the factor is that zero itself, with more of them 0, so that second derivatives are right too.
+    """
     axis = axis_of(op.attributes)
-    zero = x[0].eq(0.0)
-    one, nothing = constant(x[0], 1.0), constant(x[0], 0.0)
-    b = x[0].builder
-    zeros = b.expr(b.emit("sum", [cast(zero, x[0].dtype).value], {"axis": axis}).result)
-    others = b.expr(b.emit("prod", [select(zero, one, x[0]).value], {"axis": axis}).result)
-    zeros, others = expand_to(zeros, x[0], axis), expand_to(others, x[0], axis)
-    rest = select(zeros.eq(0.0), others / select(zero, one, x[0]), select(zero & zeros.eq(1.0), others, nothing))
-    return (expand_to(g[0], x[0], axis) * rest,)
+    zero, one, nothing = x[0].eq(0.0), constant(x[0], 1.0), constant(x[0], 0.0)
+    divisor = select(zero, one, x[0])
+    rest = _along("prod", divisor, axis) / divisor
+    zeros = select(zero, x[0], nothing)
+    other_zeros = _along("sum", cast(zero, x[0].dtype), axis) - cast(zero, x[0].dtype)
+    factor = select(other_zeros.eq(0.0), one, select(other_zeros.eq(1.0), _along("sum", zeros, axis) - zeros, nothing))
+    return (expand_to(g[0], x[0], axis) * (rest * factor),)
 
 
 def _extreme_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
@@ -136,9 +139,9 @@ def _define(
 
 
 # fmt: off
-# -0.0 is the identity of float addition: it keeps a sum of negative zeros negative, as NumPy's is
+# starting at +0.0 makes a sum of negative zeros positive, as NumPy's is
 sum_ = _define("sum", "Sum along `axis`; integers wrap.", lambda x, a: x.sum(axis_of(a), dtype=x.dtype),
-               _fold("add", lambda dtype: -0.0 if dtype.is_float else 0, empty=0), kinds="iuf", vjp=_sum_vjp)
+               _fold("add", lambda dtype: 0), kinds="iuf", vjp=_sum_vjp)
 prod = _define("prod", "Product along `axis`; integers wrap.", lambda x, a: x.prod(axis_of(a), dtype=x.dtype),
                _fold("multiply", lambda dtype: 1), kinds="iuf", vjp=_prod_vjp)
 max_ = _define("max", "Maximum along `axis`; NaN if there is one.", lambda x, a: x.max(axis_of(a)),
@@ -233,12 +236,24 @@ def _variance_finish(attributes: Attributes, a: Accumulators, count: Expr) -> Ac
 def _variance_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
     """2 (x - mean) / (n - ddof)."""
     axis, b = axis_of(op.attributes), x[0].builder
-    ones = constant(x[0], 1.0)
-    total, n = (b.expr(b.emit("sum", [v.value], {"axis": axis}).result) for v in (x[0], ones))
+    total = b.expr(b.emit("sum", [x[0].value], {"axis": axis}).result)
+    n = _count_along(x[0], axis, total)
     ddof = op.attributes.get("ddof", 0)
     assert isinstance(ddof, int | float)
-    scale = g[0] * 2.0 / (n - float(ddof))
-    return (expand_to(scale, x[0], axis) * (x[0] - expand_to(total / n, x[0], axis)),)
+    rest = (n - float(ddof)).apply("maximum", 0.0)
+    return (expand_to(g[0] * 2.0 / rest, x[0], axis) * (x[0] - expand_to(total / n, x[0], axis)),)
+
+
+def _count_along(x: Expr, axis: int, like: Expr) -> Expr:
+    """The size of an axis of x as floats of `like`'s type."""
+    ty, b = like.type, like.builder
+    assert isinstance(ty, TensorType)
+    assert isinstance(x.type, TensorType)
+    size = x.type.shape[axis]
+    if isinstance(size, int):
+        return constant(like, float(size))
+    index = b.emit("dim", (), {"dim": size}).result
+    return b.broadcast(cast(b.expr(b.emit("from_index", [index]).result), ty.dtype), ty.shape)
 
 
 variance = _define(
