@@ -170,7 +170,7 @@ def same_types(name: str, types: Sequence[Type], kinds: str, count: int | None =
     return first
 
 
-UnaryVjp = Callable[[Expr, Expr, Expr], Expr]
+UnaryVjp = Callable[[Expr, Expr, Expr], Expr | None]
 BinaryVjp = Callable[[Expr, Expr, Expr, Expr], tuple[Expr | None, Expr | None]]
 
 
