@@ -7,6 +7,7 @@ Not here: what a user passes (`weft.transforms`), rules of ops with regions (`re
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from weft.compiler.autodiff.regions import REASONS, RULES
 from weft.compiler.passes import canonicalize, fold
@@ -175,7 +176,7 @@ class Reverse:
         self.builder.locations = terminator.locations
         self.builder.emit(terminator.name, returned)
         into = self.fn.into and (*self.fn.into, *(-1 for _ in gradients))
-        return Func(f"{self.fn.name}_grad", self.region, dict(self.fn.symbols), self.fn.stage, into)
+        return replace(self.fn, name=f"{self.fn.name}_grad", body=self.region, symbols=dict(self.fn.symbols), into=into)
 
     def _pull(self, op: Op) -> None:
         """Hand the cotangents of an op's results to its operands."""
