@@ -8,7 +8,7 @@ import ctypes
 import struct
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -23,10 +23,14 @@ _ALIGNMENT = 64
 class PortableEntry:
     """A callable that serves calls by compiled variants, and others by a Python function."""
 
-    def __init__(self) -> None:
-        self._slow: Callable[..., object] | None = None
-        self._variants: list[Variant] = []
-        self._calls: dict[Variant, int] = {}
+    _slow: Callable[..., object] | None
+    _variants: list[Variant]
+    _calls: dict[Variant, int]
+
+    def __new__(cls, *_args: object, **_kwargs: object) -> Self:  # not __init__: subclasses need not call it
+        self = super().__new__(cls)
+        self._slow, self._variants, self._calls = None, [], {}
+        return self
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else _Bound(self, instance)
@@ -37,7 +41,10 @@ class PortableEntry:
             call = _Call(variant, entries)
             if call.prepare(args, kwargs):
                 entries.count(self, variant)
-                return call.run()
+                try:
+                    return call.run()
+                finally:
+                    call.kept.clear()  # the callbacks in it refer to the call
         if self._slow is None:
             raise SystemError("the entry has no slow path")
         return self._slow(*args, **kwargs)
