@@ -4,7 +4,6 @@ Holds no rewriting. A function without source, or whose source does not fit it, 
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -21,7 +20,9 @@ from weft.compiler.frontend.scope import (
     FUNCTIONS,
     Function,
     children,
+    facts,
     function_names,
+    located,
     mangle,
     parameter_names,
 )
@@ -142,16 +143,17 @@ def _fits(node: Function | ast.Lambda, code: CodeType, class_name: str) -> bool:
     parameters = [mangle(name, class_name) for name in parameter_names(node.args)]
     if parameters != list(code.co_varnames[: len(parameters)]):
         return False
-    known = {mangle(name, class_name) for name in _all_names(node)}
-    return all(name in known for name in (*code.co_varnames, *code.co_cellvars) if name.isidentifier())
+    names = function_names(node)
+    inside = facts(node)
+    known = {mangle(name, class_name) for name in names.bound | inside.reads | inside.bound}
+    unknown = {name for name in (*code.co_varnames, *code.co_cellvars) if name.isidentifier()} - known
+    if not unknown - _IMPLICIT:
+        return True
+    deeper = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}  # loop variables in comprehensions
+    return unknown <= _IMPLICIT | {mangle(name, class_name) for name in deeper}
 
 
-def _all_names(node: Function | ast.Lambda) -> set[str]:
-    """Collect the local names, loop variables of comprehensions included, since newer Pythons inline these."""
-    inner = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-    return function_names(node).bound | inner | {"__class__", "__classdict__"}
-
-
+_IMPLICIT = {"__class__", "__classdict__"}
 _parsed: dict[str, tuple[str, ast.Module]] = {}
 
 
@@ -181,8 +183,8 @@ def compile_function(definition: Definition, code: CodeType, extra: str) -> Code
     if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and inner.name not in free:
         inside = [ast.Global([inner.name]), inner]  # it must not be a variable of the factory
     factory = ast.FunctionDef(FACTORY, arguments, inside, [], **_NO_TYPE_PARAMETERS)
-    ast.copy_location(inner, node)
-    module = ast.Module([ast.copy_location(factory, node)], [])
+    located(inner, node)
+    module = ast.Module([located(factory, node)], [])
     _place(factory, (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset))
     compiled = compile(module, code.co_filename, "exec", code.co_flags & _FUTURE_FLAGS, dont_inherit=True)
     path = [FACTORY, *([definition.class_name] if definition.class_name else []), code.co_name]
@@ -192,16 +194,18 @@ def compile_function(definition: Definition, code: CodeType, extra: str) -> Code
     )
 
 
-def _place(node: ast.AST, place: tuple[int, int, int | None, int | None]) -> None:
+def _place(root: ast.AST, place: tuple[int, int, int | None, int | None]) -> None:
     """Give nodes without a place that of the node around them."""
-    if "lineno" in node._attributes:
+    stack = [(root, place)]
+    while stack:
+        node, place = stack.pop()
         known = node.__dict__
         if "lineno" in known:
             place = known["lineno"], known["col_offset"], known["end_lineno"], known["end_col_offset"]
-        else:
+        elif node._attributes:
             known["lineno"], known["col_offset"], known["end_lineno"], known["end_col_offset"] = place
-    for part in children(node):
-        _place(part, place)
+        if not isinstance(node, ast.Name | ast.Constant):
+            stack += [(part, place) for part in children(node)]
 
 
 def _inner_code(code: CodeType, name: str) -> CodeType:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from weft.compiler.frontend.code import PREFIX, THUNK_MARK
 from weft.compiler.frontend.jump import FRAME_FUNCTIONS
@@ -20,6 +20,7 @@ from weft.compiler.frontend.scope import (
     facts,
     facts_of,
     function_names,
+    located,
     mangle,
 )
 
@@ -32,8 +33,6 @@ COMPARISON_SYMBOLS: dict[type[ast.cmpop], str] = {
 }  # fmt: skip
 ASKED = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
 CONVERSION_LETTERS = {-1: "", 115: "s", 114: "r", 97: "a"}
-
-NodeT = TypeVar("NodeT", bound=ast.AST)
 
 
 class Reference(NamedTuple):
@@ -49,13 +48,13 @@ def hook(name: str, place: ast.AST, *args: ast.expr, **keywords: ast.expr) -> as
     """Make a call of the hook `name`, placed where `place` is."""
     named = [ast.keyword(key, value) for key, value in keywords.items()]
     called = ast.Attribute(ast.Name(HOOKS, ast.Load()), name, ast.Load())
-    return ast.copy_location(ast.Call(called, list(args), named), place)
+    return located(ast.Call(called, list(args), named), place)
 
 
 def lambda_of(body: ast.expr) -> ast.expr:
     """Make a lambda that evaluates `body`, marked as not the user's."""
     args = ast.arguments([], [], ast.arg(THUNK_MARK), [], [], None, [])
-    return ast.copy_location(ast.Lambda(args, body), body)
+    return located(ast.Lambda(args, body), body)
 
 
 class ExpressionRewriter(ast.NodeTransformer):
@@ -97,7 +96,7 @@ class ExpressionRewriter(ast.NodeTransformer):
 
     # -- names, attributes, items ----------------------------------------------------------------------------
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         """Take loads of outer names to hooks; outer names that are assigned become targets that store."""
         if node.id.startswith(PREFIX) or node.id in UNTOUCHED:
             return node
@@ -113,9 +112,9 @@ class ExpressionRewriter(ast.NodeTransformer):
         return hook(f"load_{meaning}", node, self.text(node.id), node)
 
     def _target(self, holder: ast.expr, place: ast.AST) -> ast.expr:
-        return ast.copy_location(ast.Attribute(holder, "value", ast.Store()), place)
+        return located(ast.Attribute(holder, "value", ast.Store()), place)
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Take `base.name` to a hook, also where it is assigned."""
         base: ast.expr = self.visit(node.value)
         if not isinstance(node.ctx, ast.Load):
@@ -126,7 +125,7 @@ class ExpressionRewriter(ast.NodeTransformer):
             self.references.append(Reference(last.meaning, (*last.path, node.attr), *place))
         return hook("load_attribute", node, base, self.text(node.attr))
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """Take `base[key]` to a hook, also where it is assigned."""
         base, key = self.visit(node.value), self.key(node.slice)
         if not isinstance(node.ctx, ast.Load):
@@ -140,21 +139,21 @@ class ExpressionRewriter(ast.NodeTransformer):
                 parts = [self.visit(part) if part else ast.Constant(None) for part in (lower, upper, step)]
                 return hook("slice", node, *parts)
             case ast.Tuple(elts=parts):
-                return ast.copy_location(ast.Tuple([self.key(part) for part in parts], ast.Load()), node)
+                return located(ast.Tuple([self.key(part) for part in parts], ast.Load()), node)
             case _:
                 return self.visit(node)
 
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:  # noqa: N802
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:
         """Store walrus targets that are not local through a hook."""
         value: ast.expr = self.visit(node.value)
         meaning = self.scope.meaning(node.target.id)
         if meaning != "local":
             return hook(f"store_{meaning}", node, self.text(node.target.id), value)
-        return ast.copy_location(ast.NamedExpr(node.target, value), node)
+        return located(ast.NamedExpr(node.target, value), node)
 
     # -- calls and strings -----------------------------------------------------------------------------------
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.expr:
         """Take calls to a hook, but for builtins that look at the frame of their caller."""
         match node.func:
             case ast.Name(id=name) if name in CALLED_IN_PLACE and self.scope.meaning(name) == "global":
@@ -170,9 +169,9 @@ class ExpressionRewriter(ast.NodeTransformer):
         args = self.several(node.args)
         if name == "super" and not args and self.first_parameter and self._in_class():
             first = ast.Name(self.first_parameter, ast.Load())
-            args = [ast.copy_location(part, node) for part in (ast.Name("__class__", ast.Load()), first)]
+            args = [located(part, node) for part in (ast.Name("__class__", ast.Load()), first)]
         keywords = [self.visit(keyword) for keyword in node.keywords]
-        return ast.copy_location(ast.Call(node.func, args, keywords), node)
+        return located(ast.Call(node.func, args, keywords), node)
 
     def _in_class(self) -> bool:
         scope: Scope | None = self.scope
@@ -182,7 +181,7 @@ class ExpressionRewriter(ast.NodeTransformer):
             scope = scope.parent
         return False
 
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:  # noqa: N802
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
         """Format each value of an f-string by a hook, and join them by another."""
         parts = [self._part(part) for part in node.values]
         if not any(isinstance(part, ast.FormattedValue) for part in node.values):
@@ -221,9 +220,9 @@ class ExpressionRewriter(ast.NodeTransformer):
         if not bound or self.hoisted is None:
             return lambda_of(body)
         name = self.fresh("thunk")
-        result = ast.copy_location(ast.Return(body), node)
+        result = located(ast.Return(body), node)
         self.hoisted.append(self.function(name, [], [result], bound, node))
-        return ast.copy_location(ast.Name(name, ast.Load()), node)
+        return located(ast.Name(name, ast.Load()), node)
 
     def function(
         self, name: str, parameters: list[str], body: list[ast.stmt], bound: frozenset[str], place: ast.AST
@@ -238,32 +237,32 @@ class ExpressionRewriter(ast.NodeTransformer):
             declared.append(ast.Global(others))
         args = ast.arguments([], [ast.arg(one) for one in parameters], None, [], [], None, [])
         made = ast.FunctionDef(name, args, [*declared, *(body or [ast.Pass()])], [])
-        return ast.copy_location(made, place)
+        return located(made, place)
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:  # noqa: N802
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         """Take `and` and `or` to hooks that evaluate their operands as needed."""
         others = self.thunks(node.values[1:])
         if others is None:
-            return ast.copy_location(ast.BoolOp(node.op, self.several(node.values)), node)
+            return located(ast.BoolOp(node.op, self.several(node.values)), node)
         name = "and_" if isinstance(node.op, ast.And) else "or_"
         return hook(name, node, self.visit(node.values[0]), *others)
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:  # noqa: N802
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         """Take `not` to a hook."""
         operand: ast.expr = self.visit(node.operand)
         if isinstance(node.op, ast.Not):
             return hook("not_", node, operand)
-        return ast.copy_location(ast.UnaryOp(node.op, operand), node)
+        return located(ast.UnaryOp(node.op, operand), node)
 
-    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:  # noqa: N802
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         """Take conditional expressions to a hook."""
         branches = self.thunks([node.body, node.orelse])
         if branches is None:
             parts = self.truth(node.test), self.visit(node.body), self.visit(node.orelse)
-            return ast.copy_location(ast.IfExp(*parts), node)
+            return located(ast.IfExp(*parts), node)
         return hook("if_expression", node, self.visit(node.test), *branches)
 
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:  # noqa: N802
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
         """Take chains, and comparisons that give Python's own bool, to hooks."""
         symbols = [COMPARISON_SYMBOLS[type(op)] for op in node.ops]
         if len(symbols) == 1 and isinstance(node.ops[0], ASKED):
@@ -272,13 +271,13 @@ class ExpressionRewriter(ast.NodeTransformer):
         others = self.thunks(node.comparators) if len(symbols) > 1 else None
         if others is None:
             parts = self.visit(node.left), node.ops, self.several(node.comparators)
-            return ast.copy_location(ast.Compare(*parts), node)
+            return located(ast.Compare(*parts), node)
         texts = ast.Tuple([ast.Constant(symbol) for symbol in symbols], ast.Load())
         return hook("compare_chain", node, texts, self.visit(node.left), *others)
 
     # -- scopes ----------------------------------------------------------------------------------------------
 
-    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:  # noqa: N802
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
         """Rewrite a lambda of the user's."""
         self.defaults(node.args)
         node.body = self.lambda_body(node)
@@ -313,7 +312,7 @@ class ExpressionRewriter(ast.NodeTransformer):
                 node.elt = self.visit(node.elt)
         return node
 
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension  # noqa: N815
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
 
 
 def first_parameter(args: ast.arguments) -> str | None:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
-from weft.compiler.frontend.scope import INNER_SCOPES, Function, facts, facts_of
+from weft.compiler.frontend.scope import INNER_SCOPES, Function, NodeT, facts_of, located
 
 RESULT = "__weft_result__"
 RETURNED = "__weft_returned__"
 FRAME_FUNCTIONS = frozenset({"locals", "vars", "dir", "eval", "exec"})
 """Builtins that look at the variables of their caller."""
 
-NodeT = TypeVar("NodeT", bound=ast.AST)
 Loop: TypeAlias = ast.While | ast.For
 _JUMPS = (ast.Return, ast.Break, ast.Continue)
 
@@ -63,7 +62,7 @@ class JumpLowering:
 
     def function(self, node: Function) -> list[ast.stmt]:
         """Give the body of `node` without jumps but, at most, a `return` as the last statement."""
-        end = ast.copy_location(ast.Return(_at(ast.Constant(None), node.body[-1])), node.body[-1])
+        end = located(ast.Return(located(ast.Constant(None), node.body[-1])), node.body[-1])
         lowered = self.block([*node.body, end], None, outermost=True)
         body = lowered.body
         if RETURNED in self.used:
@@ -71,7 +70,7 @@ class JumpLowering:
         if body[-1] is end:
             body = body[:-1]
         elif not isinstance(body[-1], ast.Return):
-            body = [*body, _at(ast.Return(_at(ast.Name(RESULT, ast.Load()), end)), end)]
+            body = [*body, located(ast.Return(located(ast.Name(RESULT, ast.Load()), end)), end)]
         return self._without_unused(body)
 
     def _without_unused(self, body: list[ast.stmt]) -> list[ast.stmt]:
@@ -114,9 +113,9 @@ class JumpLowering:
     def _jump(self, statement: ast.stmt, loop: LoopFlags | None, result: Lowered) -> None:
         flag = RETURNED
         if isinstance(statement, ast.Return):
-            value = statement.value or _at(ast.Constant(None), statement)
+            value = statement.value or located(ast.Constant(None), statement)
             result.body.append(
-                _at(ast.Assign([_at(ast.Name(RESULT, ast.Store()), statement)], value), statement)
+                located(ast.Assign([located(ast.Name(RESULT, ast.Store()), statement)], value), statement)
             )
         elif loop is not None:
             flag = loop.stopped if isinstance(statement, ast.Break) else loop.skipped
@@ -129,8 +128,8 @@ class JumpLowering:
         one_sided = leaves != other_leaves
         then = self.block([*node.body, *rest] if other_leaves and one_sided else node.body, loop)
         other = self.block([*node.orelse, *rest] if leaves and one_sided else node.orelse, loop)
-        lowered = ast.If(node.test, then.body or [_at(ast.Pass(), node)], other.body)
-        result.body.append(self._kept(ast.copy_location(lowered, node)))
+        lowered = ast.If(node.test, then.body or [located(ast.Pass(), node)], other.body)
+        result.body.append(self._kept(located(lowered, node)))
         may = then.may | other.may
         if one_sided or (leaves and other_leaves):
             result.may |= may
@@ -152,7 +151,7 @@ class JumpLowering:
             result.always = lowered.always
         elif lowered.body:
             place = rest[0]
-            result.body.append(_at(ast.If(self._none_of(flags, place), lowered.body, []), place))
+            result.body.append(located(ast.If(self._none_of(flags, place), lowered.body, []), place))
             result.always = False
 
     def _compound(
@@ -167,12 +166,12 @@ class JumpLowering:
             case ast.With():
                 inner = self.block(node.body, loop)
                 lowered = ast.With(node.items, inner.body)
-                result.body.append(self._kept(ast.copy_location(lowered, node)))
+                result.body.append(self._kept(located(lowered, node)))
                 return inner.may, []
             case ast.Match():
                 cases = [(case, self.block(case.body, loop)) for case in node.cases]
                 arms = [ast.match_case(case.pattern, case.guard, inner.body) for case, inner in cases]
-                result.body.append(self._kept(ast.copy_location(ast.Match(node.subject, arms), node)))
+                result.body.append(self._kept(located(ast.Match(node.subject, arms), node)))
                 return set[str]().union(*(inner.may for _, inner in cases)), []
             case _:
                 result.body.append(node)
@@ -182,7 +181,7 @@ class JumpLowering:
         self.count += 1
         flags = LoopFlags(f"__weft_break_{self.count}__", f"__weft_continue_{self.count}__")
         inner = self.block(node.body, flags)
-        body = inner.body or [_at(ast.Pass(), node)]
+        body = inner.body or [located(ast.Pass(), node)]
         if flags.skipped in inner.may:
             body = [self._set(flags.skipped, False, node.body[0]), *body]
         stops = tuple(sorted(inner.may & {flags.stopped, RETURNED}))
@@ -194,11 +193,11 @@ class JumpLowering:
             if isinstance(node, ast.While)
             else ast.For(node.target, node.iter, body, [])
         )
-        result.body.append(self._kept(ast.copy_location(lowered, node)))
+        result.body.append(self._kept(located(lowered, node)))
         self.stops[id(lowered)] = stops
         tail = node.orelse
         if tail and flags.stopped in stops:
-            tail = [_at(ast.If(self._none_of({flags.stopped}, tail[0]), tail, []), tail[0])]
+            tail = [located(ast.If(self._none_of({flags.stopped}, tail[0]), tail, []), tail[0])]
         return inner.may & {RETURNED}, tail
 
     def _try(
@@ -209,26 +208,26 @@ class JumpLowering:
         orelse = other.body
         if orelse and inner.may:
             place = node.orelse[0]
-            orelse = [_at(ast.If(self._none_of(inner.may, place), orelse, []), place)]
+            orelse = [located(ast.If(self._none_of(inner.may, place), orelse, []), place)]
         caught = [
-            ast.copy_location(ast.ExceptHandler(handler.type, handler.name, lowered.body), handler)
+            located(ast.ExceptHandler(handler.type, handler.name, lowered.body), handler)
             for handler, lowered in handlers
         ]
         lowered = type(node)(inner.body, caught, orelse, last.body)
-        result.body.append(self._kept(ast.copy_location(lowered, node)))
+        result.body.append(self._kept(located(lowered, node)))
         return inner.may.union(other.may, last.may, *(lowered.may for _, lowered in handlers)), []
 
     def _set(self, flag: str, value: bool, place: ast.AST) -> ast.stmt:
-        target = _at(ast.Name(flag, ast.Store()), place)
-        statement = self._kept(_at(ast.Assign([target], _at(ast.Constant(value), place)), place))
+        target = located(ast.Name(flag, ast.Store()), place)
+        statement = self._kept(located(ast.Assign([target], located(ast.Constant(value), place)), place))
         self.setting[id(statement)] = flag
         return statement
 
     def _none_of(self, flags: set[str], place: ast.AST) -> ast.expr:
         self.used |= flags
-        names: list[ast.expr] = [_at(ast.Name(flag, ast.Load()), place) for flag in sorted(flags)]
-        tested = names[0] if len(names) == 1 else _at(ast.BoolOp(ast.Or(), names), place)
-        return _at(ast.UnaryOp(ast.Not(), tested), place)
+        names: list[ast.expr] = [located(ast.Name(flag, ast.Load()), place) for flag in sorted(flags)]
+        tested = names[0] if len(names) == 1 else located(ast.BoolOp(ast.Or(), names), place)
+        return located(ast.UnaryOp(ast.Not(), tested), place)
 
     def _kept(self, node: NodeT) -> NodeT:
         self.nodes.append(node)
@@ -248,7 +247,3 @@ def always_jumps(body: list[ast.stmt]) -> bool:
 def _holders(statement: ast.stmt) -> list[ast.AST]:
     inner = [*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())]
     return [statement, *inner]
-
-
-def _at(node: NodeT, place: ast.AST) -> NodeT:
-    return ast.copy_location(node, place)

@@ -49,11 +49,10 @@ class Liveness:
                     facts(part).reads for case in node.cases for part in (case.pattern, case.guard) if part
                 ]
                 return after.union(facts(node.subject).reads, *arms, *guards)
-            case ast.Assign(targets=targets, value=value):
-                stores = [facts(target).reads for target in targets]
-                return (after - _assigned(targets)).union(facts(value).reads, *stores)
+            case ast.Assign(targets=targets):
+                return (after - _assigned(targets)) | facts(node).reads
             case ast.AugAssign(target=ast.Name(id=name)):
-                return after | facts(node.value).reads | {name}
+                return after | facts(node).reads | {name}
             case _:
                 return after | facts(node).reads
 

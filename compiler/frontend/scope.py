@@ -6,16 +6,23 @@ Works on the user's syntax only; it knows Python's rules of scope and nothing of
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
+NodeT = TypeVar("NodeT", bound=ast.AST)
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_TELLING = (
+    *(ast.Global, ast.Nonlocal, ast.Return, ast.Break, ast.Continue, ast.Try, ast.TryStar, ast.comprehension),
+    *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping, ast.alias),
+    *(ast.Yield, ast.YieldFrom, ast.Await, ast.AsyncFor, ast.AsyncWith),
+)
 INNER_SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef)
 SUSPENDING = (ast.Yield, ast.YieldFrom, ast.Await, ast.AsyncFor, ast.AsyncWith)
+_KEPT = (ast.stmt, ast.Lambda, *COMPREHENSIONS)
 
 Meaning: TypeAlias = Literal["local", "cell", "global"]
 """A name of this function or of one rewritten with it; of the closure of the outermost; of the module."""
@@ -106,87 +113,124 @@ def children(node: ast.AST) -> list[ast.AST]:
         names = _fields[kind] = tuple(name for name in kind._fields if name not in _SKIPPED)
     found: list[ast.AST] = []
     for name in names:
-        value = getattr(node, name, None)
-        if isinstance(value, ast.AST):
+        value: Any = getattr(node, name, None)
+        if value.__class__ is list:
+            found += [part for part in value if part.__class__ is not str and part is not None]
+        elif isinstance(value, ast.AST):
             found.append(value)
-        elif isinstance(value, list):
-            found += [part for part in value if isinstance(part, ast.AST)]  # pyright: ignore[reportUnknownVariableType]  fields are not typed
     return found
+
+
+def located(node: NodeT, place: ast.AST) -> NodeT:
+    """Give `node` the place of another (as `ast.copy_location`, which is slower)."""
+    known, other = node.__dict__, place.__dict__
+    known["lineno"], known["col_offset"] = other["lineno"], other["col_offset"]
+    known["end_lineno"], known["end_col_offset"] = other.get("end_lineno"), other.get("end_col_offset")
+    return node
 
 
 def facts(node: ast.AST) -> Facts:
     """Give the facts of `node` as they were when first asked for: they are kept with it."""
-    known = node.__dict__.get("facts")
+    known: Facts | None = node.__dict__.get("facts")
     if known is None:
-        known = node.facts = _facts(node)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  kept with the node
+        known = node.__dict__["facts"] = _Scan().all_of(node).result()
     return known
 
 
-def _facts(node: ast.AST) -> Facts:
-    if isinstance(node, ast.Constant):
-        return NOTHING
-    if isinstance(node, ast.Name):
-        name = frozenset((node.id,))
-        return Facts(reads=name) if isinstance(node.ctx, ast.Load) else Facts(bound=name)
-    inside = joined([facts(part) for part in children(node)])
-    if isinstance(node, INNER_SCOPES):
-        return _facts_of_inner(node, inside)
-    if isinstance(node, COMPREHENSIONS):
-        return _facts_of_comprehension(node, inside)
-    bound = _bound_by(node)
-    if bound:
-        inside = inside._replace(bound=inside.bound.union(bound))
-    return _facts_of_kind(node, inside)
-
-
-def _facts_of_kind(node: ast.AST, inside: Facts) -> Facts:
-    match node:
-        case ast.Global(names=names):
-            return inside._replace(globals=frozenset(names))
-        case ast.Nonlocal(names=names):
-            return inside._replace(nonlocals=frozenset(names))
-        case ast.Return() | ast.Break() | ast.Continue():
-            return inside._replace(jumps=True)
-        case ast.Try() | ast.TryStar() if any(facts(part).jumps for part in node.finalbody):
-            return inside._replace(drops=True)
-        case ast.comprehension(is_async=is_async):
-            return inside._replace(suspends=inside.suspends or bool(is_async))
-        case _:
-            return inside._replace(suspends=True) if isinstance(node, SUSPENDING) else inside
-
-
-def _facts_of_inner(node: ast.AST, inside: Facts) -> Facts:
-    outside = joined([facts(part) for part in outer_parts(node)])
-    name = getattr(node, "name", None)
-    captured = inside.captured if isinstance(node, ast.ClassDef) else inside.captured | inside.reads
-    return outside._replace(
-        bound=outside.bound if name is None else outside.bound | {name},
-        reads=inside.reads,
-        captured=captured | inside.reads,
-        shared=inside.shared | inside.nonlocals,
-    )
-
-
-def _facts_of_comprehension(node: Comprehension, inside: Facts) -> Facts:
-    walrus = frozenset(
-        part.target.id for part in ast.walk(node) if isinstance(part, ast.NamedExpr)
-    )  # these bind in the scope around
-    captured = inside.captured | inside.reads if isinstance(node, ast.GeneratorExp) else inside.captured
-    return inside._replace(bound=walrus, captured=captured)
-
-
-def joined(parts: Sequence[Facts]) -> Facts:
-    """Put the facts of several pieces together."""
-    parts = [part for part in parts if part is not NOTHING]
-    if len(parts) <= 1:
-        return parts[0] if parts else NOTHING
-    sets = [frozenset[str]().union(*(part[index] for part in parts)) for index in range(6)]
-    return Facts(*sets, *(any(part[index] for part in parts) for index in range(6, 9)))  # pyright: ignore[reportArgumentType]
-
-
 def facts_of(nodes: Iterable[ast.AST]) -> Facts:
-    """Give the facts of statements together."""
-    return joined([facts(node) for node in nodes])
+    """Give the facts of several nodes together."""
+    scan = _Scan()
+    for node in nodes:
+        scan.add(facts(node))
+    return scan.result()
+
+
+class _Scan:
+    """Collects facts."""
+
+    def __init__(self) -> None:
+        self.names: list[set[str]] = [set(), set(), set(), set(), set(), set()]
+        self.flags = [False, False, False]
+
+    def add(self, other: Facts) -> None:
+        """Add what is known of a part."""
+        if other is NOTHING:
+            return
+        self.names[3].update(other.reads)
+        if other.bound:
+            self.names[0].update(other.bound)
+        if other.captured:
+            self.names[4].update(other.captured)
+        if other.globals or other.nonlocals or other.shared:
+            self.names[1].update(other.globals)
+            self.names[2].update(other.nonlocals)
+            self.names[5].update(other.shared)
+        if other.suspends or other.jumps or other.drops:
+            self.flags = [one or more for one, more in zip(self.flags, other[6:], strict=True)]
+
+    def result(self) -> Facts:
+        """Give what was collected."""
+        if not any(self.names) and not any(self.flags):
+            return NOTHING
+        return Facts(*[frozenset(names) for names in self.names], *self.flags)
+
+    def all_of(self, root: ast.AST) -> _Scan:
+        """Add `root` and what is inside it; statements and scopes inside keep facts of their own."""
+        bound, reads = self.names[0], self.names[3]
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            kind = type(node)
+            if kind is ast.Name:
+                name = cast(ast.Name, node)
+                (reads if isinstance(name.ctx, ast.Load) else bound).add(name.id)
+            elif kind is ast.Constant:
+                pass
+            elif node is not root and isinstance(node, _KEPT):
+                self.add(facts(node))
+            elif isinstance(node, INNER_SCOPES):
+                self._inner_scope(node)
+            elif isinstance(node, COMPREHENSIONS):
+                self._comprehension(node)
+            else:
+                if isinstance(node, _TELLING):
+                    self._telling(node)
+                stack += children(node)
+        return self
+
+    def _telling(self, node: ast.AST) -> None:
+        bound, outer, nonlocals, *_ = self.names
+        match node:
+            case ast.Global(names=names):
+                outer.update(names)
+            case ast.Nonlocal(names=names):
+                nonlocals.update(names)
+            case ast.Return() | ast.Break() | ast.Continue():
+                self.flags[1] = True
+            case ast.Try() | ast.TryStar():
+                self.flags[2] |= any(facts(part).jumps for part in node.finalbody)
+            case ast.comprehension(is_async=is_async):
+                self.flags[0] |= bool(is_async)
+            case _ if isinstance(node, SUSPENDING):
+                self.flags[0] = True
+            case _:
+                bound.update(_bound_by(node))
+
+    def _inner_scope(self, node: ast.AST) -> None:
+        inside, outside = facts_of(children(node)), facts_of(outer_parts(node))
+        self.add(outside)
+        if isinstance(name := getattr(node, "name", None), str):
+            self.names[0].add(name)
+        self.names[3] |= inside.reads
+        self.names[4] |= inside.captured | inside.reads
+        self.names[5] |= inside.shared | inside.nonlocals
+
+    def _comprehension(self, node: Comprehension) -> None:
+        inside = facts_of(children(node))
+        walrus = {part.target.id for part in ast.walk(node) if isinstance(part, ast.NamedExpr)}
+        self.add(inside._replace(bound=frozenset(walrus)))  # these bind in the scope around
+        if isinstance(node, ast.GeneratorExp):
+            self.names[4] |= inside.reads
 
 
 def outer_parts(node: ast.AST) -> list[ast.expr]:

@@ -23,6 +23,7 @@ from weft.compiler.frontend.scope import (
     bindings,
     facts_of,
     function_names,
+    located,
     mangle,
     parameter_names,
 )
@@ -107,7 +108,7 @@ class StatementRewriter:
         if shared := sorted(self.expressions.shared):
             targets: list[ast.expr] = [ast.Name(name, ast.Store()) for name in shared]
             made.append(ast.If(ast.Constant(0), [ast.Assign(targets, ast.Constant(None))], []))
-        return [ast.copy_location(statement, place) for statement in made]
+        return [located(statement, place) for statement in made]
 
     def on_definition(self, node: Function) -> list[ast.stmt]:
         """Rewrite a function inside the function."""
@@ -188,7 +189,7 @@ class StatementRewriter:
         orelse = self._body("else", node.orelse, node) if node.orelse else None
         branches = [_name_of(body, node) if body else ast.Constant(None) for body in (then, orelse)]
         called = ast.Expr(hook("if_", node.test, test, *branches, **facts))
-        return [then, *([orelse] if orelse else []), ast.copy_location(called, node.test)]
+        return [then, *([orelse] if orelse else []), located(called, node.test)]
 
     def on_while(self, node: ast.While) -> list[ast.stmt]:
         """Make test and body functions."""
@@ -200,7 +201,7 @@ class StatementRewriter:
         facts = self._loop_facts(node, self.liveness, facts_of([node.test, *node.body]).bound)
         body = self._body("while", node.body, node)
         called = hook("while_", node.test, tests[0], _name_of(body, node), self._stop(node), **facts)
-        return [body, ast.copy_location(ast.Expr(called), node.test)]
+        return [body, located(ast.Expr(called), node.test)]
 
     def on_for(self, node: ast.For) -> list[ast.stmt]:
         """Make the body a function of the item."""
@@ -210,13 +211,13 @@ class StatementRewriter:
             node.target = self.expressions.visit(node.target)
             node.body, node.orelse = self.block(node.body), self.block(node.orelse) if node.orelse else []
             return [node]
-        item = ast.copy_location(ast.Name(ITEM, ast.Load()), node.target)
-        bind = ast.copy_location(ast.Assign([node.target], item), node.target)
+        item = located(ast.Name(ITEM, ast.Load()), node.target)
+        bind = located(ast.Assign([node.target], item), node.target)
         facts = self._loop_facts(node, self.liveness, facts_of([node.target, *node.body]).bound)
         body = self._body("for", [bind, *node.body], node, [ITEM])
         source: ast.expr = self.expressions.visit(node.iter)
         called = hook("for_", node.iter, source, _name_of(body, node), self._stop(node), **facts)
-        return [body, ast.copy_location(ast.Expr(called), node.iter)]
+        return [body, located(ast.Expr(called), node.iter)]
 
     def _body(
         self, kind: str, body: list[ast.stmt], place: ast.AST, parameters: list[str] | None = None
@@ -229,7 +230,7 @@ class StatementRewriter:
         flags = self.lowering.stops[id(node)]
         if not flags:
             return ast.Constant(None)
-        tests = [ast.copy_location(ast.Name(flag, ast.Load()), node) for flag in flags]
+        tests = [located(ast.Name(flag, ast.Load()), node) for flag in flags]
         if len(tests) == 1:
             return lambda_of(tests[0])
         return lambda_of(hook("or_", node, tests[0], *map(lambda_of, tests[1:])))
@@ -253,14 +254,14 @@ class StatementRewriter:
     def on_assert(self, node: ast.Assert) -> list[ast.stmt]:
         """Check by a hook, unless Python leaves assertions out."""
         if not __debug__:
-            return [ast.copy_location(ast.Pass(), node)]
+            return [located(ast.Pass(), node)]
         messages = self.expressions.thunks([node.msg]) if node.msg else [ast.Constant(None)]
         if messages is None:
             node.test = self.expressions.truth(node.test)
             node.msg = self.expressions.visit(node.msg) if node.msg else None
             return [node]
         test: ast.expr = self.expressions.visit(node.test)
-        return [ast.copy_location(ast.Expr(hook("assert_", node, test, *messages)), node)]
+        return [located(ast.Expr(hook("assert_", node, test, *messages)), node)]
 
     def on_raise(self, node: ast.Raise) -> list[ast.stmt]:
         """Show the exception to a hook; a bare `raise` stays."""
@@ -274,21 +275,21 @@ class StatementRewriter:
         expressions, symbol = self.expressions, ast.Constant(SYMBOLS[type(node.op)])
         target = node.target
         if isinstance(target, ast.Name):
-            old = expressions.visit(ast.copy_location(ast.Name(target.id, ast.Load()), target))
+            old = expressions.visit(located(ast.Name(target.id, ast.Load()), target))
             made = hook("augmented", node, symbol, old, expressions.visit(node.value))
-            return [ast.copy_location(ast.Assign([expressions.visit(target)], made), node)]
+            return [located(ast.Assign([expressions.visit(target)], made), node)]
         holder = expressions.visit(target).value  # the target object, of which `.value` would be assigned
         loaded = ast.Call(ast.Attribute(holder, "load", ast.Load()), [], [])
         operands = [symbol, expressions.visit(node.value)]
-        done = ast.Call(ast.Attribute(ast.copy_location(loaded, target), "augment", ast.Load()), operands, [])
-        return [ast.copy_location(ast.Expr(ast.copy_location(done, node)), node)]
+        done = ast.Call(ast.Attribute(located(loaded, target), "augment", ast.Load()), operands, [])
+        return [located(ast.Expr(located(done, node)), node)]
 
     def on_annotated(self, node: ast.AnnAssign) -> list[ast.stmt]:
         """Assign; inside a function, annotations are not evaluated."""
         if self.expressions.scope.kind == "class" or node.value is None:
             self._parts(node) if node.value is not None else None
             return [node]
-        return self.statement(ast.copy_location(ast.Assign([node.target], node.value), node))
+        return self.statement(located(ast.Assign([node.target], node.value), node))
 
     def on_delete(self, node: ast.Delete) -> list[ast.stmt]:
         """Delete targets one by one."""
@@ -300,7 +301,7 @@ class StatementRewriter:
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
                 return [made for part in parts for made in self._delete(part)]
             case ast.Name(id=name) if name.startswith(PREFIX) or expressions.scope.meaning(name) == "local":
-                return [ast.copy_location(ast.Delete([target]), target)]
+                return [located(ast.Delete([target]), target)]
             case ast.Name(id=name):
                 call = hook(f"delete_{expressions.scope.meaning(name)}", target, expressions.text(name))
             case ast.Attribute(value=base, attr=name):
@@ -309,7 +310,7 @@ class StatementRewriter:
                 call = hook("delete_item", target, expressions.visit(base), expressions.key(key))
             case _:
                 raise ValueError(f"no target of del: {ast.dump(target)}")
-        return [ast.copy_location(ast.Expr(call), target)]
+        return [located(ast.Expr(call), target)]
 
     def on_declaration(self, node: ast.Global | ast.Nonlocal) -> list[ast.stmt]:
         """Drop; `function` declares all at its start (in a class they stay)."""
@@ -322,7 +323,7 @@ class StatementRewriter:
 
 def _name_of(made: ast.stmt, place: ast.AST) -> ast.expr:
     assert isinstance(made, ast.FunctionDef)
-    return ast.copy_location(ast.Name(made.name, ast.Load()), place)
+    return located(ast.Name(made.name, ast.Load()), place)
 
 
 _HANDLERS: dict[type[ast.stmt], Callable[[StatementRewriter, Any], list[ast.stmt]]] = {
