@@ -1,0 +1,45 @@
+"""What every backend provides: the `Backend` protocol and the `Artifact` that it makes.
+
+Not here: any backend. The compiler knows none of this; it takes a `Target` and gives loop-level Funcs.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from weft.ir import CodeOptions, Func
+from weft.ir.target import Target
+from weft.runtime.interface import Interface
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A built program: position-independent object code that holds no address of the process, and how to call it."""
+
+    data: bytes
+    interface: Interface
+
+    @property
+    def symbols(self) -> tuple[str, str]:
+        """The program and its companion."""
+        return self.interface.name, self.interface.prepare_name
+
+
+class Backend(Protocol):
+    """A way to build programs. Stages lie between a loop-level Func and an artifact, each a text that can be shown."""
+
+    @property
+    def name(self) -> str:
+        """The name in options and messages."""
+        ...
+
+    def host(self) -> Target:
+        """This machine as a target."""
+        ...
+
+    def emit(self, fn: Func, interface: Interface, target: Target, options: CodeOptions) -> str:
+        """The program as text of the backend's language; requires stage "loops"."""
+        ...
+
+    def build(self, text: str, interface: Interface, target: Target) -> Artifact:
+        """The text as object code. Raises CompileError with the source and log if the toolchain refuses it."""
+        ...

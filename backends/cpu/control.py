@@ -1,0 +1,457 @@
+"""How structure is written in LLVM: loops, branches, kernels, parallel loops, and the stops that they make for `poll`.
+
+A kernel and the body of a parallel loop become functions of their own, which take what their region uses of the values around it.
+Equal functions are written once. Not here: what the ops inside are (`spell.py`, `access.py`), the program's frame (`emit.py`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from weft.backends.cpu.access import buffer_type
+from weft.backends.cpu.writer import FAILING, Outlined, Writer, type_text
+from weft.ir import BufferType, InternalError, Op, Region, Value
+from weft.ir.dims import symbols_of
+from weft.ir.node import Attribute
+from weft.ir.walk import dims_of_attribute, dims_of_type, free_values, values_of, walk
+from weft.runtime.context import Context
+
+UNROLL_LIMIT = 256
+"""The most copies that a loop of kind "unrolled" becomes."""
+SMALL_TRIPS = 16
+"""A loop that is known to run no more often does not poll."""
+_PROGRAM_POLL, _SCALAR_POLL, _KERNEL_POLL = 1, 1024, 16
+"""Iterations between polls: of a program's loop over kernels, of a loop without inner loops, of a kernel's outer loop."""
+
+STATE = "{ i64, i64, i64, i64 }"
+"""What `%errors` points to: the key of the failure that is recorded, a lock, whether to halt, whether a poll asked for it."""
+NO_KEY = (1 << 63) - 1
+FIRST_KEY = -(1 << 63)
+HALT, STOP = 16, 24
+
+
+def context_field(writer: Writer, name: str, ty: str = "ptr") -> str:
+    """The value of a field of the context."""
+    place = writer.let(f"getelementptr inbounds i8, ptr %context, i64 {Context.offset(name)}")
+    return writer.let(f"load {ty}, ptr {place}, align {4 if ty == 'i32' else 8}")
+
+
+def state_word(writer: Writer, offset: int) -> str:
+    """A word of the program's state."""
+    place = writer.let(f"getelementptr inbounds i8, ptr %errors, i64 {offset}")
+    return writer.let(f"load atomic i64, ptr {place} monotonic, align 8")
+
+
+def check_halt(writer: Writer) -> None:
+    """Leave the function if the program is to stop."""
+    after = writer.new_label()
+    writer.rarely(writer.let(f"icmp ne i64 {state_word(writer, HALT)}, 0"), writer.halt(), after)
+    writer.start(after)
+
+
+def call_poll(writer: Writer) -> None:
+    """Ask whether to go on, and leave the function if not."""
+    writer.module.helpers.add("poll")
+    answer = writer.let(f"call i64 @weft.poll(ptr %context, ptr %errors, i64 {writer.participant})")
+    after = writer.new_label()
+    writer.rarely(writer.let(f"icmp ne i64 {answer}, 0"), writer.halt(), after)
+    writer.start(after)
+
+
+# ---------------------------------------------------------------- what a region takes
+
+
+def _symbols(region: Region) -> list[str]:
+    """Names of the symbols that the ops of a region compute with."""
+    found: dict[str, None] = {}
+    for op in walk(region):
+        used: list[Attribute] = [op.attributes.get(name) for name in ("arena_offset", "worker_bytes", "dim")]
+        dims = [d for attribute in used for d in dims_of_attribute(attribute)]
+        if op.name == "copy":
+            dims += dims_of_type(op.operands[0].type)
+        for dim in dims:
+            found |= dict.fromkeys(s.name for s in symbols_of(dim))
+    return list(found)
+
+
+def _captured(writer: Writer, region: Region) -> list[Value]:
+    """Values that the region uses and does not define, sizes that its attributes need included."""
+    defined = set(values_of(region))
+    symbols = [writer.module.symbols.get(name) for name in _symbols(region)]
+    needed = [v for v in symbols if v is not None and v not in defined]
+    return list(dict.fromkeys([*free_values(region), *needed]))
+
+
+def _is_alone(writer: Writer, value: Value, captured: Sequence[Value]) -> bool:
+    """Whether no other pointer of the new function reaches the memory of this buffer."""
+    root = writer.root(value)
+    if root not in writer.distinct:
+        return False
+    return sum(1 for v in captured if isinstance(v.type, BufferType) and writer.root(v) is root) == 1
+
+
+class Outliner:
+    """Writes one region as a function. `inputs` are pairs of the value inside and the value around that it stands for."""
+
+    def __init__(self, writer: Writer, region: Region, params: Sequence[tuple[Value, Value]] = ()) -> None:
+        self.outer = writer
+        self.region = region
+        free = _captured(writer, region)
+        self.inputs: list[tuple[Value, Value]] = []
+        self.known: list[tuple[Value, str]] = []
+        for inner, outer in [*params, *((v, v) for v in free)]:
+            text = writer.use(outer)
+            if text.startswith("%"):
+                self.inputs.append((inner, outer))
+            else:
+                self.known.append((inner, text))
+
+    @property
+    def types(self) -> list[str]:
+        """LLVM types of what is passed in."""
+        return [type_text(outer.type) for _, outer in self.inputs]
+
+    @property
+    def texts(self) -> list[str]:
+        """What is passed in, at the place of the call."""
+        return [self.outer.use(outer) for _, outer in self.inputs]
+
+    def write(self, hint: str, index: Value | None = None) -> Outlined:
+        """Write the function, or find one that is equal."""
+        parallel = index is not None
+        writer = Writer(
+            self.outer.module,
+            participant="%participant" if parallel or self.outer.in_parallel else "0",
+            key="%index" if parallel else self.outer.key,
+        )
+        for inner, text in self.known:
+            writer.names[inner] = text
+        params = ["ptr %context", "ptr %errors"]
+        around = [outer for _, outer in self.inputs]
+        for number, (inner, outer) in enumerate(self.inputs):
+            params.append(self._param(writer, number, inner, outer, around))
+        if index is not None:
+            writer.names[index] = "%index"
+            params += ["i64 %index", "i64 %participant"]
+        writer.region(self.region)
+        return _finish(writer, params, hint)
+
+    def _param(self, writer: Writer, number: int, inner: Value, outer: Value, around: Sequence[Value]) -> str:
+        writer.names[inner] = f"%a{number}"
+        attribute = ""
+        if isinstance(outer.type, BufferType):
+            root = self.outer.root(outer)
+            writer.roots[inner] = root
+            if _is_alone(self.outer, outer, around):
+                attribute = " noalias"
+                writer.distinct.add(root)
+        return f"{type_text(outer.type)}{attribute} %a{number}"
+
+
+def _finish(writer: Writer, params: Sequence[str], hint: str) -> Outlined:
+    module = writer.module
+    lines = ["entry:", *writer.entry, *writer.lines, "  ret void"]
+    if writer.can_halt:
+        lines += ["halt:", "  ret void"]
+    body = f"({', '.join(params)}) noinline #0 {{\n" + "\n".join(lines) + "\n}\n"
+    if body not in module.outlined:
+        module.outlined[body] = Outlined(module.symbol_name(hint), writer.can_halt)
+        module.functions.append(f'define internal void @"{module.outlined[body].name}"{body}')
+    return module.outlined[body]
+
+
+# ---------------------------------------------------------------- kernels
+
+
+def _kernel(writer: Writer, op: Op) -> None:
+    """A call of the kernel's function. Attribute `noalias`: True, or the numbers of operands whose memory no other operand reaches."""
+    (region,) = op.regions
+    name = str(op.attributes.get("name", "kernel"))
+    outliner = Outliner(writer, region, list(zip(region.params, op.operands, strict=False)))
+    writer.distinct = _distinct(writer, op, outliner)
+    done = outliner.write(name)
+    writer.distinct = set()
+    texts = ["ptr %context", "ptr %errors"]
+    texts += [f"{ty} {text}" for ty, text in zip(outliner.types, outliner.texts, strict=True)]
+    writer.line(f'call void @"{done.name}"({", ".join(texts)})')
+    if done.may_halt or _can_fail(region):
+        check_halt(writer)
+
+
+def _distinct(writer: Writer, op: Op, outliner: Outliner) -> set[Value]:
+    chosen = op.attributes.get("noalias")
+    if chosen is True:
+        return {writer.root(v) for _, v in outliner.inputs if isinstance(v.type, BufferType)}
+    if isinstance(chosen, tuple):
+        return {writer.root(op.operands[int(i)]) for i in chosen}  # pyright: ignore[reportArgumentType] -- numbers
+    return set()
+
+
+def _can_fail(region: Region) -> bool:
+    return any(op.name in FAILING for op in walk(region))
+
+
+# ---------------------------------------------------------------- loops
+
+
+def _number(text: str) -> int | None:
+    return None if text.startswith("%") else int(text)
+
+
+def _trips(lower: str, upper: str, step: str) -> int | None:
+    """How often a loop runs, if that is known."""
+    numbers = [_number(t) for t in (lower, upper, step)]
+    if None in numbers or not numbers[2]:
+        return None
+    return len(range(*numbers))  # pyright: ignore[reportArgumentType] -- None was excluded above
+
+
+def _for(writer: Writer, op: Op) -> None:
+    lower, upper, step = (writer.use(v) for v in op.operands[:3])
+    kind, trips = op.attributes.get("kind", "serial"), _trips(lower, upper, step)
+    if kind == "parallel" and not writer.in_parallel and trips != 1:
+        _parallel(writer, op, lower, upper, step)
+    elif kind == "unrolled" and trips is not None and trips <= UNROLL_LIMIT:
+        _unrolled(writer, op, range(int(lower), int(upper), int(step)))
+    else:
+        _serial(writer, op, trips)
+
+
+def _unrolled(writer: Writer, op: Op, indices: range) -> None:
+    (region,) = op.regions
+    texts = [writer.use(v) for v in op.operands[3:]]
+    for index in indices:
+        writer.names[region.params[0]] = str(index)
+        _bind(writer, region.params[1:], texts)
+        texts = writer.region(region)
+    _bind(writer, op.results, texts)
+
+
+def _bind(writer: Writer, values: Sequence[Value], texts: Sequence[str]) -> None:
+    for value, text in zip(values, texts, strict=True):
+        writer.names[value] = text
+
+
+class _Poll:
+    """A count of iterations that asks every so often; 0 for a loop that does not ask."""
+
+    def __init__(self, writer: Writer, every: int) -> None:
+        self.writer = writer
+        self.every = every
+        self.count = writer.fresh() if every > 1 else ""
+        self.next = ""
+
+    def write(self) -> None:
+        """At the end of the body."""
+        writer = self.writer
+        if self.every == 1:
+            call_poll(writer)
+        elif self.every > 1:
+            self.next = writer.let(f"add i64 {self.count}, 1")
+            low = writer.let(f"and i64 {self.next}, {self.every - 1}")
+            ask, after = writer.new_label(), writer.new_label()
+            writer.rarely(writer.let(f"icmp eq i64 {low}, 0"), ask, after)
+            writer.start(ask)
+            call_poll(writer)
+            writer.jump(after)
+            writer.start(after)
+
+    def phis(self, before: str, latch: str) -> list[str]:
+        """The count at the head of the loop."""
+        return [f"{self.count} = phi i64 [ 0, %{before} ], [ {self.next}, %{latch} ]"] if self.count else []
+
+
+def _poll_interval(writer: Writer, op: Op, trips: int | None) -> int:
+    """How many iterations of a loop go between two polls."""
+    if trips is not None and trips <= SMALL_TRIPS:
+        return 0
+    inner = {o.name for region in op.regions for o in walk(region)}
+    if writer.is_program:
+        return _PROGRAM_POLL if inner & {"kernel", "copy"} else _SCALAR_POLL
+    if op.name == "while":
+        return _SCALAR_POLL
+    is_outer = writer.loop_depth == 0 and not writer.in_parallel and bool(inner & {"for", "while"})
+    return _KERNEL_POLL if is_outer else 0
+
+
+def _phi(name: str, value: Value, first: str, before: str, again: str, latch: str) -> str:
+    return f"{name} = phi {type_text(value.type)} [ {first}, %{before} ], [ {again}, %{latch} ]"
+
+
+def _goes_on(writer: Writer, index: str, upper: str, step: str) -> str:
+    """Whether an index is still inside."""
+    number = _number(step)
+    if number is not None:
+        return writer.let(f"icmp {'slt' if number > 0 else 'sgt'} i64 {index}, {upper}")
+    below = writer.let(f"icmp slt i64 {index}, {upper}")
+    above = writer.let(f"icmp sgt i64 {index}, {upper}")
+    up = writer.let(f"icmp sgt i64 {step}, 0")
+    return writer.let(f"select i1 {up}, i1 {below}, i1 {above}")
+
+
+def _serial(writer: Writer, op: Op, trips: int | None) -> None:
+    """Test, then body with the test for the next at its end: what LLVM's loop passes want, without running one."""
+    (region,) = op.regions
+    lower, upper, step, *first = (writer.use(v) for v in op.operands)
+    if trips == 0:
+        _bind(writer, op.results, first)
+        return
+    body, after = writer.new_label(), writer.new_label()
+    before = writer.label
+    if trips is None:
+        writer.branch(_goes_on(writer, lower, upper, step), body, after)
+    else:
+        writer.jump(body)
+    writer.start(body)
+    hole, poll = writer.hole(), _Poll(writer, _poll_interval(writer, op, trips))
+    names = [writer.fresh() for _ in region.params]
+    _bind(writer, region.params, names)
+    writer.loop_depth += 1
+    results = writer.region(region)
+    writer.loop_depth -= 1
+    poll.write()
+    flag = "nsw " if step in ("1", "-1") else ""  # the index is short of `upper`, so that one more does not wrap
+    index = writer.let(f"add {flag}i64 {names[0]}, {step}")
+    goes_on, latch = _goes_on(writer, index, upper, step), writer.label
+    writer.branch(goes_on, body, after)
+    phis = [_phi(names[0], region.params[0], lower, before, index, latch), *poll.phis(before, latch)]
+    for name, value, start, again in zip(names[1:], region.params[1:], first, results, strict=True):
+        phis.append(_phi(name, value, start, before, again, latch))
+    writer.fill(hole, phis)
+    writer.start(after)
+    for value, start, again in zip(op.results, first, results, strict=True):
+        writer.names[value] = again
+        if trips is None:
+            writer.names[value] = writer.let(f"phi {type_text(value.type)} [ {start}, %{before} ], [ {again}, %{latch} ]")
+
+
+def _while(writer: Writer, op: Op) -> None:
+    condition, body = op.regions
+    head, inside, after = writer.new_label(), writer.new_label(), writer.new_label()
+    before, first = writer.label, [writer.use(v) for v in op.operands]
+    writer.jump(head)
+    writer.start(head)
+    hole, poll = writer.hole(), _Poll(writer, _poll_interval(writer, op, None))
+    names = [writer.fresh() for _ in op.operands]
+    _bind(writer, condition.params, names)
+    _bind(writer, body.params, names)
+    (goes_on,) = writer.region(condition)
+    writer.branch(goes_on, inside, after)
+    writer.start(inside)
+    writer.loop_depth += 1
+    results = writer.region(body)
+    writer.loop_depth -= 1
+    poll.write()
+    latch = writer.label
+    writer.jump(head)
+    phis = [_phi(n, v, f, before, r, latch) for n, v, f, r in zip(names, op.operands, first, results, strict=True)]
+    writer.fill(hole, phis + poll.phis(before, latch))
+    writer.start(after)
+    _bind(writer, op.results, names)
+
+
+def _if(writer: Writer, op: Op) -> None:
+    after, ends = writer.new_label(), list[tuple[list[str], str]]()
+    sides = [writer.new_label() for _ in op.regions]
+    writer.branch(writer.use(op.operands[0]), *sides)
+    for label, region in zip(sides, op.regions, strict=True):
+        writer.start(label)
+        results = writer.region(region)
+        ends.append((results, writer.label))
+        writer.jump(after)
+    writer.start(after)
+    (then, then_end), (otherwise, otherwise_end) = ends
+    for value, a, b in zip(op.results, then, otherwise, strict=True):
+        text = f"phi {type_text(value.type)} [ {a}, %{then_end} ], [ {b}, %{otherwise_end} ]"
+        writer.names[value] = a if a == b and not a.startswith("%") else writer.let(text)
+
+
+# ---------------------------------------------------------------- parallel loops
+
+
+def _parallel(writer: Writer, op: Op, lower: str, upper: str, step: str) -> None:
+    """The body as a function of an index, run by the pool; here and now if there is one index or no pool."""
+    (region,) = op.regions
+    if len(op.operands) > 3 or (_number(step) or 0) <= 0:
+        raise InternalError("a parallel loop carries nothing and has a constant step above 0")
+    outliner = Outliner(writer, region)
+    inner = outliner.write(str(op.attributes.get("name", "loop")), region.params[0])
+    body = _parallel_body(writer, outliner, inner, lower, step)
+    env = _environment(writer, outliner, lower)
+    count = _count(writer, lower, upper, int(step))
+    pool, is_many = context_field(writer, "parallel_for"), writer.let(f"icmp sgt i64 {count}, 1")
+    has_pool = writer.let(f"icmp ne ptr {pool}, null")
+    spread, single, after = writer.new_label(), writer.new_label(), writer.new_label()
+    writer.branch(writer.let(f"and i1 {is_many}, {has_pool}"), spread, single)
+    writer.start(spread)
+    writer.line(f"call void {pool}(ptr {body}, ptr {env}, i64 {count})")
+    writer.jump(after)
+    writer.start(single)
+    _run_here(writer, body, env, count, after)
+    writer.start(after)
+    if _can_fail(region):
+        writer.line("call void @weft.settle(ptr %errors)")
+        writer.module.helpers.add("settle")
+    if writer.is_program:
+        check_halt(writer)
+    writer.can_halt = True  # the body polls
+
+
+def _count(writer: Writer, lower: str, upper: str, step: int) -> str:
+    """The number of iterations, 0 or less for none."""
+    span = writer.let(f"sub i64 {upper}, {lower}")
+    if step == 1:
+        return span
+    return writer.let(f"sdiv i64 {writer.let(f'add i64 {span}, {step - 1}')}, {step}")
+
+
+def _run_here(writer: Writer, body: str, env: str, count: str, after: str) -> None:
+    """All iterations one after the other on this thread."""
+    loop, before = writer.new_label(), writer.label
+    writer.branch(writer.let(f"icmp sgt i64 {count}, 0"), loop, after)
+    writer.start(loop)
+    number, again = writer.fresh(), writer.fresh()
+    writer.line(f"{number} = phi i64 [ 0, %{before} ], [ {again}, %{loop} ]")
+    writer.line(f"call void {body}(ptr {env}, i64 {number}, i64 {writer.participant})")
+    writer.line(f"{again} = add nsw i64 {number}, 1")
+    writer.branch(writer.let(f"icmp slt i64 {again}, {count}"), loop, after)
+
+
+def _environment(writer: Writer, outliner: Outliner, lower: str) -> str:
+    """The stack memory through which the body gets what it uses."""
+    record = f"{{ {', '.join(['ptr', 'ptr', 'i64', *outliner.types])} }}"
+    env = writer.at_entry(f"alloca {record}, align 64")
+    fields = [("ptr", "%context"), ("ptr", "%errors"), ("i64", lower), *zip(outliner.types, outliner.texts, strict=True)]
+    for number, (ty, text) in enumerate(fields):
+        place = writer.let(f"getelementptr inbounds {record}, ptr {env}, i64 0, i32 {number}")
+        writer.line(f"store {ty} {text}, ptr {place}")
+    return env
+
+
+def _parallel_body(writer: Writer, outliner: Outliner, inner: Outlined, lower: str, step: str) -> str:
+    """The function that the pool calls: fetches what the body uses, asks `poll` on the caller's thread, calls the body."""
+    types = ["ptr", "ptr", "i64", *outliner.types]
+    record = f"{{ {', '.join(types)} }}"
+    lines: list[str] = []
+    for number, ty in enumerate(types):
+        lines.append(f"%p{number} = getelementptr inbounds {record}, ptr %env, i64 0, i32 {number}")
+        lines.append(f"%f{number} = load {ty}, ptr %p{number}")
+    lines.append("%stop = call i64 @weft.poll(ptr %f0, ptr %f1, i64 %participant)")
+    lines.append("%goes_on = icmp eq i64 %stop, 0")
+    lines.append("br i1 %goes_on, label %run, label %done")
+    texts = [f"{ty} %f{number}" for number, ty in enumerate(types) if number != 2]
+    run = [f"%distance = mul i64 %number, {step}", "%index = add i64 %f2, %distance"]
+    run.append(f'call void @"{inner.name}"({", ".join(texts)}, i64 %index, i64 %participant)')
+    body = "(ptr %env, i64 %number, i64 %participant) #0 {\nentry:\n  " + "\n  ".join(lines)
+    body += "\nrun:\n  " + "\n  ".join(run) + "\n  br label %done\ndone:\n  ret void\n}\n"
+    module = writer.module
+    module.helpers.add("poll")
+    if body not in module.outlined:
+        module.outlined[body] = Outlined(module.symbol_name(f"{inner.name.removeprefix(module.name + '.')}.task"), True)
+        module.functions.append(f'define internal void @"{module.outlined[body].name}"{body}')
+    return f'@"{module.outlined[body].name}"'
+
+
+CONTROL: Mapping[str, Callable[[Writer, Op], None]] = {
+    "for": _for, "while": _while, "if": _if, "kernel": _kernel,
+}  # fmt: skip
+
+__all__ = ["CONTROL", "buffer_type"]

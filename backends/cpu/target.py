@@ -1,0 +1,106 @@
+"""Recognizes CPUs: this machine, without loading LLVM, and the named levels that exports and tests compile for.
+
+Holds what turns flags into facts and a `Target` into LLVM's `Machine`. Not here: the record itself (`weft.ir.target`).
+"""
+
+import functools
+from pathlib import Path
+
+from weft.backends.cpu.link import Machine, host_architecture, host_machine
+from weft.backends.cpu.emit import SPELLED
+from weft.ir import UnsupportedError
+from weft.ir.target import Target
+
+LINUX = "unknown-linux-gnu"
+_AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
+_CPU_INFO = Path("/proc/cpuinfo")
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_UNITS = {"K": 1024, "M": 1024 * 1024}
+
+# What the levels of the x86-64 ABI promise, as flags; LLVM knows the levels by name.
+# fmt: off
+_LEVELS = {
+    "x86-64":    frozenset({"sse2"}),
+    "x86-64-v2": frozenset({"sse2", "sse4_1", "sse4_2"}),
+    "x86-64-v3": frozenset({"sse2", "sse4_1", "sse4_2", "avx", "avx2", "fma"}),
+    "x86-64-v4": frozenset({"sse2", "sse4_1", "sse4_2", "avx", "avx2", "fma"}) | _AVX512,
+}
+# fmt: on
+
+
+def _x86(triple: str, cpu: str, flags: frozenset[str], **caches: int) -> Target:
+    wide = flags >= _AVX512
+    return Target(
+        triple,
+        cpu,
+        flags=flags,
+        vector_bytes=64 if wide else 32 if "avx2" in flags else 16,
+        vector_registers=32 if wide else 16,
+        has_fma="fma" in flags,
+        has_masked_memory=wide or "avx2" in flags,
+        has_gather=wide or "avx2" in flags,
+        has_rounding="sse4_1" in flags,
+        ops=SPELLED,
+        **caches,
+    )
+
+
+def _aarch64(triple: str, cpu: str, flags: frozenset[str], **caches: int) -> Target:
+    return Target(
+        triple, cpu, flags=flags, vector_bytes=16, vector_registers=32, has_fma=True, has_rounding=True, ops=SPELLED, **caches
+    )
+
+
+def named_target(name: str) -> Target:
+    """A target by name: "x86-64", "x86-64-v2" to "-v4", "aarch64". Raises UnsupportedError for another."""
+    if name in _LEVELS:
+        return _x86(f"x86_64-{LINUX}", name, _LEVELS[name])
+    if name == "aarch64":
+        return _aarch64(f"aarch64-{LINUX}", "generic", frozenset())
+    raise UnsupportedError(f"there is no target {name!r}; there are {', '.join([*_LEVELS, 'aarch64'])}")
+
+
+@functools.cache
+def host_target() -> Target:
+    """This machine. Loads LLVM only where the system does not list the CPU's flags."""
+    architecture = host_architecture()
+    triple = f"{architecture}-{LINUX}"
+    caches = _caches()
+    if architecture == "aarch64":
+        return _aarch64(triple, "host", _flags("Features"), **caches)
+    flags = _flags("flags") or _flags_of_llvm()
+    return _x86(triple, "host", flags, **caches)
+
+
+def machine_of(target: Target) -> Machine:
+    """What LLVM needs to know. Loads LLVM for this machine."""
+    if target.cpu == "host":
+        return host_machine()
+    return Machine(target.triple, target.cpu, target.features)
+
+
+def _flags(label: str) -> frozenset[str]:
+    """The CPU's flags as Linux lists them; empty elsewhere."""
+    try:
+        lines = _CPU_INFO.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line.split(":")[1].split() for line in lines if line.startswith(label)), ()))
+
+
+def _flags_of_llvm() -> frozenset[str]:
+    features = host_machine().features.split(",")
+    return frozenset(f[1:].replace("sse4.", "sse4_") for f in features if f.startswith("+"))
+
+
+def _caches() -> dict[str, int]:
+    """Bytes of the data caches of the first core; nothing where the system does not say."""
+    sizes: dict[str, int] = {}
+    for folder in sorted(_CACHES.glob("index*")):
+        try:
+            level, kind, size = ((folder / name).read_text().strip() for name in ("level", "type", "size"))
+        except OSError:
+            continue
+        if kind != "Instruction" and level in "123":
+            sizes[f"l{level}_bytes"] = int(size.rstrip("KM")) * _UNITS.get(size[-1], 1)
+    return sizes

@@ -1,0 +1,287 @@
+"""The state of LLVM IR text while it is written: `Module` for a program, `Writer` for one function.
+
+Holds names, types, constants, blocks, sizes. Text is written by f-strings, op by op, with no tree in between: about 3 us per op.
+Not here: what any operation is in LLVM (`spell.py`, `access.py`, `control.py`), or what a program looks like (`emit.py`).
+"""
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from weft.ir import BufferType, DType, Func, IndexType, InternalError, Op, Region, Type, UnsupportedError, Value, VectorType
+from weft.ir.dims import DimLike, Symbol, as_symbol, fold_dim
+from weft.ir.target import Target
+from weft.ir.walk import values_of, walk
+
+Speller = Callable[["Writer", Op], None]
+
+# fmt: off
+_REGISTERS = {"bool": "i1", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64", "u8": "i8", "u16": "i16", "u32": "i32",
+              "u64": "i64", "f32": "float", "f64": "double"}
+_SUFFIXES = {**_REGISTERS, "f32": "f32", "f64": "f64"}
+# fmt: on
+
+FAILING = ("fail_if", "to_index")
+"""The ops that have a site."""
+
+
+def scalar_text(dtype: DType) -> str:
+    """The LLVM type of one lane in a register. Raises UnsupportedError for what the CPU does not compute with yet."""
+    text = _REGISTERS.get(dtype.name)
+    if text is None:
+        raise UnsupportedError(f"the CPU backend does not compute with {dtype} yet", code="E051")
+    return text
+
+
+def memory_text(dtype: DType) -> str:
+    """The LLVM type of one element in memory: a bool is a byte."""
+    return "i8" if dtype.name == "bool" else scalar_text(dtype)
+
+
+def lanes_text(scalar: str, lanes: int) -> str:
+    """`scalar` in a vector, or alone for one lane."""
+    return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
+
+
+def type_text(ty: Type) -> str:
+    """The LLVM type of a value."""
+    if isinstance(ty, VectorType):
+        return lanes_text(scalar_text(ty.dtype), ty.lanes)
+    if isinstance(ty, BufferType):
+        return "ptr"
+    if isinstance(ty, IndexType):
+        return "i64"
+    raise InternalError(f"a value of type {ty} at the loop level")
+
+
+def suffix(ty: VectorType) -> str:
+    """How an intrinsic's name says the type: `f32`, `v8f32`."""
+    scalar = _SUFFIXES[ty.dtype.name]
+    return scalar if ty.lanes == 1 else f"v{ty.lanes}{scalar}"
+
+
+def literal(number: object, dtype: DType) -> str:
+    """One number as LLVM text."""
+    if dtype.name == "bool":
+        return "true" if number else "false"
+    if not dtype.is_float:
+        value = int(number) & ((1 << dtype.bits) - 1)  # pyright: ignore[reportArgumentType] -- the verifier saw a number
+        return str(value - (1 << dtype.bits) if value >> (dtype.bits - 1) else value)
+    with np.errstate(all="ignore"):
+        rounded = float(np.float32(number)) if dtype.bits == 32 else float(number)  # pyright: ignore[reportArgumentType]
+    return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
+
+
+def splat_text(number: str, scalar: str, lanes: int) -> str:
+    """A constant in all lanes."""
+    return number if lanes == 1 else f"splat ({scalar} {number})"
+
+
+def vector_text(numbers: Sequence[str], scalar: str) -> str:
+    """A constant with a number for each lane."""
+    return f"<{', '.join(f'{scalar} {n}' for n in numbers)}>"
+
+
+@dataclass(slots=True)
+class Outlined:
+    """A function made of a region: its symbol, and whether it can make the program stop."""
+
+    name: str
+    may_halt: bool
+
+
+@dataclass(slots=True)
+class Module:
+    """What the functions of one program share. `sites` number the ops that can fail, `symbols` are the values that sizes are made of."""
+
+    name: str
+    target: Target
+    spellers: Mapping[str, Speller]
+    flags: str = ""
+    functions: list[str] = field(default_factory=list[str])
+    globals: dict[str, str] = field(default_factory=dict[str, str])
+    declarations: set[str] = field(default_factory=set[str])
+    outlined: dict[str, Outlined] = field(default_factory=dict[str, Outlined])
+    taken: set[str] = field(default_factory=set[str])
+    sites: dict[Op, int] = field(default_factory=dict[Op, int])
+    symbols: dict[str, Value] = field(default_factory=dict[str, Value])
+    helpers: set[str] = field(default_factory=set[str])
+
+    def scan(self, fn: Func) -> None:
+        """Number the sites of `fn` and find the values of its symbols."""
+        for op in walk(fn):
+            if op.name in FAILING:
+                self.sites[op] = len(self.sites)
+        for value in values_of(fn):
+            symbol = as_symbol(value.type.dim) if isinstance(value.type, IndexType) else None
+            if symbol is not None:
+                self.symbols[symbol.name] = value
+        self.symbols |= {p.name: p for p in fn.params if not isinstance(p.type, BufferType)}
+
+    def symbol_name(self, hint: str) -> str:
+        """A new function name from a hint that may hold anything."""
+        clean = "".join(c if c.isalnum() or c in "_." else "_" for c in hint)
+        name, number = f"{self.name}.{clean}", 1
+        while name in self.taken:
+            number += 1
+            name = f"{self.name}.{clean}.{number}"
+        self.taken.add(name)
+        return name
+
+    def constant_table(self, content: str) -> str:
+        """The address of constant memory; equal contents share it."""
+        return self.globals.setdefault(content, f"@{self.name}.table{len(self.globals)}")
+
+
+class Writer:
+    """One function: its lines, the text of each value, the block that is being written.
+
+    `participant` is the number of the thread in the pool, `key` what orders failures, `distinct` the memory that no other pointer of
+    the function reaches, `roots` the value whose memory a buffer lies in.
+    """
+
+    def __init__(self, module: Module, *, participant: str = "0", key: str = str(-(1 << 63)), is_program: bool = False) -> None:
+        self.module = module
+        self.participant = participant
+        self.key = key
+        self.is_program = is_program
+        self.in_parallel = participant != "0"
+        self.lines: list[str] = []
+        self.entry: list[str] = []
+        self.names: dict[Value, str] = {}
+        self.roots: dict[Value, Value] = {}
+        self.distinct: set[Value] = set()
+        self.label = "entry"
+        self.can_halt = False
+        self.loop_depth = 0
+        self._count = 0
+
+    # ---- lines
+
+    def fresh(self) -> str:
+        """A new name."""
+        self._count += 1
+        return f"%v{self._count}"
+
+    def line(self, text: str) -> None:
+        """Write an instruction without a result."""
+        self.lines.append(f"  {text}")
+
+    def let(self, text: str) -> str:
+        """Write an instruction; gives the name of its result."""
+        self._count += 1
+        name = f"%v{self._count}"
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def set(self, op: Op, text: str) -> None:
+        """Write an instruction that makes the result of `op`."""
+        self.names[op.results[0]] = self.let(text)
+
+    def at_entry(self, text: str) -> str:
+        """Write an instruction into the first block, as stack memory wants it."""
+        name = self.fresh()
+        self.entry.append(f"  {name} = {text}")
+        return name
+
+    # ---- blocks
+
+    def new_label(self) -> str:
+        """A name for a block."""
+        self._count += 1
+        return f"b{self._count}"
+
+    def start(self, label: str) -> None:
+        """Begin a block."""
+        self.lines.append(f"{label}:")
+        self.label = label
+
+    def jump(self, label: str) -> None:
+        """End the block."""
+        self.lines.append(f"  br label %{label}")
+
+    def branch(self, condition: str, then: str, otherwise: str, *, weights: str = "") -> None:
+        """End the block by a condition; `weights` may be `, !prof !0` for one that is hardly ever true."""
+        self.lines.append(f"  br i1 {condition}, label %{then}, label %{otherwise}{weights}")
+
+    def rarely(self, condition: str, then: str, otherwise: str) -> None:
+        """End the block by a condition that is hardly ever true."""
+        self.branch(condition, then, otherwise, weights=", !prof !0")
+
+    def hole(self) -> int:
+        """A place for lines that are known later."""
+        self.lines.append("")
+        return len(self.lines) - 1
+
+    def fill(self, hole: int, lines: Sequence[str]) -> None:
+        """Write the lines of a hole."""
+        self.lines[hole] = "\n".join(f"  {line}" for line in lines)
+
+    def halt(self) -> str:
+        """The block that leaves this function since the program stops."""
+        self.can_halt = True
+        return "halt"
+
+    # ---- values
+
+    def use(self, value: Value) -> str:
+        """The text of a value."""
+        text = self.names.get(value)
+        if text is None:
+            raise InternalError(f"{value!r} is used before it is defined")
+        return text
+
+    def typed(self, value: Value) -> str:
+        """The text of a value behind its type."""
+        return f"{type_text(value.type)} {self.use(value)}"
+
+    def root(self, value: Value) -> Value:
+        """The value whose memory a buffer lies in."""
+        return self.roots.get(value, value)
+
+    def region(self, region: Region) -> list[str]:
+        """Write the ops of a region; gives the text of what its terminator passes on."""
+        spellers = self.module.spellers
+        for op in region.ops[:-1]:
+            speller = spellers.get(op.name)
+            if speller is None:
+                raise UnsupportedError(f"the CPU backend does not spell {op.name}", code="E051")
+            speller(self, op)
+        return [self.use(v) for v in region.ops[-1].operands]
+
+    # ---- sizes
+
+    def dim(self, value: DimLike) -> str:
+        """A size as an i64; `prepare` has checked that it fits."""
+        return fold_dim(value, str, self.symbol, self._combine)
+
+    def symbol(self, symbol: Symbol) -> str:
+        """The text of a symbol."""
+        value = self.module.symbols.get(symbol.name)
+        if value is None:
+            raise InternalError(f"the size {symbol.name} has no value")
+        return self.use(value)
+
+    def _combine(self, kind: str, a: str, b: str) -> str:
+        match kind:
+            case "add":
+                return self.let(f"add i64 {a}, {b}")
+            case "mul":
+                return self.let(f"mul i64 {a}, {b}")
+            case "min" | "max":
+                return self.let(f"call i64 @llvm.s{kind}.i64(i64 {a}, i64 {b})")
+            case _:
+                return self.floor(kind, a, b)
+
+    def floor(self, kind: str, a: str, b: str) -> str:
+        """`floordiv` or `mod` by b > 0."""
+        rest = self.let(f"srem i64 {a}, {b}")
+        is_low = self.let(f"icmp slt i64 {rest}, 0")
+        if kind == "mod":
+            above = self.let(f"add i64 {rest}, {b}")
+            return self.let(f"select i1 {is_low}, i64 {above}, i64 {rest}")
+        quotient = self.let(f"sdiv i64 {a}, {b}")
+        low = self.let(f"sext i1 {is_low} to i64")
+        return self.let(f"add i64 {quotient}, {low}")
