@@ -5,7 +5,7 @@ Holds the table `MATH`, from the name of an op to the function that writes it. N
 
 from collections.abc import Callable
 
-from weft.compiler.math import exponential, hyperbolic, logarithm, trigonometric
+from weft.compiler.math import exponential, hyperbolic, logarithm, power, special, trigonometric
 from weft.ir import Expr
 
 MATH: dict[str, Callable[..., Expr]] = {
@@ -29,4 +29,13 @@ MATH: dict[str, Callable[..., Expr]] = {
     "arcsinh": hyperbolic.arcsinh,
     "arccosh": hyperbolic.arccosh,
     "arctanh": hyperbolic.arctanh,
+    "power_float": power.power,
+    "cbrt": power.cbrt,
+    "hypot": power.hypot,
+    "erf": special.erf,
+    "logaddexp": special.logaddexp,
+    "logaddexp2": special.logaddexp2,
+    "fmod_float": special.fmod,
+    "remainder_float": special.remainder,
+    "floor_divide_float": special.floor_divide,
 }
