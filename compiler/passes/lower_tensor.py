@@ -1,0 +1,140 @@
+"""The pass `lower_tensor`: each bufferized fusion becomes a `kernel` op with loops, written by the schedule that it names.
+
+Stage "buffers" to "loops". Sizes become i64 values on the way. Not here: the schedules (`compiler/schedule`), arena offsets.
+"""
+
+from collections.abc import Callable
+
+from weft.compiler.schedule.columns import lower_columns
+from weft.compiler.schedule.dot import lower_dot
+from weft.compiler.schedule.kernel import Kernel, kernel_of
+from weft.compiler.schedule.pointwise import lower_pointwise
+from weft.compiler.schedule.rows import lower_rows
+from weft.compiler.schedule.scatter import lower_scatter
+from weft.ir import Builder, BufferType, Expr, Func, IndexType, Op, Region, Value
+from weft.ir.dims import DimLike, fold_dim, symbol
+from weft.ir.target import Target
+from weft.ir.types import INDEX
+
+Schedule = Callable[[Kernel, Builder], None]
+SCHEDULES: dict[str, Schedule] = {
+    "pointwise": lower_pointwise,
+    "rows": lower_rows,
+    "columns": lower_columns,
+    "dot": lower_dot,
+    "scatter": lower_scatter,
+}
+
+
+def lower_tensor(fn: Func, target: Target) -> Func:
+    """The loop-level program."""
+    return _Lowering(fn, target).run()
+
+
+class _Lowering:
+    def __init__(self, fn: Func, target: Target) -> None:
+        self.fn = fn
+        self.target = target
+        self.values: dict[Value, Value] = {}
+        self.sizes: dict[str, Value] = {}
+        self.strides: dict[Value, tuple[DimLike, ...]] = {}
+        self.names: dict[str, int] = {}
+
+    def run(self) -> Func:
+        body = Region([p.type for p in self.fn.params], [p.name for p in self.fn.params])
+        self.values.update(zip(self.fn.params, body.params, strict=True))
+        self.sizes = {p.name: p for p in body.params if p.type == INDEX}
+        for p in body.params:
+            if isinstance(p.type, BufferType) and p.type.strided:
+                self.strides[p] = tuple(symbol(f"{p.name}_s{k}") for k in range(len(p.type.shape)))
+        self.region(self.fn.body, body)
+        return Func(self.fn.name, body, dict(self.fn.symbols), "loops", (), self.fn.strided)
+
+    def region(self, old: Region, new: Region) -> None:
+        """Write the ops of `old` into `new`."""
+        builder = Builder(new)
+        outer = dict(self.sizes)
+        for op in old.ops:
+            builder.locations = op.locations
+            self.op(builder, op)
+        self.sizes = outer
+
+    def op(self, builder: Builder, op: Op) -> None:
+        """Write one op."""
+        match op.name:
+            case "fusion":
+                self.kernel(builder, op)
+            case "dim":
+                self.define(op, self.number(builder, op.results[0]))
+            case "to_index":
+                zero = builder.index(0)
+                value = builder.emit("load", [self.values[op.operands[0]], zero.value]).result
+                self.define(op, value)
+            case _:
+                self.copy(builder, op)
+
+    def define(self, op: Op, value: Value) -> None:
+        """Bind an index-typed result, and the symbol that it introduces."""
+        self.values[op.results[0]] = value
+        ty = op.results[0].type
+        assert isinstance(ty, IndexType)
+        self.sizes.setdefault(str(ty)[6:-1], value)
+
+    def number(self, builder: Builder, value: Value) -> Value:
+        """A size expression as an i64."""
+        ty = value.type
+        assert isinstance(ty, IndexType)
+
+        def combine(kind: str, a: Expr, b: Expr) -> Expr:
+            match kind:
+                case "add":
+                    return a + b
+                case "mul":
+                    return a * b
+                case "floordiv" | "mod":
+                    quotient = a.apply("floor_divide", b) if False else _floor(a, b)
+                    return quotient if kind == "floordiv" else a - quotient * b
+                case _:
+                    return a.apply("minimum" if kind == "min" else "maximum", b)
+
+        return fold_dim(ty.dim, builder.index, lambda s: builder.expr(self.sizes[s.name]), combine).value
+
+    def copy(self, builder: Builder, op: Op) -> None:
+        """An op that stays as it is, its regions lowered."""
+        regions: list[Region] = []
+        for old in op.regions:
+            new = Region([p.type for p in old.params], [p.name for p in old.params])
+            self.values.update(zip(old.params, new.params, strict=True))
+            self.region(old, new)
+            regions.append(new)
+        new_op = Op(op.name, [self.values[v] for v in op.operands], [r.type for r in op.results], op.attributes, regions, op.locations)
+        builder.region.ops.append(new_op)
+        self.values.update(zip(op.results, new_op.results, strict=True))
+
+    def kernel(self, builder: Builder, op: Op) -> None:
+        """One fusion."""
+        region = Region()
+        inner = Builder(region, op.locations)
+        sizes = {name: inner.expr(value) for name, value in self.sizes.items()}
+        mapped = Op("fusion", [self.values[v] for v in op.operands], (), op.attributes, op.regions, op.locations)
+        kernel = kernel_of(mapped, self.target, sizes, self.strides.get)
+        schedule = op.attributes["schedule"]
+        assert isinstance(schedule, str)
+        SCHEDULES[schedule](kernel, inner)
+        inner.emit("yield")
+        name = self.name(schedule, op)
+        builder.region.ops.append(Op("kernel", (), (), {"name": name}, [region], op.locations))
+
+    def name(self, schedule: str, op: Op) -> str:
+        """A name that tells what the kernel computes: its last ops."""
+        words = [o.name for o in op.regions[0].ops[:-1] if o.name not in ("constant", "broadcast", "reshape")]
+        base = "_".join([schedule, *words[-3:]])
+        self.names[base] = self.names.get(base, 0) + 1
+        return base if self.names[base] == 1 else f"{base}_{self.names[base]}"
+
+
+def _floor(a: Expr, b: Expr) -> Expr:
+    """floor(a / b) for b > 0."""
+    quotient = a.apply("divide_raw", b)
+    below = (a - quotient * b).lt(0)
+    return quotient.builder.expr(quotient.builder.emit("select", [below.value, (quotient - 1).value, quotient.value]).result)

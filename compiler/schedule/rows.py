@@ -1,0 +1,280 @@
+"""Schedule of kernels that reduce the last axis and use the results along it: sums, softmax, layer norm, their gradients.
+
+A row is swept once for each level of reductions (those of one level share the sweep), then once for the results. What is
+costly and needed by a later sweep is kept in scratch. Many rows run in parallel row by row; of a few long rows the blocks do.
+Not here: the order within a reduction (`accumulate.py`).
+"""
+
+from collections.abc import Callable, Sequence
+
+from weft.compiler.schedule.accumulate import (
+    BLOCK, LANES, Accumulators, Partials, Reduction, fits_one_block, join_blocks, reduce_span, reduction_of,
+)  # fmt: skip
+from weft.compiler.schedule.element import Writer
+from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks, serial, vectorized
+from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, record
+from weft.ir.dims import Dim, DimLike, decide, floor_divide, product
+from weft.ir.expr import select
+from weft.ir.opdef import Combine
+from weft.ir.ops.shape import split_index
+
+SCRATCH_BYTES = 1 << 16  # of one row's kept value: it stays in the second-level cache
+COSTLY_FLOPS = 4  # what is cheaper is computed again
+FEW_ROWS = 8
+
+
+def lower_rows(kernel: Kernel, builder: Builder) -> None:
+    """Write the loops; a row length that only the run knows gets a version for short rows and one for all."""
+    space = kernel.fusion.attributes["space"]
+    assert isinstance(space, tuple)
+    rows = _Rows(kernel, builder, space)  # pyright: ignore[reportArgumentType]
+    if any(d == 0 for d in rows.outer):
+        return
+    if rows.is_few and not fits_one_block(rows.length, BLOCK):
+        rows.write_long()
+        return
+    capacity = rows.capacity
+    if not rows.kept or decide(rows.length, "<=", capacity) is True:
+        rows.write_rows(keep=bool(rows.kept))
+    elif decide(rows.length, ">", capacity) is True:
+        rows.write_rows(keep=False)
+    else:
+        fits = rows.writer.number(rows.length).le(capacity)
+        rows.writer.builder.branch(fits, rows.version(keep=True), rows.version(keep=False))
+
+
+class _Rows:
+    """One kernel."""
+
+    def __init__(self, kernel: Kernel, builder: Builder, space: tuple[DimLike, ...]) -> None:
+        self.kernel = kernel
+        self.space = space
+        self.outer, self.length = space[:-1], space[-1]
+        self.writer = kernel.writer(builder)
+        self.levels = _levels(kernel.ops)
+        self.kept = _kept(kernel, self.levels, space)
+        self.lanes = min(kernel.lanes(), LANES)
+
+    @property
+    def is_few(self) -> bool:
+        """Whether there are too few rows to share among threads."""
+        return decide(product(self.outer), "<=", FEW_ROWS) is True
+
+    @property
+    def capacity(self) -> int:
+        """Elements of a row that fit in scratch."""
+        widest = max((v.type.dtype.size_bytes for v in self.kept if isinstance(v.type, TensorType)), default=4)
+        return SCRATCH_BYTES // widest
+
+    def version(self, *, keep: bool) -> Callable[[Builder], Sequence[Expr]]:
+        """The loops as one side of a branch."""
+
+        def write(builder: Builder) -> Sequence[Expr]:
+            with self.writer.scope(builder, floor=True):
+                self.write_rows(keep=keep)
+            return []
+
+        return write
+
+    def write_rows(self, *, keep: bool) -> None:
+        """Rows in parallel."""
+        writer = self.writer
+        item = cost_of(self.kernel.ops, self._bytes()) * (self.length if isinstance(self.length, int) else 1024)
+        blocks = None if fits_one_block(self.length, BLOCK) else self._partials((product(self.outer), floor_divide(self.length + (BLOCK - 1), BLOCK)))
+
+        def chunk(start: Expr, stop: Expr) -> None:
+            scratch = self._scratch() if keep else {}
+            serial(writer, "row", start, stop, (0, product(self.outer)), lambda p: self._row(p, scratch, blocks))
+
+        parallel_chunks(writer, product(self.outer), 1, item, chunk)
+
+    def _scratch(self) -> dict[Value, Value]:
+        size = self.length if isinstance(self.length, int) else self.capacity
+        made: dict[Value, Value] = {}
+        for value in self.kept:
+            assert isinstance(value.type, TensorType)
+            ty = BufferType(value.type.dtype, (size,), False, "scratch")
+            made[value] = self.writer.builder.emit("alloc", (), {"type": ty}).result
+        return made
+
+    def _partials(self, shape: tuple[DimLike, ...]) -> list[Partials]:
+        return [Partials(self.writer.builder, level, shape, "global") for level in self.levels]
+
+    def _bytes(self) -> float:
+        return sum(b.type.dtype.size_bytes for b in self.kernel.fusion.operands if isinstance(b.type, BufferType))
+
+    # ---------------------------------------------------------------- one row
+
+    def outer_index(self, p: DimLike) -> list[DimLike]:
+        """Index of row p; 0 on axes of size 1, as broadcasts ask for them."""
+        return [0 if d == 1 else i for i, d in zip(split_index(p, self.outer), self.outer, strict=True)]
+
+    def _row(self, p: Dim, scratch: dict[Value, Value], blocks: list[Partials] | None) -> None:
+        writer, outer = self.writer, self.outer_index(p)
+        written: set[Value] = set()
+        saved = dict(writer.sources)
+        for number, level in enumerate(self.levels):
+            fresh = [v for v in scratch if v not in written and _depends(v, level)]
+            index = self._index(outer, fresh, scratch)
+            if blocks is None:
+                zero, length = writer.builder.index(0), writer.number(self.length)
+                held = reduce_span(writer, level, zero, length, self.length, (0, self.length), index, self.lanes)
+            else:
+                held = self._blocks_in_row(level, blocks[number], p, index)
+            self._finish(level, held, outer)
+            written.update(fresh)
+            for value in fresh:
+                writer.sources[value] = self._reader(scratch[value])
+        self._store_rows(outer)
+        self._store_full(outer, None)
+        writer.sources = saved
+
+    def _reader(self, buffer: Value) -> Callable[[tuple[DimLike, ...]], Expr]:
+        return lambda index: self.writer.load(buffer, index[-1:])
+
+    def _index(self, outer: list[DimLike], fresh: Sequence[Value], scratch: dict[Value, Value]) -> Callable[[Dim], Sequence[DimLike]]:
+        """The operand's index at place j; on the way there, what later sweeps need is put in scratch."""
+
+        def index(j: Dim) -> Sequence[DimLike]:
+            place = (*outer, j)
+            for value in fresh:
+                self.writer.store(self.writer.element(value, place), scratch[value], [j])
+            return place
+
+        return index
+
+    def _blocks_in_row(self, level: Sequence[Reduction], partials: Partials, p: DimLike, index: Callable[[Dim], Sequence[DimLike]]) -> list[Accumulators]:
+        writer = self.writer
+        count = floor_divide(self.length + (BLOCK - 1), BLOCK)
+        serial(writer, "block", writer.builder.index(0), writer.number(count), (0, count),
+               lambda block: self._block(level, partials, [p, block], block, index))  # fmt: skip
+        return join_blocks(writer, partials, writer.number(count), BLOCK, writer.number(self.length), lambda b: [p, b], count)
+
+    def _block(self, level: Sequence[Reduction], partials: Partials, place: Sequence[DimLike], block: Dim, index: Callable[[Dim], Sequence[DimLike]]) -> None:
+        writer = self.writer
+        low = writer.number(block * BLOCK)
+        rest = writer.number(self.length) - low
+        size = select(rest.lt(BLOCK), rest, rest.like(BLOCK))
+        extent = BLOCK if isinstance(self.length, int) and self.length % BLOCK == 0 else None
+        held = reduce_span(writer, level, low, size, extent, (0, self.length), index, self.lanes)
+        partials.store(writer, held, place)
+
+    def _finish(self, level: Sequence[Reduction], held: Sequence[Accumulators], outer: Sequence[DimLike]) -> None:
+        writer = self.writer
+        for r, accumulators in zip(level, held, strict=True):
+            results = r.combine.finish(r.op.attributes, accumulators, writer.number(self.length))
+            for value, e in zip(r.op.results, results, strict=True):
+                writer.define(value, outer, e)
+
+    def _is_full(self, root: Root) -> bool:
+        return root.space == self.space
+
+    def _store_rows(self, outer: list[DimLike]) -> None:
+        for root in self.kernel.roots:
+            if not self._is_full(root):
+                index = outer if len(root.space) == len(self.outer) else [*outer, 0]
+                self.writer.store(self.writer.element(root.value, index), root.buffer, root.place(index))
+
+    def _store_full(self, outer: list[DimLike], limits: tuple[Expr, Expr] | None) -> None:
+        roots = [r for r in self.kernel.roots if self._is_full(r)]
+        if not roots:
+            return
+        writer = self.writer
+
+        def store(j: Dim) -> None:
+            for root in roots:
+                index = [*outer, j]
+                writer.store(writer.element(root.value, index), root.buffer, root.place(index))
+
+        start, stop = limits if limits is not None else (writer.builder.index(0), writer.number(self.length))
+        extent = self.length if limits is None else None
+        vectorized(writer, start, stop, (0, self.length), self.kernel.lanes(), store, extent)
+
+    # ---------------------------------------------------------------- few long rows
+
+    def write_long(self) -> None:
+        """One row after the other, its blocks in parallel."""
+        writer = self.writer
+        count = floor_divide(self.length + (BLOCK - 1), BLOCK)
+        partials = self._partials((count,))
+        cost = cost_of(self.kernel.ops, self._bytes())
+
+        def row(p: DimLike) -> None:
+            outer = self.outer_index(p)
+            for level, place in zip(self.levels, partials, strict=True):
+                index = self._index(outer, (), {})
+
+                def chunk(start: Expr, stop: Expr, level: Sequence[Reduction] = level, place: Partials = place, index: Callable[[Dim], Sequence[DimLike]] = index) -> None:
+                    serial(writer, "block", start, stop, (0, count), lambda b: self._block(level, place, [b], b, index))
+
+                parallel_chunks(writer, count, 1, cost * BLOCK, chunk)
+                held = join_blocks(writer, place, writer.number(count), BLOCK, writer.number(self.length), lambda b: [b], count)
+                self._finish(level, held, outer)
+            self._store_rows(outer)
+            if any(self._is_full(r) for r in self.kernel.roots):
+                parallel_chunks(writer, self.length, self.kernel.lanes(), cost, lambda a, b: self._store_full(outer, (a, b)))
+
+        total = product(self.outer)
+        if total == 1:
+            row(0)
+        else:
+            serial(writer, "row", writer.builder.index(0), writer.number(total), (0, total), row)
+
+
+# ---------------------------------------------------------------- analysis
+
+
+def _levels(ops: Sequence[Op]) -> list[list[Reduction]]:
+    """Reductions by how many others lie behind them."""
+    depth: dict[Value, int] = {}
+    levels: list[list[Reduction]] = []
+    for op in ops:
+        below = max((depth.get(v, 0) for v in op.operands), default=0)
+        if isinstance(record(op).form, Combine):
+            if below == len(levels):
+                levels.append([])
+            levels[below].append(reduction_of(op))
+            below += 1
+        depth.update(dict.fromkeys(op.results, below))
+    return levels
+
+
+def _needs(value: Value, cache: dict[Value, set[Value]]) -> set[Value]:
+    """Values that one sweep computes for `value`: back to reductions and inputs."""
+    if value not in cache:
+        found = {value}
+        op = value.op
+        if op is not None and not isinstance(record(op).form, Combine):
+            for operand in op.operands:
+                found |= _needs(operand, cache)
+        cache[value] = found
+    return cache[value]
+
+
+def _depends(value: Value, level: Sequence[Reduction]) -> bool:
+    """Whether the sweep of these reductions computes `value`."""
+    cache: dict[Value, set[Value]] = {}
+    return any(value in _needs(r.operand, cache) for r in level)
+
+
+def _kept(kernel: Kernel, levels: Sequence[Sequence[Reduction]], space: tuple[DimLike, ...]) -> list[Value]:
+    """Costly values of the whole row that more than one sweep needs, outermost only."""
+    cache: dict[Value, set[Value]] = {}
+    sweeps = [set[Value]().union(*(_needs(r.operand, cache) for r in level)) for level in levels]
+    full_roots = [r.value for r in kernel.roots if r.space == space]
+    sweeps.append(set[Value]().union(*(_needs(v, cache) for v in full_roots)) if full_roots else set())
+    kept: list[Value] = []
+    hidden: set[Value] = set()
+    for op in reversed(kernel.ops):
+        for value in op.results:
+            if not isinstance(value.type, TensorType) or value.type.shape != space or isinstance(record(op).form, Combine) or value in hidden:
+                continue
+            if sum(value in s for s in sweeps) > 1 and _flops(value, cache) >= COSTLY_FLOPS:
+                kept.append(value)
+                hidden |= _needs(value, cache)
+    return kept
+
+
+def _flops(value: Value, cache: dict[Value, set[Value]]) -> float:
+    """Arithmetic of one element."""
+    return sum(record(v.op).flops for v in _needs(value, cache) if v.op is not None and not isinstance(record(v.op).form, Combine))

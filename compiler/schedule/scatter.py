@@ -1,0 +1,68 @@
+"""Schedule of `scatter`: elements are set or combined in program order, one after the other, in the memory of the result.
+
+Not here: scatters whose order does not matter run in parallel only where a later pass can prove it.
+"""
+
+from weft.compiler.schedule.element import OpContext
+from weft.compiler.schedule.kernel import Kernel, serial
+from weft.ir import Builder, BufferType, TensorType
+from weft.ir.dims import DimLike
+from weft.ir.ops.index import indexed_axes
+
+
+def lower_scatter(kernel: Kernel, builder: Builder) -> None:
+    """The destination holds the old value already."""
+    (root,) = kernel.roots
+    op = root.value.op
+    assert op is not None
+    writer = kernel.writer(builder)
+    part, first, axes = op.operands[1].type, op.operands[2].type, indexed_axes(op.attributes)
+    assert isinstance(part, TensorType)
+    assert isinstance(first, TensorType)
+    whole = root.buffer.type
+    assert isinstance(whole, BufferType)
+    context = OpContext(writer, op)
+
+    def write(index: list[DimLike]) -> None:
+        place, rest = index[: first.rank], index[first.rank :]
+        full: list[DimLike] = []
+        for axis, size in enumerate(whole.shape):
+            if axis in axes:
+                value = context.check_index(context.read(2 + axes.index(axis), place), size, axis)
+                full.append(context.as_index(value, 0, size))
+            else:
+                full.append(rest.pop(0))
+        new = context.read(1, index)
+        if op.attributes["mode"] != "set":
+            name = op.attributes["mode"]
+            assert isinstance(name, str)
+            old = writer.load(root.buffer, full)
+            new = _combined(writer, name, old, new)
+        writer.store(new, root.buffer, full)
+
+    def axis(k: int, index: list[DimLike]) -> None:
+        if k == part.rank:
+            write(index)
+            return
+        size = part.shape[k]
+        serial(writer, "i", writer.builder.index(0), writer.number(size), (0, size), lambda i: axis(k + 1, [*index, i]))
+
+    axis(0, [])
+
+
+def _combined(writer, name, old, new):  # noqa: ANN001, ANN202 -- Expr to Expr
+    from weft.ir import record  # noqa: PLC0415
+    from weft.ir.opdef import Scalar  # noqa: PLC0415
+
+    form = record_form(name)
+    assert isinstance(form, Scalar)
+    if form.rule is not None:
+        return form.rule({}, old, writer.here(new))
+    return old.apply(name, writer.here(new))
+
+
+def record_form(name: str):  # noqa: ANN201
+    """Form of an op by name."""
+    from weft.ir import REGISTRY  # noqa: PLC0415
+
+    return REGISTRY[name].form
