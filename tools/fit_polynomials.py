@@ -152,7 +152,7 @@ def fits() -> list[Fit]:
         lambda v: (((log_ratio(v) - 2) / v - mp.mpf(2) / 3) / v - mp.mpf(2) / 5) / v**2 - mp.mpf(2) / 7 / v,
         lambda v: v**4, f64=5)  # fmt: skip
     add("LOG_WIDE", "log((1+s)/(1-s)) = 2*s + s*v*q(v), v = s*s, for power of f32", 0, ATANH_LIMIT,
-        lambda v: (log_ratio(v) - 2) / v, lambda v: v / log_ratio(v), f64=4)  # fmt: skip
+        lambda v: (log_ratio(v) - 2) / v, lambda v: v / log_ratio(v), f64=3)  # fmt: skip
     add("SIN", "sin(r) = r + r*v*q(v), v = r*r", 0, QUARTER_PI**2,
         lambda v: (mp.sin(root(v)) / root(v) - 1) / v, lambda v: v * root(v) / mp.sin(root(v)),
         f32=2, f64=5)  # fmt: skip
@@ -167,13 +167,13 @@ def fits() -> list[Fit]:
     add("ATAN", "atan(t) = t + t*v*q(v), v = t*t", 0, 1,
         lambda v: (mp.atan(root(v)) / root(v) - 1) / v, lambda v: v * root(v) / mp.atan(root(v)),
         f32=8, f64=19)  # fmt: skip
-    add("CBRT", "cbrt(v), a first guess", 1, 2, mp.cbrt, lambda v: 1 / mp.cbrt(v), f32=3, f64=4)
+    add("CBRT", "cbrt(v), a first guess", 1, 2, mp.cbrt, lambda v: 1 / mp.cbrt(v), f32=3, f64=3)
     add("ERF", "erf(x) = x + x*q(v), v = x*x", 0, 1,
         lambda v: mp.erf(root(v)) / root(v) - 1, lambda v: root(v) / mp.erf(root(v)), f32=6, f64=12)  # fmt: skip
-    add("ERFC", "log(erfc(a)) = q(a - 2.5)", -1.5, 1.6,
-        lambda v: mp.log(mp.erfc(v + 2.5)), lambda v: mp.erfc(v + 2.5), f32=8)  # fmt: skip
-    add("ERFC", "log(erfc(a)) = q(a - 3.5)", -2.5, 2.5,
-        lambda v: mp.log(mp.erfc(v + 3.5)), lambda v: mp.erfc(v + 3.5), f64=19)  # fmt: skip
+    add("ERFC", "log(erfc(a)) = q(a - 1)", 0, 3.1,
+        lambda v: mp.log(mp.erfc(v + 1)), lambda v: mp.erfc(v + 1), f32=6)  # fmt: skip
+    add("ERFC", "log(erfc(a)) = q(a - 1)", 0, 5,
+        lambda v: mp.log(mp.erfc(v + 1)), lambda v: mp.erfc(v + 1), f64=17)  # fmt: skip
     return found
 
 

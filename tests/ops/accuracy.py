@@ -110,7 +110,10 @@ def ulps(got: np.ndarray, want: np.ndarray) -> np.ndarray:
         same = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
         special = ~np.isfinite(rounded) | ~np.isfinite(got)
         # the largest number instead of inf, or inf for it, is one ulp
-        near = np.abs(np.clip(want, -1.5 * float(np.finfo(kind).max) if kind is np.float32 else -np.inf, np.inf)) < np.inf
+        near = (
+            np.abs(np.clip(want, -1.5 * float(np.finfo(kind).max) if kind is np.float32 else -np.inf, np.inf))
+            < np.inf
+        )
         del near
         error = np.where(special, np.where(same, 0.0, np.inf), error)
         return np.where((rounded == 0) & (got == 0) & (np.signbit(rounded) != np.signbit(got)), np.inf, error)
@@ -132,7 +135,9 @@ class Row:
 def bit_patterns(dtype: str, count: int, rng: np.random.Generator) -> np.ndarray:
     """Random numbers, equally likely in all exponents."""
     bits = 32 if dtype == "f32" else 64
-    return rng.integers(0, 1 << bits, count, dtype=f"u{bits // 8}", endpoint=False if bits == 32 else False).view(f"f{bits // 8}")
+    return rng.integers(
+        0, 1 << bits, count, dtype=f"u{bits // 8}", endpoint=False if bits == 32 else False
+    ).view(f"f{bits // 8}")
 
 
 def inputs(op: str, dtype: str, count: int, rng: np.random.Generator) -> Arrays:
@@ -165,7 +170,9 @@ def edges(kind: np.dtype) -> np.ndarray:
     with np.errstate(all="ignore"):
         up = np.nextafter(centers, kind.type(np.inf))
         low = np.nextafter(centers, kind.type(-np.inf))
-        found = np.concatenate([centers, up, np.nextafter(up, kind.type(np.inf)), low, np.nextafter(low, kind.type(-np.inf))])
+        found = np.concatenate(
+            [centers, up, np.nextafter(up, kind.type(np.inf)), low, np.nextafter(low, kind.type(-np.inf))]
+        )
     return np.concatenate([found, -found])
 
 
@@ -196,7 +203,9 @@ def measure(op: str, dtype: str, arrays: Arrays, compiled: Compiled) -> Row:
     if op in EXACT:
         with np.errstate(all="ignore"):
             want = reference_function(op)(*arrays)
-        same = (got.view(f"u{got.itemsize}") == want.view(f"u{got.itemsize}")) | (np.isnan(got) & np.isnan(want))
+        same = (got.view(f"u{got.itemsize}") == want.view(f"u{got.itemsize}")) | (
+            np.isnan(got) & np.isnan(want)
+        )
         error = np.where(same, 0.0, np.inf)
     else:
         want = exact(op, arrays)
@@ -248,14 +257,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("ops", nargs="*", default=[])
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--dtype", choices=("f32", "f64"))
-    parser.add_argument("--stride", type=int, default=0, help="take every n-th of all float32 patterns (unary ops)")
+    parser.add_argument(
+        "--stride", type=int, default=0, help="take every n-th of all float32 patterns (unary ops)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     sys.stdout.write("op                 dtype   max ulp  ops instr   ns/el  NumPy  points where\n")
     for op in options.ops or MATH:
         for dtype in (options.dtype,) if options.dtype else ("f32", "f64"):
             compiled = compile_op(op, dtype)
-            slow = op in ("erf", "erfc", "logaddexp", "logaddexp2") and dtype == "f64" or not HAS_LONG
+            slow = (op in ("erf", "erfc", "logaddexp", "logaddexp2") and dtype == "f64") or not HAS_LONG
             points = min(options.points, 20_000) if slow or op.startswith("logadd") else options.points
             rng = np.random.default_rng(options.seed)
             row = measure(op, dtype, inputs(op, dtype, points, rng), compiled)
