@@ -1,4 +1,7 @@
-"""What a call costs: the native entry against NumPy, in nanoseconds per call. Run as `python benchmarks/call.py`."""
+"""What a call costs.
+
+The native entry against NumPy, in nanoseconds per call. Run as `python benchmarks/call.py`.
+"""
 
 import sys
 import time
@@ -9,11 +12,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "runtime"))
 
-import programs  # noqa: E402 (the hand-written programs of the tests)
+import programs
 
-from weft.backends.cpu import entry_type, link  # noqa: E402
-from weft.backends.cpu.entry import build_entry, process_entries  # noqa: E402
-from weft.runtime.signature import Symbol  # noqa: E402
+from weft.backends.cpu import entry_type, link
+from weft.backends.cpu.entry import build_entry, process_entries
+from weft.runtime.signature import Symbol
 
 REPEATS, SECONDS = 15, 0.01
 
@@ -33,7 +36,9 @@ def rows() -> list[tuple[str, float]]:
     short = programs.variant(programs.add_table(), "add", is_short=True)
     add = programs.entry(short)
     add_long = programs.entry(programs.variant(programs.add_table(), "add"))
-    second = programs.entry(programs.variant(programs.add_table((Symbol(0), Symbol(1))), "nothing", is_short=True), short)
+    second = programs.entry(
+        programs.variant(programs.add_table((Symbol(0), Symbol(1))), "nothing", is_short=True), short
+    )
     many = programs.entry(programs.variant(programs.list_table(), "firsts", is_short=True))
     subclass = type("Compiled", (process_entries().type,), {})
     entry_type.inherit_vectorcall(subclass)
@@ -67,14 +72,24 @@ def latencies() -> list[tuple[str, float]]:
     link.load(entry, {name: 1 for name in _symbols(entry)})
     end = time.perf_counter()
     times = [start, llvm, compiled, loaded, built, end]
-    names = ["load and start LLVM", "compile ten small programs", "load them", "build the entry", "load the entry"]
+    names = [
+        "load and start LLVM",
+        "compile ten small programs",
+        "load them",
+        "build the entry",
+        "load the entry",
+    ]
     return [(name, (b - a) * 1e3) for name, a, b in zip(names, times[:-1], times[1:], strict=True)]
 
 
 def _symbols(data: bytes) -> list[str]:
     from weft.backends.cpu.elf import read_object
 
-    return [symbol.name for symbol in read_object(data).symbols if symbol.section == 0 and symbol.name.startswith("weft_")]
+    return [
+        symbol.name
+        for symbol in read_object(data).symbols
+        if symbol.section == 0 and symbol.name.startswith("weft_")
+    ]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Layouts of native memory: records that Python packs and that native code reads.
 
-Holds the integer widths and `Struct`, a base class that turns annotations into offsets as a C compiler would. Both sides of the
-border use one definition: Python packs a record with `pack`, native functions (`weft.backends.cpu.native`) read its fields by name.
-Holds no records of its own and no code generation.
+Holds the integer widths and `Struct`, a base class that turns annotations into offsets as a C compiler would.
+Both sides of the border use one definition: Python packs a record with `pack`, native functions
+(`weft.backends.cpu.native`) read its fields by name. Holds no records of its own and no code generation.
 """
 
 import struct
@@ -39,10 +39,11 @@ class Field:
 
 
 class Struct:
-    """A native record. Subclasses annotate fields with `i8`, `i32`, `i64` or `Pointer`, in order; natural alignment.
+    """A native record, laid out as C does.
 
-    There are no instances: in native functions a name annotated with the class is an address, and `at` gives an address this type.
-    A subclass of a record starts with the fields of the record.
+    Subclasses annotate fields with `i8`, `i32`, `i64` or `Pointer`, in order.
+    There are no instances: in native functions a name annotated with the class is an address, and `at` gives
+    an address this type. A subclass of a record starts with the fields of the record.
     """
 
     record_fields: ClassVar[dict[str, Field]] = {}
@@ -89,7 +90,8 @@ class Struct:
         return cls.record_fields[name].offset
 
 
-# get_type_hints resolves the annotations of subclasses in their own modules; the ClassVars above carry no Width and are skipped.
+# get_type_hints resolves the annotations of subclasses in their own modules; the ClassVars above carry no
+# Width and are skipped.
 
 
 class Words:

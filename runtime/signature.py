@@ -1,11 +1,13 @@
 """Guard tables: what a call must look like for a variant to serve it, and how its results are made.
 
-Holds the records that the frontend fills in and `match`, the reference meaning of a table in plain Python. The native entry interprets
-the same records (`weft.backends.cpu.entry`). Does not trace, compile or call anything.
+Holds the records that the frontend fills in and `match`, the reference meaning of a table in plain Python.
+The native entry interprets the same records (`weft.backends.cpu.entry`). Does not trace, compile or call
+anything.
 
-A table is a small program. *Registers* hold Python objects: loads fill them from the call, from constants and from other registers;
-checks look at them and bind *pointers* (addresses for the program) and *numbers* (int64: sizes, strides, Python ints). Steps run in
-order; the first that fails ends the match. A register is set before it is used, a number is bound before it is compared:
+A table is a small program. *Registers* hold Python objects: loads fill them from the call, from constants and
+from other registers; checks look at them and bind *pointers* (addresses for the program) and *numbers*
+(int64: sizes, strides, Python ints). Steps run in order; the first that fails ends the match. A register is
+set before it is used, a number is bound before it is compared:
 
     Table(
         steps=(
@@ -24,14 +26,15 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-# ---- loads: fill register `target` ------------------------------------------------------------------------------------------------
+# ---- loads: fill register `target` -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A parameter: positional argument `index`, else keyword `name`, else what register `default` holds, else no match.
+    """A parameter: positional argument `index`, else keyword `name`, else register `default`, else no match.
 
-    `index` None: by keyword only; `name` None: by position only. Every keyword of the call must be taken by some `Argument`.
+    `index` None: by keyword only; `name` None: by position only. Every keyword of the call must be taken by
+    some `Argument`.
     """
 
     target: int
@@ -59,7 +62,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class DictValue:
-    """The value of `key` in a dict (exact type); also a global, from the constant globals dict. No match when it is missing."""
+    """The value of `key` in a dict (exact type).
+
+    Also a global, from the constant globals dict. No match when it is missing.
+    """
 
     target: int
     source: int
@@ -83,7 +89,7 @@ class CellContent:
     source: int
 
 
-# ---- checks: look at register `source` --------------------------------------------------------------------------------------------
+# ---- checks: look at register `source` ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,10 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class KeyMissing:
-    """A dict (exact type) lacks `key`: a name that is found in the builtins must not appear in the globals."""
+    """A dict (exact type) lacks `key`.
+
+    A name that is found in the builtins must not appear in the globals.
+    """
 
     source: int
     key: object
@@ -128,7 +137,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Equal:
-    """Same exact type and `==`: strings, dtypes, slices, tuples of constants. An error of `==` is no match."""
+    """Same exact type and `==`.
+
+    Strings, dtypes, slices, tuples of constants. An error of `==` is no match.
+    """
 
     source: int
     value: object
@@ -136,7 +148,10 @@ class Equal:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A size or int kept in number `slot`: the first that is met binds it and must be at least `minimum`, later ones must be equal."""
+    """A size or int kept in number `slot`.
+
+    The first that is met binds it and must be at least `minimum`, later ones must be equal.
+    """
 
     slot: int
     minimum: int = 0
@@ -144,9 +159,10 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """An exact `numpy.ndarray` with this dtype, rank and sizes; its data becomes pointer `pointer`. Any alignment is taken.
+    """An exact `numpy.ndarray` with this dtype, rank and sizes; its data becomes pointer `pointer`.
 
-    `layout` "C" and "F" need that contiguity; "strided" takes any and writes the strides, in bytes, to the numbers from `strides`.
+    Any alignment is taken. `layout` "C" and "F" need that contiguity; "strided" takes any and writes the
+    strides, in bytes, to the numbers from `strides`.
     """
 
     source: int
@@ -168,7 +184,10 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """An exact Python `float` or `complex`, or NumPy scalar type: the address of its value becomes pointer `pointer`."""
+    """An exact Python `float` or `complex`, or NumPy scalar type.
+
+    The address of its value becomes pointer `pointer`.
+    """
 
     source: int
     type: type
@@ -177,7 +196,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """Two checked arrays, one of them written: `identical` (same memory, sizes and strides) or, else, with no byte in common.
+    """Two checked arrays, one of them written: the same memory, sizes and strides, or no byte in common.
 
     Byte ranges are compared: from the lowest to the highest byte of each.
     """
@@ -193,7 +212,7 @@ Step: TypeAlias = (
 )  # fmt: skip
 
 
-# ---- results ----------------------------------------------------------------------------------------------------------------------
+# ---- results -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,16 +290,17 @@ class Entries:
 Tree: TypeAlias = Output | Register | ConstantResult | Items | Entries
 
 
-# ---- the table --------------------------------------------------------------------------------------------------------------------
+# ---- the table ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """Guards and results of one variant.
 
-    `positional` is the least and the largest number of positional arguments. `registers`, `pointers` and `numbers` are counts; numbers
-    that no step binds are zero until `prepare` and the program write them. The result is `tree`, or, for what a tree cannot say (views,
-    dataclasses, replay of effects), what `finish(results, registers)` returns, given the raw outputs and the registers as lists.
+    `positional` is the least and the largest number of positional arguments. `registers`, `pointers` and
+    `numbers` are counts; numbers that no step binds are zero until `prepare` and the program write them. The
+    result is `tree`, or, for what a tree cannot say (views, dataclasses, replay of effects), what
+    `finish(results, registers)` returns, given the raw outputs and the registers as lists.
     """
 
     steps: tuple[Step, ...]
@@ -295,7 +315,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A match: registers (None where no step has set one), and for each pointer the object whose memory it is (None: an output)."""
+    """A match.
+
+    Registers (None where no step has set one), and for each pointer the object whose memory it is (None: an
+    output).
+    """
 
     registers: list[object]
     pointers: list[object]
@@ -307,7 +331,10 @@ class _Mismatch(Exception):
 
 
 def match(table: Table, args: Sequence[object], kwargs: Mapping[str, object]) -> Binding | None:
-    """What `table` binds for the call `f(*args, **kwargs)`, or None if it does not describe it. The meaning of tables."""
+    """What `table` binds for the call `f(*args, **kwargs)`, or None if it does not describe it.
+
+    The meaning of tables.
+    """
     if not table.positional[0] <= len(args) <= table.positional[1]:
         return None
     state = _Matcher(table, args, kwargs)
@@ -442,7 +469,7 @@ def _same(value: object, expected: object) -> bool:
         return False
 
 
-# ---- results in plain Python --------------------------------------------------------------------------------------------------------
+# ---- results in plain Python -------------------------------------------------------------------------------
 
 
 def build(tree: Tree, outputs: Sequence[object], registers: Sequence[object]) -> object:

@@ -13,10 +13,11 @@ from weft.runtime.signature import Table
 class Program:
     """Native code in the process (DESIGN D16).
 
-    `address` is `int32_t program(context *, void *const *pointers, int64_t *numbers)`. `prepare`, if not 0, is `int32_t (int64_t *numbers)`
-    and runs first: it computes sizes of results and the arena from the bound numbers; not 0 means that a guard on sizes failed.
-    The arena is `arena_bytes`, or what number `arena_slot` says. `is_short` keeps the GIL: only for programs whose time is bounded and
-    estimated below 5 us. `code` is what keeps the code in the process.
+    `address` is `int32_t program(context *, void *const *pointers, int64_t *numbers)`. `prepare`, if not 0,
+    is `int32_t (int64_t *numbers)` and runs first: it computes sizes of results and the arena from the bound
+    numbers; not 0 means that a guard on sizes failed. The arena is `arena_bytes`, or what number `arena_slot`
+    says. `is_short` keeps the GIL: only for programs whose time is bounded and estimated below 5 us. `code`
+    is what keeps the code in the process.
     """
 
     address: int
@@ -32,8 +33,9 @@ class Program:
 class Variant:
     """What serves a call. Compared by identity.
 
-    `on_error(code, location, fact0, fact1, fact2)` is called when the program fails and no Python error is set: it raises, or its value
-    is the call's. `on_callback(site, pointers, numbers)` serves the program's prints and callbacks, with addresses of both arrays.
+    `on_error(code, location, fact0, fact1, fact2)` is called when the program fails and no Python error is
+    set: it raises, or its value is the call's. `on_callback(site, pointers, numbers)` serves the program's
+    prints and callbacks, with addresses of both arrays.
     """
 
     table: Table

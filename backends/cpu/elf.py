@@ -1,8 +1,9 @@
-"""ELF relocatable objects as LLVM emits them (position independent, one object): reading, and loading into the process.
+"""ELF relocatable objects as LLVM emits them, position independent: reading, and loading into the process.
 
-A loaded object lies in one mapping: code and constants, then stubs and addresses of outside functions, then data. Loading takes well
-under a millisecond and no LLVM, so a program that is found in the cache never loads llvmlite. Knows x86-64 and aarch64. Does not do:
-thread-local storage, COMDAT merging, constructors, unwinding tables.
+A loaded object lies in one mapping: code and constants, then stubs and addresses of outside functions, then
+data. Loading takes well under a millisecond and no LLVM, so a program that is found in the cache never loads
+llvmlite. Knows x86-64 and aarch64. Does not do: thread-local storage, COMDAT merging, constructors, unwinding
+tables.
 """
 
 import ctypes
@@ -77,7 +78,12 @@ def read_object(data: bytes) -> ObjectFile:
     (table,) = struct.unpack_from("<Q", data, 40)
     _, count, _ = struct.unpack_from("<HHH", data, 58)
     headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + 64 * i) for i in range(count)]
-    symbols = [symbol for header in headers if header[1] == _SYMBOL_TABLE for symbol in _symbols(data, headers, header)]
+    symbols = [
+        symbol
+        for header in headers
+        if header[1] == _SYMBOL_TABLE
+        for symbol in _symbols(data, headers, header)
+    ]
     relocations: dict[int, list[Relocation]] = {}
     for _, kind, _, _, offset, size, _, target, _, _ in headers:
         if kind == _RELOCATIONS:
@@ -104,7 +110,7 @@ def _symbols(data: bytes, headers: list[tuple[int, ...]], header: tuple[int, ...
     return found
 
 
-# ---- writing addresses ------------------------------------------------------------------------------------------------------------
+# ---- writing addresses -------------------------------------------------------------------------------------
 
 _X86_CALLS, _X86_TABLE = (2, 4), (9, 41, 42)
 _ARM_CALLS, _ARM_TABLE = (282, 283), (311, 312)
@@ -168,14 +174,21 @@ def _stub(machine: int, place: int, word: int) -> bytes:
     return struct.pack("<IIII", page, 0xF9400210 | (word & 0xFFF) >> 3 << 10, 0xD61F0200, 0xD503201F)
 
 
-# ---- loading ------------------------------------------------------------------------------------------------------------------------
+# ---- loading -----------------------------------------------------------------------------------------------
 
 
 @functools.cache
 def _libc() -> ctypes.CDLL:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
-    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+    libc.mmap.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_long,
+    ]
     libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     return libc
@@ -238,7 +251,10 @@ class _Loader:
         self.base = 0
 
     def lay_out(self) -> tuple[int, int]:
-        """Offsets of sections, stubs and address words; gives the start of the writable part and the size of all."""
+        """Offsets of sections, stubs and address words.
+
+        Gives the start of the writable part and the size of all.
+        """
         at = 0
         for section in self.obj.sections:
             if not section.is_writable:
@@ -266,7 +282,14 @@ class _Loader:
 
     def load(self) -> LoadedObject:
         libc = _libc()
-        self.base = libc.mmap(None, self.size_bytes, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+        self.base = libc.mmap(
+            None,
+            self.size_bytes,
+            mmap.PROT_READ | mmap.PROT_WRITE,
+            mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
+            -1,
+            0,
+        )
         if self.base in (None, ctypes.c_void_p(-1).value):
             raise OSError(ctypes.get_errno(), "no memory for code")
         names = {s.name: self.address(s) for s in self.obj.symbols if s.is_visible and s.section and s.name}
@@ -276,7 +299,9 @@ class _Loader:
         if libc.mprotect(self.base, self.data_start, mmap.PROT_READ | mmap.PROT_EXEC):
             raise OSError(ctypes.get_errno(), "code may not be made executable")
         if self.obj.machine == AARCH64:  # data written is not yet seen as instructions there
-            ctypes.CDLL("libgcc_s.so.1").__clear_cache(ctypes.c_void_p(self.base), ctypes.c_void_p(self.base + self.data_start))
+            ctypes.CDLL("libgcc_s.so.1").__clear_cache(
+                ctypes.c_void_p(self.base), ctypes.c_void_p(self.base + self.data_start)
+            )
         return loaded
 
     def image(self) -> bytearray:
@@ -288,7 +313,9 @@ class _Loader:
         for symbol, at in self.words.items():
             struct.pack_into("<Q", memory, at, self.address(symbol))
         for symbol, at in self.stubs.items():
-            memory[at : at + _STUB_BYTES] = _stub(self.obj.machine, self.base + at, self.base + self.words[symbol])
+            memory[at : at + _STUB_BYTES] = _stub(
+                self.obj.machine, self.base + at, self.base + self.words[symbol]
+            )
         for section in self.obj.sections:
             for relocation in section.relocations:
                 self.apply(memory, section, relocation)

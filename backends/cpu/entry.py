@@ -1,12 +1,13 @@
-"""Callables that serve calls by compiled variants (DESIGN D17): the native type, and a portable one where its layouts do not hold.
+"""Callables that serve calls by compiled variants (DESIGN D17): the native type, and a portable one.
 
-    entries = process_entries()
-    f = entries.type()                       # or an instance of a Python subclass
-    entries.set_slow(f, trace_and_compile)   # called with the call's own arguments when no variant serves them
-    entries.publish(f, [variant, ...])       # at any time, from any thread; tried in this order, the latest that served first
+    entries = process_entries() f = entries.type()                       # or an instance of a Python subclass
+    entries.set_slow(f, trace_and_compile)   # called with the call's own arguments when no variant serves
+    them entries.publish(f, [variant, ...])       # at any time, from any thread; tried in this order, the
+    latest that served first
 
-The native half is `entry_match.py`, `entry_run.py` and `entry_type.py`, compiled once and kept in the product's cache; the portable half
-is `entry_portable.py`. Which variants there are, and how many, is decided by the caller.
+The native half is `entry_match.py`, `entry_run.py` and `entry_type.py`, compiled once and kept in the
+product's cache; the portable half is `entry_portable.py`. Which variants there are, and how many, is decided
+by the caller.
 """
 
 import ctypes
@@ -19,25 +20,26 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from weft.backends.cpu import entry_match, entry_run, entry_type
+from weft.backends.cpu import entry_type
 from weft.backends.cpu.elf import LoadedObject
 from weft.backends.cpu.entry_pack import PackedTable, Published
 from weft.backends.cpu.entry_portable import PortableEntries
 from weft.backends.cpu.entry_records import Constants, EntryObject
 from weft.backends.cpu.link import Fetch, Store, cached_object, compile_text, host_architecture, load
 from weft.backends.cpu.memory import process_memory
-from weft.backends.cpu.native import translate
+from weft.backends.cpu.native_text import translate
 from weft.backends.cpu.threads import process_pool
 from weft.runtime.variant import Variant
-
-FUNCTIONS = (*entry_match.FUNCTIONS, *entry_run.FUNCTIONS, *entry_type.FUNCTIONS)
 
 # Indices in NumPy's table of C functions, part of its stable ABI.
 _NUMPY_FUNCTIONS = {"PyArray_NewFromDescr": 94, "PyArray_Scalar": 60, "PyArray_SetBaseObject": 282}
 
 
 class Entries(Protocol):
-    """What makes and changes callables; `type` is their class, to be subclassed or called without arguments."""
+    """What makes and changes callables.
+
+    `type` is their class, to be subclassed or called without arguments.
+    """
 
     type: type[Any]
 
@@ -46,11 +48,17 @@ class Entries(Protocol):
         ...
 
     def publish(self, entry: Any, variants: Sequence[Variant]) -> None:
-        """Replace the variants. Calls under way end with those that they began with, which are freed after the last of them."""
+        """Replace the variants.
+
+        Calls under way end with those that they began with, which are freed after the last of them.
+        """
         ...
 
     def variants(self, entry: Any) -> list[tuple[Variant, int]]:
-        """The variants with the number of calls that each has served, in the order in which they are tried: latest first."""
+        """The variants with the number of calls that each has served, in the order in which they are tried.
+
+        Latest first.
+        """
         ...
 
 
@@ -68,9 +76,12 @@ def has_native_entry() -> bool:
 
 
 def build_entry() -> bytes:
-    """The object code of the entry for this interpreter and machine. Names Python's functions, holds no address."""
+    """The object code of the entry for this interpreter and machine.
+
+    Names Python's functions, holds no address.
+    """
     constants = {"HAS_IMMORTALS": int(sys.version_info >= (3, 12))}
-    text = translate(FUNCTIONS, entry_type.EXPORTS, architecture=host_architecture(), constants=constants)
+    text = translate(entry_type.EXPORTS, architecture=host_architecture(), constants=constants)
     return compile_text(text)
 
 
@@ -120,7 +131,8 @@ def numpy_symbols() -> dict[str, int]:
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     table = get(np._core._multiarray_umath._ARRAY_API, None)  # pyright: ignore  # the one way to NumPy's C interface
     return {
-        "weft_" + name: ctypes.c_int64.from_address(table + 8 * index).value for name, index in _NUMPY_FUNCTIONS.items()
+        "weft_" + name: ctypes.c_int64.from_address(table + 8 * index).value
+        for name, index in _NUMPY_FUNCTIONS.items()
     }
 
 
@@ -136,7 +148,9 @@ def process_entries(fetch: Fetch | None = None, store: Store | None = None) -> E
             if has_native_entry():
                 key = f"entry-{sys.version_info.major}.{sys.version_info.minor}"
                 symbols = {**memory.symbols, **numpy_symbols(), "weft_parallel_for": pool.parallel_for}
-                _made.append(NativeEntries(load(cached_object(key, build_entry, fetch, store), symbols).keep()))
+                _made.append(
+                    NativeEntries(load(cached_object(key, build_entry, fetch, store), symbols).keep())
+                )
             else:
                 _made.append(PortableEntries(pool.parallel_for))
         return _made[0]

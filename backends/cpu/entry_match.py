@@ -1,9 +1,10 @@
 """The call entry, first half: native functions that match a call against a guard table.
 
-Written in the subset of `native.py`, for CPython 3.11 to 3.13. What tables mean is said by `weft.runtime.signature.match`; packed records
-are described in `entry_records.py`, running in `entry_run.py`. A step answers 1 (go on) or 0 (this variant does not serve the call); a Python error on the way is
-cleared and means 0. Objects are given back by `entry_drop`; a register that was loaded from a container holds a reference until the call
-ends, since other threads may change containers while a program runs without the GIL.
+Written in the subset of `native.py`, for CPython 3.11 to 3.13. What tables mean is said by
+`weft.runtime.signature.match`; packed records are described in `entry_records.py`, running in `entry_run.py`.
+A step answers 1 (go on) or 0 (this variant does not serve the call); a Python error on the way is cleared and
+means 0. Objects are given back by `entry_drop`; a register that was loaded from a container holds a reference
+until the call ends, since other threads may change containers while a program runs without the GIL.
 """
 
 from weft.backends.cpu.entry_records import (
@@ -44,7 +45,7 @@ cell_get = external("PyCell_Get", 1)
 int_value = external("PyLong_AsLongLongAndOverflow", 2)
 
 
-# ---- references -----------------------------------------------------------------------------------------------------------------------
+# ---- references --------------------------------------------------------------------------------------------
 
 
 @native
@@ -90,7 +91,7 @@ def entry_failed_step() -> i64:
     return 0
 
 
-# ---- loads ------------------------------------------------------------------------------------------------------------------------------
+# ---- loads -------------------------------------------------------------------------------------------------
 
 
 @native_cold
@@ -138,7 +139,10 @@ def entry_item(frame: Frame, step: StepRecord, items: Pointer) -> i64:
 
 @native_cold
 def entry_lookup(frame: Frame, step: StepRecord) -> i64:
-    """Loads that call Python: a dict's value, an attribute, a cell's content; and the check that a key is missing."""
+    """Loads that call Python.
+
+    A dict's value, an attribute, a cell's content; and the check that a key is missing.
+    """
     source = Words.at(frame.registers)[step.source]
     item = 0
     match step.code:
@@ -157,7 +161,7 @@ def entry_lookup(frame: Frame, step: StepRecord) -> i64:
     return entry_own(frame, step.target, item)
 
 
-# ---- checks -----------------------------------------------------------------------------------------------------------------------------
+# ---- checks ------------------------------------------------------------------------------------------------
 
 
 @native_cold
@@ -223,14 +227,18 @@ def entry_equal_loosely(item: Pointer, expected: Pointer) -> i64:
 def entry_array(frame: Frame, step: StepRecord) -> i64:
     """Type, dtype, rank, flags and sizes of an array; writes its strides if they are wanted."""
     array = ArrayObject.at(Words.at(frame.registers)[step.source])
-    if array.type != constants.array_type or array.rank != step.count or array.flags & step.flags != step.flags:
+    if (
+        array.type != constants.array_type
+        or array.rank != step.count
+        or array.flags & step.flags != step.flags
+    ):
         return 0
-    if array.descr != step.object and not entry_same_descr(array.descr, step.object):
+    if array.descr != step.object and not entry_same_descr(Descr.at(array.descr), Descr.at(step.object)):
         return 0
     sizes = Words.at(array.dimensions)
     wanted = step.words
     for i in range(step.count):
-        if not entry_size(frame, sizes[i], wanted):
+        if not entry_size(frame, sizes[i], SizeRecord.at(wanted)):
             return 0
         wanted += SIZE_BYTES
     if step.number >= 0:
@@ -252,7 +260,7 @@ def entry_integer(frame: Frame, step: StepRecord) -> i64:
     value = int_value(item, overflow)
     if Words.at(overflow)[0] != 0:
         return 0
-    return entry_size(frame, value, step.words)
+    return entry_size(frame, value, SizeRecord.at(step.words))
 
 
 @native
@@ -289,7 +297,7 @@ def entry_disjoint(first: Pointer, second: Pointer) -> i64:
     """Whether the byte ranges of two arrays have nothing in common."""
     one = Words.at(stack(16))
     two = Words.at(stack(16))
-    if not entry_byte_range(first, one) or not entry_byte_range(second, two):
+    if not entry_byte_range(ArrayObject.at(first), one) or not entry_byte_range(ArrayObject.at(second), two):
         return 1
     return one[RANGE_END] <= two[RANGE_START] or two[RANGE_END] <= one[RANGE_START]
 
@@ -307,7 +315,7 @@ def entry_identical(first: ArrayObject, second: ArrayObject) -> i64:
     return 1
 
 
-# ---- matching ---------------------------------------------------------------------------------------------------------------------------
+# ---- matching ----------------------------------------------------------------------------------------------
 
 
 @native
@@ -343,7 +351,9 @@ def entry_step(frame: Frame, step: StepRecord) -> i64:  # noqa: C901 (one case p
         case Code.DISJOINT:
             return entry_disjoint(registers[step.source], registers[step.target])
         case Code.IDENTICAL:
-            return entry_identical(registers[step.source], registers[step.target])
+            return entry_identical(
+                ArrayObject.at(registers[step.source]), ArrayObject.at(registers[step.target])
+            )
         case _:
             return entry_lookup(frame, step)
 
@@ -353,16 +363,9 @@ def entry_match(frame: Frame, table: TableRecord) -> i64:
     """Do the steps of a table. Every keyword of the call must have been taken."""
     step = table.steps
     while step != table.steps_end:
-        if not entry_step(frame, step):
+        if not entry_step(frame, StepRecord.at(step)):
             return 0
         step += STEP_BYTES
     if frame.names == 0:
         return 1
     return frame.names_taken == SizedObject.at(frame.names).size
-
-
-FUNCTIONS = (
-    entry_keep, entry_drop, entry_own, entry_failed_step, entry_find_name, entry_argument, entry_item, entry_lookup, entry_equal,
-    entry_keys, entry_size, entry_same_descr, entry_equal_loosely, entry_array, entry_integer, entry_cell, entry_byte_range,
-    entry_disjoint, entry_identical, entry_step, entry_match,
-)  # fmt: skip

@@ -1,7 +1,7 @@
 """Guard tables in native memory: `weft.runtime.signature` records packed for the entry.
 
-Packing checks what the native code relies on: items are taken only from registers whose type is known to be a list or tuple, and array
-checks precede alias tests. Holds no native code.
+Packing checks what the native code relies on: items are taken only from registers whose type is known to be a
+list or tuple, and array checks precede alias tests. Holds no native code.
 """
 
 import ctypes
@@ -25,7 +25,12 @@ from weft.runtime.variant import Variant
 
 _LAYOUT_FLAGS = {"C": 0x1, "F": 0x2, "strided": 0}
 _WRITEABLE_FLAG = 0x400
-_NUMBER_KINDS = {"int": OutputKind.INT, "float": OutputKind.FLOAT, "bool": OutputKind.BOOL, "complex": OutputKind.COMPLEX}
+_NUMBER_KINDS = {
+    "int": OutputKind.INT,
+    "float": OutputKind.FLOAT,
+    "bool": OutputKind.BOOL,
+    "complex": OutputKind.COMPLEX,
+}
 
 
 class TableError(ValueError):
@@ -103,10 +108,16 @@ class PackedTable:
             pairs = [(0, dim) if isinstance(dim, int) else (1, dim.slot) for dim in output.dims]
             words = b"".join(word.to_bytes(8, "little", signed=True) for pair in pairs for word in pair)
             return OutputRecord.pack(
-                kind=OutputKind.ARRAY, pointer=output.pointer, rank=len(pairs), descr=self.keep(output.dtype), words=self.place(words)
+                kind=OutputKind.ARRAY,
+                pointer=output.pointer,
+                rank=len(pairs),
+                descr=self.keep(output.dtype),
+                words=self.place(words),
             )
         if isinstance(output, Scalar):
-            return OutputRecord.pack(kind=OutputKind.SCALAR, pointer=output.pointer, descr=self.keep(output.dtype))
+            return OutputRecord.pack(
+                kind=OutputKind.SCALAR, pointer=output.pointer, descr=self.keep(output.dtype)
+            )
         return OutputRecord.pack(kind=_NUMBER_KINDS[output.kind], pointer=output.pointer)
 
     def _tree(self, tree: Tree) -> list[bytes]:
@@ -231,7 +242,9 @@ class _Steps:
         )
 
     def pack_Integer(self, step: signature.Integer) -> bytes:  # noqa: N802
-        return StepRecord.pack(code=Code.INTEGER, source=step.source, words=self.packed.place(self.size(step.value)))
+        return StepRecord.pack(
+            code=Code.INTEGER, source=step.source, words=self.packed.place(self.size(step.value))
+        )
 
     def pack_Cell(self, step: signature.Cell) -> bytes:  # noqa: N802
         return StepRecord.pack(
@@ -246,7 +259,10 @@ class _Steps:
 
 
 class Published:
-    """The tables of an entry as it tries them: a count, then addresses, the most recent first. The entry holds this as their owner."""
+    """The tables of an entry as it tries them.
+
+    A count, then addresses, the most recent first. The entry holds this as their owner.
+    """
 
     def __init__(self, tables: Sequence[PackedTable]) -> None:
         self.tables = {table.address: table for table in tables}
@@ -256,5 +272,3 @@ class Published:
     def in_order(self) -> list[PackedTable]:
         """The tables, the one that served the latest call first: the entry moves it to the front."""
         return [self.tables[address] for address in list(self.memory)[1:]]
-
-

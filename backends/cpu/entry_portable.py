@@ -1,7 +1,8 @@
 """The portable call entry: guard tables matched in Python, programs called through ctypes.
 
-For interpreters whose object layouts the native entry does not know (free-threaded builds, versions to come). Same meaning, some tens of
-microseconds a call. Programs are not interrupted by Ctrl-C before they end, since a poll from native code is not given.
+For interpreters whose object layouts the native entry does not know (free-threaded builds, versions to come).
+Same meaning, some tens of microseconds a call. Programs are not interrupted by Ctrl-C before they end, since
+a poll from native code is not given.
 """
 
 import ctypes
@@ -110,7 +111,9 @@ class _Call:
         self.binding: Binding = binding
         self.numbers = np.array([*binding.numbers, 0], np.int64)
         address = self.variant.program.prepare
-        return not address or not ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(address)(self.numbers.ctypes.data)
+        return not address or not ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(address)(
+            self.numbers.ctypes.data
+        )
 
     def run(self) -> object:
         table, program = self.variant.table, self.variant.program
@@ -120,7 +123,9 @@ class _Call:
             pointers[output.pointer] = memory.ctypes.data
         words = (ctypes.c_int64 * (len(pointers) + 1))(*pointers)
         context = self._context()
-        run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(program.address)
+        run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
+            program.address
+        )
         code = run(ctypes.addressof(context), ctypes.addressof(words), self.numbers.ctypes.data)
         if self.raised:
             raise self.raised[0]
@@ -141,7 +146,9 @@ class _Call:
 
     def _output(self, output: RawOutput) -> np.ndarray[Any, Any]:
         if isinstance(output, NewArray):
-            return np.empty([d if isinstance(d, int) else int(self.numbers[d.slot]) for d in output.dims], output.dtype)
+            return np.empty(
+                [d if isinstance(d, int) else int(self.numbers[d.slot]) for d in output.dims], output.dtype
+            )
         memory = self._memory(_CELL_BYTES)
         memory[:] = 0
         return memory

@@ -1,7 +1,7 @@
-"""Native records of the call entry: CPython and NumPy objects as far as the entry reads them, and packed guard tables.
+"""Native records of the call entry: objects as far as the entry reads them, and packed guard tables.
 
-Object layouts are those of CPython 3.11 to 3.13 with a GIL and of NumPy's stable ABI 2. Holds no code; `entry_pack` writes the packed
-records, `entry_match` and `entry_run` read them.
+Object layouts are those of CPython 3.11 to 3.13 with a GIL and of NumPy's stable ABI 2. Holds no code;
+`entry_pack` writes the packed records, `entry_match` and `entry_run` read them.
 """
 
 import enum
@@ -9,7 +9,7 @@ import enum
 from weft.runtime.context import Context
 from weft.runtime.layout import Pointer, Struct, i8, i32, i64
 
-# ---- objects ------------------------------------------------------------------------------------------------------------------------
+# ---- objects -----------------------------------------------------------------------------------------------
 
 
 class Object(Struct):
@@ -65,7 +65,10 @@ class Descr(Object):
 
 
 class EntryObject(Object):
-    """An instance of CompiledEntry. `owner` keeps the memory of `variants` alive; the two change together, under the GIL."""
+    """An instance of CompiledEntry.
+
+    `owner` keeps the memory of `variants` alive; the two change together, under the GIL.
+    """
 
     vectorcall: Pointer
     dictionary: Pointer
@@ -79,7 +82,7 @@ ITEMS_OFFSET = 24  # of a tuple's first item
 VALUE_OFFSET = 16  # of the value of a float, a complex or a NumPy scalar
 
 
-# ---- packed tables --------------------------------------------------------------------------------------------------------------------
+# ---- packed tables -----------------------------------------------------------------------------------------
 
 
 class Code(enum.IntEnum):
@@ -122,10 +125,11 @@ class SizeRecord(Struct):
 
 
 class StepRecord(Struct):
-    """One step. `target` is a register or a pointer, `source` a register (-1: none); the other fields depend on the code.
+    """One step. `target` is a register or a pointer, `source` a register (-1: none).
 
-    ARGUMENT: number is the position or -1, object the name, source the default. Items: number is the index. ARRAY: object is the dtype,
-    words the SizeRecords, count their number, flags what the array's flags must have, number where strides go or -1.
+    ARGUMENT: number is the position or -1, object the name, source the default. Items: number is the index.
+    ARRAY: object is the dtype, words the SizeRecords, count their number, flags what the array's flags must
+    have, number where strides go or -1.
     """
 
     code: i32

@@ -1,8 +1,9 @@
-"""The call entry, second half: native functions that run a matched variant and build its results, and the type's own methods.
+"""The call entry, second half: native functions that run a matched variant and build its results.
 
-Written in the subset of `native.py`. A call goes: match (`entry_match.py`), `prepare`, new arrays, the program without the GIL unless
-the table says that it is short, then the results. The entry holds a reference to the owner of the tables while it reads them, so a table
-that is replaced meanwhile lives until its last call is over.
+Written in the subset of `native.py`. A call goes: match (`entry_match.py`), `prepare`, new arrays, the
+program without the GIL unless the table says that it is short, then the results. The entry holds a reference
+to the owner of the tables while it reads them, so a table that is replaced meanwhile lives until its last
+call is over.
 """
 
 from weft.backends.cpu.entry_match import entry_drop, entry_keep, entry_match
@@ -13,7 +14,6 @@ from weft.backends.cpu.entry_records import (
     Descr,
     EntryObject,
     Frame,
-    Object,
     OutputKind,
     OutputRecord,
     TableRecord,
@@ -85,7 +85,7 @@ chunk_give = external("weft_chunk_give", 1)
 parallel_for = external("weft_parallel_for", 3)
 
 
-# ---- what programs call through their context ---------------------------------------------------------------------------------------------
+# ---- what programs call through their context --------------------------------------------------------------
 
 
 @native_cold
@@ -106,7 +106,10 @@ def entry_release_gil(frame: Frame) -> i64:
 
 @native_cold
 def entry_poll(frame: Frame) -> i64:
-    """Whether the program shall stop: at most every 10 ms, ask Python whether a signal's handler has raised."""
+    """Whether the program shall stop.
+
+    At most every 10 ms, ask Python whether a signal's handler has raised.
+    """
     if frame.is_interrupted or pthread_self() != frame.thread:
         return frame.is_interrupted
     time = Words.at(stack(16))
@@ -132,7 +135,7 @@ def entry_callback(frame: Frame, site: i64, pointers: Pointer, numbers: Pointer)
     arguments[0] = int_new(site)
     arguments[1] = int_new(pointers)
     arguments[2] = int_new(numbers)
-    result = entry_call_python(TableRecord.at(frame.table).on_callback, address_of(arguments), 3)
+    result = entry_call_python(TableRecord.at(frame.table).on_callback, arguments, 3)
     if result != 0:
         entry_drop(result)
     entry_release_gil(frame)
@@ -147,7 +150,10 @@ def entry_allocate(frame: Frame, size_bytes: i64) -> Pointer:
 
 @native_cold
 def entry_call_python(function: Pointer, arguments: Words, count: i64) -> Pointer:
-    """Call a Python function with new objects, which are dropped; 0 if it, or the making of one of them, raised."""
+    """Call a Python function with new objects, which are dropped.
+
+    0 if it, or the making of one of them, raised.
+    """
     is_complete = 1
     for i in range(count):
         if arguments[i] == 0:
@@ -163,7 +169,7 @@ def entry_call_python(function: Pointer, arguments: Words, count: i64) -> Pointe
     return result
 
 
-# ---- before the program ----------------------------------------------------------------------------------------------------------------------
+# ---- before the program ------------------------------------------------------------------------------------
 
 
 @native
@@ -249,7 +255,7 @@ def entry_allocate_outputs(frame: Frame, table: TableRecord) -> i64:
     return 1
 
 
-# ---- the program -------------------------------------------------------------------------------------------------------------------------------
+# ---- the program -------------------------------------------------------------------------------------------
 
 
 @native
@@ -302,7 +308,10 @@ def entry_execute(frame: Frame, table: TableRecord) -> Pointer:
 
 @native_cold
 def entry_report(frame: Frame, table: TableRecord, code: i64) -> Pointer:
-    """The program has failed: Python's error if there is one, else what `on_error(code, location, three facts)` raises or returns."""
+    """The program has failed.
+
+    Python's error if there is one, else what `on_error(code, location, three facts)` raises or returns.
+    """
     if error_occurred() != 0:
         return 0
     arguments = Words.at(stack(40))
@@ -311,10 +320,10 @@ def entry_report(frame: Frame, table: TableRecord, code: i64) -> Pointer:
     arguments[2] = int_new(frame.error_fact0)
     arguments[3] = int_new(frame.error_fact1)
     arguments[4] = int_new(frame.error_fact2)
-    return entry_call_python(table.on_error, address_of(arguments), 5)
+    return entry_call_python(table.on_error, arguments, 5)
 
 
-# ---- results -----------------------------------------------------------------------------------------------------------------------------------
+# ---- results -----------------------------------------------------------------------------------------------
 
 
 @native_cold
@@ -343,7 +352,7 @@ def entry_make_numbers(frame: Frame, table: TableRecord) -> i64:
     cell = frame.cells
     for i in range(table.output_count):
         if output.kind != OutputKind.ARRAY:
-            results[i] = entry_make_number(output, cell)
+            results[i] = entry_make_number(output, Words.at(cell))
             if results[i] == 0:
                 return 0
             cell += CELL_BYTES
@@ -403,7 +412,7 @@ def entry_make(frame: Frame, step: TreeRecord, items: Words) -> Pointer:
         case TreeCode.TUPLE:
             return entry_make_tuple(items, step.number)
         case _:
-            return entry_make_dict(items, step.object + ITEMS_OFFSET, step.number)
+            return entry_make_dict(items, Words.at(step.object + ITEMS_OFFSET), step.number)
     entry_keep(item)
     return item
 
@@ -417,7 +426,7 @@ def entry_build(frame: Frame, table: TableRecord) -> Pointer:
     for _ in range(table.tree_count):
         if step.code >= TreeCode.LIST:
             depth -= step.number
-        made = entry_make(frame, step, address_of(build_stack[depth]))
+        made = entry_make(frame, step, Words.at(address_of(build_stack[depth])))
         if made == 0:
             for i in range(depth):
                 entry_drop(build_stack[i])
@@ -446,9 +455,9 @@ def entry_copy_list(items: Words, count: i64) -> Pointer:
 def entry_finish(frame: Frame, table: TableRecord) -> Pointer:
     """The result that the table's Python function makes of raw outputs and registers."""
     arguments = Words.at(stack(16))
-    arguments[0] = entry_copy_list(frame.results, table.output_count)
-    arguments[1] = entry_copy_list(frame.registers, table.register_count)
-    return entry_call_python(table.finish, address_of(arguments), 2)
+    arguments[0] = entry_copy_list(Words.at(frame.results), table.output_count)
+    arguments[1] = entry_copy_list(Words.at(frame.registers), table.register_count)
+    return entry_call_python(table.finish, arguments, 2)
 
 
 @native
@@ -461,7 +470,7 @@ def entry_result(frame: Frame, table: TableRecord) -> Pointer:
     return entry_build(frame, table)
 
 
-# ---- the call --------------------------------------------------------------------------------------------------------------------------------
+# ---- the call ----------------------------------------------------------------------------------------------
 
 
 @native
@@ -552,7 +561,7 @@ def entry_try_all(variants: Words, arguments: Pointer, count: i64, names: Pointe
                 result = entry_attempt(head, table)
             if result != MISS:
                 if i > 0:
-                    entry_move_to_front(address_of(variants[1]), i)
+                    entry_move_to_front(Words.at(address_of(variants[1])), i)
                 break
     return result
 
@@ -572,12 +581,3 @@ def entry_vectorcall(callable_: Pointer, arguments: Pointer, count_and_flag: i64
         bad_call()
         return 0
     return vectorcall(entry.slow, arguments, count_and_flag, names)
-
-
-FUNCTIONS = (
-    entry_take_gil, entry_release_gil, entry_poll, entry_callback, entry_allocate, entry_call_python, entry_bytes, entry_block_free,
-    entry_large_array, entry_new_array, entry_allocate_outputs, entry_fill_context, entry_execute, entry_report, entry_make_number,
-    entry_make_numbers, entry_make_list, entry_make_tuple, entry_make_dict, entry_make, entry_build, entry_copy_list, entry_finish,
-    entry_result, entry_lay_out, entry_release, entry_attempt, entry_attempt_large, entry_move_to_front, entry_try_all,
-    entry_vectorcall,
-)  # fmt: skip

@@ -1,7 +1,7 @@
 """The heap type CompiledEntry: its native methods, and its making by `PyType_FromSpec`.
 
-An instance has a vectorcall pointer, a `__dict__`, weak references, and takes part in garbage collection; the type can be subclassed in
-Python and binds as a method. Holds nothing about calls (`entry_run.py`).
+An instance has a vectorcall pointer, a `__dict__`, weak references, and takes part in garbage collection; the
+type can be subclassed in Python and binds as a method. Holds nothing about calls (`entry_run.py`).
 """
 
 import ctypes
@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from weft.backends.cpu.elf import LoadedObject, process_symbol
 from weft.backends.cpu.entry_match import entry_drop, entry_keep
-from weft.backends.cpu.entry_records import Constants, EntryObject, Object
+from weft.backends.cpu.entry_records import Constants, EntryObject
 from weft.backends.cpu.entry_run import entry_vectorcall
 from weft.backends.cpu.native import address_of, external, invoke_int, native, native_cold, static
 from weft.runtime.layout import Pointer, i64
@@ -27,7 +27,7 @@ method_new = external("PyMethod_New", 2)
 def entry_new(type_: Pointer, args: Pointer, kwargs: Pointer) -> Pointer:
     """tp_new: all fields are zero but the vectorcall pointer."""
     entry = EntryObject.at(generic_alloc(type_, 0))
-    if entry != 0:
+    if address_of(entry) != 0:
         entry.vectorcall = address_of(entry_vectorcall)
     return address_of(entry)
 
@@ -118,15 +118,19 @@ def entry_constants() -> Pointer:
     return address_of(constants)
 
 
-FUNCTIONS = (
-    entry_new, entry_bind, entry_visit, entry_traverse, entry_clear, entry_dealloc, entry_publish, entry_set_slow, entry_constants,
-)  # fmt: skip
 EXPORTS = (
-    "entry_new", "entry_bind", "entry_traverse", "entry_clear", "entry_dealloc", "entry_publish", "entry_set_slow", "entry_constants",
-)  # fmt: skip
+    entry_new,
+    entry_bind,
+    entry_traverse,
+    entry_clear,
+    entry_dealloc,
+    entry_publish,
+    entry_set_slow,
+    entry_constants,
+)
 
 
-# ---- PyType_FromSpec ------------------------------------------------------------------------------------------------------------------------
+# ---- PyType_FromSpec ---------------------------------------------------------------------------------------
 
 
 class _Member(ctypes.Structure):
@@ -152,7 +156,17 @@ class _Spec(ctypes.Structure):
 
 
 _SIGNED_SIZE, _READ_ONLY = 19, 1
-_SLOTS = {"call": 50, "clear": 51, "dealloc": 52, "bind": 54, "new": 65, "traverse": 71, "members": 72, "getset": 73, "doc": 56}
+_SLOTS = {
+    "call": 50,
+    "clear": 51,
+    "dealloc": 52,
+    "bind": 54,
+    "new": 65,
+    "traverse": 71,
+    "members": 72,
+    "getset": 73,
+    "doc": 56,
+}
 _BASE_TYPE, _VECTORCALL, _GC, _METHOD, _DEFAULT = 1 << 10, 1 << 11, 1 << 14, 1 << 17, 1 << 18
 _TYPE_FLAGS_OFFSET = 168  # of tp_flags in PyTypeObject
 _kept: list[object] = []  # the type reads these for as long as the process lives
@@ -162,15 +176,24 @@ def make_type(code: LoadedObject) -> type[Any]:
     """CompiledEntry, its methods in `code`, which must stay loaded."""
     offsets = (("vectorcall", "vectorcall"), ("dict", "dictionary"), ("weaklist", "weak_references"))
     members = (_Member * 4)(
-        *[_Member(f"__{name}offset__".encode(), _SIGNED_SIZE, EntryObject.offset(field), _READ_ONLY, None) for name, field in offsets]
+        *[
+            _Member(f"__{name}offset__".encode(), _SIGNED_SIZE, EntryObject.offset(field), _READ_ONLY, None)
+            for name, field in offsets
+        ]
     )
     name = ctypes.c_char_p(b"__dict__")
     accessors = (_Accessor * 2)(
         _Accessor(
-            ctypes.cast(name, ctypes.c_void_p), process_symbol("PyObject_GenericGetDict"), process_symbol("PyObject_GenericSetDict"), 0, 0
+            ctypes.cast(name, ctypes.c_void_p),
+            process_symbol("PyObject_GenericGetDict"),
+            process_symbol("PyObject_GenericSetDict"),
+            0,
+            0,
         )
     )
-    doc = ctypes.c_char_p(b"A callable that serves calls by compiled variants, and others by a Python function.")
+    doc = ctypes.c_char_p(
+        b"A callable that serves calls by compiled variants, and others by a Python function."
+    )
     slots = {name: code.address("entry_" + name) for name in ("new", "bind", "traverse", "clear", "dealloc")}
     slots["call"] = process_symbol("PyVectorcall_Call")
     slots["members"], slots["getset"] = ctypes.addressof(members), ctypes.addressof(accessors)
@@ -185,7 +208,7 @@ def make_type(code: LoadedObject) -> type[Any]:
 
 
 def inherit_vectorcall(subclass: type[Any]) -> None:
-    """Let a Python subclass be called as directly as CompiledEntry is; CPython 3.11 does not pass the flags on by itself.
+    """Let a Python subclass be called as directly as CompiledEntry is; CPython 3.11 passes no flags on.
 
     Only for a subclass that defines neither `__call__` nor `__get__`.
     """

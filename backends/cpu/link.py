@@ -1,7 +1,8 @@
 """LLVM IR text to object code, and object code into the process.
 
-Holds the one place that calls llvmlite, which is loaded at the first compile. Objects are position independent, hold no address of the
-process and are the unit of the disk cache; loading one needs no LLVM (`elf.py`). Does not choose what is compiled for which target.
+Holds the one place that calls llvmlite, which is loaded at the first compile. Objects are position
+independent, hold no address of the process and are the unit of the disk cache; loading one needs no LLVM
+(`elf.py`). Does not choose what is compiled for which target.
 """
 
 import functools
@@ -19,7 +20,10 @@ Store = Callable[[str, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What code is made for: an LLVM triple, a CPU and its features in LLVM's spelling; empty strings mean LLVM's defaults."""
+    """What code is made for.
+
+    An LLVM triple, a CPU and its features in LLVM's spelling; empty strings mean LLVM's defaults.
+    """
 
     triple: str
     cpu: str = ""
@@ -50,7 +54,9 @@ def _llvm() -> Any:
 def host_machine() -> Machine:
     """This machine. Loads LLVM."""
     llvm = _llvm()
-    return Machine(llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    return Machine(
+        llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    )
 
 
 @functools.cache
@@ -64,7 +70,8 @@ def _target_machine(machine: Machine, level: int) -> Any:
 def compile_text(text: str, machine: Machine | None = None, *, level: int = 2) -> bytes:
     """The object code of LLVM IR `text` for `machine` (default: the host), optimized at `level` 0 to 3.
 
-    Raises RuntimeError with LLVM's message when the text is not valid. One thread compiles at a time: llvmlite holds a lock.
+    Raises RuntimeError with LLVM's message when the text is not valid. One thread compiles at a time:
+    llvmlite holds a lock.
     """
     llvm = _llvm()
     machine = machine or host_machine()
@@ -80,7 +87,9 @@ def compile_text(text: str, machine: Machine | None = None, *, level: int = 2) -
 def _optimize(module: Any, target: Any, level: int) -> None:
     llvm = _llvm()
     options = llvm.create_pipeline_tuning_options(speed_level=level)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False  # vectors are explicit
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = (
+        False  # vectors are explicit
+    )
     builder = llvm.create_pass_builder(target, options)
     builder.getModulePassManager().run(module, builder)
 

@@ -1,14 +1,17 @@
-"""Memory of programs: recycled blocks for large results, an arena per thread for temporaries, and memory without a bound.
+"""Memory of programs: recycled blocks for large results, an arena per thread, and memory without a bound.
 
-Holds native functions, their text, and this process's instance. A fresh 64 MB costs 20 ms of page faults, eight times the arithmetic on
-it; hence blocks are aligned to 2 MB, backed by huge pages and used again. Who wraps a block into a NumPy array is the entry.
+Holds native functions, their text, and this process's instance. A fresh 64 MB costs 20 ms of page faults,
+eight times the arithmetic on it; hence blocks are aligned to 2 MB, backed by huge pages and used again. Who
+wraps a block into a NumPy array is the entry.
 
-Blocks: sizes are rounded up to a class (2 MB, then eighths of a power of two), and only a block of the same class is used again, so that
-an address and a size are all that is to be remembered. At most 256 MB lie free; the oldest go first.
+Blocks: sizes are rounded up to a class (2 MB, then eighths of a power of two), and only a block of the same
+class is used again, so that an address and a size are all that is to be remembered. At most 256 MB lie free;
+the oldest go first.
 
-Arena: one block per thread, used as a stack by all programs: `weft_arena_enter` gives the memory of a call, `weft_arena_leave` takes it
-back. It grows when the outermost call needs more; a nested call that does not fit gets a block of its own. Every 256 outermost calls it
-is given back if at most half was used. Memory goes to the pool when its thread ends.
+Arena: one block per thread, used as a stack by all programs: `weft_arena_enter` gives the memory of a call,
+`weft_arena_leave` takes it back. It grows when the outermost call needs more; a nested call that does not fit
+gets a block of its own. Every 256 outermost calls it is given back if at most half was used. Memory goes to
+the pool when its thread ends.
 """
 
 import ctypes
@@ -27,8 +30,8 @@ from weft.backends.cpu.native import (
     native_cold,
     static,
     static_words,
-    translate,
 )
+from weft.backends.cpu.native_text import translate
 from weft.runtime.layout import Pointer, Struct, Words, i64
 
 MEGABYTE = 1 << 20
@@ -102,7 +105,7 @@ pthread_getspecific = external("pthread_getspecific", 1)
 pthread_setspecific = external("pthread_setspecific", 2, bits=32)
 
 
-# ---- blocks -------------------------------------------------------------------------------------------------------------------------
+# ---- blocks ------------------------------------------------------------------------------------------------
 
 
 @native
@@ -144,13 +147,20 @@ def weft_block_remove(index: i64) -> Pointer:
     address = block.address
     blocks.free_bytes -= block.size_bytes
     blocks.count -= 1
-    memmove(address_of(free_blocks[2 * index]), address_of(free_blocks[2 * index + 2]), 16 * (blocks.count - index))
+    memmove(
+        address_of(free_blocks[2 * index]),
+        address_of(free_blocks[2 * index + 2]),
+        16 * (blocks.count - index),
+    )
     return address
 
 
 @native_cold
 def weft_block_take(size_bytes: i64) -> Pointer:
-    """A block of at least `size_bytes`, aligned to 2 MB; the one freed last, if there is one. 0 if there is no memory."""
+    """A block of at least `size_bytes`, aligned to 2 MB.
+
+    The one freed last, if there is one. 0 if there is no memory.
+    """
     wanted = weft_block_class(size_bytes)
     weft_blocks_lock()
     blocks.taken += 1
@@ -197,7 +207,7 @@ def weft_block_give(address: Pointer, size_bytes: i64) -> i64:
 def weft_memory_trim() -> i64:
     """Unmap all free blocks, and this thread's arena if it is not in use."""
     arena = Arena.at(pthread_getspecific(arena_key.value - 1))
-    if arena != 0 and arena.top == 0 and arena.base != 0:
+    if address_of(arena) != 0 and arena.top == 0 and arena.base != 0:
         weft_arena_drop(address_of(arena))
     weft_blocks_lock()
     weft_block_limit(0, 0)
@@ -207,7 +217,10 @@ def weft_memory_trim() -> i64:
 
 @native_cold
 def weft_memory_forget() -> i64:
-    """In a child after fork: the lock may have been held by a thread that is gone, its list half changed; forget the blocks."""
+    """In a child after fork.
+
+    The lock may have been held by a thread that is gone, its list half changed; forget the blocks.
+    """
     if atomic_load(address_of(blocks)):
         blocks.count = 0
         blocks.free_bytes = 0
@@ -229,7 +242,7 @@ def weft_memory_statistics(which: i64) -> i64:
             return blocks.mapped
 
 
-# ---- the arena of a thread ------------------------------------------------------------------------------------------------------------
+# ---- the arena of a thread ---------------------------------------------------------------------------------
 
 
 @native_cold
@@ -266,7 +279,7 @@ def weft_memory_start() -> i64:
 def weft_arena_new() -> Pointer:
     """The record of a thread that has none; 0 if there is no memory."""
     arena = Arena.at(malloc(Arena_BYTES))
-    if arena != 0:
+    if address_of(arena) != 0:
         arena.base = 0
         arena.capacity = 0
         arena.top = 0
@@ -276,7 +289,7 @@ def weft_arena_new() -> Pointer:
     return address_of(arena)
 
 
-Arena_BYTES = Arena.record_bytes  # noqa: N816 (reads as the C expression)
+Arena_BYTES = Arena.record_bytes
 
 
 @native_cold
@@ -294,11 +307,14 @@ def weft_arena_grow(record: Pointer, size_bytes: i64) -> i64:
 
 @native
 def weft_arena_enter(size_bytes: i64) -> Pointer:
-    """64-byte aligned memory for one call; 0 if there is none. `weft_arena_leave` with the same size gives it back, in stack order."""
+    """64-byte aligned memory for one call.
+
+    0 if there is none. `weft_arena_leave` with the same size gives it back, in stack order.
+    """
     arena = Arena.at(pthread_getspecific(arena_key.value - 1))
-    if arena == 0:
+    if address_of(arena) == 0:
         arena = Arena.at(weft_arena_new())
-        if arena == 0:
+        if address_of(arena) == 0:
             return 0
     rounded = (size_bytes + LINE - 1) & -LINE
     if arena.top + rounded <= arena.capacity:
@@ -330,7 +346,7 @@ def weft_arena_leave(address: Pointer, size_bytes: i64) -> i64:
     return 0
 
 
-# ---- memory without a bound -------------------------------------------------------------------------------------------------------------
+# ---- memory without a bound --------------------------------------------------------------------------------
 
 
 @native_cold
@@ -343,7 +359,7 @@ def weft_chunk_take(chain: Pointer, size_bytes: i64) -> Pointer:
         chunk = Chunk.at(weft_block_take(total))
     else:
         chunk = Chunk.at(aligned_alloc(LINE, total))
-    if chunk == 0:
+    if address_of(chunk) == 0:
         return 0
     chunk.next = Words.at(chain)[0]
     chunk.size_bytes = total
@@ -355,7 +371,7 @@ def weft_chunk_take(chain: Pointer, size_bytes: i64) -> Pointer:
 def weft_chunk_give(first: Pointer) -> i64:
     """Free the chain that starts with `first`."""
     chunk = Chunk.at(first)
-    while chunk != 0:
+    while address_of(chunk) != 0:
         following = chunk.next
         if chunk.size_bytes > LARGE_RESULT_BYTES:
             weft_block_give(address_of(chunk), chunk.size_bytes)
@@ -365,28 +381,36 @@ def weft_chunk_give(first: Pointer) -> i64:
     return 0
 
 
-FUNCTIONS = (
-    weft_block_class, weft_blocks_lock, weft_block_map, weft_block_remove, weft_block_take, weft_block_limit, weft_block_give,
-    weft_memory_trim, weft_memory_forget, weft_memory_statistics, weft_arena_drop, weft_arena_end, weft_memory_start, weft_arena_new,
-    weft_arena_grow, weft_arena_enter, weft_arena_leave, weft_chunk_take, weft_chunk_give,
-)  # fmt: skip
 EXPORTS = (
-    "weft_block_take", "weft_block_give", "weft_arena_enter", "weft_arena_leave", "weft_chunk_take", "weft_chunk_give",
-    "weft_memory_trim", "weft_memory_forget", "weft_memory_statistics", "weft_memory_start",
-)  # fmt: skip
+    weft_block_take,
+    weft_block_give,
+    weft_arena_enter,
+    weft_arena_leave,
+    weft_chunk_take,
+    weft_chunk_give,
+    weft_memory_trim,
+    weft_memory_forget,
+    weft_memory_statistics,
+    weft_memory_start,
+)
 
 
-# ---- the memory of this process ---------------------------------------------------------------------------------------------------------
+# ---- the memory of this process ----------------------------------------------------------------------------
 
 
 class Memory:
-    """The process's blocks and arenas. `symbols` are the native functions by name, for the entry to link with."""
+    """The process's blocks and arenas.
+
+    `symbols` are the native functions by name, for the entry to link with.
+    """
 
     def __init__(self, code: LoadedObject) -> None:
-        self.symbols = {name: code.address(name) for name in EXPORTS}
+        self.symbols = {fn.__name__: code.address(fn.__name__) for fn in EXPORTS}
         if ctypes.CFUNCTYPE(ctypes.c_int64)(self.symbols["weft_memory_start"])():
             raise OSError("no thread key left for the arenas")
-        self._statistics = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.symbols["weft_memory_statistics"])
+        self._statistics = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(
+            self.symbols["weft_memory_statistics"]
+        )
         self._trim = ctypes.CFUNCTYPE(ctypes.c_int64)(self.symbols["weft_memory_trim"])
         self._forget = ctypes.CFUNCTYPE(ctypes.c_int64)(self.symbols["weft_memory_forget"])
         os.register_at_fork(after_in_child=self._forget)
@@ -402,7 +426,7 @@ class Memory:
 
 
 def _build() -> bytes:
-    return compile_text(translate(FUNCTIONS, EXPORTS, architecture=host_architecture()))
+    return compile_text(translate(EXPORTS, architecture=host_architecture()))
 
 
 _lock = threading.Lock()

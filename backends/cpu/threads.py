@@ -1,14 +1,17 @@
-"""The thread pool: a fork-join pool in native code, used by programs in the process and by exported libraries alike.
+"""The thread pool: fork-join in native code, for programs in the process and exported libraries alike.
 
-Holds the pool's native functions, their LLVM IR text (`pool_text`) and the pool of this process (`pool`). Not how loops are cut into
-indices: that is the schedule's business, and it never depends on the number of threads, so neither do the bits.
+Holds the pool's native functions, their LLVM IR text (`pool_text`) and the pool of this process (`pool`). Not
+how loops are cut into indices: that is the schedule's business, and it never depends on the number of
+threads, so neither do the bits.
 
-How it works. Each participant (the caller is 0) owns a word with the range of indices it has not begun: next in the low half, end in
-the high half. It takes from the front by compare-and-exchange; who has run dry takes from the back of others. So an index goes to the
-same thread every time as long as all keep pace, and its data stays in that thread's cache. A claim that succeeds proves that the job is
-open, and it stays open until the claimed index is counted in `done`; hence `body` and `env` are read after a claim, and a thread that
-wakes late does no harm. The caller waits for indices, never for threads: it does the share of those that sleep. An idle worker spins on
-its own word, then sleeps on a futex. A call made inside a parallel loop, or while another has the pool, runs serially.
+How it works. Each participant (the caller is 0) owns a word with the range of indices it has not begun: next
+in the low half, end in the high half. It takes from the front by compare-and-exchange; who has run dry takes
+from the back of others. So an index goes to the same thread every time as long as all keep pace, and its data
+stays in that thread's cache. A claim that succeeds proves that the job is open, and it stays open until the
+claimed index is counted in `done`; hence `body` and `env` are read after a claim, and a thread that wakes
+late does no harm. The caller waits for indices, never for threads: it does the share of those that sleep. An
+idle worker spins on its own word, then sleeps on a futex. A call made inside a parallel loop, or while
+another has the pool, runs serially.
 """
 
 import ctypes
@@ -32,8 +35,8 @@ from weft.backends.cpu.native import (
     stack,
     static,
     static_words,
-    translate,
 )
+from weft.backends.cpu.native_text import translate
 from weft.runtime.layout import Pointer, Struct, Words, i64
 
 MAX_THREADS = 256
@@ -92,12 +95,15 @@ sched_getaffinity = external("sched_getaffinity", 3, bits=32)
 sched_setaffinity = external("sched_setaffinity", 3, bits=32)
 
 
-# ---- claiming ---------------------------------------------------------------------------------------------------------------------
+# ---- claiming ----------------------------------------------------------------------------------------------
 
 
 @native
 def weft_pool_claim(participant: i64, step: i64) -> i64:
-    """Take an index from a participant's range; -1 when it is empty. `step` is 1 to take the first, -HALF to take the last."""
+    """Take an index from a participant's range.
+
+    -1 when it is empty. `step` is 1 to take the first, -HALF to take the last.
+    """
     word = address_of(ranges[participant * LINE_WORDS])
     seen = atomic_load(word)
     while (seen & LOW) < ((seen >> 32) & LOW):
@@ -137,7 +143,7 @@ def weft_pool_drain(participant: i64) -> i64:
     return 0
 
 
-# ---- workers ----------------------------------------------------------------------------------------------------------------------
+# ---- workers -----------------------------------------------------------------------------------------------
 
 
 @native
@@ -151,7 +157,8 @@ def weft_pool_has_work(participant: i64) -> i64:
 def weft_pool_idle(participant: i64) -> i64:
     """Return when there is work: spin, then sleep.
 
-    No wake is lost: the sleeper counts itself before it looks for the last time, the caller publishes before it reads the count.
+    No wake is lost: the sleeper counts itself before it looks for the last time, the caller publishes before
+    it reads the count.
     """
     pauses = 0
     while not weft_pool_has_work(participant):
@@ -187,7 +194,10 @@ def weft_pool_worker(participant: i64) -> i64:
 
 @native_cold
 def weft_pool_pin(participant: i64) -> i64:
-    """Bind this worker to the allowed CPU that is `participant` places after the first caller's; beyond their number, to none."""
+    """Bind this worker to the allowed CPU that is `participant` places after the first caller's.
+
+    Beyond their number, to none.
+    """
     cpu = shared.first_cpu
     left = participant
     for _ in range(MASK_BITS - 1):
@@ -205,7 +215,7 @@ def weft_pool_pin(participant: i64) -> i64:
     return 0
 
 
-# ---- the pool: start, stop, forget. The caller has `busy` ---------------------------------------------------------------------------
+# ---- the pool: start, stop, forget. The caller has `busy` --------------------------------------------------
 
 
 @native_cold
@@ -240,9 +250,10 @@ def weft_pool_stop() -> i64:
 
 @native_cold
 def weft_pool_set(threads: i64, spins: i64, is_pinned: i64) -> i64:
-    """Set the number of threads (the caller counts as one), pauses before sleep and pinning; waits while a loop runs.
+    """Set the number of threads, the pauses before sleep, and pinning.
 
-    Workers start with the next parallel loop. Must not be called inside a parallel loop.
+    The caller counts as a thread. Waits while a loop runs. Workers start with the next parallel loop. Must
+    not be called inside a parallel loop.
     """
     while compare_exchange(address_of(busy), 0, 1) != 0:
         sched_yield()
@@ -263,12 +274,15 @@ def weft_pool_forget() -> i64:
     return 0
 
 
-# ---- the loop -----------------------------------------------------------------------------------------------------------------------
+# ---- the loop ----------------------------------------------------------------------------------------------
 
 
 @native
 def weft_parallel_for(body: Pointer, env: Pointer, count: i64) -> i64:
-    """Run `body(env, i)` for 0 <= i < count; returns when all are done. `body` may take the thread's number as a third argument."""
+    """Run `body(env, i)` for 0 <= i < count.
+
+    Returns when all are done. `body` may take the thread's number as a third argument.
+    """
     if count < 2 or count > LOW >> 1 or shared.wanted < 2 or compare_exchange(address_of(busy), 0, 1) != 0:
         for i in range(count):
             invoke(body, env, i, 0)
@@ -315,20 +329,19 @@ def weft_pool_wait(count: i64) -> i64:
     return 0
 
 
-FUNCTIONS = (
-    weft_pool_claim, weft_pool_run, weft_pool_drain, weft_pool_has_work, weft_pool_idle, weft_pool_worker, weft_pool_pin, weft_pool_start,
-    weft_pool_stop, weft_pool_set, weft_pool_forget, weft_parallel_for, weft_pool_publish, weft_pool_wait,
-)  # fmt: skip
-EXPORTS = ("weft_parallel_for", "weft_pool_set", "weft_pool_forget")
+EXPORTS = (weft_parallel_for, weft_pool_set, weft_pool_forget)
 
 
 def pool_text(architecture: str) -> str:
-    """The pool as LLVM IR text, for a Linux machine: `weft_parallel_for`, `weft_pool_set`, `weft_pool_forget`."""
+    """The pool as LLVM IR text, for a Linux machine.
+
+    `weft_parallel_for`, `weft_pool_set`, `weft_pool_forget`.
+    """
     constants = {"SYSCALL_FUTEX": SYSTEM_CALLS[architecture]}
-    return translate(FUNCTIONS, EXPORTS, architecture=architecture, constants=constants)
+    return translate(EXPORTS, architecture=architecture, constants=constants)
 
 
-# ---- the pool of this process ---------------------------------------------------------------------------------------------------------
+# ---- the pool of this process ------------------------------------------------------------------------------
 
 
 class ThreadPool:
@@ -343,8 +356,13 @@ class ThreadPool:
         self.threads = 0
         os.register_at_fork(after_in_child=self._forget)
 
-    def configure(self, threads: int | None = None, *, spins: int = DEFAULT_SPINS, is_pinned: bool = True) -> None:
-        """Set the number of threads (default: CPUs that the process may use). Waits while a parallel loop runs."""
+    def configure(
+        self, threads: int | None = None, *, spins: int = DEFAULT_SPINS, is_pinned: bool = True
+    ) -> None:
+        """Set the number of threads (default.
+
+        CPUs that the process may use). Waits while a parallel loop runs.
+        """
         self.threads = min(max(threads or len(os.sched_getaffinity(0)), 1), MAX_THREADS)
         self._set(self.threads, spins, is_pinned)
 
@@ -364,7 +382,10 @@ _pools: list[ThreadPool] = []
 
 
 def process_pool(fetch: Fetch | None = None, store: Store | None = None) -> ThreadPool:
-    """The pool of this process; the first call loads it (from the cache, if one is given). Threads start with the first parallel loop."""
+    """The pool of this process.
+
+    The first call loads it (from the cache, if one is given). Threads start with the first parallel loop.
+    """
     with _lock:
         if not _pools:
             _pools.append(ThreadPool(load(cached_object("threads", _build, fetch, store)).keep()))

@@ -1,4 +1,4 @@
-"""Hand-written programs (DESIGN D16) for the tests of the call path, and a small kit to put them behind an entry."""
+"""Hand-written programs (DESIGN D16) for the tests of the call path, and what puts them behind an entry."""
 
 import functools
 
@@ -162,7 +162,9 @@ def raise_error(*facts):
 
 def variant(table, name="nothing", *, prepare=None, on_callback=None, on_error=raise_error, **options):
     prepare = code().address(prepare) if prepare else 0
-    return Variant(table, Program(code().address(name), prepare, code=code(), **options), on_error, on_callback)
+    return Variant(
+        table, Program(code().address(name), prepare, code=code(), **options), on_error, on_callback
+    )
 
 
 def missed(*args, **kwargs):

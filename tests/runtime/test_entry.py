@@ -20,8 +20,25 @@ from weft.backends.cpu.entry_portable import PortableEntries
 from weft.backends.cpu.memory import process_memory
 from weft.backends.cpu.threads import process_pool
 from weft.runtime.signature import (
-    Argument, Array, Attribute, Cell, ConstantResult, Constant, DictValue, Entries, ExactType, Integer, Items, NewArray, Number,
-    Output, PythonNumber, Register, Scalar, Symbol, Table,
+    Argument,
+    Array,
+    Attribute,
+    Cell,
+    Constant,
+    ConstantResult,
+    DictValue,
+    Entries,
+    ExactType,
+    Integer,
+    Items,
+    NewArray,
+    Number,
+    Output,
+    PythonNumber,
+    Register,
+    Scalar,
+    Symbol,
+    Table,
 )  # fmt: skip
 
 X = Argument(0, 0, "x")
@@ -52,7 +69,7 @@ def table(*steps, outputs=(), tree=None, finish=None):
     return Table(steps, outputs, tree, registers=6, pointers=6, numbers=4, positional=(0, 6), finish=finish)
 
 
-# ---- results --------------------------------------------------------------------------------------------------------------------------
+# ---- results -----------------------------------------------------------------------------------------------
 
 
 def test_add():
@@ -119,7 +136,14 @@ def test_bools():
 
 
 def test_trees():
-    tree = Items("tuple", (Output(0), Items("list", (Register(0), ConstantResult(None))), Entries(("a", "b"), (Output(1), Output(0)))))
+    tree = Items(
+        "tuple",
+        (
+            Output(0),
+            Items("list", (Register(0), ConstantResult(None))),
+            Entries(("a", "b"), (Output(1), Output(0))),
+        ),
+    )
     outputs = (PythonNumber("int", 0), NewArray(F32, (2, Number(0)), 1))
     f = entry(variant(table(X, Integer(0, Symbol(0)), outputs=outputs, tree=tree), "number"))
     five = 12345
@@ -157,7 +181,9 @@ def test_sizes_come_from_prepare():
 
 
 def test_impossible_sizes_raise():
-    made = table(X, Integer(0, Symbol(0, -9)), outputs=(NewArray(F32, (Number(0), Number(0)), 0),), tree=Output(0))
+    made = table(
+        X, Integer(0, Symbol(0, -9)), outputs=(NewArray(F32, (Number(0), Number(0)), 0),), tree=Output(0)
+    )
     f = entry(variant(made, "nothing"))
     for size in (-1, 2**40, 2**62):
         with pytest.raises((ValueError, MemoryError)):
@@ -191,7 +217,7 @@ def test_large_results_are_recycled(kind):
     assert address in [r.ctypes.data for r in results]
 
 
-# ---- errors ---------------------------------------------------------------------------------------------------------------------------
+# ---- errors ------------------------------------------------------------------------------------------------
 
 
 def test_program_errors():
@@ -205,7 +231,13 @@ def test_program_errors():
 
 def test_callbacks():
     seen = []
-    f = entry(variant(table(tree=ConstantResult(1)), "calls", on_callback=lambda site, pointers, numbers: seen.append(site)))
+    f = entry(
+        variant(
+            table(tree=ConstantResult(1)),
+            "calls",
+            on_callback=lambda site, pointers, numbers: seen.append(site),
+        )
+    )
     assert f() == 1
     assert seen == [5]
 
@@ -244,7 +276,7 @@ def test_ctrl_c(kind):
     assert entry(variant(add_table(), "add"))(f32(2), f32(2)).shape == (2,)
 
 
-# ---- references -----------------------------------------------------------------------------------------------------------------------
+# ---- references --------------------------------------------------------------------------------------------
 
 
 def test_no_reference_leaks():
@@ -302,7 +334,7 @@ def test_many_entries_do_not_leak_memory():
     assert not any(probe() for probe in probes)
 
 
-# ---- the type -------------------------------------------------------------------------------------------------------------------------
+# ---- the type ----------------------------------------------------------------------------------------------
 
 
 def test_methods_and_subclasses(kind):
@@ -347,7 +379,7 @@ def test_misses_clear_errors():
     assert f(Bad())[0] == "missed"
 
 
-# ---- variants and threads ---------------------------------------------------------------------------------------------------------------
+# ---- variants and threads ----------------------------------------------------------------------------------
 
 
 def test_latest_variant_first(kind):
@@ -374,7 +406,9 @@ def test_tables_outlive_their_replacement(kind):
         gc.collect()
         gone.append(site)
 
-    kind.publish(f, [variant(table(X, Integer(0, Symbol(0)), tree=Register(0)), "calls", on_callback=replace)])
+    kind.publish(
+        f, [variant(table(X, Integer(0, Symbol(0)), tree=Register(0)), "calls", on_callback=replace)]
+    )
     assert f(7) == 7
     assert f(7)[0] == "missed"
     assert gone == [5]
@@ -425,5 +459,8 @@ f = entries.type()
 entries.set_slow(f, lambda x: x + 1)
 print(f(1), "llvmlite" in sys.modules)
 """
-    seen = [subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    seen = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
     assert seen == ["2 True\n", "2 False\n"]

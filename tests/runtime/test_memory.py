@@ -18,7 +18,9 @@ def memory():
 
 
 def call(memory, name, *arguments):
-    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * len(arguments))(memory.symbols[name])(*arguments)
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * len(arguments))(memory.symbols[name])(
+        *arguments
+    )
 
 
 def test_a_block_is_used_again(memory):

@@ -1,4 +1,7 @@
-"""Guard tables: each step's hits and misses, by the reference matcher and by the native entry, which must agree."""
+"""Guard tables.
+
+Each step's hits and misses, by the reference matcher and by the native entry, which must agree.
+"""
 
 import enum
 
@@ -8,8 +11,26 @@ import pytest
 
 from weft.backends.cpu.entry_pack import PackedTable, TableError
 from weft.runtime.signature import (
-    Alias, Argument, Array, Attribute, Cell, CellContent, Constant, DictValue, Equal, ExactType, Identity, Integer, Item,
-    KeyMissing, Keys, Length, ConstantResult, Symbol, Table, match,
+    Alias,
+    Argument,
+    Array,
+    Attribute,
+    Cell,
+    CellContent,
+    Constant,
+    ConstantResult,
+    DictValue,
+    Equal,
+    ExactType,
+    Identity,
+    Integer,
+    Item,
+    KeyMissing,
+    Keys,
+    Length,
+    Symbol,
+    Table,
+    match,
 )  # fmt: skip
 
 F32, F64 = np.dtype("f4"), np.dtype("f8")
@@ -128,7 +149,10 @@ def test_bindings():
     assert binding.registers[1] == 7
 
 
-@pytest.mark.parametrize("steps", [(Item(1, 0, 0),), (X, Item(1, 0, 0)), (X, ExactType(0, dict), Length(0, 1)), (X, Y, Alias(0, 1))])
+@pytest.mark.parametrize(
+    "steps",
+    [(Item(1, 0, 0),), (X, Item(1, 0, 0)), (X, ExactType(0, dict), Length(0, 1)), (X, Y, Alias(0, 1))],
+)
 def test_unchecked_tables_are_refused(steps):
     with pytest.raises(TableError):
         PackedTable(programs.variant(table(*steps)))

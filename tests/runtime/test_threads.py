@@ -10,7 +10,8 @@ import pytest
 from weft.backends.cpu import link
 from weft.backends.cpu.threads import pool_text, process_pool
 
-# inc: counts index i in its own cache line. nest: a parallel loop inside a parallel loop; env = {parallel_for, counters}.
+# inc: counts index i in its own cache line. nest: a parallel loop inside a parallel loop; env =
+# {parallel_for, counters}.
 TEXT = """
 define i64 @inc(i64 %env, i64 %i) {
   %o = mul i64 %i, 64
