@@ -1,12 +1,14 @@
 """The reference interpreter: runs a Func of any stage op by op with NumPy. It defines what a program means.
 
-Tensors are arrays, indices are ints, lanes are arrays of shape [lanes], buffers are checked memory (`memory.py`).
-Parallel loops run one iteration after the other, in a shuffled order if asked. The first failure in program order is
-raised; memory then holds what was written before it.
-Not here: speed, nor anything of a target.
+Tensors are arrays, indices are ints, lanes are arrays of shape [lanes], buffers are checked memory
+(`memory.py`). Parallel loops run one iteration after the other, in a shuffled order if asked. The first
+failure in program order is raised; memory then holds what was written before it. Not here: speed, nor
+anything of a target.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from weft.ir.node import Attributes, Func, Op, Region, Value
 from weft.ir.opdef import REGISTRY
 from weft.ir.rewrite import substitute_attributes
 from weft.ir.source import Location
-from weft.ir.types import BufferType, IndexType, TensorType, Type, VectorType
+from weft.ir.types import INDEX, BufferType, IndexType, TensorType, Type, VectorType
 from weft.ir.walk import dims_of_attribute
 
 Runtime = np.ndarray | int | Buffer | None
@@ -32,20 +34,25 @@ def interpret(
     traffic: Traffic | None = None,
     seed: int | None = None,
 ) -> list[np.ndarray]:
-    """The results of `fn`, as new arrays, except those that are written to an argument, which are that argument.
+    """The results of `fn`: new arrays, and for those that are written to an argument that argument.
 
-    Symbols get their values from the shapes of the arguments and from `sizes`. Buffer parameters without an argument
-    are results: their memory is made here, and they are appended to what the function returns.
-    `traffic` counts bytes; `seed` shuffles the iterations of parallel loops.
-    Raises IndexFault and other errors of the program with the user's line, InternalError for what a right program
-    cannot do (memory accessed outside, a result of another type than its record says).
+    Symbols get their values from the shapes of the arguments and from `sizes`. Buffer parameters without an
+    argument are results: their memory is made here, and they are appended to what the function returns.
+    `traffic` counts bytes; `seed` shuffles the iterations of parallel loops. Raises IndexFault and other
+    errors of the program with the user's line, InternalError for what a right program cannot do (memory
+    accessed outside, a result of another type than its record says).
     """
     machine = Machine(traffic, seed)
     machine.known.update(sizes or {})
     given = [np.asarray(a) for a in arguments]
     machine.bind(fn, given)
     returned = machine.run(fn.body)
-    made = [machine.values[p] for p in fn.params[len(given) :] if isinstance(p.type, BufferType)]
+    taken = _argument_numbers(fn, len(given))
+    made = [
+        machine.values[p]
+        for p, number in zip(fn.params, taken, strict=True)
+        if number is None and isinstance(p.type, BufferType)
+    ]
     returned += [buffer for buffer in made if not any(buffer is r for r in returned)]
     results = [v.array() if isinstance(v, Buffer) else np.array(v) for v in returned]
     for number, into in enumerate(fn.into):
@@ -61,7 +68,7 @@ def _as_array(value: Runtime) -> np.ndarray:
 
 
 class Machine:
-    """The state of one run: values, sizes, traffic. Each region is turned into a list of steps when it first runs."""
+    """The state of one run: values, sizes, traffic. A region becomes a list of steps when it first runs."""
 
     def __init__(self, traffic: Traffic | None = None, seed: int | None = None) -> None:
         self.values: dict[Value, Runtime] = {}
@@ -75,22 +82,49 @@ class Machine:
     # ---- parameters
 
     def bind(self, fn: Func, arguments: Sequence[np.ndarray]) -> None:
-        """Give parameters their arguments and symbols their sizes; raises ShapeError where they do not fit."""
-        for param, argument in zip(fn.params, arguments, strict=False):
+        """Give parameters their arguments and symbols their sizes; raises ShapeError if they do not fit."""
+        numbers = _argument_numbers(fn, len(arguments))
+        given = [(p, n, arguments[n]) for p, n in zip(fn.params, numbers, strict=True) if n is not None]
+        for param, _, argument in given:
+            if param.type == INDEX and param.name:
+                self.known.setdefault(param.name, int(argument))
             for dim, size in _sizes(param.type, argument):
                 symbol = as_symbol(dim)
                 if symbol is not None:
-                    self.set_symbol(symbol.name, symbol.lower, symbol.upper, self.known.setdefault(symbol.name, size))
-        for number, param in enumerate(fn.params):
-            if number < len(arguments):
-                self.check_argument(param, number, arguments[number])
-                self.values[param] = self.argument(param.type, arguments[number], f"argument {number}")
-            elif isinstance(param.type, BufferType):
-                self.values[param] = allocate(param.type, self.shape(param.type.shape), f"result {number}")
-            elif isinstance(param.type, IndexType):
-                self.values[param] = self.size(param.type.dim)
-            else:
-                raise ShapeError(f"{fn.name} takes {len(fn.params)} arguments, got {len(arguments)}")
+                    self.known.setdefault(symbol.name, size)
+        for symbol in fn.symbols.values():
+            if symbol.name in self.known:
+                self.set_symbol(symbol.name, symbol.lower, symbol.upper, self.known[symbol.name])
+        for param, number, argument in given:
+            self.check_argument(param, number, argument)
+            self.values[param] = self.argument(param.type, argument, f"argument {number}")
+        results = 0
+        for param, number in zip(fn.params, numbers, strict=True):
+            if number is None:
+                self.values[param] = self.made(fn, param, arguments, results)
+                results += isinstance(param.type, BufferType)
+
+    def made(self, fn: Func, param: Value, arguments: Sequence[np.ndarray], result: int) -> Runtime:
+        """What a parameter holds that is no argument: memory of a result, a size or a stride."""
+        ty, stride = param.type, _STRIDE.fullmatch(param.name)
+        if isinstance(ty, BufferType):
+            return allocate(ty, self.shape(ty.shape), f"result {result}")
+        if isinstance(ty, IndexType):
+            return self.size(ty.dim)
+        if ty == INDEX and param.name in self.known:
+            return np.array([self.known[param.name]])
+        if ty == INDEX and stride is not None:
+            return np.array([arguments[int(stride[1])].strides[int(stride[2])]])
+        raise ShapeError(f"{fn.name} takes {len(fn.params)} arguments, got {len(arguments)}")
+
+    def hidden_size(self, name: str, arguments: Sequence[np.ndarray]) -> int | None:
+        """What a number parameter of the loop level is: a symbol, or byte stride `a0_s1` of argument 0 on axis 1."""
+        if name in self.known:
+            return self.known[name]
+        buffer, _, axis = name.partition("_s")
+        if not (buffer[:1] == "a" and buffer[1:].isdigit() and axis.isdigit()):
+            return None
+        return arguments[int(buffer[1:])].strides[int(axis)]
 
     def argument(self, ty: Type, argument: np.ndarray, label: str) -> Runtime:
         """What a parameter of this type holds."""
@@ -141,6 +175,8 @@ class Machine:
             self.values[param] = value
             if isinstance(param.type, IndexType):
                 self.bind_index(param.type, _integer(value))
+            elif param.type == INDEX and param.name:
+                self.known[param.name] = _integer(value)
         return self.run(region)
 
     def bind_index(self, ty: IndexType, value: int) -> None:
@@ -182,18 +218,21 @@ class Machine:
 
     def lanes_step(self, op: Op) -> Step:
         """The fast way for arithmetic of the loop level: attributes hold no symbols, one result."""
-        evaluate, attributes, values, result = REGISTRY[op.name].evaluate, op.attributes, self.values, op.result
-        assert evaluate is not None
+        rule, attributes, values, result = REGISTRY[op.name].evaluate, op.attributes, self.values, op.result
+        assert rule is not None
+        evaluate = cast("Callable[..., np.ndarray]", rule)  # one result is one array
         match op.operands:
             case ():
                 constant = evaluate(attributes)
-                return lambda: values.__setitem__(result, constant)  # pyright: ignore[reportArgumentType] -- one result
+                return lambda: values.__setitem__(result, constant)
             case (a,):
-                return lambda: values.__setitem__(result, evaluate(attributes, values[a]))  # pyright: ignore[reportArgumentType] -- one result
+                return lambda: values.__setitem__(result, evaluate(attributes, values[a]))
             case (a, b):
-                return lambda: values.__setitem__(result, evaluate(attributes, values[a], values[b]))  # pyright: ignore[reportArgumentType] -- one result
+                return lambda: values.__setitem__(result, evaluate(attributes, values[a], values[b]))
             case operands:
-                return lambda: values.__setitem__(result, evaluate(attributes, *[values[v] for v in operands]))  # pyright: ignore[reportArgumentType] -- one result
+                return lambda: values.__setitem__(
+                    result, evaluate(attributes, *[values[v] for v in operands])
+                )
 
     def attributes(self, op: Op) -> Attributes:
         """The attributes with numbers for sizes."""
@@ -204,10 +243,29 @@ class Machine:
     def label(self, ty: BufferType) -> str:
         """A name for memory that is made now."""
         self.allocations += 1
-        return f"{'arena' if ty.space == 'global' and not self.in_kernel else 'scratch'} {self.allocations - 1}"
+        return (
+            f"{'arena' if ty.space == 'global' and not self.in_kernel else 'scratch'} {self.allocations - 1}"
+        )
 
 
 Handler = Callable[[Machine, Op], None]
+_ARGUMENT, _STRIDE = re.compile(r"a(\d+)"), re.compile(r"a(\d+)_s(\d+)")
+
+
+def _argument_numbers(fn: Func, count: int) -> list[int | None]:
+    """Which argument each parameter takes, None for those that are made here.
+
+    A bufferized function says it by names: `a3` is argument 3, ints follow in order, the rest is made.
+    """
+    found = [_ARGUMENT.fullmatch(p.name) if isinstance(p.type, BufferType) else None for p in fn.params]
+    if not any(found):
+        return [number if number < count else None for number in range(len(fn.params))]
+    numbers = [None if match is None else int(match[1]) for match in found]
+    rest = iter(sorted({*range(count)} - {*numbers}))
+    for place, param in enumerate(fn.params):
+        if param.type == INDEX:
+            numbers[place] = next(rest, None)
+    return numbers
 
 
 def _sizes(ty: Type, argument: np.ndarray) -> list[tuple[DimLike, int]]:
@@ -260,7 +318,9 @@ def _check_result(machine: Machine, op: Op, ty: Type, array: np.ndarray) -> None
         return
     expected = machine.shape(ty.shape)
     if array.shape != expected or array.dtype != numpy_dtype(ty.dtype):
-        raise InternalError(f"{op.name} gives {array.dtype}{list(array.shape)}, its type {ty} is {list(expected)} now")
+        raise InternalError(
+            f"{op.name} gives {array.dtype}{list(array.shape)}, its type {ty} is {list(expected)} now"
+        )
 
 
 # ---- structure
@@ -295,7 +355,7 @@ def _for(machine: Machine, op: Op) -> None:
 
 
 def _parallel(machine: Machine, body: Region, indices: Sequence[int], *, lanes: bool) -> None:
-    """Iterations in any order; all of them run, and the failure with the smallest index is raised (DESIGN D13)."""
+    """Iterations in any order; all run, and the failure with the smallest index is raised (DESIGN D13)."""
     failures: dict[int, WeftError] = {}
     order = list(indices)
     if machine.shuffle is not None:
@@ -347,7 +407,8 @@ def _kernel(machine: Machine, op: Op) -> None:
 
 def _dim(machine: Machine, op: Op) -> None:
     ty = op.result.type
-    machine.values[op.result] = machine.size(ty.dim if isinstance(ty, IndexType) else op.attributes["dim"])  # pyright: ignore[reportArgumentType] -- a size
+    assert isinstance(ty, IndexType)
+    machine.values[op.result] = machine.size(ty.dim)
 
 
 def _from_index(machine: Machine, op: Op) -> None:
@@ -366,7 +427,9 @@ def _alloc(machine: Machine, op: Op) -> None:
     ty = op.result.type
     assert isinstance(ty, BufferType)
     label = machine.label(ty)
-    machine.values[op.result] = allocate(ty, machine.shape(ty.shape), label, counted=label.startswith("arena"))
+    machine.values[op.result] = allocate(
+        ty, machine.shape(ty.shape), label, counted=label.startswith("arena")
+    )
 
 
 def _view(machine: Machine, op: Op) -> None:
@@ -450,7 +513,7 @@ def _fail_if(machine: Machine, op: Op) -> None:
 
 
 def failure(code: object, facts: Sequence[int], location: Location | None = None) -> WeftError:
-    """The error that a program's record of `code` and facts stands for; facts of an index are it, the size, the axis."""
+    """The error that `code` and facts stand for; the facts of an index are it, the size, the axis."""
     if str(code) in ("index", "IndexError", "1", "E020"):
         index, size, axis = [*facts, 0, 0, 0][:3]
         sentence = f"index {index} is out of bounds for axis {axis} with size {size}"

@@ -1,4 +1,4 @@
-"""The memory of the reference interpreter: buffers as bytes with checked accesses, and the count of bytes moved.
+"""The memory of the reference interpreter: buffers with checked accesses, and the count of bytes moved.
 
 Not here: what ops do with it (`interp.py`), nor any memory of real programs (`runtime/`).
 """
@@ -12,7 +12,9 @@ import numpy as np
 from weft.ir.errors import InternalError
 from weft.ir.types import BufferType, DType
 
-ROW_BYTES = 64 * 1024  # what one kernel reads again counts once if no more than this of the buffer was read since
+ROW_BYTES = (
+    64 * 1024
+)  # what one kernel reads again counts once if no more than this of the buffer was read since
 _LINE_BYTES = 64
 _POISON = 0xFF  # fills new memory: NaN as a float, -1 as an integer
 
@@ -50,7 +52,9 @@ class Buffer:
         start = self.start + offset * self.dtype.itemsize
         end = start + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         if self.strided or start < self.start or end > self.end:
-            raise InternalError(f"view of {self.label} leaves its memory: bytes {start} to {end} of {self.end}")
+            raise InternalError(
+                f"view of {self.label} leaves its memory: bytes {start} to {end} of {self.end}"
+            )
         return Buffer(dtype, shape, self.data, start, end, self.label, False, self.counted)
 
     def places(self, offsets: np.ndarray) -> np.ndarray:
@@ -58,7 +62,9 @@ class Buffer:
         places = self.start + (offsets if self.strided else offsets * self.dtype.itemsize)
         low = 0 if self.strided else self.start
         if places.size and (places.min() < low or places.max() + self.dtype.itemsize > self.end):
-            raise InternalError(f"{self.label} of {self.size_bytes} bytes is accessed outside, at offsets {offsets}")
+            raise InternalError(
+                f"{self.label} of {self.size_bytes} bytes is accessed outside, at offsets {offsets}"
+            )
         return places
 
     def read(self, places: np.ndarray) -> np.ndarray:
@@ -142,14 +148,14 @@ class KernelTraffic:
 class Traffic:
     """Counts what kernels load and store: arguments, results and arena buffers count, scratch does not.
 
-    What a kernel reads again counts once if at most `row_bytes` of that buffer were read in between (a row that stays
-    near). Everything stored counts. Loads outside of kernels are under the name "".
+    What a kernel reads again counts once if at most `row_bytes` of that buffer were read in between (a row
+    that stays near). Everything stored counts. Loads outside of kernels are under the name "".
     """
 
     def __init__(self, row_bytes: int = ROW_BYTES) -> None:
         self.row_bytes = row_bytes
-        self.kernels: dict[str, KernelTraffic] = {}
         self.current = KernelTraffic()
+        self.kernels: dict[str, KernelTraffic] = {"": self.current}
         self._recent: dict[int, OrderedDict[int, int]] = {}
 
     @property
@@ -184,7 +190,7 @@ class Traffic:
         self._of(buffer).loaded_bytes += fresh
 
     def _touch(self, recent: OrderedDict[int, int], start: int, end: int) -> int:
-        """How many of these bytes were not read lately; `recent` maps lines of 64 bytes to the set of bytes read."""
+        """How many of these bytes were not read lately; `recent` has the bytes read of each line of 64."""
         fresh = 0
         for line in range(start // _LINE_BYTES, (end - 1) // _LINE_BYTES + 1):
             base = line * _LINE_BYTES

@@ -17,7 +17,14 @@ from weft.ir.errors import UserError
 from weft.ir.node import Attribute, Func, Op, Region, Value
 from weft.ir.source import Location
 from weft.ir.types import (
-    DTYPES, TOKEN, BufferType, DType, IndexType, TensorType, Type, VectorType,
+    DTYPES,
+    TOKEN,
+    BufferType,
+    DType,
+    IndexType,
+    TensorType,
+    Type,
+    VectorType,
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -43,7 +50,9 @@ _COMPOUNDS: dict[str, Callable[[DimLike, DimLike], DimLike]] = {
     "min": minimum,
     "max": maximum,
 }
-_WORDS = frozenset({"true", "false", "none", "nan", "inf", "array", "complex", "index", "token", "buffer", "in"})
+_WORDS = frozenset(
+    {"true", "false", "none", "nan", "inf", "array", "complex", "index", "token", "buffer", "in"}
+)
 
 
 def is_symbol_name(name: str) -> bool:
@@ -64,7 +73,7 @@ class ParseError(UserError, SyntaxError):
 
 
 def parse(text: str, file: str = "<text>", constants: Constants | None = None) -> Func:
-    """Read one function. Raises ParseError; arrays that the text names by their hash are looked up in `constants`."""
+    """Read one function; `constants` has the arrays that the text names by their hash. Raises ParseError."""
     parser = _Parser(text, file, constants or {})
     fn = parser.function()
     parser.end()
@@ -90,7 +99,9 @@ def parse_dim(text: str, symbols: dict[str, Symbol] | None = None) -> DimLike:
 class _Parser:
     """Tokens of one text and a position in them; each method reads what its name says."""
 
-    def __init__(self, text: str, file: str, constants: Constants, symbols: dict[str, Symbol] | None = None) -> None:
+    def __init__(
+        self, text: str, file: str, constants: Constants, symbols: dict[str, Symbol] | None = None
+    ) -> None:
         self.text = text
         self.file = file
         self.constants = constants
@@ -318,7 +329,9 @@ class _Parser:
 
     def is_type(self) -> bool:
         word = self.token.split(".")[0]
-        return self.kind == "name" and (word in ("buffer", "index", "token") or word in DTYPES or _vector(word) is not None)
+        return self.kind == "name" and (
+            word in ("buffer", "index", "token") or word in DTYPES or _vector(word) is not None
+        )
 
     def is_float(self) -> bool:
         token = self.tokens[self.position + 1] if self.token == "-" else self.token
@@ -339,7 +352,7 @@ class _Parser:
     def real(self) -> "float":
         return self.float() if self.is_float() else float(self.integer())
 
-    def complex(self) -> "complex":
+    def complex(self) -> complex:
         self.expect("(")
         real = self.real()
         self.expect(",")
@@ -353,8 +366,9 @@ class _Parser:
         numpy = ty.dtype.numpy if isinstance(ty, TensorType) else None
         if not isinstance(ty, TensorType) or numpy is None or not all(isinstance(d, int) for d in ty.shape):
             self.fail("an array needs a dtype of NumPy and sizes that are numbers")
+        shape = tuple(d for d in ty.shape if isinstance(d, int))
         if self.accept(")"):
-            return np.zeros(ty.shape, numpy)  # pyright: ignore[reportArgumentType, reportCallIssue] -- all ints
+            return np.zeros(shape, numpy)
         self.expect(",")
         if self.kind == "hash":
             array = self.constants.get(self.token[1:])
@@ -370,7 +384,7 @@ class _Parser:
             array = np.array(self.several(self.attribute, ")"), numpy)
         if array.size != ty.size:
             self.fail(f"{ty} has {ty.size} elements, got {array.size}")
-        return array.reshape(ty.shape)  # pyright: ignore[reportArgumentType, reportCallIssue] -- all ints
+        return array.reshape(shape)
 
     # ---- ops
 
@@ -385,17 +399,21 @@ class _Parser:
         self.expect("(")
         results_at = self.position
         results = self.several(self.type, ")")
-        into: list[int] = []
-        if self.accept("into"):
-            self.expect("(")
-            into = self.several(self.integer, ")")
+        into, strided = self.numbers("into"), self.numbers("strided")
         stage = self.string() if self.accept("stage") else "tensor"
         self.ops(body)
-        fn = Func(name, body, symbols, stage, tuple(into))
+        fn = Func(name, body, symbols, stage, into, strided)
         if [v.type for v in fn.results] != results:
             self.position = results_at
             self.fail(f"the header gives ({', '.join(map(str, results))}) and the function returns others")
         return fn
+
+    def numbers(self, word: str) -> tuple[int, ...]:
+        """The numbers after a word of the header, if it is there."""
+        if not self.accept(word):
+            return ()
+        self.expect("(")
+        return tuple(self.several(self.integer, ")"))
 
     def params(self) -> Region:
         region = Region()

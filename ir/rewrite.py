@@ -1,7 +1,8 @@
 """Building new programs from old ones: copies, rules applied to every op, inlining, removal of dead ops.
 
-A pass never changes an op: it writes a new region from an old one, with a map from old values to new. All of this is
-linear in the number of ops. Not here: the rules and passes themselves (`compiler/passes`), nor canonical forms.
+A pass never changes an op: it writes a new region from an old one, with a map from old values to new. All of
+this is linear in the number of ops. Not here: the rules and passes themselves (`compiler/passes`), nor
+canonical forms.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +22,10 @@ Rule = Callable[[Builder, Op, tuple[Value, ...]], Sequence[Value] | None]
 class Cloner:
     """Copies ops into new regions. `values` maps old values to new ones; a value not in it stands for itself.
 
-    `dims` replaces symbols by name in types and attributes. If `taken` is given, the symbols that the copied regions
-    bind get names that are not in it (and are added), so that a body may be copied more than once into one function.
-    `rule` is asked for each op, before its regions are entered; what it returns stands for the op's results.
+    `dims` replaces symbols by name in types and attributes. If `taken` is given, the symbols that the copied
+    regions bind get names that are not in it (and are added), so that a body may be copied more than once
+    into one function. `rule` is asked for each op, before its regions are entered; what it returns stands for
+    the op's results.
     """
 
     def __init__(
@@ -155,7 +157,7 @@ def _substitute_attribute(value: Attribute, dims: Mapping[str, DimLike]) -> Attr
 
 
 def copy_function(fn: Func, substitution: Mapping[str, DimLike] | None = None) -> Func:
-    """A copy that shares no op or value; symbols are replaced by name, those of the header are dropped from it."""
+    """A copy that shares no op or value; symbols are replaced by name and leave the header."""
     cloner = Cloner(dims=substitution)
     new = cloner.function(fn)
     new.symbols = {name: s for name, s in fn.symbols.items() if name not in cloner.dims}
@@ -167,7 +169,7 @@ def copy_function(fn: Func, substitution: Mapping[str, DimLike] | None = None) -
 
 
 def rewrite(fn: Func, rule: Rule) -> Func:
-    """A new function in which `rule` was asked once for each op, in program order, an op before those of its regions.
+    """A new function in which `rule` was asked once for each op, an op before those of its regions.
 
     What the rule writes is not visited again; a rule that removes an op without results returns ().
     """
@@ -183,10 +185,10 @@ def inline(
     taken: set[str] | None = None,
     rule: Rule | None = None,
 ) -> tuple[Value, ...]:
-    """Write the ops of `source` at the builder, with arguments for its parameters; gives the operands of its terminator.
+    """Write the ops of `source` with arguments for its parameters; gives the operands of its terminator.
 
-    Symbols of a Func are bound to the sizes of the arguments' types. `taken` holds the names of symbols of the function
-    around it, needed if a body that binds symbols is written more than once.
+    Symbols of a Func are bound to the sizes of the arguments' types. `taken` holds the names of symbols of
+    the function around it, needed if a body that binds symbols is written more than once.
     """
     region = source.body if isinstance(source, Func) else source
     known = {} if dims is None else dict(dims)
@@ -198,7 +200,7 @@ def inline(
 
 
 def match_type(pattern: Type, actual: Type) -> dict[str, DimLike]:
-    """What the bare symbols of `pattern` stand for so that it is `actual`; those that stand for themselves left out."""
+    """What the bare symbols of `pattern` stand for so that it is `actual`, but for themselves."""
     if isinstance(pattern, IndexType) and isinstance(actual, IndexType):
         pairs = [(pattern.dim, actual.dim)]
     elif isinstance(pattern, TensorType | BufferType) and isinstance(actual, TensorType | BufferType):
@@ -210,7 +212,7 @@ def match_type(pattern: Type, actual: Type) -> dict[str, DimLike]:
 
 
 def remove_dead(fn: Func) -> Func:
-    """A new function without the ops whose results no one needs and that have no effect, in nested regions too."""
+    """A new function without the ops that have no effect and whose results no one needs."""
     live: set[Op] = set()
     _mark_live(fn.body, set(), live)
     return rewrite(fn, lambda _builder, op, _operands: None if op in live else op.results)

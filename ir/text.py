@@ -1,14 +1,15 @@
-"""The text form: `show` prints a Func, `parse` reads it back, `equal` compares two; the grammar is in `docs/ir.md`.
+"""The text form: `show` prints a Func, `parse` reads it back, `equal` compares two (grammar: `docs/ir.md`).
 
     func @step[n >= 2](%0_x: f32[n,4], %1: i64) -> (f32[n,4]) stage "tensor" {
       %2 = sin(%0_x) : f32[n,4] !"model.py":12
       return(%2)
     }
 
-One generic form for every op: `results = name(operands) {attributes} (parameters) {ops}... : types !"file":line`.
-Values are numbered in print order, so equal programs print equal text. A symbol that is not one of the function's
-prints its range, if it has one, where a value of type index first stands for it: `%3: index(i in 0..9)`.
-Not here: reading (`parse.py`, whose `parse` is re-exported), checks of what was read (`verify.py`).
+One generic form for every op: `results = name(operands) {attributes} (parameters) {ops}... : types
+!"file":line`. Values are numbered in print order, so equal programs print equal text. A symbol that is not
+one of the function's prints its range, if it has one, where a value of type index first stands for it: `%3:
+index(i in 0..9)`. Not here: reading (`parse.py`, whose `parse` is re-exported), checks of what was read
+(`verify.py`).
 """
 
 import hashlib
@@ -16,10 +17,11 @@ import json
 import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 import numpy as np
 
-from weft.ir.dims import Dim, DimLike, Symbol, as_symbol, show_dim
+from weft.ir.dims import Dim, Symbol, as_symbol, show_dim
 from weft.ir.node import Attribute, Attributes, Func, Op, Region, Value
 from weft.ir.parse import Constants, is_symbol_name, parse, parse_dim, parse_type
 from weft.ir.source import Location
@@ -41,8 +43,9 @@ def show(
 ) -> str:
     """The text of `fn`.
 
-    `names=False` leaves out the user's names (they mean nothing). Constants above 64 bytes print as their hash and are
-    put into `constants`, with which `parse` finds them again. The line of `mark` gets the comment `note`.
+    `names=False` leaves out the user's names (they mean nothing). Constants above 64 bytes print as their
+    hash and are put into `constants`, with which `parse` finds them again. The line of `mark` gets the
+    comment `note`.
     """
     printer = _Printer(fn, locations=locations, names=names, constants=constants, mark=mark, note=note)
     return printer.function(fn)
@@ -88,6 +91,7 @@ class _Printer:
         results = fn.results if fn.body.ops else ()
         header += f" -> ({', '.join(self.type(v.type) for v in results)})"
         header += f" into {_show_tuple([str(i) for i in fn.into])}" if fn.into else ""
+        header += f" strided {_show_tuple([str(i) for i in fn.strided])}" if fn.strided else ""
         self.lines.append(f"{header} stage {json.dumps(fn.stage)} {{")
         self.ops(fn.body, "  ")
         self.lines.append("}\n")
@@ -103,7 +107,7 @@ class _Printer:
         return text
 
     def use(self, value: Value) -> str:
-        """The text of an operand; one that is not defined before its use shows that (only invalid programs)."""
+        """The text of an operand, also of one that is not defined before its use (only invalid programs)."""
         return self.names.get(value) or f"%undefined_{value.name}"
 
     def params(self, params: Sequence[Value]) -> str:
@@ -136,7 +140,7 @@ class _Printer:
         return text
 
     def binding_type(self, ty: Type) -> str:
-        """The text of the type of a value; the first one that stands for a symbol shows the symbol's range."""
+        """The text of a value's type; the first one that stands for a symbol shows the symbol's range."""
         symbol = as_symbol(ty.dim) if isinstance(ty, IndexType) else None
         if symbol is None or symbol.name in self.known:
             return self.type(ty)
@@ -156,7 +160,7 @@ class _Printer:
         if isinstance(value, np.ndarray):
             return self.array(value)
         if isinstance(value, np.generic):
-            return self.attribute(value.item())
+            return self.attribute(cast("Attribute", value.item()))
         raise TypeError(f"an attribute cannot hold {value!r}")
 
     def array(self, array: np.ndarray) -> str:
@@ -170,10 +174,22 @@ class _Printer:
             key = hashlib.sha256(f"{ty}".encode() + data).hexdigest()
             self.constants.setdefault(key, array)
             return f"array({ty}, @{key})"
-        elements = array.ravel().tolist()
+        elements: list[Attribute] = array.ravel().tolist()
         if np.array(elements, array.dtype).tobytes() != data:  # the payload of a NaN that Python floats lose
             return f'array({ty}, "{data.hex()}")'
         return f"array({', '.join([str(ty), *map(self.attribute, elements)])})"
+
+
+def _show_bool(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _show_none(value: None) -> str:
+    return "none"
+
+
+def _show_string(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _show_float(value: float) -> str:
@@ -191,12 +207,12 @@ def _show_vector(value: VectorType) -> str:
 
 
 _ATTRIBUTES: dict[type, Callable[..., str]] = {
-    bool: lambda value: "true" if value else "false",
+    bool: _show_bool,
     int: int.__repr__,
     float: _show_float,
     complex: _show_complex,
-    str: lambda value: json.dumps(value, ensure_ascii=False),
-    type(None): lambda value: "none",
+    str: _show_string,
+    type(None): _show_none,
     DType: str,
     Dim: show_dim,
     VectorType: _show_vector,
@@ -234,8 +250,9 @@ def equal(f: Func, g: Func) -> bool:
 
 def first_difference(f: Func, g: Func) -> str | None:
     """What differs first between two functions, or None."""
-    if (f.name, f.stage, f.into) != (g.name, g.stage, g.into):
-        return f"headers differ: {(f.name, f.stage, f.into)} and {(g.name, g.stage, g.into)}"
+    headers = [(x.name, x.stage, x.into, x.strided) for x in (f, g)]
+    if headers[0] != headers[1]:
+        return f"headers differ: {headers[0]} and {headers[1]}"
     if _ranges(f.symbols.values()) != _ranges(g.symbols.values()):
         return "symbols differ"
     return _compare_regions(f.body, g.body, {})
@@ -251,10 +268,14 @@ def _same_type(a: Type, b: Type) -> bool:
     if a != b:
         return False
     symbols = [as_symbol(ty.dim) if isinstance(ty, IndexType) else None for ty in (a, b)]
-    return symbols == [None, None] or _ranges(s for s in symbols[:1] if s) == _ranges(s for s in symbols[1:] if s)
+    return symbols == [None, None] or _ranges(s for s in symbols[:1] if s) == _ranges(
+        s for s in symbols[1:] if s
+    )
 
 
-def _compare_values(a: Sequence[Value], b: Sequence[Value], same: dict[Value, Value], where: str) -> str | None:
+def _compare_values(
+    a: Sequence[Value], b: Sequence[Value], same: dict[Value, Value], where: str
+) -> str | None:
     if len(a) != len(b):
         return f"{where}: {len(a)} and {len(b)} values"
     for x, y in zip(a, b, strict=True):
@@ -306,6 +327,6 @@ def same_attribute(a: "Attribute | Type", b: "Attribute | Type") -> bool:
 
 
 __all__ = [
-    "INLINE_BYTES", "Constants", "equal", "first_difference", "is_symbol_name", "parse", "parse_dim", "parse_type",
-    "same_attribute", "show", "show_op",
+    "INLINE_BYTES", "Constants", "equal", "first_difference", "is_symbol_name", "parse", "parse_dim",
+    "parse_type", "same_attribute", "show", "show_op",
 ]  # fmt: skip

@@ -6,12 +6,13 @@ I3  an op's record yields the types of its results
 I4  every region ends with a terminator, of the kind its owner needs, and has no other
 I5  the parameters of a region fit the op that owns it
 I6  a token is used at most once, and no region takes one from outside
-I7  every symbol is bound before it is used, once, has one range and a name that the text can hold
+I7  every symbol is bound before it is used, once, has one range and a name that the text can hold; from stage
+    "buffers" on also a named i64 parameter binds the symbol of its name
 I8  the stage of the function allows each op and type
 I9  the header fits: results that are written to a parameter have its type
 
-I8 by stage: "tensor" and "fused" hold no buffers, lanes or ops of the loop level, and "tensor" no fusion; "buffers"
-has tensors only inside fusions; "loops" has none, and memory is touched by loop-level ops alone.
+I8 by stage: "tensor" and "fused" hold no buffers, lanes or ops of the loop level, and "tensor" no fusion;
+"buffers" has tensors only inside fusions; "loops" has none, and memory is touched by loop-level ops alone.
 Not here: what only one pass or backend needs.
 """
 
@@ -41,7 +42,7 @@ Check = Callable[[Func], Iterator[Violation]]
 
 
 def verify(fn: Func, pass_name: str = "") -> None:
-    """Check every invariant; raises InternalError with the first violation, the function as text in a note."""
+    """Check every invariant; raises InternalError with the first violation and the program in a note."""
     for number, (_, check) in INVARIANTS.items():
         violation = next(check(fn), None)
         if violation is not None:
@@ -124,14 +125,18 @@ def check_types(fn: Func) -> Iterator[Violation]:
             continue
         found = tuple(v.type for v in op.results)
         try:
-            expected = tuple(REGISTRY[op.name].infer([v.type for v in op.operands], op.attributes, op.regions))
+            expected = tuple(
+                REGISTRY[op.name].infer([v.type for v in op.operands], op.attributes, op.regions)
+            )
         except UserError as error:
             yield Violation(f"{op.name} refuses its operands: {error.sentence}", op)
         except Exception as error:  # a record may rely on operands that are not there
             yield Violation(f"the record of {op.name} fails: {type(error).__name__}: {error}", op)
         else:
             if expected != found:
-                yield Violation(f"{op.name} has types {_types(found)}, its record gives {_types(expected)}", op)
+                yield Violation(
+                    f"{op.name} has types {_types(found)}, its record gives {_types(expected)}", op
+                )
 
 
 def _inner_first(region: Region) -> Iterator[Op]:
@@ -165,7 +170,10 @@ def _terminated(region: Region, owner: Op | None, kinds: tuple[str, ...]) -> Ite
         yield Violation(f"a region of {name} is empty", owner)
         return
     if region.ops[-1].name not in kinds:
-        yield Violation(f"a region of {name} ends with {region.ops[-1].name}, not with {' or '.join(kinds)}", region.ops[-1])
+        yield Violation(
+            f"a region of {name} ends with {region.ops[-1].name}, not with {' or '.join(kinds)}",
+            region.ops[-1],
+        )
     for op in region.ops[:-1]:
         if _is_terminator(op):
             yield Violation(f"{op.name} is not the last op of its region", op)
@@ -224,7 +232,7 @@ def _check_for(op: Op) -> Iterator[str]:
             yield f"the bounds of for have types {_types(types[:3])}, not index"
     elif index != VectorType(I64):
         yield f"the index of for has type {index}"
-    elif any(t != VectorType(I64) for t in types[:3]):
+    elif any(t != VectorType(I64) and not isinstance(t, IndexType) for t in types[:3]):
         yield f"the bounds of for have types {_types(types[:3])}, not i64"
     if params[1:] != types[3:]:
         yield f"for carries {_types(types[3:])}, its parameters are {_types(params[1:])}"
@@ -251,7 +259,10 @@ def _check_fusion(op: Op) -> Iterator[str]:
         yield f"fusion has {outputs} outputs among {len(types)} operands"
         return
     inputs = types[: len(types) - outputs]
-    if not all(_fits(p, t) for p, t in zip(params, types, strict=False)) or len(params) not in (len(inputs), len(types)):
+    if not all(_fits(p, t) for p, t in zip(params, types, strict=False)) or len(params) not in (
+        len(inputs),
+        len(types),
+    ):
         yield f"fusion takes {_types(types)}, its parameters are {_types(params)}"
     returned = tuple(v.type for v in op.regions[0].terminator.operands)
     if len(returned) != outputs or not all(map(_fits, returned, types[len(inputs) :])):
@@ -308,7 +319,7 @@ def _homes(region: Region, homes: dict[Op, Region]) -> dict[Op, Region]:
 
 
 def check_symbols(fn: Func) -> Iterator[Violation]:
-    """Find symbols that are not bound, bound twice, of two ranges or with a name that the text cannot hold."""
+    """Find symbols that are not bound, bound twice, of two ranges or of a name that no text can hold."""
     for name, symbol in fn.symbols.items():
         if name != symbol.name or not is_symbol_name(name):
             yield Violation(f"{symbol.name!r} cannot be the name of a symbol")
@@ -323,6 +334,7 @@ class _Symbols:
     def __init__(self, fn: Func) -> None:
         self.header = fn.symbols
         self.bound: set[str] = set(fn.symbols)
+        self.lowered = fn.stage in ("buffers", "loops")
 
     def region(self, region: Region, owner: Op | None, outer: dict[str, Symbol]) -> Iterator[Violation]:
         scope = {**self.header, **outer}
@@ -331,6 +343,8 @@ class _Symbols:
             counts = owner is not None and owner.name == "for" and param.index == 0
             if symbol is not None and (counts or symbol.name not in scope):
                 yield from self.bind(symbol, owner, scope)
+            elif self.lowered and param.type == VectorType(I64) and param.name:
+                scope.setdefault(param.name, Symbol(param.name))
         for param in region.params:
             yield from self.used(param.type, owner, scope)
         for op in region.ops:
@@ -364,12 +378,14 @@ class _Symbols:
         for dim in dims_of_type(ty):
             yield from self.check(symbols_of(dim), op, scope)
 
-    def check(self, symbols: Iterator[Symbol], op: Op | None, scope: dict[str, Symbol]) -> Iterator[Violation]:
+    def check(
+        self, symbols: Iterator[Symbol], op: Op | None, scope: dict[str, Symbol]
+    ) -> Iterator[Violation]:
         for symbol in symbols:
             known = scope.get(symbol.name)
             if known is None:
                 yield Violation(f"symbol {symbol} is not bound here", op)
-            elif (known.lower, known.upper) != (symbol.lower, symbol.upper):
+            elif not self.lowered and (known.lower, known.upper) != (symbol.lower, symbol.upper):
                 ranges = f"{known.lower}..{known.upper} and {symbol.lower}..{symbol.upper}"
                 yield Violation(f"symbol {symbol} has two ranges, {ranges}", op)
 
@@ -410,7 +426,8 @@ def _stage_of_region(region: Region, stage: str, allowed: tuple[type, ...]) -> I
             yield Violation(f"stage {stage!r} has no fusion", op)
         inside = _TENSORS if op.name == "fusion" and stage == "buffers" else allowed
         for value in [*op.results, *(p for r in op.regions for p in r.params)]:
-            if not isinstance(value.type, (*inside, *allowed)):
+            number = stage == "buffers" and value.type == TensorType(I64)  # what from_index gives
+            if not isinstance(value.type, (*inside, *allowed)) and not number:
                 yield Violation(f"stage {stage!r} has no {value.type}", op)
         for inner in op.regions:
             yield from _stage_of_region(inner, "fused" if inside is not allowed else stage, (*inside,))
@@ -418,6 +435,9 @@ def _stage_of_region(region: Region, stage: str, allowed: tuple[type, ...]) -> I
 
 def check_header(fn: Func) -> Iterator[Violation]:
     """Find results that do not fit the parameter they are written to."""
+    for number in fn.strided:
+        if not 0 <= number < len(fn.params):
+            yield Violation(f"parameter {number} is strided and does not exist")
     if fn.into and len(fn.into) != len(fn.results) and fn.stage in ("tensor", "fused"):
         yield Violation(f"{len(fn.into)} places for {len(fn.results)} results")
     for number, (into, value) in enumerate(zip(fn.into, fn.results, strict=False)):
@@ -439,11 +459,17 @@ def _same_elements(a: Type, b: Type) -> bool:
 INVARIANTS: dict[str, tuple[str, Check]] = {
     "I1": ("every value is defined once, and knows its place", check_definitions),
     "I2": ("every use is in scope of its definition", check_scopes),
-    "I4": ("every region ends with a terminator, of the kind its owner needs, and has no other", check_terminators),
+    "I4": (
+        "every region ends with a terminator, of the kind its owner needs, and has no other",
+        check_terminators,
+    ),
     "I5": ("the parameters of a region fit the op that owns it", check_regions),
     "I3": ("an op's record yields the types of its results", check_types),
     "I6": ("a token is used at most once, and no region takes one from outside", check_tokens),
-    "I7": ("every symbol is bound before it is used, once, has one range and a name that the text can hold", check_symbols),
+    "I7": (
+        "every symbol is bound before it is used, once, has one range and a name that the text can hold",
+        check_symbols,
+    ),
     "I8": ("the stage of the function allows each op and type", check_stage),
     "I9": ("the header fits: results that are written to a parameter have its type", check_header),
 }

@@ -61,7 +61,10 @@ def has_effect(op: Op) -> bool:
     if record.has("effect") or record.has("can_fail") or (record.has("memory") and not op.results):
         return True
     return any(
-        has_effect(inner) for region in op.regions for inner in region.ops if not REGISTRY[inner.name].has("terminator")
+        has_effect(inner)
+        for region in op.regions
+        for inner in region.ops
+        if not REGISTRY[inner.name].has("terminator")
     )
 
 

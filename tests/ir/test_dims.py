@@ -25,8 +25,18 @@ from weft.ir.dims import (
 )
 from weft.ir.text import is_symbol_name, parse_dim
 
-SYMBOLS = {s.name: s for s in (Symbol("n", 2), Symbol("m", 0, 9), Symbol("k", -5, 5), Symbol("j", 1, 4), Symbol("u", 0))}
-RELATIONS = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+SYMBOLS = {
+    s.name: s
+    for s in (Symbol("n", 2), Symbol("m", 0, 9), Symbol("k", -5, 5), Symbol("j", 1, 4), Symbol("u", 0))
+}
+RELATIONS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def _leaf(name):

@@ -40,7 +40,13 @@ def test_straight_line_with_symbolic_sizes():
 
 def test_sizes_must_agree():
     text = 'func @f[n >= 2](%0: f32[n], %1: f32[n]) -> (f32[n]) stage "tensor" {\n  return(%1)\n}'
-    for bad in ((f32(1, 2), f32(1, 2, 3)), (f32(1), f32(1)), (f32(1, 2), np.zeros(2)), (f32(1, 2),), (f32(1, 2), np.float32(1))):
+    for bad in (
+        (f32(1, 2), f32(1, 2, 3)),
+        (f32(1), f32(1)),
+        (f32(1, 2), np.zeros(2)),
+        (f32(1, 2),),
+        (f32(1, 2), np.float32(1)),
+    ):
         with pytest.raises(ShapeError):
             run(text, *bad)
 
@@ -151,7 +157,9 @@ def test_buffers_are_written_in_place():
     np.testing.assert_array_equal(y, np.sin(x) + f32(10, 20, 30))
 
 
-def loop(body, *, outer="", params="%0: buffer<f32[n]>, %1: buffer<f32[n]>", kind="serial", upper="n", step=1):
+def loop(
+    body, *, outer="", params="%0: buffer<f32[n]>, %1: buffer<f32[n]>", kind="serial", upper="n", step=1
+):
     return f"""func @f[n]({params}, %n: i64) -> () stage "loops" {{
   %zero = constant() {{type = i64x1, value = 0}} : i64
   %one = constant() {{type = i64x1, value = {step}}} : i64
@@ -234,7 +242,11 @@ def test_strided_arguments_are_addressed_in_bytes():
   }
   return()
 }"""
-    for x in (np.arange(9, dtype=np.float32)[::4], np.arange(9, dtype=np.float32)[::-3], np.ones((3, 3), np.float32)[:, 1]):
+    for x in (
+        np.arange(9, dtype=np.float32)[::4],
+        np.arange(9, dtype=np.float32)[::-3],
+        np.ones((3, 3), np.float32)[:, 1],
+    ):
         y = np.zeros(3, np.float32)
         run(text, x, y, np.int64(x.strides[0]))
         np.testing.assert_array_equal(y, x)
@@ -267,7 +279,7 @@ def test_memory_outside_is_an_internal_error():
 
 
 FAIL = (
-    '  %a = load(%0, %i) {lanes = 1} : f32\n  %five = constant() {type = f32x1, value = 5.0} : f32\n'
+    "  %a = load(%0, %i) {lanes = 1} : f32\n  %five = constant() {type = f32x1, value = 5.0} : f32\n"
     '  %m = greater(%a, %five) : bool\n  fail_if(%m, %i, %n, %zero) {code = "index"} !"model.py":3\n  store(%a, %1, %i)\n'
 )
 
@@ -330,7 +342,9 @@ def test_a_row_that_is_read_again_counts_once_up_to_64_kib(row, sweeps):
 
 def test_results_are_made_from_sizes():
     text = loop("  %a = load(%0, %i) {lanes = 1} : f32\n  store(%a, %1, %i)\n")
-    text = text.replace(", %n: i64)", ")").replace("  %zero =", "  %n = constant() {type = i64x1, value = 3} : i64\n  %zero =")
+    text = text.replace(", %n: i64)", ")").replace(
+        "  %zero =", "  %n = constant() {type = i64x1, value = 3} : i64\n  %zero ="
+    )
     (made,) = run(text, f32(1, 2, 3))
     np.testing.assert_array_equal(made, [1, 2, 3])
 
@@ -347,3 +361,33 @@ def test_copy_and_view():
     np.testing.assert_array_equal(y, [3, 4])
     with pytest.raises(InternalError, match="leaves its memory"):
         run(text.replace("value = 2", "value = 3"), f32(1, 2, 3, 4), y)
+
+
+def test_names_of_lowered_parameters_bind_them():
+    """As bufferize makes them: arguments, results, then numbers for symbols (ints first) and strides."""
+    text = """func @f[n >= 2, k](PARAMS, %2_k: i64, %3_n: i64, %4_a0_s0: i64) -> () STAGE {
+  %5 = constant() {type = i64x1, value = 0} : i64
+  %6 = constant() {type = i64x1, value = 1} : i64
+  for(%5, %3_n, %6) {kind = "serial"} (%7_i: i64) {
+    %8 = multiply(%7_i, %4_a0_s0) : i64
+    %9 = load(%0_a0, %8) {lanes = 1} : f32
+    %10 = cast(%2_k) {dtype = f32} : f32
+    %11 = multiply(%9, %10) : f32
+    %12 = dim() {dim = i+k} : index(i+k)
+    store(%11, %1_r0, %7_i)
+    yield()
+  }
+  return()
+}"""
+    text = text.replace("PARAMS", "%0_a0: buffer.strided<f32[n]>, %1_r0: buffer<f32[n]>")
+    text = text.replace("STAGE", 'strided (0,) stage "loops"')
+    x, traffic = f32(1, 2, 3, 4, 5, 6)[::-2], Traffic()
+    (result,) = run(text, x, 3, traffic=traffic)
+    np.testing.assert_array_equal(result, 3 * x)
+    outside = {k: (b.loaded_bytes, b.stored_bytes) for k, b in traffic.kernels[""].buffers.items()}
+    assert outside == {"argument 0": (12, 0), "result 0": (0, 12)}
+    assert traffic.launches == 0
+    with pytest.raises(ShapeError, match="takes 5 arguments"):
+        run(text, x)
+    with pytest.raises(ShapeError, match="n is 1"):
+        run(text, x[:1], 3)

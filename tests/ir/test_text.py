@@ -29,7 +29,20 @@ from weft.ir.types import (
 
 N, M = symbol("n", 2), symbol("m", 0, 1024)
 HEADER = {"n": N.terms[0][0][0], "m": M.terms[0][0][0]}
-DIMS = [0, 1, 7, N, M, N + 1, 2 * N * M + N - 1, -N + 3, floor_divide(N, 4), modulo(N + 1, M + 1), minimum(N, M), maximum(N, 3)]
+DIMS = [
+    0,
+    1,
+    7,
+    N,
+    M,
+    N + 1,
+    2 * N * M + N - 1,
+    -N + 3,
+    floor_divide(N, 4),
+    modulo(N + 1, M + 1),
+    minimum(N, M),
+    maximum(N, 3),
+]
 
 dims = st.sampled_from(DIMS)
 shapes = st.lists(dims, max_size=3).map(tuple)
@@ -84,7 +97,7 @@ def functions(draw):
         if draw(st.integers(0, 9)) == 0:  # binds a symbol
             fresh[0] += 1
             lower = draw(st.integers(-2, 3))
-            return IndexType(symbol(f"i{fresh[0]}", lower, draw(st.sampled_from([None, lower + 5]))))
+            return IndexType(symbol(f"k{fresh[0]}", lower, draw(st.sampled_from([None, lower + 5]))))
         return draw(types)
 
     def fill(region, visible, depth):
@@ -165,14 +178,17 @@ def test_golden():
     )
     assert "loss" not in show(fn, names=False)
     assert show_op(fn.body.ops[1]) == "%1 = sin(%0_loss) : f32[n,4]"
-    assert show(fn, mark=fn.body.ops[1], note="here").splitlines()[2] == "  %2 = sin(%1_loss) : f32[n,4]  # <-- here"
+    assert (
+        show(fn, mark=fn.body.ops[1], note="here").splitlines()[2]
+        == "  %2 = sin(%1_loss) : f32[n,4]  # <-- here"
+    )
     assert equal(parse(show(fn, mark=fn.body.ops[1])), fn)
 
 
 def test_regions_and_ranges_print_once():
     text = (
         'func @f[n in 2..9](%0: f32[n], %1: index(0), %2: index(n)) -> (f32[n]) into (-1,) stage "tensor" {\n'
-        "  %3 = for(%1, %2, %1, %0) {kind = \"serial\"} (%4: index(i in 0..8), %5: f32[n]) {\n"
+        '  %3 = for(%1, %2, %1, %0) {kind = "serial"} (%4: index(i in 0..8), %5: f32[n]) {\n'
         "    %6 = dim() {dim = i+1} : index(i+1)\n"
         "    %7 = dim() {dim = i} : index(i)\n"
         "    yield(%5)\n"
@@ -201,7 +217,12 @@ def test_large_constants_are_parameters():
 
 def test_equal_sees_differences():
     text = show(_chain(4))
-    for before, after in (("sin", "cos"), ("n >= 2", "n >= 3"), ("f32[n,4]", "f32[n,5]"), ("@chain", "@other")):
+    for before, after in (
+        ("sin", "cos"),
+        ("n >= 2", "n >= 3"),
+        ("f32[n,4]", "f32[n,5]"),
+        ("@chain", "@other"),
+    ):
         assert not equal(parse(text), parse(text.replace(before, after)))
     assert not same_attribute(1, 1.0)
     assert not same_attribute(0.0, -0.0)
@@ -220,7 +241,10 @@ def test_equal_sees_differences():
         ("func @f[f32](%0: f32) -> ()", "a.ir:1:9: 'f32' cannot be the name of a symbol"),
         ("func @f() -> () {\n}", "a.ir:2:1: expected op, got '}'"),
         ("func @f() -> () {\n  return()\n", "a.ir:3:1: expected '}', got end of text"),
-        ("func @f() -> (f32) {\n  return()\n}", "a.ir:1:15: the header gives (f32) and the function returns others"),
+        (
+            "func @f() -> (f32) {\n  return()\n}",
+            "a.ir:1:15: the header gives (f32) and the function returns others",
+        ),
         ("func @f() -> () {\n  %1 = sin()\n}", "a.ir:2:3: sin has 1 results and 0 types"),
         ("func @f() -> () {\n  return() {a = ?}\n}", "a.ir:2:17: unexpected character '?'"),
         ("func @f() -> () {\n  return() {a = array(f32[3], 1.0)}\n}", "f32[3] has 3 elements, got 1"),

@@ -165,7 +165,10 @@ def test_message_names_pass_op_and_line():
         verify(fn, "fuse")
     message = str(caught.value)
     assert caught.value.code == "E091"
-    assert "after pass fuse, invariant I3 (an op's record yields the types of its results) does not hold in @f" in message
+    assert (
+        "after pass fuse, invariant I3 (an op's record yields the types of its results) does not hold in @f"
+        in message
+    )
     assert "model.py:12, in step" in message
     assert "%1 = sin(%0) : f64[n]" in message
     (note,) = caught.value.__notes__

@@ -63,7 +63,14 @@ class ElementContext:
         self.names = map("s{}".format, count())
 
     def index_value(self, index):
-        names = {"floordiv": "floor_divide", "mod": "remainder", "min": "minimum", "max": "maximum", "add": "add", "mul": "multiply"}
+        names = {
+            "floordiv": "floor_divide",
+            "mod": "remainder",
+            "min": "minimum",
+            "max": "maximum",
+            "add": "add",
+            "mul": "multiply",
+        }
         return fold_dim(
             index,
             self.builder.index,
@@ -101,13 +108,17 @@ class ElementContext:
             return make()
         if isinstance(index, int) and isinstance(bound, int):
             return make() if index < bound else self.piecewise(index, rest)
-        return self.where(self.index_value(index).lt(self.index_value(bound)), make, lambda: self.piecewise(index, rest))
+        return self.where(
+            self.index_value(index).lt(self.index_value(bound)), make, lambda: self.piecewise(index, rest)
+        )
 
     def check_index(self, value, size, axis):
         size = self.index_value(size)
         wrapped = select(value.lt(0), value + size, value)
         bad = wrapped.lt(0) | wrapped.ge(size)
-        self.builder.emit("fail_if", [bad.value, value.value, size.value, self.builder.index(axis).value], {"code": "index"})
+        self.builder.emit(
+            "fail_if", [bad.value, value.value, size.value, self.builder.index(axis).value], {"code": "index"}
+        )
         return select(bad, wrapped.like(0), wrapped)
 
 
