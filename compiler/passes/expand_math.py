@@ -1,0 +1,68 @@
+"""The pass `lower_math`: loop-level ops that no target has become others that all have (DESIGN D11).
+
+Mathematics becomes polynomials (`compiler/math`), elementwise ops with a `Scalar` rule are written out. Not here: the table of
+polynomials (`lower_math.py`).
+"""
+
+from collections.abc import Mapping
+
+from weft.compiler.passes.lower_math import MATH
+from weft.ir import Builder, Expr, Func, Op, Region, Value, VectorType, record
+from weft.ir.opdef import Scalar
+
+
+def lower_math(fn: Func) -> Func:
+    """Loop level to loop level."""
+    expander = _Expander()
+    body = Region([p.type for p in fn.params], [p.name for p in fn.params])
+    expander.values.update(zip(fn.params, body.params, strict=True))
+    expander.region(fn.body, body)
+    return Func(fn.name, body, dict(fn.symbols), fn.stage, fn.into, fn.strided)
+
+
+class _Expander:
+    def __init__(self) -> None:
+        self.values: dict[Value, Value] = {}
+
+    def region(self, old: Region, new: Region) -> None:
+        """Write the ops of `old`, expanded, into `new`; its parameters have values."""
+        builder = Builder(new)
+        for op in old.ops:
+            builder.locations = op.locations
+            self.op(builder, op, self.values)
+
+    def op(self, builder: Builder, op: Op, values: Mapping[Value, Value]) -> None:
+        """One op, of the program or written by a rule."""
+        operands = [values.get(v, v) for v in op.operands]
+        if op.results and isinstance(op.results[0].type, VectorType) and self.expand(builder, op, operands):
+            return
+        regions: list[Region] = []
+        for old in op.regions:
+            new = Region([p.type for p in old.params], [p.name for p in old.params])
+            self.values.update(zip(old.params, new.params, strict=True))
+            self.region(old, new)
+            regions.append(new)
+        new_op = Op(op.name, operands, [r.type for r in op.results], op.attributes, regions, op.locations)
+        builder.region.ops.append(new_op)
+        self.values.update(zip(op.results, new_op.results, strict=True))
+
+    def expand(self, builder: Builder, op: Op, operands: list[Value]) -> bool:
+        """Write what stands for `op` if it has a rule; what the rule writes is expanded in turn."""
+        form = record(op).form
+        math = MATH.get(op.name)
+        if math is None and not (isinstance(form, Scalar) and form.rule is not None):
+            return False
+        draft = Builder(Region(), op.locations)
+        parts = [draft.expr(v) for v in operands]
+        if math is not None:
+            result = math(*parts)
+        else:
+            assert isinstance(form, Scalar)
+            assert form.rule is not None
+            result: Expr = form.rule(op.attributes, *parts)
+        if len(draft.region.ops) == 1 and draft.region.ops[0].name == op.name:
+            return False  # the rule says that this case stands as it is
+        for inner in draft.region.ops:
+            self.op(builder, inner, self.values)
+        self.values[op.results[0]] = self.values.get(result.value, result.value)
+        return True

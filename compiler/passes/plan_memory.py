@@ -1,0 +1,120 @@
+"""The pass `plan_memory`: give each arena buffer its offset (DESIGN D21). Buffers that do not live together share bytes.
+
+Attribute `arena_offset` of an `alloc` is in bytes, a multiple of 64; the total is `arena_bytes(fn)`. Scratch of a kernel is not planned: it
+is on the stack of the thread. Method: slots taken in order of first use; a slot is free again after the last use of its buffer.
+"""
+
+from weft.ir import BufferType, Func, Op, Region, Value
+from weft.ir.dims import DimLike, decide, floor_divide, maximum
+from weft.ir.walk import walk
+
+ALIGNMENT = 64
+
+
+def plan_memory(fn: Func) -> Func:
+    """Stage "loops"; sets attributes of the alloc ops of `fn`, which the caller owns."""
+    lives = _Lives(fn)
+    slots: list[tuple[DimLike, int]] = []  # bytes, end of the present life
+    placed: list[tuple[Op, int]] = []
+    for op in lives.allocs:
+        begin, end = lives.span(op.result)
+        size = _bytes(op)
+        slot = _free_slot(slots, size, begin)
+        if slot is None:
+            slots.append((size, end))
+            slot = len(slots) - 1
+        else:
+            slots[slot] = (maximum(slots[slot][0], size), end)
+        placed.append((op, slot))
+    offsets: list[DimLike] = [0]
+    for size, _ in slots:
+        offsets.append(offsets[-1] + size)
+    for op, slot in placed:
+        op.attributes["arena_offset"] = offsets[slot]
+    fn.body.terminator.attributes["arena_bytes"] = offsets[-1]
+    return fn
+
+
+def arena_bytes(fn: Func) -> DimLike:
+    """Bytes of the arena that a planned program needs."""
+    return fn.body.terminator.attributes.get("arena_bytes", 0)  # pyright: ignore[reportReturnType]
+
+
+def _bytes(op: Op) -> DimLike:
+    ty = op.result.type
+    assert isinstance(ty, BufferType)
+    return floor_divide(ty.size * ty.dtype.size_bytes + (ALIGNMENT - 1), ALIGNMENT) * ALIGNMENT
+
+
+def _free_slot(slots: list[tuple[DimLike, int]], size: DimLike, begin: int) -> int | None:
+    """A slot that is free at `begin`: the smallest that is known to be large enough, else the last free one."""
+    free = [k for k, (_, end) in enumerate(slots) if end < begin]
+    enough = [k for k in free if decide(slots[k][0], ">=", size) is True]
+    if enough:
+        return min(enough, key=lambda k: str(slots[k][0]))
+    static = [k for k in free if isinstance(slots[k][0], int) and isinstance(size, int)]
+    return static[-1] if static else None
+
+
+class _Lives:
+    """When each arena buffer is used, in positions of the whole program."""
+
+    def __init__(self, fn: Func) -> None:
+        self.allocs: list[Op] = []
+        self.first: dict[Value, int] = {}
+        self.last: dict[Value, int] = {}
+        self.parent: dict[Value, Value] = {}
+        self.position = 0
+        self.defined_in: dict[Value, list[Region]] = {}
+        self._visit(fn.body, [])
+        for op in walk(fn):
+            if op.name in ("for", "while"):
+                self._tie(op)
+        for value in list(self.last):
+            root = self._root(value)
+            self.last[root] = max(self.last.get(root, 0), self.last[value])
+
+    def span(self, value: Value) -> tuple[int, int]:
+        """First and last position."""
+        return self.first[value], self.last.get(self._root(value), self.first[value])
+
+    def _visit(self, region: Region, around: list[Region]) -> None:
+        inside = [*around, region]
+        for op in region.ops:
+            self.position += 1
+            start = self.position
+            if op.name == "alloc" and isinstance(op.result.type, BufferType) and op.result.type.space == "global":
+                self.allocs.append(op)
+                self.first[op.result] = start
+                self.defined_in[op.result] = inside
+            for inner in op.regions:
+                self._visit(inner, inside)
+            if op.regions:
+                self._extend(op, start)
+            for value in op.operands:
+                self.last[value] = self.position
+
+    def _extend(self, op: Op, start: int) -> None:
+        """What an op with regions uses from outside lives to its end: the region may run again."""
+        for inner in walk(op.regions[0]) if len(op.regions) == 1 else [o for r in op.regions for o in walk(r)]:
+            for value in inner.operands:
+                if isinstance(value.type, BufferType) and self.first.get(value, start) < start:
+                    self.last[value] = self.position
+
+    def _tie(self, op: Op) -> None:
+        """A loop's operand, parameter, yield and result are one memory, or memories that are swapped."""
+        skip = 3 if op.name == "for" else 0
+        buffers = [v for v in op.operands[skip:] if isinstance(v.type, BufferType)]
+        tied = [*buffers, *(v for v in op.results if isinstance(v.type, BufferType))]
+        for region in op.regions:
+            tied += [v for v in region.params if isinstance(v.type, BufferType)]
+            tied += [v for v in region.terminator.operands if isinstance(v.type, BufferType)]
+        for other in tied[1:]:
+            a, b = self._root(tied[0]), self._root(other)
+            if a is not b:
+                self.parent[b] = a
+
+    def _root(self, value: Value) -> Value:
+        while value in self.parent:
+            value = self.parent[value]
+        return value
