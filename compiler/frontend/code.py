@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, TypeAlias
 
 from weft.compiler.frontend.location import REGION_MARK
 from weft.compiler.frontend.scope import (
@@ -27,6 +27,7 @@ from weft.compiler.frontend.scope import (
     parameter_names,
 )
 
+Constant: TypeAlias = Any  # what a code object may hold
 PREFIX = "__weft_"  # begins every name that rewriting makes up
 FACTORY = "__weft_factory__"
 THUNK_MARK = "__weft_thunk__"  # the `*parameter` of a lambda that is not the user's
@@ -135,7 +136,10 @@ def _holds(node: ast.expr, code: CodeType) -> bool:
     low = (node.lineno, node.col_offset)
     high = (node.end_lineno or 0, node.end_col_offset or 0)
     places = [place for place in code.co_positions() if None not in place and place[2:] != (0, 0)]
-    return all(low <= (first, start) and (last, end) <= high for first, last, start, end in places)  # pyright: ignore[reportOperatorIssue]  None was left out
+    return all(
+        low <= (first or 0, start or 0) and (last or 0, end or 0) <= high
+        for first, last, start, end in places
+    )
 
 
 def _fits(node: Function | ast.Lambda, code: CodeType, class_name: str) -> bool:
@@ -149,7 +153,8 @@ def _fits(node: Function | ast.Lambda, code: CodeType, class_name: str) -> bool:
     unknown = {name for name in (*code.co_varnames, *code.co_cellvars) if name.isidentifier()} - known
     if not unknown - _IMPLICIT:
         return True
-    deeper = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}  # loop variables in comprehensions
+    # Newer Pythons make loop variables of comprehensions local.
+    deeper = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
     return unknown <= _IMPLICIT | {mangle(name, class_name) for name in deeper}
 
 
@@ -167,7 +172,7 @@ def _parse_file(lines: list[str], file: str) -> ast.Module:
 
 
 def compile_function(definition: Definition, code: CodeType, extra: str) -> CodeType:
-    """Compile rewritten syntax to a code object that stands in for `code`, with the free variable `extra` more.
+    """Compile rewritten syntax to a code object that stands in for `code`, with one more free variable.
 
     The definition is compiled inside a function that has the free variables as parameters and, for private
     names, inside a class of the right name; only its code is taken.
@@ -179,7 +184,7 @@ def compile_function(definition: Definition, code: CodeType, extra: str) -> Code
     free = [name for name in (extra, *code.co_freevars) if name.isidentifier()]
     parameters = [ast.arg(name) for name in free]
     arguments = ast.arguments([], parameters, None, [], [], None, [])
-    inside = [inner]
+    inside: list[ast.stmt] = [inner]
     if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and inner.name not in free:
         inside = [ast.Global([inner.name]), inner]  # it must not be a variable of the factory
     factory = ast.FunctionDef(FACTORY, arguments, inside, [], **_NO_TYPE_PARAMETERS)
@@ -217,10 +222,10 @@ def _inner_code(code: CodeType, name: str) -> CodeType:
 def _retitle(code: CodeType, name: str, old: str, base: str) -> CodeType:
     """Give `code`, called `name`, and the code inside it the names that they have in the user's source.
 
-    `old` is its qualified name and `base` the right one. Bodies of statements are called as the function around.
+    `old` is its qualified name, `base` the right one. Bodies of statements are called as the function around.
     """
 
-    def change(constant: Any) -> Any:
+    def change(constant: Constant) -> Constant:
         if isinstance(constant, str):
             return base if constant == old else constant  # the __qualname__ of a class body
         if not isinstance(constant, CodeType):

@@ -6,7 +6,7 @@ Statements are `statement.py`'s. Nothing is evaluated here, and nothing in anoth
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -77,7 +77,7 @@ class ExpressionRewriter(ast.NodeTransformer):
         return f"{PREFIX}{kind}_{self.count}__"
 
     @contextmanager
-    def within(self, scope: Scope) -> Iterator[None]:
+    def within(self, scope: Scope) -> Generator[None, None, None]:
         """Stand in `scope`, before whose expressions nothing can be defined."""
         saved = self.scope, self.hoisted
         self.scope, self.hoisted = scope, None
@@ -166,10 +166,10 @@ class ExpressionRewriter(ast.NodeTransformer):
         return call
 
     def _call_in_place(self, node: ast.Call, name: str) -> ast.expr:
-        args = self.several(node.args)
+        args: list[ast.expr] = self.several(node.args)
         if name == "super" and not args and self.first_parameter and self._in_class():
-            first = ast.Name(self.first_parameter, ast.Load())
-            args = [located(part, node) for part in (ast.Name("__class__", ast.Load()), first)]
+            first: ast.expr = ast.Name(self.first_parameter, ast.Load())
+            args = [located(ast.Name("__class__", ast.Load()), node), located(first, node)]
         keywords = [self.visit(keyword) for keyword in node.keywords]
         return located(ast.Call(node.func, args, keywords), node)
 
@@ -205,8 +205,8 @@ class ExpressionRewriter(ast.NodeTransformer):
     def thunks(self, nodes: Sequence[ast.expr]) -> list[ast.expr] | None:
         """Make functions that evaluate `nodes`; None if these must stay where they are.
 
-        They must where they suspend the function, in a class body, whose names functions do not see, and where they
-        bind a name inside a lambda or comprehension.
+        They must where they suspend the function, in a class body (whose names functions do not see), and
+        where they bind a name inside a lambda or comprehension.
         """
         if self.scope.kind == "class" or facts_of(nodes).suspends:
             return None
@@ -312,7 +312,21 @@ class ExpressionRewriter(ast.NodeTransformer):
                 node.elt = self.visit(node.elt)
         return node
 
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
+    def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
+        """Rewrite inside, where the loop variables are names of their own."""
+        return self._comprehension(node)
+
+    def visit_SetComp(self, node: ast.SetComp) -> ast.expr:
+        """Rewrite inside."""
+        return self._comprehension(node)
+
+    def visit_DictComp(self, node: ast.DictComp) -> ast.expr:
+        """Rewrite inside."""
+        return self._comprehension(node)
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
+        """Rewrite inside."""
+        return self._comprehension(node)
 
 
 def first_parameter(args: ast.arguments) -> str | None:

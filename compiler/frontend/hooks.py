@@ -1,6 +1,7 @@
 """What rewritten code asks: the `Hooks` protocol, and `PlainHooks`, which answers as Python itself would.
 
-Rewritten code reaches its hooks through one closure cell, which holds a `Link`. Nothing here knows of traced values.
+Rewritten code reaches its hooks through one closure cell, which holds a `Link`. Nothing here knows of
+traced values.
 """
 
 from __future__ import annotations
@@ -9,59 +10,59 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import CellType, FunctionType
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
-from weft.compiler.frontend.source import closure_cell
+from weft.compiler.frontend.source import UserValue, closure_cell
 
-Thunk: TypeAlias = Callable[[], Any]
+Thunk: TypeAlias = Callable[[], UserValue]
 
 
 class Hooks(Protocol):
     """What a rewritten function asks for what Python does not ask of one operand.
 
-    Values are the user's objects. A thunk is an expression that is evaluated when it is called, or not at all.
+    Values are the user's objects. A thunk is an expression, evaluated when it is called.
     `function` is always the original function, whose globals and cells the rewritten one shares.
     """
 
     # -- loads and stores ------------------------------------------------------------------------------------
 
-    def load_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
+    def load_global(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Take a global or builtin, already found by Python."""
         ...
 
-    def load_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
+    def load_cell(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Take a variable of a function around `function`, read from the cell in its closure."""
         ...
 
-    def load_local(self, name: str, value: Any, /) -> Any:
+    def load_local(self, name: str, value: UserValue, /) -> UserValue:
         """Take a local that a statement body may have left undefined: called for such names only."""
         ...
 
-    def load_default(self, function: FunctionType, name: str, value: Any, /) -> Any:
+    def load_default(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Take the default of a parameter that a call does not give."""
         ...
 
-    def load_attribute(self, base: Any, name: str, /) -> Any:
+    def load_attribute(self, base: UserValue, name: str, /) -> UserValue:
         """Evaluate `base.name`."""
         ...
 
-    def load_item(self, base: Any, key: Any, /) -> Any:
+    def load_item(self, base: UserValue, key: UserValue, /) -> UserValue:
         """Evaluate `base[key]`; slices are slice objects."""
         ...
 
-    def store_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
+    def store_global(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Bind a name that is declared global; gives `value`."""
         ...
 
-    def store_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
+    def store_cell(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Bind a nonlocal name of `function`'s own closure; gives `value`."""
         ...
 
-    def store_attribute(self, base: Any, name: str, value: Any, /) -> None:
+    def store_attribute(self, base: UserValue, name: str, value: UserValue, /) -> None:
         """Do `base.name = value`."""
         ...
 
-    def store_item(self, base: Any, key: Any, value: Any, /) -> None:
+    def store_item(self, base: UserValue, key: UserValue, value: UserValue, /) -> None:
         """Do `base[key] = value`."""
         ...
 
@@ -73,16 +74,16 @@ class Hooks(Protocol):
         """Do `del name` of a nonlocal."""
         ...
 
-    def delete_attribute(self, base: Any, name: str, /) -> None:
+    def delete_attribute(self, base: UserValue, name: str, /) -> None:
         """Do `del base.name`."""
         ...
 
-    def delete_item(self, base: Any, key: Any, /) -> None:
+    def delete_item(self, base: UserValue, key: UserValue, /) -> None:
         """Do `del base[key]`."""
         ...
 
-    def augmented(self, symbol: str, old: Any, value: Any, /) -> Any:
-        """Give what `old += value` binds (`symbol` is `"+="`): an array writes and is given back, a scalar is new.
+    def augmented(self, symbol: str, old: UserValue, value: UserValue, /) -> UserValue:
+        """Give what `old += value` binds (`symbol` is `"+="`): an array, written, or a new scalar.
 
         `x[i] += v` is load_item, v, augmented, store_item, in this order; attributes likewise.
         """
@@ -90,47 +91,47 @@ class Hooks(Protocol):
 
     # -- expressions -----------------------------------------------------------------------------------------
 
-    def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def call(self, fn: UserValue, /, *args: UserValue, **kwargs: UserValue) -> UserValue:
         """Evaluate `fn(*args, **kwargs)`; `enter` of `rewrite.py` does it for user code."""
         ...
 
-    def truth(self, value: Any, /) -> bool:
-        """Give the truth of a condition on which Python itself branches (see `rewrite.py` for where it does)."""
+    def truth(self, value: UserValue, /) -> bool:
+        """Give the truth of a condition on which Python itself branches (see `rewrite.py` for where)."""
         ...
 
-    def not_(self, value: Any, /) -> Any:
+    def not_(self, value: UserValue, /) -> UserValue:
         """Evaluate `not value`."""
         ...
 
-    def and_(self, first: Any, /, *others: Thunk) -> Any:
+    def and_(self, first: UserValue, /, *others: Thunk) -> UserValue:
         """Evaluate `a and b and c`."""
         ...
 
-    def or_(self, first: Any, /, *others: Thunk) -> Any:
+    def or_(self, first: UserValue, /, *others: Thunk) -> UserValue:
         """Evaluate `a or b or c`."""
         ...
 
-    def if_expression(self, test: Any, then: Thunk, orelse: Thunk, /) -> Any:
+    def if_expression(self, test: UserValue, then: Thunk, orelse: Thunk, /) -> UserValue:
         """Evaluate `then if test else orelse`."""
         ...
 
-    def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
+    def compare(self, symbol: str, left: UserValue, right: UserValue, /) -> UserValue:
         """Evaluate one of `is`, `is not`, `in`, `not in`; the others by themselves go to their operands."""
         ...
 
-    def compare_chain(self, symbols: Sequence[str], first: Any, /, *others: Thunk) -> Any:
+    def compare_chain(self, symbols: Sequence[str], first: UserValue, /, *others: Thunk) -> UserValue:
         """Evaluate `a < b <= c`; any comparison may be in it."""
         ...
 
-    def iterate(self, iterable: Any, /) -> Iterable[Any]:
+    def iterate(self, iterable: UserValue, /) -> Iterable[UserValue]:
         """Give what a `for` of a comprehension (or one that Python itself runs) goes over."""
         ...
 
-    def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
+    def format_value(self, value: UserValue, conversion: str, specification: UserValue, /) -> UserValue:
         """Format one `{value!conversion:specification}` of an f-string, at its place in the evaluation."""
         ...
 
-    def join_string(self, *parts: Any) -> Any:
+    def join_string(self, *parts: UserValue) -> UserValue:
         """Make an f-string of its texts and formatted values."""
         ...
 
@@ -138,12 +139,12 @@ class Hooks(Protocol):
     #
     # Bodies are functions without arguments that share the local variables of the user's function as cells
     # (`variables`). Jumps are gone: break, continue and return became flags, which are variables like others.
-    # `written` names what the bodies may bind, `live` those of them that are read after the statement, `carried`
-    # those that the next iteration reads.
+    # `written` names what the bodies may bind, `live` those of them that are read after the statement,
+    # `carried` those that the next iteration reads.
 
     def if_(
         self,
-        test: Any,
+        test: UserValue,
         then: Thunk,
         orelse: Thunk | None,
         /,
@@ -170,8 +171,8 @@ class Hooks(Protocol):
 
     def for_(
         self,
-        iterable: Any,
-        body: Callable[[Any], Any],
+        iterable: UserValue,
+        body: Callable[[UserValue], UserValue],
         stop: Thunk | None,
         /,
         *,
@@ -182,31 +183,24 @@ class Hooks(Protocol):
         """Run `body(item)` (which binds the loop's target) for each item; `stop` as in `while_`."""
         ...
 
-    def assert_(self, test: Any, message: Thunk | None, /) -> None:
+    def assert_(self, test: UserValue, message: Thunk | None, /) -> None:
         """Do `assert test, message`."""
         ...
 
-    def raise_(self, exception: Any, /) -> Any:
+    def raise_(self, exception: UserValue, /) -> UserValue:
         """Give the exception (or class) that Python then raises, or raise one of its own."""
         ...
 
 
-IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
-    "+=": operator.iadd,
-    "-=": operator.isub,
-    "*=": operator.imul,
-    "/=": operator.itruediv,
-    "//=": operator.ifloordiv,
-    "%=": operator.imod,
-    "**=": operator.ipow,
-    "@=": operator.imatmul,
-    "&=": operator.iand,
-    "|=": operator.ior,
-    "^=": operator.ixor,
-    "<<=": operator.ilshift,
-    ">>=": operator.irshift,
+_OPERATORS: UserValue = operator  # typeshed leaves the operands of the in-place functions untyped
+_IN_PLACE_NAMES = {
+    "+=": "iadd", "-=": "isub", "*=": "imul", "/=": "itruediv", "//=": "ifloordiv",
+    "%=": "imod", "**=": "ipow", "@=": "imatmul", "&=": "iand", "|=": "ior", "^=": "ixor", "<<=": "ilshift", ">>=": "irshift",
+}  # fmt: skip
+IN_PLACE: dict[str, Callable[[UserValue, UserValue], UserValue]] = {
+    symbol: getattr(_OPERATORS, name) for symbol, name in _IN_PLACE_NAMES.items()
 }
-COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+COMPARISONS: dict[str, Callable[[UserValue, UserValue], UserValue]] = {
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -218,51 +212,56 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "in": lambda left, right: left in right,
     "not in": lambda left, right: left not in right,
 }
-CONVERSIONS: dict[str, Callable[[Any], str]] = {"": lambda value: value, "s": str, "r": repr, "a": ascii}
+CONVERSIONS: dict[str, Callable[[UserValue], str]] = {
+    "": lambda value: value,
+    "s": str,
+    "r": repr,
+    "a": ascii,
+}
 
 
 class PlainHooks:
     """Python's own meaning: a function rewritten with these behaves as the original."""
 
-    def load_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
+    def load_global(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Give the value."""
         return value
 
-    def load_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
+    def load_cell(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Give the value."""
         return value
 
-    def load_local(self, name: str, value: Any, /) -> Any:
+    def load_local(self, name: str, value: UserValue, /) -> UserValue:
         """Give the value."""
         return value
 
-    def load_default(self, function: FunctionType, name: str, value: Any, /) -> Any:
+    def load_default(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Give the value."""
         return value
 
-    def load_attribute(self, base: Any, name: str, /) -> Any:
+    def load_attribute(self, base: UserValue, name: str, /) -> UserValue:
         """Evaluate `base.name`."""
         return getattr(base, name)
 
-    def load_item(self, base: Any, key: Any, /) -> Any:
+    def load_item(self, base: UserValue, key: UserValue, /) -> UserValue:
         """Evaluate `base[key]`."""
         return base[key]
 
-    def store_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
+    def store_global(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Bind a global."""
         function.__globals__[name] = value
         return value
 
-    def store_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
+    def store_cell(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Bind a nonlocal."""
         closure_cell(function, name).cell_contents = value
         return value
 
-    def store_attribute(self, base: Any, name: str, value: Any, /) -> None:
+    def store_attribute(self, base: UserValue, name: str, value: UserValue, /) -> None:
         """Do `base.name = value`."""
         setattr(base, name, value)
 
-    def store_item(self, base: Any, key: Any, value: Any, /) -> None:
+    def store_item(self, base: UserValue, key: UserValue, value: UserValue, /) -> None:
         """Do `base[key] = value`."""
         base[key] = value
 
@@ -276,31 +275,31 @@ class PlainHooks:
         """Unbind a nonlocal."""
         del closure_cell(function, name).cell_contents
 
-    def delete_attribute(self, base: Any, name: str, /) -> None:
+    def delete_attribute(self, base: UserValue, name: str, /) -> None:
         """Do `del base.name`."""
         delattr(base, name)
 
-    def delete_item(self, base: Any, key: Any, /) -> None:
+    def delete_item(self, base: UserValue, key: UserValue, /) -> None:
         """Do `del base[key]`."""
         del base[key]
 
-    def augmented(self, symbol: str, old: Any, value: Any, /) -> Any:
+    def augmented(self, symbol: str, old: UserValue, value: UserValue, /) -> UserValue:
         """Do the in-place operation."""
         return IN_PLACE[symbol](old, value)
 
-    def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def call(self, fn: UserValue, /, *args: UserValue, **kwargs: UserValue) -> UserValue:
         """Call."""
         return fn(*args, **kwargs)
 
-    def truth(self, value: Any, /) -> bool:
+    def truth(self, value: UserValue, /) -> bool:
         """Ask the value."""
         return bool(value)
 
-    def not_(self, value: Any, /) -> Any:
+    def not_(self, value: UserValue, /) -> UserValue:
         """Negate the truth."""
         return not self.truth(value)
 
-    def and_(self, first: Any, /, *others: Thunk) -> Any:
+    def and_(self, first: UserValue, /, *others: Thunk) -> UserValue:
         """Give the first that is false, or the last."""
         value = first
         for other in others:
@@ -309,7 +308,7 @@ class PlainHooks:
             value = other()
         return value
 
-    def or_(self, first: Any, /, *others: Thunk) -> Any:
+    def or_(self, first: UserValue, /, *others: Thunk) -> UserValue:
         """Give the first that is true, or the last."""
         value = first
         for other in others:
@@ -318,15 +317,15 @@ class PlainHooks:
             value = other()
         return value
 
-    def if_expression(self, test: Any, then: Thunk, orelse: Thunk, /) -> Any:
+    def if_expression(self, test: UserValue, then: Thunk, orelse: Thunk, /) -> UserValue:
         """Evaluate one of the two."""
         return then() if self.truth(test) else orelse()
 
-    def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
+    def compare(self, symbol: str, left: UserValue, right: UserValue, /) -> UserValue:
         """Compare."""
         return COMPARISONS[symbol](left, right)
 
-    def compare_chain(self, symbols: Sequence[str], first: Any, /, *others: Thunk) -> Any:
+    def compare_chain(self, symbols: Sequence[str], first: UserValue, /, *others: Thunk) -> UserValue:
         """Compare neighbours until one is false."""
         left, value = first, None
         for index, (symbol, other) in enumerate(zip(symbols, others, strict=True), 1):
@@ -337,21 +336,21 @@ class PlainHooks:
             left = right
         return value
 
-    def iterate(self, iterable: Any, /) -> Iterable[Any]:
+    def iterate(self, iterable: UserValue, /) -> Iterable[UserValue]:
         """Give the iterable."""
         return iterable
 
-    def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
+    def format_value(self, value: UserValue, conversion: str, specification: UserValue, /) -> UserValue:
         """Format now."""
         return format(CONVERSIONS[conversion](value), specification)
 
-    def join_string(self, *parts: Any) -> Any:
+    def join_string(self, *parts: UserValue) -> UserValue:
         """Join the texts."""
         return "".join(parts)
 
     def if_(
         self,
-        test: Any,
+        test: UserValue,
         then: Thunk,
         orelse: Thunk | None,
         /,
@@ -384,8 +383,8 @@ class PlainHooks:
 
     def for_(
         self,
-        iterable: Any,
-        body: Callable[[Any], Any],
+        iterable: UserValue,
+        body: Callable[[UserValue], UserValue],
         stop: Thunk | None,
         /,
         *,
@@ -399,12 +398,12 @@ class PlainHooks:
             if stop is not None and self.truth(stop()):
                 break
 
-    def assert_(self, test: Any, message: Thunk | None, /) -> None:
+    def assert_(self, test: UserValue, message: Thunk | None, /) -> None:
         """Raise AssertionError unless the test holds."""
         if not self.truth(test):
             raise AssertionError(*(() if message is None else (message(),)))
 
-    def raise_(self, exception: Any, /) -> Any:
+    def raise_(self, exception: UserValue, /) -> UserValue:
         """Give the exception."""
         return exception
 
@@ -414,7 +413,7 @@ class AttributeTarget:
 
     __slots__ = ("base", "hooks", "name", "old")
 
-    def __init__(self, hooks: Hooks, base: Any, name: str, /) -> None:
+    def __init__(self, hooks: Hooks, base: UserValue, name: str, /) -> None:
         self.hooks, self.base, self.name = hooks, base, name
 
     def load(self) -> AttributeTarget:
@@ -422,11 +421,11 @@ class AttributeTarget:
         self.old = self.hooks.load_attribute(self.base, self.name)
         return self
 
-    def augment(self, symbol: str, value: Any) -> None:
+    def augment(self, symbol: str, value: UserValue) -> None:
         """Finish `base.name += value`."""
         self.value = self.hooks.augmented(symbol, self.old, value)
 
-    def _store(self, value: Any) -> None:
+    def _store(self, value: UserValue) -> None:
         self.hooks.store_attribute(self.base, self.name, value)
 
     value = property(None, _store)
@@ -437,7 +436,7 @@ class ItemTarget:
 
     __slots__ = ("base", "hooks", "key", "old")
 
-    def __init__(self, hooks: Hooks, base: Any, key: Any, /) -> None:
+    def __init__(self, hooks: Hooks, base: UserValue, key: UserValue, /) -> None:
         self.hooks, self.base, self.key = hooks, base, key
 
     def load(self) -> ItemTarget:
@@ -445,11 +444,11 @@ class ItemTarget:
         self.old = self.hooks.load_item(self.base, self.key)
         return self
 
-    def augment(self, symbol: str, value: Any) -> None:
+    def augment(self, symbol: str, value: UserValue) -> None:
         """Finish `base[key] += value`."""
         self.value = self.hooks.augmented(symbol, self.old, value)
 
-    def _store(self, value: Any) -> None:
+    def _store(self, value: UserValue) -> None:
         self.hooks.store_item(self.base, self.key, value)
 
     value = property(None, _store)
@@ -460,10 +459,10 @@ class NameTarget:
 
     __slots__ = ("name", "store")
 
-    def __init__(self, store: Callable[[str, Any], Any], name: str, /) -> None:
+    def __init__(self, store: Callable[[str, UserValue], UserValue], name: str, /) -> None:
         self.store, self.name = store, name
 
-    def _store(self, value: Any) -> None:
+    def _store(self, value: UserValue) -> None:
         self.store(self.name, value)
 
     value = property(None, _store)
@@ -498,7 +497,7 @@ class Link:
         self.cell_target = partial(NameTarget, values["store_cell"])
 
 
-def variables(*bodies: Callable[..., Any] | None) -> dict[str, CellType]:
+def variables(*bodies: Callable[..., UserValue] | None) -> dict[str, CellType]:
     """Give the variables that statement bodies share with the function around them, by name.
 
     An empty cell is an unbound name; emptying one (`del cell.cell_contents`) unbinds it.

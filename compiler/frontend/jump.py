@@ -1,15 +1,15 @@
 """Turns break, continue and return inside statements into flags, so that bodies can become functions.
 
 Plain syntax in, plain syntax out: a flag is a local variable, what a jump skips stands under `if not flag:`.
-Where a branch always jumps, what follows the `if` moves into the other branch instead, so that names bound on the
-only path that goes on are known to be bound. Knows nothing of hooks.
+Where a branch always jumps, what follows the `if` moves into the other branch instead, so that names bound
+on the only path that goes on are known to be bound. Knows nothing of hooks.
 """
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from weft.compiler.frontend.scope import INNER_SCOPES, Function, NodeT, facts_of, located
 
@@ -25,8 +25,8 @@ _JUMPS = (ast.Return, ast.Break, ast.Continue)
 def has_regions(function: Function) -> bool:
     """Whether the statements of a function can become regions.
 
-    Not so in generators and coroutines (a body that yields cannot be a function), where `finally` jumps (which
-    drops an exception), and where a builtin looks at the variables of its caller.
+    Not so in generators and coroutines (a body that yields cannot be a function), where `finally` jumps
+    (which drops an exception), and where a builtin looks at the variables of its caller.
     """
     found = facts_of(function.body)
     plain = isinstance(function, ast.AsyncFunctionDef) or found.suspends or found.drops
@@ -35,7 +35,7 @@ def has_regions(function: Function) -> bool:
 
 @dataclass(slots=True)
 class Lowered:
-    """Statements without jumps; `may` holds the flags that they may set, `always` says that every path jumps."""
+    """Statements without jumps; `may` holds the flags that they may set; every path jumps if `always`."""
 
     body: list[ast.stmt] = field(default_factory=list[ast.stmt])
     may: set[str] = field(default_factory=set[str])
@@ -82,8 +82,9 @@ class JumpLowering:
             if not isinstance(statement, INNER_SCOPES):
                 for holder in _holders(statement):
                     for name in ("body", "orelse", "finalbody"):
-                        if isinstance(inner := getattr(holder, name, None), list):
-                            setattr(holder, name, self._without_unused(inner))
+                        if inner := cast("list[ast.stmt]", getattr(holder, name, None)):
+                            left = self._without_unused(inner)
+                            setattr(holder, name, left or [located(ast.Pass(), statement)])
             kept.append(statement)
         return kept
 
@@ -195,7 +196,7 @@ class JumpLowering:
         )
         result.body.append(self._kept(located(lowered, node)))
         self.stops[id(lowered)] = stops
-        tail = node.orelse
+        tail: list[ast.stmt] = node.orelse
         if tail and flags.stopped in stops:
             tail = [located(ast.If(self._none_of({flags.stopped}, tail[0]), tail, []), tail[0])]
         return inner.may & {RETURNED}, tail
@@ -205,7 +206,7 @@ class JumpLowering:
     ) -> tuple[set[str], list[ast.stmt]]:
         inner, other, last = (self.block(part, loop) for part in (node.body, node.orelse, node.finalbody))
         handlers = [(handler, self.block(handler.body, loop)) for handler in node.handlers]
-        orelse = other.body
+        orelse: list[ast.stmt] = other.body
         if orelse and inner.may:
             place = node.orelse[0]
             orelse = [located(ast.If(self._none_of(inner.may, place), orelse, []), place)]

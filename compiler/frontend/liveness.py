@@ -1,7 +1,7 @@
 """Which local names are read after a statement, and which its next iteration reads.
 
-Works backwards over statements without jumps (see `jump.py`). What is reported may be too much, never too little:
-names that a nested function reads count as read everywhere, a `try` reads its names throughout.
+Works backwards over statements without jumps (see `jump.py`). What is reported may be too much, never
+too little: names that a nested function reads count as read everywhere, a `try` reads its names throughout.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Names = frozenset[str]
 
 
 class Liveness:
-    """The names live after each `if`, `while` and `for` (`after`) and at the head of each loop (`head`), by id."""
+    """The names live after each `if` and loop (`after`) and at the head of each loop (`head`), by id."""
 
     def __init__(self, body: list[ast.stmt], stops: Mapping[int, tuple[str, ...]]) -> None:
         self.stops = stops
@@ -95,7 +95,7 @@ def _assigned(targets: list[ast.expr]) -> Names:
 
 
 def maybe_undefined(body: list[ast.stmt], parameters: set[str]) -> Names:
-    """Give the names whose first binding in `body` is not certain to run, so that they may be unbound later."""
+    """Give the names whose first binding in `body` is not certain to run: they may be unbound later."""
     known, doubtful = set(parameters), set[str]()
     for node in body:
         match node:

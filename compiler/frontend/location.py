@@ -12,8 +12,9 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from types import CodeType, FunctionType, TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from weft.compiler.frontend.source import UserValue
 from weft.ir.source import LIBRARIES, Location
 
 REGION_MARK = ".<region>"  # ends co_qualname of the code of a statement body that became a function
@@ -27,8 +28,8 @@ class Position(NamedTuple):
 
 
 def current_position(skip: Callable[[str], bool] | None = None) -> Position:
-    """Give the instruction of the innermost frame outside our modules, and outside modules whose name `skip` takes."""
-    frame = sys._getframe(1)
+    """Give the instruction of the innermost frame outside our modules and those whose name `skip` takes."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  there is no public way
     while frame.f_back is not None:
         module = frame.f_globals.get("__name__") or ""
         if not (module.startswith("weft.") or module == "weft" or (skip is not None and skip(module))):
@@ -75,7 +76,7 @@ def user_traceback(traceback: TracebackType | None) -> TracebackType | None:
     return result
 
 
-def is_user_code(fn: Any, library: frozenset[str] = frozenset()) -> bool:
+def is_user_code(fn: UserValue, library: frozenset[str] = frozenset()) -> bool:
     """Whether `fn` is a Python function with source that is traced into: D6.
 
     Left alone are the standard library, NumPy, SciPy, Weft, and the modules and packages named in `library`.
@@ -96,7 +97,7 @@ def is_in_library(module: str, library: frozenset[str]) -> bool:
 
 
 def is_standard_library(file: str) -> bool:
-    """Whether a file of code belongs to Python itself (told by its folder: a user may call a module `queue`)."""
+    """Whether a file belongs to Python itself (told by its folder: a user may call a module `queue`)."""
     if file.startswith("<frozen "):
         return True
     return file.startswith(_STANDARD_FOLDERS) and not file.startswith(_SITE_FOLDERS)

@@ -3,10 +3,11 @@
     rewritten = rewrite(function, hooks)          # None without source
     result = enter(hooks, callable, args, kwargs)  # calls any callable, rewritten if it is user code
 
-A rewritten function has the original's globals, cells, defaults, names and line numbers; one closure cell more,
-`__weft__`, holds the `Link` to the hooks. The syntax of a function is rewritten once; binding it to hooks is cheap.
-Python itself branches, and asks the hook `truth` alone, in generators and coroutines, in class bodies, in conditions
-of comprehensions and guards of `match`, and in functions that call `locals`, `vars`, `dir`, `eval` or `exec`.
+A rewritten function has the original's globals, cells, defaults, names and line numbers; one closure cell
+more, `__weft__`, holds the `Link` to the hooks. The syntax of a function is rewritten once; binding it to
+hooks is cheap. Python itself branches, and asks the hook `truth` alone, in generators and coroutines, in
+class bodies, in conditions of comprehensions and guards of `match`, and in functions that name `locals`,
+`vars`, `dir`, `eval` or `exec`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 from weft.compiler.frontend.code import compile_function, find_definition
 from weft.compiler.frontend.expression import HOOKS, Reference
 from weft.compiler.frontend.hooks import Hooks, Link
 from weft.compiler.frontend.location import is_user_code
-from weft.compiler.frontend.source import Cell, Global
+from weft.compiler.frontend.source import Cell, Global, UserValue
 from weft.compiler.frontend.statement import rewrite_definition
 
 NO_LIBRARY: frozenset[str] = frozenset()
@@ -96,15 +97,15 @@ def rewrite(function: FunctionType, hooks: Hooks) -> FunctionType | None:
 class Callee(NamedTuple):
     """A Python function with the arguments that a call of some callable gives it."""
 
-    function: FunctionType
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    function: UserValue  # a FunctionType; typed so, checkers take it for a method
+    args: tuple[UserValue, ...]
+    kwargs: dict[str, UserValue]
 
 
 def resolve_callable(
-    fn: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    fn: UserValue, args: Sequence[UserValue] = (), kwargs: Mapping[str, UserValue] | None = None
 ) -> Callee | None:
-    """Find the Python function behind a function, method, partial or callable object; None if there is none."""
+    """Find the Python function behind a function, method, partial or callable object, if there is one."""
     given, named = tuple(args), dict(kwargs or {})
     while not isinstance(fn, FunctionType):
         match fn:
@@ -113,7 +114,8 @@ def resolve_callable(
             case partial():
                 fn, given, named = fn.func, (*fn.args, *given), {**fn.keywords, **named}
             case _:
-                method = None if isinstance(fn, type) else getattr(type(fn), "__call__", None)
+                kind = type(cast(object, fn))
+                method = None if isinstance(fn, type) else getattr(kind, "__call__", None)  # noqa: B004
                 if not isinstance(method, FunctionType):
                     return None
                 fn, given = method, (fn, *given)
@@ -121,10 +123,11 @@ def resolve_callable(
 
 
 def complete_arguments(
-    callee: Callee, load_default: Callable[[FunctionType, str, Any], Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    callee: Callee, load_default: Callable[[FunctionType, str, UserValue], UserValue]
+) -> tuple[tuple[UserValue, ...], dict[str, UserValue]]:
     """Give the arguments of a call with the defaults that it takes, each passed through `load_default`."""
-    function, args, kwargs = callee
+    args, kwargs = callee.args, callee.kwargs
+    function: FunctionType = callee.function
     code, defaults = function.__code__, function.__defaults__ or ()
     first = code.co_argcount - len(defaults)
     filled = dict(kwargs)
@@ -142,12 +145,12 @@ def complete_arguments(
 
 def enter(
     hooks: Hooks,
-    fn: Any,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
+    fn: UserValue,
+    args: Sequence[UserValue],
+    kwargs: Mapping[str, UserValue],
     library: frozenset[str] = NO_LIBRARY,
-) -> Any:
-    """Call `fn(*args, **kwargs)`, rewritten if it is user code: what a `call` hook does with functions it does not know.
+) -> UserValue:
+    """Call `fn(*args, **kwargs)`, rewritten if it is user code: what a `call` hook does in the end.
 
     Making an object of a user's class runs its `__new__` and `__init__` through the hook `call`.
     """
@@ -164,8 +167,12 @@ def enter(
 
 
 def _construct(
-    hooks: Hooks, made: Any, args: Sequence[Any], kwargs: Mapping[str, Any], library: frozenset[str]
-) -> Any:
+    hooks: Hooks,
+    made: UserValue,
+    args: Sequence[UserValue],
+    kwargs: Mapping[str, UserValue],
+    library: frozenset[str],
+) -> UserValue:
     makers = (made.__new__, made.__init__)
     ours = any(is_user_code(maker, library) or _is_inner(maker) for maker in makers)
     if type(made).__call__ is not type.__call__ or made is type or not ours:
@@ -176,7 +183,7 @@ def _construct(
     return instance
 
 
-def _is_inner(fn: Any) -> bool:
+def _is_inner(fn: UserValue) -> bool:
     return isinstance(fn, FunctionType) and is_rewritten(fn)
 
 
@@ -189,12 +196,12 @@ class Unsupported(NamedTuple):
 
 
 def unsupported_names(
-    function: FunctionType, supported: Callable[[Any], bool], package: str = "numpy"
+    function: FunctionType, supported: Callable[[UserValue], bool], package: str = "numpy"
 ) -> list[Unsupported]:
     """Find what `function` names of `package` that `supported` does not take, before it runs, all at once.
 
-    Looks at functions, classes and ufuncs that are reached from global or closure names by attributes; a name that
-    the package does not have is left for Python to report.
+    Looks at functions, classes and ufuncs that are reached from global or closure names by attributes; a name
+    that the package does not have is left for Python to report.
     """
     made = rewritten_code(function)
     found: list[Unsupported] = []
@@ -205,7 +212,7 @@ def unsupported_names(
     return sorted(set(found), key=lambda one: (one.line, one.column))
 
 
-def _referred(function: FunctionType, reference: Reference, package: str) -> Any:
+def _referred(function: FunctionType, reference: Reference, package: str) -> UserValue:
     """Give the callable of `package` that a reference leads to, through modules only."""
     first, *rest = reference.path
     source = Cell(first) if reference.meaning == "cell" else Global(first)

@@ -44,7 +44,7 @@ class Bindings:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A scope of the user's code; `closure` is that of the outermost function, `doubtful` names may be unbound."""
+    """A scope; `closure` is that of the outermost function, `doubtful` names may be unbound."""
 
     kind: Literal["function", "lambda", "comprehension", "class"]
     names: Bindings
@@ -172,7 +172,8 @@ class _Scan:
         """Give what was collected."""
         if not any(self.names) and not any(self.flags):
             return NOTHING
-        return Facts(*[frozenset(names) for names in self.names], *self.flags)
+        names = [frozenset(one) for one in self.names]
+        return Facts(names[0], names[1], names[2], names[3], names[4], names[5], *self.flags)
 
     def all_of(self, root: ast.AST) -> _Scan:
         """Add `root` and what is inside it; statements and scopes inside keep facts of their own."""

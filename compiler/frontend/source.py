@@ -8,26 +8,32 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import CellType, FunctionType
-from typing import Any, Protocol
+from types import CellType, FunctionType, ModuleType
+from typing import Any, Protocol, TypeAlias
+
+UserValue: TypeAlias = Any  # whatever the user's program handles: nothing is known of it
 
 
 class Source(Protocol):
     """A path from one call of a function to a value."""
 
-    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Give the value as it is now, for a call `function(*args, **kwargs)`; raises as the user's load would."""
+    def read(
+        self, function: FunctionType, args: Sequence[UserValue], kwargs: Mapping[str, UserValue]
+    ) -> UserValue:
+        """Give the value as it is now, for a call of `function`; raises as the user's load would."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A positional argument (`key` is its index) or one given by keyword; `name` is the parameter's, for printing."""
+    """An argument: `key` is its index or the keyword it is given by, `name` the parameter's."""
 
     key: int | str
     name: str = ""
 
-    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def read(
+        self, function: FunctionType, args: Sequence[UserValue], kwargs: Mapping[str, UserValue]
+    ) -> UserValue:
         """Give the argument of this call."""
         return args[self.key] if isinstance(self.key, int) else kwargs[self.key]
 
@@ -42,13 +48,15 @@ class Global:
     name: str
     owner: FunctionType | None = None
 
-    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def read(
+        self, function: FunctionType, args: Sequence[UserValue], kwargs: Mapping[str, UserValue]
+    ) -> UserValue:
         """Give the value that the name has now, in the module or among the builtins."""
-        namespace = (self.owner or function).__globals__
+        namespace: dict[str, UserValue] = _owner(self.owner, function).__globals__
         if self.name in namespace:
             return namespace[self.name]
-        found = namespace.get("__builtins__", builtins)
-        values: Mapping[str, Any] = found if isinstance(found, dict) else vars(found)
+        found: UserValue = namespace.get("__builtins__", builtins)
+        values: dict[str, UserValue] = vars(found) if isinstance(found, ModuleType) else found
         if self.name not in values:
             raise NameError(f"name {self.name!r} is not defined", name=self.name)
         return values[self.name]
@@ -66,9 +74,11 @@ class Cell:
 
     def cell(self, function: FunctionType) -> CellType:
         """Give the cell itself."""
-        return closure_cell(self.owner or function, self.name)
+        return closure_cell(_owner(self.owner, function), self.name)
 
-    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def read(
+        self, function: FunctionType, args: Sequence[UserValue], kwargs: Mapping[str, UserValue]
+    ) -> UserValue:
         """Give what the cell holds now."""
         try:
             return self.cell(function).cell_contents
@@ -87,11 +97,14 @@ class Default:
     name: str
     owner: FunctionType | None = None
 
-    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def read(
+        self, function: FunctionType, args: Sequence[UserValue], kwargs: Mapping[str, UserValue]
+    ) -> UserValue:
         """Give the default that a call without this argument would take now."""
-        owner = self.owner or function
-        if owner.__kwdefaults__ and self.name in owner.__kwdefaults__:
-            return owner.__kwdefaults__[self.name]
+        owner = _owner(self.owner, function)
+        keyword_only: Mapping[str, UserValue] = owner.__kwdefaults__ or {}
+        if self.name in keyword_only:
+            return keyword_only[self.name]
         code, defaults = owner.__code__, owner.__defaults__ or ()
         return defaults[code.co_varnames.index(self.name) - code.co_argcount + len(defaults)]
 
@@ -106,7 +119,9 @@ class Attribute:
     base: Source
     name: str
 
-    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def read(
+        self, function: FunctionType, args: Sequence[UserValue], kwargs: Mapping[str, UserValue]
+    ) -> UserValue:
         """Give the attribute as it is now."""
         return getattr(self.base.read(function, args, kwargs), self.name)
 
@@ -119,9 +134,11 @@ class Item:
     """An item of another path's value; `key` is hashable."""
 
     base: Source
-    key: Any
+    key: UserValue
 
-    def read(self, function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def read(
+        self, function: FunctionType, args: Sequence[UserValue], kwargs: Mapping[str, UserValue]
+    ) -> UserValue:
         """Give the item as it is now."""
         return self.base.read(function, args, kwargs)[self.key]
 
@@ -130,5 +147,10 @@ class Item:
 
 
 def closure_cell(function: FunctionType, name: str) -> CellType:
-    """Give the cell of the free variable `name` of `function`; raises ValueError if it has none of that name."""
+    """Give the cell of the free variable `name` of `function`; raises ValueError if there is none."""
     return (function.__closure__ or ())[function.__code__.co_freevars.index(name)]
+
+
+def _owner(owner: UserValue, function: FunctionType) -> FunctionType:
+    """Give `owner` if there is one (a field that holds a function is a method to type checkers)."""
+    return function if owner is None else owner

@@ -1,16 +1,17 @@
 """Rewrites statements: stores and conditions go to the hooks, and bodies become functions.
 
-A body shares the variables of the user's function as cells (`nonlocal`), so a name keeps Python's meaning whatever
-runs the body: unbound names raise, closures see later values, nothing is copied. `jump.py` has taken the jumps out
-before. Generators, and the others that `has_regions` names, keep Python's own statements and ask `truth` alone.
+A body shares the variables of the user's function as cells (`nonlocal`), so a name keeps Python's meaning
+whatever runs the body: unbound names raise, closures see later values, nothing is copied. `jump.py` has
+taken the jumps out before. Generators, and the others that `has_regions` names, keep Python's own
+statements and ask `truth` alone.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 from weft.compiler.frontend.code import PREFIX, Definition
 from weft.compiler.frontend.expression import ExpressionRewriter, Reference, first_parameter, hook, lambda_of
@@ -29,9 +30,11 @@ from weft.compiler.frontend.scope import (
 )
 
 SYMBOLS: dict[type[ast.operator], str] = {
-    ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.Div: "/=", ast.FloorDiv: "//=", ast.Mod: "%=", ast.Pow: "**=",
-    ast.MatMult: "@=", ast.BitAnd: "&=", ast.BitOr: "|=", ast.BitXor: "^=", ast.LShift: "<<=", ast.RShift: ">>=",
+    ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.Div: "/=", ast.FloorDiv: "//=", ast.Mod: "%=",
+    ast.Pow: "**=", ast.MatMult: "@=", ast.BitAnd: "&=", ast.BitOr: "|=", ast.BitXor: "^=",
+    ast.LShift: "<<=", ast.RShift: ">>=",
 }  # fmt: skip
+Field: TypeAlias = Any  # a field of a node: syntax, a text, a number or None
 ITEM = f"{PREFIX}item__"
 
 
@@ -54,7 +57,7 @@ def _strip(node: Function) -> None:
     """Drop what is evaluated where the function is defined."""
     node.decorator_list, node.returns = [], None
     if hasattr(node, "type_params"):
-        node.type_params = []
+        setattr(node, "type_params", [])  # noqa: B010  Python 3.12 has it
     args = node.args
     for parameter in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg):
         if parameter is not None:
@@ -90,7 +93,7 @@ class StatementRewriter:
             node.body = [*documentation, *self._declarations(names, node), *body] or [ast.Pass()]
 
     @contextmanager
-    def _standing_in(self, scope: Scope, first: str | None) -> Iterator[None]:
+    def _standing_in(self, scope: Scope, first: str | None) -> Generator[None, None, None]:
         expressions = self.expressions
         saved = expressions.first_parameter, expressions.shared
         expressions.first_parameter, expressions.shared = first, set()
@@ -159,14 +162,14 @@ class StatementRewriter:
         for name, value in ast.iter_fields(node):
             if name in ("annotation", "pattern", "type_params"):
                 continue
-            if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
-                setattr(node, name, self.block(value))
-            elif isinstance(value, list):
-                setattr(node, name, [self._part(part) for part in value])
+            if isinstance(value, list):
+                parts = cast("list[Any]", value)
+                block = bool(parts) and isinstance(parts[0], ast.stmt)
+                setattr(node, name, self.block(parts) if block else [self._part(part) for part in parts])
             elif isinstance(value, ast.AST):
                 setattr(node, name, self._part(value))
 
-    def _part(self, value: Any) -> Any:
+    def _part(self, value: Field) -> Field:
         if isinstance(value, ast.expr):
             return self.expressions.visit(value)
         if isinstance(value, ast.withitem | ast.ExceptHandler):
@@ -249,7 +252,8 @@ class StatementRewriter:
 
     def _names(self, names: set[str]) -> ast.expr:
         class_name = self.expressions.class_name
-        return ast.Constant(tuple(sorted(mangle(name, class_name) for name in names)))
+        texts: Any = tuple(sorted(mangle(name, class_name) for name in names))
+        return ast.Constant(texts)
 
     def on_assert(self, node: ast.Assert) -> list[ast.stmt]:
         """Check by a hook, unless Python leaves assertions out."""
@@ -280,7 +284,7 @@ class StatementRewriter:
             return [located(ast.Assign([expressions.visit(target)], made), node)]
         holder = expressions.visit(target).value  # the target object, of which `.value` would be assigned
         loaded = ast.Call(ast.Attribute(holder, "load", ast.Load()), [], [])
-        operands = [symbol, expressions.visit(node.value)]
+        operands: list[ast.expr] = [symbol, expressions.visit(node.value)]
         done = ast.Call(ast.Attribute(located(loaded, target), "augment", ast.Load()), operands, [])
         return [located(ast.Expr(located(done, node)), node)]
 
@@ -343,5 +347,5 @@ _HANDLERS: dict[type[ast.stmt], Callable[[StatementRewriter, Any], list[ast.stmt
     ast.Import: StatementRewriter.leave,
     ast.ImportFrom: StatementRewriter.leave,
 }
-if hasattr(ast, "TypeAlias"):
-    _HANDLERS[ast.TypeAlias] = StatementRewriter.leave
+if (_type_alias := getattr(ast, "TypeAlias", None)) is not None:  # Python 3.12 has it
+    _HANDLERS[_type_alias] = StatementRewriter.leave

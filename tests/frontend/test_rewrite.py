@@ -74,7 +74,8 @@ def outcome(fn, *args, **kwargs):
         places = [(frame.lineno, frame.name) for frame in frames if frame.filename.startswith("<test")]
         kind = NameError if isinstance(error, NameError) else type(error)
         text = "" if kind is NameError else str(error)
-        cause = type(error.__cause__), type(error.__context__)
+        others = error.__cause__, error.__context__
+        cause = [NameError if isinstance(other, NameError) else type(other) for other in others]
         return "error", kind, text, places, cause
 
 
@@ -330,7 +331,7 @@ class Hidden:
 class Below(Hidden):
     def use(self, n):
         if n > 1:
-            return super().use(n), super(Below, self).use(1), __class__
+            return super().use(n), super().use(1), __class__
         return super().use(n)
 
 
