@@ -40,6 +40,7 @@ class _Bufferizer:
         self.wanted: dict[Value, _Plan] = {}
         self.last_use: dict[Value, int] = {}
         self.order: dict[Op, int] = {}
+        self.end: dict[Op, int] = {}
         self._number(fn.body)
 
     def _number(self, region: Region) -> None:
@@ -48,7 +49,7 @@ class _Bufferizer:
             self.order[op] = len(self.order)
             for inner in op.regions:
                 self._number(inner)
-            end = len(self.order)
+            self.end[op] = end = len(self.order)
             for value in [*op.operands, *(v for r in op.regions for v in free_values(r))]:
                 self.last_use[value] = max(self.last_use.get(value, -1), end)
 
@@ -162,7 +163,7 @@ class _Bufferizer:
 
     def _owns(self, value: Value, op: Op) -> bool:
         """Whether nothing reads the value after `op`, and its memory is not a constant argument."""
-        return self.last_use.get(value, -1) <= self.order[op] + 1 and (value.op is not None or self._is_writable(value))
+        return self.last_use.get(value, -1) <= self.end[op] and (value.op is not None or self._is_writable(value))
 
     def _is_writable(self, param: Value) -> bool:
         if param.owner is not self.fn.body:
@@ -177,13 +178,13 @@ class _Bufferizer:
             holds = plan.holds
             if holds is None:
                 return plan.destination
-            if self.last_use.get(holds, -1) <= self.order[op] + 1 and self._writes_over(op, number, plan.destination):
+            if self.last_use.get(holds, -1) <= self.end[op] and self._writes_over(op, number, plan.destination):
                 return plan.destination
         return self._alloc(result.type)
 
     def _live_other(self, plan: _Plan, op: Op) -> list[Value]:
         """Values but the planned old one that live in the destination and are read after `op`."""
-        now = self.order[op] + 1
+        now = self.end[op]
         return [v for v, m in self.memory.items() if m is plan.destination and v is not plan.holds and self.last_use.get(v, -1) > now]
 
     def _writes_over(self, op: Op, number: int, destination: Value) -> bool:
@@ -250,7 +251,7 @@ class _Bufferizer:
 
     def order_end(self, op: Op) -> int:
         """Position after an op and everything inside it."""
-        return self.order[op] + 1 + sum(1 for r in op.regions for o in _all_ops(r))
+        return self.end[op]
 
     def _needs_spare(self, op: Op, number: int, first: int) -> bool:
         """Whether the next value cannot be written over the present one: it is made by a kernel that reads it elsewhere."""
@@ -264,7 +265,7 @@ class _Bufferizer:
         maker = value.op
         if maker is None or maker.name != "fusion" or maker not in set(region.ops):
             return True
-        late = self.last_use.get(param, -1) > self.order[maker] + 1
+        late = self.last_use.get(param, -1) > self.end[maker]
         reads = [p for p, o in zip(maker.regions[0].params, maker.operands, strict=True) if o is param]
         root = maker.regions[0].terminator.operands[value.index]
         return late or not all(reads_in_step(maker, p, root) for p in reads)
@@ -337,10 +338,6 @@ def _began(value: Value) -> Value:
             break
         value = op.operands[old.index]
     return value
-
-
-def _all_ops(region: Region) -> list[Op]:
-    return [op for top in region.ops for op in [top, *(o for r in top.regions for o in _all_ops(r))]]
 
 
 def _symbol_name(ty: IndexType) -> str:
