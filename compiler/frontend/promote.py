@@ -47,9 +47,9 @@ def loop_of(
     location: Location | None,
 ) -> tuple[np.dtype, ...]:
     """dtypes of the inputs and outputs of the loop that NumPy chooses; raises DTypeError where NumPy raises TypeError."""
-    signature = None if dtype is None else (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)
+    wanted = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
     try:
-        return ufunc.resolve_dtypes((*kinds, *outputs), signature=signature, casting=casting)
+        return ufunc.resolve_dtypes((*kinds, *outputs), casting=casting, **wanted)
     except TypeError as error:
         code = "E032" if "cast" in str(error).lower() else "E030"
         fix = "convert an operand with astype, or write to an array of a wider dtype"

@@ -38,13 +38,18 @@ class Frame:
 
 
 class Trace:
-    """Builds one function. `call(fn, *args)` is how values reach the table of NumPy functions."""
+    """Builds one function.
+
+    `call(fn, *args)` is how values reach the table of NumPy functions, `adopt(array)` how an array object that no load
+    brought becomes a traced one.
+    """
 
     def __init__(self, name: str, assumptions: Assumptions, call: Callable[..., Any]) -> None:
         self.func = Func(name, Region())
         self.frames = [Frame(self.func.body)]
         self.assumptions = assumptions
         self.log: list[str] = []
+        self.adopt: Callable[[Any], Any] = _refuse_array
         self._call = call
         self._builder = Builder(self.func.body)
         self._locations: dict[tuple[int, int], Location] = {}
@@ -154,6 +159,10 @@ class Trace:
     def refuse(self, sentence: str, fix: str, code: str = "E050") -> UnsupportedError:
         """The error for something not supported, at the user's line."""
         return UnsupportedError(sentence, code=code, location=self.location(), fix=fix)
+
+
+def _refuse_array(array: Any) -> Any:
+    raise TypeError("an array of unknown origin")
 
 
 def _is_library(module: str) -> bool:

@@ -1,0 +1,142 @@
+"""Arguments as trees: specs of leaves (arrays, numbers, static values) in tuples, lists, dicts and dataclasses.
+
+A tree of specs has the structure of the arguments; a leaf is an `ArgumentSpec`. Here specs are made from values, and
+trees are taken apart and put together. Not here: when two calls share a spec (signatures of `weft.compile`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from weft.compiler.frontend.promote import element_type
+from weft.compiler.frontend.source import Attribute, Item, Source
+from weft.ir.dims import DimLike
+from weft.ir.types import DType
+
+Layout: TypeAlias = Literal["C", "F", "strided"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """An array; sizes that leaves share are the same symbol. Leaves with one `alias` number are the same array."""
+
+    dtype: DType
+    shape: tuple[DimLike, ...]
+    layout: Layout = "C"
+    writeable: bool = True
+    alias: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntSpec:
+    """A Python int: a constant, or a symbol."""
+
+    value: DimLike
+
+
+@dataclass(frozen=True, slots=True)
+class FloatSpec:
+    """A Python float, whose value is traced."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarSpec:
+    """A NumPy scalar, whose value is traced."""
+
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class StaticSpec:
+    """A value known while tracing; the variant holds for values that are equal to it, or for the same object."""
+
+    value: Any
+
+
+ArgumentSpec: TypeAlias = ArraySpec | IntSpec | FloatSpec | ScalarSpec | StaticSpec
+SPECS = (ArraySpec, IntSpec, FloatSpec, ScalarSpec, StaticSpec)
+
+
+def layout_of(array: np.ndarray) -> Layout:
+    """Class of an array's memory: dense by rows, dense by columns, or anything else."""
+    if array.flags.c_contiguous:
+        return "C"
+    return "F" if array.flags.f_contiguous else "strided"
+
+
+def spec_of(value: Any) -> Any:
+    """The tree of specs of one argument, all sizes and ints constant; raises DTypeError for arrays not held."""
+    return map_tree(_leaf_spec, value)
+
+
+def _leaf_spec(value: Any) -> ArgumentSpec:
+    if isinstance(value, np.ndarray):
+        return ArraySpec(element_type(value.dtype), value.shape, layout_of(value), value.flags.writeable)
+    if isinstance(value, np.generic):
+        return ScalarSpec(element_type(value.dtype))
+    if type(value) is int:
+        return IntSpec(value)
+    return FloatSpec() if type(value) is float else StaticSpec(value)
+
+
+def is_node(value: Any) -> bool:
+    """Whether a value is a container that is looked into."""
+    return type(value) in (tuple, list, dict) or _is_record(value)
+
+
+def _is_record(value: Any) -> bool:
+    """A namedtuple or an instance of a dataclass; specs are leaves."""
+    if isinstance(value, type) or type(value) in SPECS:
+        return False
+    return (isinstance(value, tuple) and hasattr(value, "_fields")) or is_dataclass(value)
+
+
+def children(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Keys and items of a container; a record's keys are its field names."""
+    if type(value) is dict:
+        yield from value.items()
+    elif is_dataclass(value):
+        yield from ((f.name, getattr(value, f.name)) for f in fields(value))
+    elif hasattr(value, "_fields"):
+        yield from zip(value._fields, value, strict=True)
+    else:
+        yield from enumerate(value)
+
+
+def rebuild(like: Any, items: list[Any]) -> Any:
+    """A container like `like` with other items, made without running the user's code."""
+    kind = type(like)
+    if kind is dict:
+        return dict(zip(like, items, strict=True))
+    if is_dataclass(like):
+        made = object.__new__(kind)
+        for one, item in zip(fields(like), items, strict=True):
+            object.__setattr__(made, one.name, item)
+        return made
+    if hasattr(like, "_fields"):
+        return kind._make(items)  # pyright: ignore -- a namedtuple
+    return kind(items)
+
+
+def map_tree(change: Callable[[Any], Any], tree: Any) -> Any:
+    """The tree with each leaf changed."""
+    if not is_node(tree):
+        return change(tree)
+    return rebuild(tree, [map_tree(change, item) for _, item in children(tree)])
+
+
+def step(source: Source, container: Any, key: Any) -> Source:
+    """The path to an item of the container at `source`."""
+    by_name = is_dataclass(container) or hasattr(container, "_fields")
+    return Attribute(source, key) if by_name else Item(source, key)
+
+
+def map_paths(change: Callable[[Source, Any], Any], source: Source, tree: Any) -> Any:
+    """The tree with each leaf changed, given the path to it."""
+    if not is_node(tree):
+        return change(source, tree)
+    return rebuild(tree, [map_paths(change, step(source, tree, key), item) for key, item in children(tree)])

@@ -1,0 +1,259 @@
+"""What a trace takes in: arguments, and what the function reaches outside of them, with the guards that go with it.
+
+Arrays, floats and NumPy scalars become parameters; ints become constants under a guard, or symbols; other values are
+known while tracing, under a guard. Containers and objects are remembered with the path to them, so that what is read
+from them has a path too. Not here: which load leads where (`tracing.py`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+from weft.compiler.frontend.arguments import (
+    ArgumentSpec, ArraySpec, FloatSpec, IntSpec, ScalarSpec, StaticSpec, children, is_node, layout_of, map_paths, rebuild,
+    step,
+)  # fmt: skip
+from weft.compiler.frontend.number import TracedNumber, size_number
+from weft.compiler.frontend.promote import element_type
+from weft.compiler.frontend.source import Cell, Global, Source
+from weft.compiler.frontend.storage import Storage, Transpose, View, row_major
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, TracedScalar, new_array
+from weft.ir.dims import DimLike, as_symbol
+from weft.ir.node import Value
+from weft.ir.types import F64, IndexType, TensorType
+
+GuardKind = Literal["is", "equals", "type", "length", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectGuard:
+    """What must hold for the value at a path: it `is` an object, `equals` a value, has a `type` or `length`, or is the
+    `same` object as that at another path."""
+
+    source: Source
+    kind: GuardKind
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Where a parameter of the function comes from. One of layout F has the type of the transpose, which is dense."""
+
+    source: Source
+    spec: ArgumentSpec
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """What the caller decides: sizes of the present call, which hidden ints and sizes are symbols, whose code is not traced.
+
+    `arrays` leads from the id of an array among the arguments to its path.
+    """
+
+    present: Mapping[str, int] = field(default_factory=dict[str, int])
+    hidden_int: Callable[[Source, int], DimLike] = lambda _source, value: value
+    hidden_shape: Callable[[Source, np.ndarray], tuple[DimLike, ...]] = lambda _source, array: array.shape
+    arrays: Mapping[int, Source] = field(default_factory=dict[int, Source])
+    library: frozenset[str] = frozenset()
+
+
+class Inputs:
+    """The parameters, guards and known paths of one trace."""
+
+    def __init__(self, trace: Trace, options: TraceOptions) -> None:
+        self.trace, self.options = trace, options
+        self.parameters: list[Parameter] = []
+        self.guards: list[ObjectGuard] = []
+        self.storages: list[Storage] = []
+        self.unhooked: FunctionType | None = None  # the traced function, if it has no source and runs as it is
+        self._arrays: dict[int, tuple[Any, TracedArray]] = {}
+        self._numbers: dict[str, Any] = {}
+        self._aliases: dict[int, TracedArray] = {}
+        self._at: dict[str, TracedArray] = {}
+        self._paths: dict[int, tuple[Any, Source]] = {}
+        self._copies: dict[int, tuple[Any, Any]] = {}
+        self._opened: set[int] = set()
+
+    # ---- arguments
+
+    def argument(self, source: Source, tree: Any) -> Any:
+        """What the function gets for an argument that is described by a tree of specs."""
+        made = map_paths(lambda path, spec: self._leaf(path, spec, hidden=False), source, tree)
+        self._remember_tree(source, made)
+        return made
+
+    def _remember_tree(self, source: Source, value: Any) -> None:
+        if is_node(value):
+            self.remember(value, source)
+            self._opened.add(id(value))
+            for key, item in children(value):
+                self._remember_tree(step(source, value, key), item)
+
+    def _leaf(self, source: Source, spec: ArgumentSpec, *, hidden: bool) -> Any:
+        match spec:
+            case ArraySpec():
+                return self._array(source, spec, hidden=hidden)
+            case IntSpec(value):
+                return self._int(source, self.trace.assumptions.apply(value), spec, hidden=hidden)
+            case FloatSpec():
+                value = self._parameter(source, spec, TensorType(F64), hidden=hidden)
+                return TracedNumber(self.trace, float, value=value)
+            case ScalarSpec(dtype):
+                return TracedScalar(self.trace, self._parameter(source, spec, TensorType(dtype), hidden=hidden))
+            case StaticSpec(value):
+                return self._static(source, value)
+
+    def _array(self, source: Source, spec: ArraySpec, *, hidden: bool) -> TracedArray:
+        if spec.alias is not None and spec.alias in self._aliases:
+            return self._aliases[spec.alias]
+        shape = self.trace.assumptions.apply_all(spec.shape)
+        stored = shape[::-1] if spec.layout == "F" else shape
+        strides = (None,) * len(stored) if spec.layout == "strided" else row_major(stored)
+        number = len(self.parameters)
+        value = self._parameter(source, spec, TensorType(spec.dtype, stored), hidden=hidden)
+        storage = Storage(value, strides, number, spec.writeable, str(source), depth=1)
+        self.storages.append(storage)
+        view = View.of(storage)
+        if spec.layout == "F" and len(shape) > 1:
+            view = view.through(Transpose(tuple(reversed(range(len(shape))))))
+        array = TracedArray(self.trace, view)
+        self._at[str(source)] = array
+        self.remember(array, source)
+        if spec.alias is not None:
+            self._aliases[spec.alias] = array
+        return array
+
+    def _int(self, source: Source, value: DimLike, spec: IntSpec, *, hidden: bool) -> Any:
+        if as_symbol(spec.value) is not None:
+            if as_symbol(value) is not None:
+                self._parameter(source, spec, IndexType(value), hidden=hidden)
+        else:
+            self.guards.append(ObjectGuard(source, "equals", spec.value))
+        return size_number(self.trace, value)
+
+    def _parameter(self, source: Source, spec: ArgumentSpec, ty: TensorType | IndexType, *, hidden: bool) -> Value:
+        self.parameters.append(Parameter(source, spec, hidden))
+        return self.trace.func.body.add_param(ty, str(source))
+
+    def _static(self, source: Source, value: Any) -> Any:
+        if _is_compared(value):
+            self.guards.append(ObjectGuard(source, "equals", value))
+            return value
+        if _has_identity(value):
+            self.guards.append(ObjectGuard(source, "is", value))
+        else:
+            self.guards.append(ObjectGuard(source, "type", type(value)))
+        return self.remember(value, source)
+
+    # ---- what is reached outside the arguments
+
+    def capture(self, source: Source, value: Any) -> Any:
+        """What the function gets for a value that it loads from `source`."""
+        if type(value) in TRACED or type(value) is BoundMethod or _is_builtin(value):
+            return value
+        if isinstance(value, np.ndarray):
+            return self._captured_array(source, value)
+        if id(value) in self._copies and self._copies[id(value)][0] is value:
+            return self._copies[id(value)][1]
+        if isinstance(value, np.generic) or type(value) in (int, float):
+            return self._captured_number(source, value)
+        if id(value) in self._paths:
+            return value
+        return self._static(source, value)
+
+    def _captured_array(self, source: Source, array: np.ndarray) -> TracedArray:
+        if id(array) in self._arrays:
+            return self._arrays[id(array)][1]
+        path = self.options.arrays.get(id(array))
+        if path is not None and str(path) in self._at:
+            self.guards.append(ObjectGuard(source, "same", path))
+            return self._at[str(path)]
+        shape = self.options.hidden_shape(source, array)
+        dtype = element_type(array.dtype, self.trace.location())
+        spec = ArraySpec(dtype, shape, layout_of(array), array.flags.writeable)
+        made = self._array(source, spec, hidden=True)
+        self._arrays[id(array)] = (array, made)
+        return made
+
+    def _captured_number(self, source: Source, value: Any) -> Any:
+        key = str(source) + repr(getattr(source, "owner", None))
+        if key not in self._numbers:
+            if type(value) is int:
+                spec: ArgumentSpec = IntSpec(self.options.hidden_int(source, value))
+            else:
+                spec = FloatSpec() if type(value) is float else ScalarSpec(element_type(value.dtype))
+            self._numbers[key] = self._leaf(source, spec, hidden=True)
+        return self._numbers[key]
+
+    # ---- objects with a path
+
+    def remember(self, value: Any, source: Source) -> Any:
+        """Note the path of an object that outlives the call."""
+        self._paths.setdefault(id(value), (value, source))
+        return value
+
+    def path(self, value: Any) -> Source | None:
+        """The path of an object that outlives the call, None for one that the trace made."""
+        known = self._paths.get(id(value))
+        return None if known is None else known[1]
+
+    def open(self, value: Any) -> Any:
+        """A container from outside with its items captured, as a copy that the trace may change; others as they are."""
+        source = self.path(value)
+        if source is None or not is_node(value) or id(value) in self._opened:
+            return value
+        self.guards.append(ObjectGuard(source, "length", len(list(children(value)))))
+        items = [self.open(self.capture(step(source, value, key), item)) for key, item in children(value)]
+        copy = rebuild(value, items)
+        self._copies[id(value)] = (value, copy)
+        self._opened.add(id(copy))
+        return self.remember(copy, source)
+
+    def adopt(self, array: np.ndarray) -> TracedArray:
+        """The traced array of an array object that no load brought: code without source has it, or a library made it."""
+        if id(array) in self._arrays:
+            return self._arrays[id(array)][1]
+        path = self.options.arrays.get(id(array)) or self._search(array)
+        if path is not None:
+            return self._captured_array(path, array)
+        if array.flags.writeable and self.unhooked:
+            raise self.trace.refuse("an array of unknown origin would be frozen", "pass it as an argument", "E053")
+        ty = TensorType(element_type(array.dtype, self.trace.location()), array.shape)
+        return new_array(self.trace, self.trace.builder.constant(np.array(array), ty))
+
+    def _search(self, array: np.ndarray) -> Source | None:
+        """The global or closure variable of the traced function that is this array."""
+        if self.unhooked is None:
+            return None
+        for name, value in self.unhooked.__globals__.items():
+            if value is array:
+                return Global(name)
+        for name, cell in zip(self.unhooked.__code__.co_freevars, self.unhooked.__closure__ or (), strict=True):
+            if cell.cell_contents is array:
+                return Cell(name)
+        return None
+
+
+def _is_builtin(value: Any) -> bool:
+    return isinstance(value, BuiltinFunctionType) and value.__module__ == "builtins"
+
+
+def _is_compared(value: Any) -> bool:
+    """Whether a value is compared by equality: its type has one that means being interchangeable."""
+    if isinstance(value, tuple) and type(value) is tuple:
+        return all(_is_compared(v) or type(v) is int for v in value)
+    kinds = bool | str | bytes | complex | np.dtype | slice | range | frozenset
+    return isinstance(value, kinds) or value is None or value is ...
+
+
+def _has_identity(value: Any) -> bool:
+    """Whether a value is known by being that object: code, modules, enums. Methods are made anew at each load."""
+    return isinstance(value, FunctionType | type | ModuleType | np.ufunc | BuiltinFunctionType | enum.Enum)

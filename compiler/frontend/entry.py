@@ -1,0 +1,122 @@
+"""`trace`: from a Python function and specs of its arguments to a tensor-level program.
+
+Not here: variants, caching and calls (`weft.compile`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from weft.compiler.frontend import numpy as namespace
+from weft.compiler.frontend.assumption import Assumptions, Restart, SizeGuard
+from weft.compiler.frontend.capture import Inputs, ObjectGuard, Parameter, TraceOptions
+from weft.compiler.frontend.result import Effect, Outputs, ResultNode
+from weft.compiler.frontend.rewrite import resolve_callable, rewritten_code
+from weft.compiler.frontend.source import Argument
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.tracing import TracingHooks
+from weft.ir.dims import Symbol, symbols_of
+from weft.ir.errors import InternalError
+from weft.ir.node import Func
+from weft.ir.types import IndexType, TensorType
+
+_RESTARTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A traced function.
+
+    `func` is at stage "tensor": its parameters come from `parameters`, in order; its results are those that `result`
+    and `effects` name by number, then one for each parameter that is written (`func.into`). The program holds for
+    calls that satisfy `guards` and `sizes`. `log` are facts for `explain()`.
+    """
+
+    func: Func
+    parameters: tuple[Parameter, ...]
+    result: ResultNode
+    effects: tuple[Effect, ...]
+    guards: tuple[ObjectGuard, ...]
+    sizes: tuple[SizeGuard, ...]
+    log: tuple[str, ...]
+
+    @property
+    def pins(self) -> tuple[SizeGuard, ...]:
+        """The sizes that the program fixes to a number."""
+        return tuple(guard for guard in self.sizes if guard.is_pin)
+
+    @property
+    def hidden(self) -> tuple[Parameter, ...]:
+        """The parameters that are not arguments."""
+        return tuple(parameter for parameter in self.parameters if parameter.hidden)
+
+
+def trace(
+    fn: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None = None,
+    options: TraceOptions | None = None,
+) -> Traced:
+    """Trace `fn` for arguments described by trees of specs (`arguments.py`).
+
+    Raises UserError with the user's line for what cannot be traced, and what the function itself raises.
+    """
+    options = options or TraceOptions()
+    assumptions = Assumptions(options.present)
+    for _ in range(_RESTARTS):
+        try:
+            return _attempt(fn, args, kwargs or {}, options, assumptions)
+        except Restart:
+            continue
+    raise InternalError("the sizes of a function did not settle")
+
+
+def _attempt(
+    fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any], options: TraceOptions, assumptions: Assumptions
+) -> Traced:
+    callee = resolve_callable(fn)
+    root = callee.function if callee is not None else None
+    one = Trace(getattr(fn, "__name__", "function"), assumptions, namespace.call)
+    inputs = Inputs(one, options)
+    hooks = TracingHooks(one, inputs, root)
+    one.adopt = inputs.adopt
+    if root is not None and rewritten_code(root) is None:
+        inputs.unhooked = root
+    names = root.__code__.co_varnames[: root.__code__.co_argcount] if root is not None else ()
+    skip = 0 if callee is None else len(callee.args)
+    given = [
+        inputs.argument(Argument(k, names[k + skip] if k + skip < len(names) else ""), tree) for k, tree in enumerate(args)
+    ]
+    named = {key: inputs.argument(Argument(key, key), tree) for key, tree in kwargs.items()}
+    value = hooks.call(fn, *given, **named)
+    return _finish(one, inputs, hooks, value)
+
+
+def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Traced:
+    """Close the function: results in the order of the return value and the effects, then the written parameters."""
+    outputs = Outputs(one, inputs, [value, [effect.value for effect in hooks.effects]])
+    result = outputs.describe(value)
+    effects = tuple(replace(e, value=outputs.describe(e.value)) for e in hooks.effects)
+    written = [s for s in inputs.storages if s.version]
+    results = [*outputs.values, *(s.value for s in written)]
+    one.emit_op("return", results)
+    one.func.into = (*(-1 for _ in outputs.values), *(s.parameter for s in written if s.parameter is not None))
+    one.func.symbols = _bound_symbols(one.func)
+    log = [*one.log, *(f"{guard}: {guard.reason}, {guard.location}" for guard in one.assumptions.guards)]
+    return Traced(
+        one.func, tuple(inputs.parameters), result, effects, tuple(dict.fromkeys(inputs.guards)),
+        tuple(one.assumptions.guards), tuple(log),
+    )  # fmt: skip
+
+
+def _bound_symbols(func: Func) -> dict[str, Symbol]:
+    found: dict[str, Symbol] = {}
+    for param in func.params:
+        dims = param.type.shape if isinstance(param.type, TensorType) else ()
+        for dim in (param.type.dim,) if isinstance(param.type, IndexType) else dims:
+            found.update({s.name: s for s in symbols_of(dim)})
+    return found
+
+

@@ -1,0 +1,7 @@
+"""NumPy functions as compositions, one file per group; importing this fills the table."""
+
+from weft.compiler.frontend.numpy import creation as creation
+from weft.compiler.frontend.numpy import ufuncs as ufuncs
+from weft.compiler.frontend.numpy.table import FUNCTIONS as FUNCTIONS
+from weft.compiler.frontend.numpy.table import call as call
+from weft.compiler.frontend.numpy.table import is_known as is_known

@@ -1,0 +1,311 @@
+"""Functions that make arrays: zeros, arange, eye, array and the like, casts and copies.
+
+New arrays are fresh storages. Not here: functions that rearrange existing ones (`manipulation.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.number import TracedNumber, as_dim, is_number
+from weft.compiler.frontend.numpy.broadcasting import broadcast_to, show_shape
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.promote import common_dtype, element_type
+from weft.compiler.frontend.storage import Shape
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import (
+    TRACED, TracedArray, TracedScalar, elements, new_array, operand, shape_of,
+)  # fmt: skip
+from weft.ir.dims import DimLike, floor_divide, maximum
+from weft.ir.errors import DTypeError, ShapeError
+from weft.ir.expr import Expr, cast, select
+from weft.ir.types import F64, I64, DType, TensorType
+
+
+def as_shape(trace: Trace, shape: Any) -> Shape:
+    """A shape argument: an int or a sequence of ints, some of which may be sizes."""
+    items = list(shape) if isinstance(shape, Sequence) else [shape]
+    return tuple(as_size(trace, item) for item in items)
+
+
+def as_size(trace: Trace, value: Any) -> DimLike:
+    """An int argument that may be a size."""
+    dim = as_dim(value)
+    if dim is None:
+        if type(value) in TRACED:
+            raise trace.refuse(
+                f"a size must be known when the program starts, got a traced {value!r}",
+                "compute it from shapes or Python ints", "E051",
+            )  # fmt: skip
+        raise TypeError(f"'{type(value).__name__}' object cannot be interpreted as an integer")
+    if trace.holds(dim, "<", 0, "sign of a size"):
+        raise ShapeError("negative dimensions are not allowed", code="E016", location=trace.location())
+    return dim
+
+
+def as_dtype(trace: Trace, dtype: Any, default: DType) -> DType:
+    """A dtype argument; None is the default."""
+    return default if dtype is None else element_type(dtype, trace.location())
+
+
+def filled(trace: Trace, shape: Shape, value: Expr) -> TracedArray:
+    """A fresh array with one scalar everywhere."""
+    return new_array(trace, trace.builder.broadcast(value, shape))
+
+
+@implements(np.zeros, np.empty)
+def zeros(trace: Trace, shape: Any, dtype: Any = None, order: str = "C") -> TracedArray:
+    return filled(trace, as_shape(trace, shape), trace.constant(0, as_dtype(trace, dtype, F64)))
+
+
+@implements(np.ones)
+def ones(trace: Trace, shape: Any, dtype: Any = None, order: str = "C") -> TracedArray:
+    return filled(trace, as_shape(trace, shape), trace.constant(1, as_dtype(trace, dtype, F64)))
+
+
+@implements(np.full)
+def full(trace: Trace, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> TracedArray:
+    return _full(trace, as_shape(trace, shape), fill_value, dtype)
+
+
+def _full(trace: Trace, shape: Shape, fill_value: Any, dtype: Any) -> TracedArray:
+    value = elements(trace, fill_value)
+    return new_array(trace, broadcast_to(trace, cast(value, as_dtype(trace, dtype, value.dtype)), shape))
+
+
+def _like(a: Any, trace: Trace, dtype: Any, shape: Any) -> tuple[Shape, DType]:
+    one = operand(trace, a)
+    return (one.shape if shape is None else as_shape(trace, shape)), as_dtype(trace, dtype, element_type(one.dtype))
+
+
+@implements(np.zeros_like, np.empty_like)
+def zeros_like(trace: Trace, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> TracedArray:
+    size, ty = _like(a, trace, dtype, shape)
+    return filled(trace, size, trace.constant(0, ty))
+
+
+@implements(np.ones_like)
+def ones_like(trace: Trace, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> TracedArray:
+    size, ty = _like(a, trace, dtype, shape)
+    return filled(trace, size, trace.constant(1, ty))
+
+
+@implements(np.full_like)
+def full_like(
+    trace: Trace, a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> TracedArray:
+    size, ty = _like(a, trace, dtype, shape)
+    return _full(trace, size, fill_value, ty.numpy)
+
+
+# ---------------------------------------------------------------- sequences of numbers
+
+
+def iota(trace: Trace, size: DimLike, dtype: DType) -> Expr:
+    """0, 1, 2, ..."""
+    return trace.expr(trace.emit("iota", [], {"size": size, "dtype": dtype}))
+
+
+@implements(np.arange)
+def arange(trace: Trace, start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> TracedArray:
+    if stop is None:
+        start, stop = 0, start
+    dims = [as_dim(v) for v in (start, stop, step)]
+    if any(type(v) in TRACED and d is None for v, d in zip((start, stop, step), dims, strict=True)):
+        raise trace.refuse("the bounds of arange must be known when the program starts", "use ints and sizes", "E051")
+    if None in dims or not isinstance(dims[2], int):
+        known = [v if type(v) is not TracedNumber else v.__index__() for v in (start, stop, step)]
+        return constant_array(trace, np.arange(*known, dtype=dtype))
+    first, last, stride = dims
+    assert first is not None
+    assert last is not None
+    assert isinstance(stride, int)
+    ty = as_dtype(trace, dtype, element_type(np.result_type(*(v for v in (start, stop, step) if type(v) is not TracedNumber), int)))
+    span = (last - first) if stride > 0 else (first - last)
+    count = floor_divide(span + (abs(stride) - 1), abs(stride))
+    if not trace.holds(span, ">", 0, "length of arange"):
+        count = 0
+    counted = iota(trace, count, I64)
+    if stride != 1:
+        counted = counted * stride
+    if first != 0:
+        counted = counted + trace.builder.broadcast(trace.size(first), (count,))
+    return new_array(trace, cast(counted, ty))
+
+
+@implements(np.linspace)
+def linspace(
+    trace: Trace, start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None
+) -> Any:
+    count = as_size(trace, num)
+    low, high = (elements(trace, v, F64) for v in (start, stop))
+    if shape_of(low) or shape_of(high):
+        raise trace.refuse("linspace between arrays is not supported", "compute start + step * np.arange(n)", "E050")
+    parts = count - 1 if endpoint else count
+    if isinstance(parts, int) and parts <= 0:
+        return full(trace, (count,), TracedScalar(trace, low.value), dtype)
+    step = (high - low) / cast(trace.size(parts), F64)
+    counted = iota(trace, count, F64)
+    wide = [trace.builder.broadcast(v, (count,)) for v in (low, high, step)]
+    values = counted * wide[2] + wide[0]
+    if endpoint:
+        last = iota(trace, count, I64).eq(trace.builder.broadcast(trace.size(parts), (count,)))
+        values = select(last, wide[1], values)
+    ty = as_dtype(trace, dtype, F64)
+    values = values.apply("floor") if ty.is_integer else values
+    made = new_array(trace, cast(values, ty))
+    return (made, TracedScalar(trace, step.value)) if retstep else made
+
+
+@implements(np.eye)
+def eye(trace: Trace, N: Any, M: Any = None, k: int = 0, dtype: Any = float, order: str = "C") -> TracedArray:  # noqa: N803
+    rows = as_size(trace, N)
+    columns = rows if M is None else as_size(trace, M)
+    return new_array(trace, cast(diagonal_mask(trace, rows, columns, k, "equal"), as_dtype(trace, dtype, F64)))
+
+
+@implements(np.identity)
+def identity(trace: Trace, n: Any, dtype: Any = None) -> TracedArray:
+    return eye(trace, n, dtype=float if dtype is None else dtype)
+
+
+def diagonal_mask(trace: Trace, rows: DimLike, columns: DimLike, k: Any, relation: str) -> Expr:
+    """Where column `relation` row + k."""
+    builder, offset = trace.builder, as_dim(k)
+    assert offset is not None
+    row = iota(trace, rows, I64) + builder.broadcast(trace.size(offset), (rows,))
+    left = builder.broadcast(iota(trace, columns, I64), (rows, columns))
+    return left.apply(relation, builder.broadcast(builder.reshape(row, (rows, 1)), (rows, columns)))
+
+
+@implements(np.tri)
+def tri(trace: Trace, N: Any, M: Any = None, k: Any = 0, dtype: Any = float) -> TracedArray:  # noqa: N803
+    rows = as_size(trace, N)
+    columns = rows if M is None else as_size(trace, M)
+    return new_array(trace, cast(diagonal_mask(trace, rows, columns, k, "less_equal"), as_dtype(trace, dtype, F64)))
+
+
+# ---------------------------------------------------------------- from values
+
+
+def constant_array(trace: Trace, array: np.ndarray) -> TracedArray:
+    """A fresh array of known elements."""
+    ty = element_type(array.dtype, trace.location())
+    if array.ndim == 0:
+        return new_array(trace, trace.constant(array.item(), ty))
+    return new_array(trace, trace.builder.constant(np.array(array), TensorType(ty, array.shape)))
+
+
+def _contains_traced(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_contains_traced, value))
+    return type(value) in TRACED or isinstance(value, np.ndarray)
+
+
+@implements(np.asarray, np.asanyarray, np.ascontiguousarray, np.atleast_1d)
+def asarray(trace: Trace, a: Any, dtype: Any = None, order: Any = None, copy: Any = None) -> TracedArray:
+    """The array itself if it has the dtype, else a new one."""
+    if isinstance(a, np.ndarray):
+        a = trace.adopt(a)
+    if type(a) is TracedArray and (dtype is None or a.dtype == np.dtype(dtype)) and not copy:
+        return a
+    return array(trace, a, dtype)
+
+
+@implements(np.array)
+def array(
+    trace: Trace, object: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", subok: bool = False, ndmin: int = 0
+) -> TracedArray:
+    """A new array of a value, of nested sequences of values too."""
+    if isinstance(object, np.ndarray):
+        object = trace.adopt(object)
+    if copy is not True and type(object) is TracedArray:
+        return asarray(trace, object, dtype)
+    if isinstance(object, list | tuple):
+        made = _from_sequence(trace, object, dtype)
+    elif type(object) in TRACED or is_number(object) or isinstance(object, np.generic):
+        value = elements(trace, object)
+        made = new_array(trace, cast(value, as_dtype(trace, dtype, value.dtype)))
+    else:
+        raise DTypeError(
+            f"an array of {type(object).__name__!r} objects is not supported", code="E031", location=trace.location(),
+            fix="use numbers, or arrays of numbers",
+        )  # fmt: skip
+    missing = ndmin - made.ndim
+    return made if missing <= 0 else made.reshape((1,) * missing + made.shape)
+
+
+def _from_sequence(trace: Trace, items: Any, dtype: Any) -> TracedArray:
+    if not _contains_traced(items):
+        try:
+            return constant_array(trace, np.array(items, dtype))
+        except ValueError as error:
+            fix = "give all rows one length"
+            raise ShapeError(str(error), code="E017", location=trace.location(), fix=fix) from None
+    leaves, shape = _flatten(trace, items)
+    operands = [operand(trace, leaf) for leaf in leaves]
+    ty = as_dtype(trace, dtype, element_type(common_dtype([o.kind for o in operands]), trace.location()))
+    inner = operands[0].shape
+    if any(o.shape != inner for o in operands):
+        shapes = " and ".join(show_shape(o.shape) for o in operands)
+        raise ShapeError(f"an array of elements of shapes {shapes} is ragged", code="E017", location=trace.location())
+    builder = trace.builder
+    parts = [builder.reshape(o.expr(trace, ty), (1, *inner)) for o in operands]
+    whole = parts[0] if len(parts) == 1 else trace.expr(trace.emit("concatenate", [p.value for p in parts], {"axis": 0}))
+    return new_array(trace, builder.reshape(whole, (*shape, *inner)))
+
+
+def _flatten(trace: Trace, items: Any) -> tuple[list[Any], tuple[int, ...]]:
+    """The leaves of nested sequences, in order, and the shape of the nest."""
+    if not isinstance(items, list | tuple):
+        return [items], ()
+    parts = [_flatten(trace, item) for item in items]
+    shapes = {shape for _, shape in parts}
+    if len(shapes) != 1:
+        raise ShapeError(
+            "nested sequences have different lengths", code="E017", location=trace.location(),
+            fix="give all rows one length",
+        )  # fmt: skip
+    return [leaf for leaves, _ in parts for leaf in leaves], (len(items), *shapes.pop())
+
+
+@implements(np.copy)
+def copy(trace: Trace, a: Any, order: str = "K", subok: bool = False) -> TracedArray:
+    return new_array(trace, elements(trace, a))
+
+
+def astype(value: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    """`x.astype(dtype)`: an array for an array, a scalar for a scalar."""
+    trace: Trace = value.trace
+    ty = element_type(dtype, trace.location())
+    if not np.can_cast(value.dtype, np.dtype(dtype), casting):  # pyright: ignore
+        raise DTypeError(
+            f"cannot cast from {value.dtype} to {np.dtype(dtype)} by the rule {casting!r}", code="E032",
+            location=trace.location(), fix="use casting='unsafe'",
+        )  # fmt: skip
+    if type(value) is TracedScalar:
+        return TracedScalar(trace, cast(value.expr, ty).value)
+    return value if not copy and ty == value.element else new_array(trace, cast(value.expr, ty))
+
+
+def construct(dtype: np.dtype) -> Any:
+    """`np.float32(x)` and the like: a scalar for a number, an array for an array."""
+
+    def composition(trace: Trace, value: Any = 0) -> Any:
+        if type(value) not in TRACED and not isinstance(value, list | tuple | np.ndarray):
+            return dtype.type(value)
+        one = elements(trace, value)
+        ty = element_type(dtype, trace.location())
+        made = cast(one, ty)
+        return new_array(trace, made) if shape_of(made) else TracedScalar(trace, made.value)
+
+    return composition
+
+
+for _name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"):
+    implements(np.dtype(_name).type)(construct(np.dtype(_name)))
+
+__all__ = ["as_dtype", "as_shape", "as_size", "astype", "constant_array", "filled", "iota"]

@@ -1,0 +1,68 @@
+"""The table of NumPy functions: from the function object, by identity, to a composition of builder calls.
+
+A composition takes the trace first, then the function's arguments. Keywords that it does not name are refused, not
+ignored. Not here: the compositions themselves, in the other files of this folder.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from weft.compiler.frontend.trace import Trace
+
+Composition = Callable[..., Any]
+C = TypeVar("C", bound=Composition)
+
+FUNCTIONS: dict[Any, Composition] = {}
+_KEYWORDS: dict[Any, frozenset[str] | None] = {}
+
+
+def implements(*functions: Any) -> Callable[[C], C]:
+    """Register a composition as the meaning of some functions."""
+
+    def register(composition: C) -> C:
+        for fn in functions:
+            enter(fn, composition)
+        return composition
+
+    return register
+
+
+def enter(fn: Any, composition: Composition) -> None:
+    """Register one composition; a second one for the same function is an error."""
+    assert fn not in FUNCTIONS, fn
+    FUNCTIONS[fn] = composition
+    parameters = list(inspect.signature(composition).parameters.values())[1:]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    _KEYWORDS[fn] = None if takes_any else frozenset(p.name for p in parameters)
+
+
+def is_known(fn: Any) -> bool:
+    """Whether the table has it."""
+    try:
+        return fn in FUNCTIONS
+    except TypeError:
+        return False
+
+
+def name_of(fn: Any) -> str:
+    """How a user calls it."""
+    owner = getattr(fn, "__self__", None)
+    if owner is not None and not inspect.ismodule(owner):
+        return f"{name_of(owner)}.{fn.__name__}"
+    module = getattr(fn, "__module__", None) or type(fn).__module__
+    name = getattr(fn, "__qualname__", None) or getattr(fn, "__name__", repr(fn))
+    return name if module == "builtins" else f"{module.replace('numpy', 'np', 1)}.{name}"
+
+
+def call(trace: Trace, fn: Any, *args: Any, **kwargs: Any) -> Any:
+    """Apply a function of the table; raises UnsupportedError for one that it does not have, or a keyword."""
+    if not is_known(fn):
+        raise trace.refuse(f"{name_of(fn)} is not supported", "see `weft ops --numpy` for what is", "E053")
+    known = _KEYWORDS[fn]
+    for keyword in () if known is None else kwargs.keys() - known:
+        fix = "leave it out, or write out what it does"
+        raise trace.refuse(f"{name_of(fn)} does not take the keyword {keyword!r} yet", fix, "E054")
+    return FUNCTIONS[fn](trace, *args, **kwargs)

@@ -1,0 +1,276 @@
+"""Ufuncs: a table from the ufunc to a composition on operands of its loop's dtypes, and the one way to apply any.
+
+Not here: reductions (`reductions.py`), `matmul` and its kin (`products.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
+from weft.compiler.frontend.numpy.table import enter, implements
+from weft.compiler.frontend.promote import element_type, loop_of
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import Operand, TracedArray, operand, shape_of, wrap
+from weft.ir.errors import ShapeError
+from weft.ir.expr import Expr, cast, constant, select
+from weft.ir.types import BOOL, DType
+
+Rule = Callable[..., Expr | tuple[Expr, ...]]
+
+
+def _op(name: str) -> Rule:
+    return lambda x, *others: x.apply(name, *others)
+
+
+def truth(x: Expr) -> Expr:
+    """x != 0."""
+    return x if x.dtype == BOOL else x.ne(0)
+
+
+def _on_bools(name: str, other: str) -> Rule:
+    """`name`, which on truth values is the bit operation `other`."""
+    return lambda x, y: x.apply(other if x.dtype == BOOL else name, y)
+
+
+def _rounded(name: str) -> Rule:
+    """Rounding; integers stay."""
+    return lambda x: x.apply(name) if x.dtype.is_float else x
+
+
+def _test(name: str, *, of_integers: bool) -> Rule:
+    """A test of floats; of integers the answer is known."""
+    return lambda x: x.apply(name) if x.dtype.is_float else constant(x, of_integers, BOOL)
+
+
+def _absolute(x: Expr) -> Expr:
+    return x if x.dtype == BOOL else x.apply("absolute")
+
+
+def _reciprocal(x: Expr) -> Expr:
+    if x.dtype.is_float:
+        return x.apply("reciprocal")
+    return constant(x, 1).apply("floor_divide", x) if x.dtype.kind == "u" else _truncated_reciprocal(x)
+
+
+def _truncated_reciprocal(x: Expr) -> Expr:
+    """1 / x toward zero: x itself for 1 and -1, else 0 (D15: also for 0)."""
+    return select(x.eq(1) | x.eq(-1), x, constant(x, 0))
+
+
+def _heaviside(x: Expr, y: Expr) -> Expr:
+    positive = select(x.gt(0.0), constant(x, 1.0), constant(x, 0.0))
+    return select(x.ne(x), x, select(x.eq(0.0), y, positive))
+
+
+def _modf(x: Expr) -> tuple[Expr, Expr]:
+    whole = x.apply("trunc")
+    rest = select(x.apply("isinf"), constant(x, 0.0), x - whole)
+    return rest.apply("copysign", x), whole
+
+
+def _divmod(x: Expr, y: Expr) -> tuple[Expr, Expr]:
+    return x.apply("floor_divide", y), x.apply("remainder", y)
+
+
+def _compare(name: str) -> Rule:
+    """A comparison; of i64 with u64 it is exact, as in NumPy 2."""
+    mirrored = {"less": "greater", "less_equal": "greater_equal", "greater": "less", "greater_equal": "less_equal"}
+
+    def rule(x: Expr, y: Expr) -> Expr:
+        if x.dtype == y.dtype:
+            return x.apply(name, y)
+        if x.dtype.kind == "u":
+            return _signed_first(mirrored.get(name, name), y, x)
+        return _signed_first(name, x, y)
+
+    return rule
+
+
+def _signed_first(name: str, x: Expr, y: Expr) -> Expr:
+    """x signed, y unsigned: below 0 the answer is known."""
+    known = constant(x, name in ("less", "less_equal", "not_equal"), BOOL)
+    return select(x.lt(0), known, cast(x, y.dtype).apply(name, y))
+
+
+def _times(factor: float) -> Rule:
+    return lambda x: x * factor
+
+
+_SAME = (
+    "add", "subtract", "negative", "floor_divide", "remainder", "fmod", "minimum", "maximum", "fmin", "fmax",
+    "sign", "sqrt", "rint", "signbit", "copysign", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p",
+    "sin", "cos", "tan", "tanh", "sinh", "cosh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "cbrt",
+    "arctan2", "power", "hypot", "logaddexp", "logaddexp2", "nextafter", "bitwise_and", "bitwise_or", "bitwise_xor",
+    "left_shift", "right_shift", "invert",
+)  # fmt: skip
+
+RULES: dict[np.ufunc, Rule] = {
+    **{getattr(np, name): _op(name) for name in _SAME if name != "add"},
+    **{getattr(np, name): _compare(name)
+       for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")},
+    np.add: _on_bools("add", "bitwise_or"),
+    np.multiply: _on_bools("multiply", "bitwise_and"),
+    np.true_divide: _op("divide"),
+    np.square: lambda x: x & x if x.dtype == BOOL else x.apply("square"),
+    np.positive: lambda x: x,
+    np.conjugate: lambda x: x,
+    np.absolute: _absolute,
+    np.fabs: _op("absolute"),
+    np.reciprocal: _reciprocal,
+    np.floor: _rounded("floor"),
+    np.ceil: _rounded("ceil"),
+    np.trunc: _rounded("trunc"),
+    np.isnan: _test("isnan", of_integers=False),
+    np.isinf: _test("isinf", of_integers=False),
+    np.isfinite: _test("isfinite", of_integers=True),
+    np.logical_and: lambda x, y: truth(x) & truth(y),
+    np.logical_or: lambda x, y: truth(x) | truth(y),
+    np.logical_xor: lambda x, y: truth(x) ^ truth(y),
+    np.logical_not: lambda x: truth(x).apply("logical_not"),
+    np.float_power: _op("power"),
+    np.heaviside: _heaviside,
+    np.modf: _modf,
+    np.divmod: _divmod,
+    np.degrees: _times(180.0 / math.pi),
+    np.rad2deg: _times(180.0 / math.pi),
+    np.radians: _times(math.pi / 180.0),
+    np.deg2rad: _times(math.pi / 180.0),
+}  # fmt: skip
+
+
+def apply(
+    trace: Trace,
+    ufunc: np.ufunc,
+    *inputs: Any,
+    out: Any = None,
+    where: Any = True,
+    dtype: Any = None,
+    casting: str = "same_kind",
+) -> Any:
+    """Call a ufunc on any operands; `out` may also follow the inputs."""
+    inputs, outputs = _outputs(ufunc, inputs, out)
+    operands = [operand(trace, x) for x in inputs]
+    loop = loop_of(
+        ufunc, [o.kind for o in operands], [None if o is None else o.dtype for o in outputs],
+        dtype=None if dtype is None else np.dtype(dtype), casting=casting, location=trace.location(),
+    )  # fmt: skip
+    types = [element_type(d, trace.location()) for d in loop]
+    shape = common_shape(trace, [o.shape for o in operands])
+    mask = None if where is True else operand(trace, where)
+    if mask is not None:
+        shape = common_shape(trace, [shape, mask.shape])
+    known = _beyond(ufunc, operands)
+    if known is not None:
+        return wrap(trace, trace.builder.broadcast(trace.constant(known, BOOL), shape))
+    values = _loop_values(trace, ufunc, operands, types, shape)
+    results = [
+        _finish(trace, broadcast_to(trace, value, shape), ty, target, mask)
+        for value, ty, target in zip(values, types[ufunc.nin :], outputs, strict=True)
+    ]
+    return results[0] if ufunc.nout == 1 else tuple(results)
+
+
+def _outputs(
+    ufunc: np.ufunc, inputs: tuple[Any, ...], out: Any
+) -> tuple[tuple[Any, ...], tuple[TracedArray | None, ...]]:
+    given = inputs[ufunc.nin :] or (out if isinstance(out, tuple) else (out,))
+    if len(inputs) < ufunc.nin or len(given) > ufunc.nout:
+        raise TypeError(f"{ufunc.__name__}() takes {ufunc.nin} inputs and {ufunc.nout} outputs")
+    given = (*given, *(None,) * (ufunc.nout - len(given)))
+    for one in given:
+        if one is not None and type(one) is not TracedArray:
+            raise TypeError("return arrays must be of ArrayType")
+    return inputs[: ufunc.nin], given
+
+
+def _loop_values(
+    trace: Trace, ufunc: np.ufunc, operands: list[Operand], types: list[DType], shape: Any
+) -> tuple[Expr, ...]:
+    _check_power(ufunc, operands, types)
+    values = [
+        broadcast_to(trace, one.expr(trace, ty), shape) for one, ty in zip(operands, types, strict=False)
+    ]
+    result = RULES[ufunc](*values)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _check_power(ufunc: np.ufunc, operands: list[Operand], types: list[DType]) -> None:
+    if ufunc is np.power and types[0].is_integer:
+        exponent = operands[1].constant
+        if exponent is not None and exponent < 0:
+            raise ValueError("Integers to negative integer powers are not allowed.")
+
+
+def _beyond(ufunc: np.ufunc, operands: list[Operand]) -> bool | None:
+    """The answer of a comparison with a Python int that the other side's dtype cannot hold; None otherwise."""
+    for number, (one, other) in enumerate(zip(operands, reversed(operands), strict=True)):
+        if len(operands) != 2 or one.kind is not int or one.constant is None or isinstance(other.kind, type):
+            continue
+        if other.dtype.kind not in "iu" or not ufunc.__name__.startswith(("less", "greater", "equal", "not_equal")):
+            continue
+        info = np.iinfo(other.dtype)
+        if not info.min <= one.constant <= info.max:
+            known = ufunc(*((one.constant, 0) if number == 0 else (0, one.constant)))
+            return bool(known)
+    return None
+
+
+def _finish(trace: Trace, value: Expr, ty: DType, target: TracedArray | None, mask: Operand | None) -> Any:
+    """Store a result in `target`, only where the mask holds, or give it as a new value."""
+    if target is None:
+        if mask is not None:
+            value = select(broadcast_to(trace, mask.expr(trace, BOOL), shape_of(value)), value, constant(value, 0))
+        return wrap(trace, value)
+    shape = target.view.shape
+    if len(shape_of(value)) > len(shape):
+        raise ShapeError("the output has fewer axes than the result", code="E012", location=trace.location())
+    value = fit(trace, cast(value, target.element), shape, "a result")
+    if mask is not None:
+        value = select(fit(trace, mask.expr(trace, BOOL), shape, "a mask"), value, target.expr)
+    target.write(value)
+    return target
+
+
+def _register(ufunc: np.ufunc) -> None:
+    def composition(trace: Trace, *inputs: Any, out: Any = None, where: Any = True, dtype: Any = None,
+                    casting: str = "same_kind") -> Any:  # fmt: skip
+        return apply(trace, ufunc, *inputs, out=out, where=where, dtype=dtype, casting=casting)
+
+    enter(ufunc, composition)
+
+
+for _ufunc in RULES:
+    _register(_ufunc)
+
+
+@implements(pow)
+def power(trace: Trace, base: Any, exponent: Any, out: TracedArray | None = None) -> Any:
+    """`base ** exponent`, for which NumPy takes shortcuts at some Python numbers as exponents."""
+    shortcut = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+    one = operand(trace, base)
+    number = exponent if type(exponent) in (int, float) else None
+    if number in shortcut and (one.dtype.kind == "f" or (one.dtype.kind in "iu" and type(number) is int and number == 2)):
+        return apply(trace, shortcut[number], base, out=out)
+    return apply(trace, np.power, base, exponent, out=out)
+
+
+def outer(ufunc: np.ufunc) -> Callable[..., Any]:
+    """`ufunc.outer`: all pairs."""
+
+    def composition(trace: Trace, a: Any, b: Any, dtype: Any = None, out: Any = None) -> Any:
+        x, y = (trace.call(np.asarray, v) for v in (a, b))
+        return apply(trace, ufunc, x.reshape(*x.shape, *(1,) * y.ndim), y, dtype=dtype, out=out)
+
+    return composition
+
+
+for _ufunc in RULES:
+    if _ufunc.nin == 2 and _ufunc.nout == 1:
+        enter(_ufunc.outer, outer(_ufunc))
+
+__all__ = ["RULES", "apply", "power", "truth"]

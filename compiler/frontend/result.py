@@ -1,0 +1,160 @@
+"""What a function gives back, as a tree that says for each leaf where it comes from, and effects on Python objects.
+
+Not here: how the runtime builds results (`runtime/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from weft.compiler.frontend.arguments import children, is_node
+from weft.compiler.frontend.capture import Inputs
+from weft.compiler.frontend.number import TracedNumber
+from weft.compiler.frontend.source import Source
+from weft.compiler.frontend.storage import Lens, Pick, Storage, View
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, TracedScalar
+from weft.ir.dims import DimLike
+from weft.ir.node import Value
+
+Kind = Literal["array", "scalar", "float", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultValue:
+    """Result `number` of the function, as an array, a NumPy scalar or a Python number. Equal numbers: one object."""
+
+    number: int
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSize:
+    """A Python int, by its expression."""
+
+    dim: DimLike
+
+
+@dataclass(frozen=True, slots=True)
+class ResultObject:
+    """The object at a path of the call: an argument or something captured, as it is."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class ResultView:
+    """A view: of the memory of parameter `parameter`, or of result `number`, through lenses, the first one first."""
+
+    parameter: int | None
+    number: int | None
+    lenses: tuple[Lens, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultConstant:
+    """A value known while tracing."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTree:
+    """A container: `like` gives its type, keys and fields; items are nodes."""
+
+    like: Any
+    items: tuple[ResultNode, ...]
+
+
+ResultNode: TypeAlias = ResultValue | ResultSize | ResultObject | ResultView | ResultConstant | ResultTree
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A change of a Python object that outlives the call, replayed after it: `kind` names the statement.
+
+    setitem and setattr: target at `source`, `key`, `value`; append: `value`; global and cell: `source` is the name's path;
+    the delete kinds have no value.
+    """
+
+    kind: Literal["setitem", "setattr", "append", "global", "cell", "delitem", "delattr"]
+    source: Source
+    key: Any = None
+    value: Any = None
+
+
+class Outputs:
+    """Collects the results of a function while its return value and its effects are described."""
+
+    def __init__(self, trace: Trace, inputs: Inputs, everything: Any) -> None:
+        self.trace, self.inputs = trace, inputs
+        self.values: list[Value] = []
+        self._numbers: dict[int, tuple[Any, int]] = {}
+        self._shared = _shared_storages(everything)
+
+    def describe(self, value: Any) -> ResultNode:
+        """The node for a value of the user's function."""
+        match value:
+            case TracedArray():
+                return self._array(value)
+            case TracedScalar():
+                return ResultValue(self._number(value, value.value), "scalar")
+            case TracedNumber(dim=None):
+                assert value.value is not None
+                return ResultValue(self._number(value, value.value), "bool" if value.type is bool else "float")
+            case TracedNumber():
+                assert value.dim is not None
+                return ResultSize(value.dim)
+            case _:
+                return self._object(value)
+
+    def _object(self, value: Any) -> ResultNode:
+        source = self.inputs.path(value)
+        if source is not None:
+            return ResultObject(source)
+        if is_node(value):
+            return ResultTree(value, tuple(self.describe(item) for _, item in children(value)))
+        return ResultConstant(value)
+
+    def _array(self, array: TracedArray) -> ResultNode:
+        view, storage = array.view, array.view.storage
+        same = self.inputs.path(array)
+        if same is not None:
+            return ResultObject(same)
+        if any(isinstance(lens, Pick) for lens in view.lenses):
+            raise self.trace.refuse(
+                "a view at a position that is computed while the program runs cannot be returned",
+                "return a copy of it: `x[i].copy()`", "E050",
+            )  # fmt: skip
+        if storage.parameter is not None:
+            return ResultView(storage.parameter, None, view.lenses)
+        if len(self._shared[storage]) == 1:
+            return ResultValue(self._number(array, view.read(self.trace)), "array")
+        root = self._number(storage, View.of(storage).read(self.trace))
+        return ResultValue(root, "array") if view.base is None else ResultView(None, root, view.lenses)
+
+    def _number(self, key: Any, value: Value) -> int:
+        """The number of the result that holds `value`, one for each key."""
+        known = self._numbers.setdefault(id(key), (key, len(self.values)))
+        if known[1] == len(self.values):
+            self.values.append(value)
+        return known[1]
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if is_node(value):
+        for _, item in children(value):
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _shared_storages(value: Any) -> dict[Storage, dict[int, Any]]:
+    """The views of each storage among the results, by identity of the array object's view."""
+    found: dict[Storage, dict[int, Any]] = {}
+    for leaf in _leaves(value):
+        if isinstance(leaf, TracedArray):
+            found.setdefault(leaf.view.storage, {})[id(leaf.view)] = leaf
+    return found

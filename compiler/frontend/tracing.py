@@ -1,0 +1,237 @@
+"""The hooks of a trace: what rewritten code's loads, stores and calls mean while a function is traced.
+
+What traced values answer by themselves (operators, truth, iteration) is left to Python through `PlainHooks`.
+Not here: values and their operations; regions for statements come with control flow.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
+from typing import Any, cast
+
+import numpy as np
+
+from weft.compiler.frontend import builtin, impure
+from weft.compiler.frontend.capture import Inputs
+from weft.compiler.frontend.hooks import Hooks, PlainHooks
+from weft.compiler.frontend.numpy import is_known
+from weft.compiler.frontend.numpy.table import name_of
+from weft.compiler.frontend.result import Effect
+from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, unsupported_names
+from weft.compiler.frontend.location import is_user_code
+from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TRACED, BoundMethod
+from weft.ir.errors import Fact
+from weft.ir.source import is_user_module
+
+_MISSING = object()
+_METHODS = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
+
+
+class TracingHooks:
+    """Hooks of one trace of `root`; effects on objects that outlive the call are collected, not done."""
+
+    def __init__(self, trace: Trace, inputs: Inputs, root: FunctionType | None) -> None:
+        self.trace, self.inputs, self.root = trace, inputs, root
+        self.effects: list[Effect] = []
+        self._written: dict[tuple[int, Any], Any] = {}
+        self._functions: list[FunctionType] = [] if root is None else [root]
+        self._plain = PlainHooks()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plain, name)
+
+    @property
+    def hooks(self) -> Hooks:
+        """Itself, as the protocol that the rewriter asks for."""
+        return cast(Hooks, self)
+
+    def _owner(self, function: FunctionType) -> FunctionType | None:
+        return None if function is self.root else function
+
+    # ---- loads
+
+    def load_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Capture a global; builtins are taken as they are."""
+        written = self._written.get((id(function.__globals__), name), _MISSING)
+        if written is not _MISSING:
+            return written
+        if name not in function.__globals__:
+            return value
+        return self.inputs.capture(Global(name, self._owner(function)), value)
+
+    def load_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Capture a variable of an enclosing function."""
+        source = Cell(name, self._owner(function))
+        written = self._written.get((id(source.cell(function)), None), _MISSING)
+        return self.inputs.capture(source, value) if written is _MISSING else written
+
+    def load_default(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Capture a default."""
+        return self.inputs.capture(Default(name, self._owner(function)), value)
+
+    def load_attribute(self, base: Any, name: str, /) -> Any:
+        """Capture an attribute of what has a path; a property of user code is called."""
+        written = self._written.get((id(base), name), _MISSING)
+        if written is not _MISSING:
+            return written
+        if type(base) in TRACED or type(base) is BoundMethod:
+            return getattr(base, name)
+        if isinstance(base, ModuleType):
+            return self._load_from_module(base, name)
+        getter = inspect.getattr_static(type(base), name, None)
+        if isinstance(getter, property) and getter.fget is not None and isinstance(getter.fget, FunctionType):
+            return self.call(getter.fget, base)
+        value = getattr(base, name)
+        source = self.inputs.path(base)
+        if source is None or isinstance(value, _METHODS):
+            return value
+        return self.inputs.capture(Attribute(source, name), value)
+
+    def _load_from_module(self, module: ModuleType, name: str) -> Any:
+        value = getattr(module, name)
+        source = self.inputs.path(module)
+        if source is None or not is_user_module(module.__name__, self.inputs.options.library):
+            return value
+        return self.inputs.capture(Attribute(source, name), value)
+
+    def load_item(self, base: Any, key: Any, /) -> Any:
+        """Capture an item of what has a path."""
+        source = None if type(base) in TRACED else self.inputs.path(base)
+        if source is None:
+            return base[key]
+        if isinstance(key, slice) or type(key) in TRACED:
+            return self.inputs.open(base)[key]
+        return self.inputs.capture(Item(source, key), base[key])
+
+    # ---- stores
+
+    def store_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Note the binding, for this trace and to be replayed."""
+        self._written[id(function.__globals__), name] = value
+        self._effect("global", Global(name, self._owner(function)), None, value)
+        return value
+
+    def store_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
+        """Note the binding."""
+        source = Cell(name, self._owner(function))
+        self._written[id(source.cell(function)), None] = value
+        self._effect("cell", source, None, value)
+        return value
+
+    def store_attribute(self, base: Any, name: str, value: Any, /) -> None:
+        """Set it on what the trace made; note it for what outlives the call."""
+        source = None if type(base) in TRACED else self.inputs.path(base)
+        if source is None:
+            setattr(base, name, value)
+            return
+        self._written[id(base), name] = value
+        self._effect("setattr", source, name, value)
+
+    def store_item(self, base: Any, key: Any, value: Any, /) -> None:
+        """Write an array; set it in what the trace made; note it for what outlives the call."""
+        source = None if type(base) in TRACED else self.inputs.path(base)
+        if source is not None:
+            base = self.inputs.open(base)
+            self._effect("setitem", source, key, value)
+        base[key] = value
+
+    def _effect(self, kind: Any, source: Source, key: Any, value: Any) -> None:
+        self.effects.append(Effect(kind, source, key, value))
+
+    # ---- calls
+
+    def iterate(self, iterable: Any, /) -> Iterable[Any]:
+        """Go over a container with its items captured."""
+        return self.inputs.open(iterable)
+
+    def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Apply a NumPy function or builtin by its meaning for traced values, trace into user code, refuse the rest."""
+        if type(fn) is BoundMethod:
+            return fn(*map(self.inputs.open, args), **kwargs)
+        if isinstance(getattr(fn, "__self__", None), list | dict) and self.inputs.path(fn.__self__) is not None:
+            return self._call_method(fn, args, kwargs)
+        if is_known(fn):
+            opened = {name: self.inputs.open(value) for name, value in kwargs.items()}
+            return self.trace.call(fn, *map(self.inputs.open, args), **opened)
+        if _hashable(fn) and fn in builtin.BUILTINS:
+            return builtin.BUILTINS[fn](self.trace, *map(self.inputs.open, args), **kwargs)
+        return self._call_other(fn, args, kwargs)
+
+    def _call_method(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A method of a list or dict from outside, on the copy that the trace may change."""
+        owner, name = fn.__self__, fn.__name__
+        source = self.inputs.path(owner)
+        assert source is not None
+        if name == "append":
+            self._effect("append", source, None, args[0])
+        elif name not in ("get", "items", "keys", "values", "index", "count", "copy"):
+            raise self.trace.refuse(
+                f"{type(owner).__name__}.{name} of an object that outlives the call is not supported",
+                "assign to its items, use append, or return a new object", "E055",
+            )  # fmt: skip
+        return getattr(self.inputs.open(owner), name)(*args, **kwargs)
+
+    def _call_other(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        callee = resolve_callable(fn, args, kwargs)
+        function = None if callee is None else callee.function
+        if function is not None and (
+            is_rewritten(function) or is_user_code(function, self.inputs.options.library)
+        ):
+            self._functions.append(function)
+            try:
+                return enter(self.hooks, fn, args, kwargs, self.inputs.options.library)
+            finally:
+                self._functions.pop()
+        advice = impure.advice(fn)
+        if advice is not None:
+            raise self.trace.refuse(f"{name_of(fn)} is impure: its result would be frozen", advice, "E053")
+        if isinstance(fn, type) and not issubclass(fn, np.generic | np.ndarray):
+            return enter(self.hooks, fn, args, kwargs, self.inputs.options.library)
+        if _is_numpy(fn):
+            raise self._unsupported(fn)
+        return self._call_library(fn, args, kwargs)
+
+    def _call_library(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Anything else, which must not look into traced values."""
+        owner = getattr(fn, "__self__", None)
+        if isinstance(owner, list | tuple | dict | str | set) or getattr(fn, "__module__", None) in _TRANSPARENT:
+            return fn(*map(self.inputs.open, args), **kwargs)
+        if any(type(v) in TRACED and not _is_size(v) for v in (*args, *kwargs.values())):
+            fix = "call it outside of the compiled function, or write it with NumPy"
+            raise self.trace.refuse(f"{name_of(fn)} cannot take a traced value", fix, "E053")
+        return fn(*args, **kwargs)
+
+    def _unsupported(self, fn: Any) -> Exception:
+        """The error for a NumPy function that the table lacks, with all others that the functions around name."""
+        names = [
+            one
+            for function in self._functions
+            for one in unsupported_names(function, lambda f: is_known(f) or f in builtin.BUILTINS)
+        ]
+        error = self.trace.refuse(
+            f"{name_of(fn)} is not supported", "see `weft ops --numpy` for what is", "E053"
+        )
+        error.facts = tuple(Fact("not supported", f"{one.name}, line {one.line}") for one in dict.fromkeys(names))
+        return error
+
+
+_TRANSPARENT = frozenset({"builtins", "itertools", "functools", "operator", "_operator", "_functools", "collections"})
+
+
+def _is_size(value: Any) -> bool:
+    return getattr(value, "dim", None) is not None
+
+
+def _hashable(fn: Any) -> bool:
+    return getattr(type(fn), "__hash__", None) is not None
+
+
+def _is_numpy(fn: Any) -> bool:
+    module = getattr(fn, "__module__", None) or type(fn).__module__
+    return module.partition(".")[0] == "numpy"
+
+

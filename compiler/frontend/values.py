@@ -1,0 +1,347 @@
+"""What the user's function holds while it is traced: arrays (mutable views) and NumPy scalars (immutable values).
+
+Every operator goes to the table of NumPy functions through `Trace.call`; in-place operators write an array and rebind
+a scalar. Python numbers are in `number.py`. Not here: what an operation computes (`numpy/`), indexing (`indexing.py`).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.number import TracedNumber, forced, size_number
+from weft.compiler.frontend.promote import Kind, element_type, numpy_dtype
+from weft.compiler.frontend.storage import Shape, View
+from weft.compiler.frontend.trace import Trace
+from weft.ir.dims import DimLike
+from weft.ir.errors import DTypeError, UnsupportedError
+from weft.ir.expr import Expr, Number, cast
+from weft.ir.node import Value
+from weft.ir.types import DType, TensorType
+
+METHODS: dict[str, Callable[..., Any]] = {}
+"""Methods and attributes of arrays and NumPy scalars by name, filled by `numpy/methods.py`; called with the value first."""
+
+PROPERTIES: dict[str, Callable[[Any], Any]] = {}
+"""Attributes that are computed, filled by `numpy/methods.py`."""
+
+
+class Operators:
+    """The operators that arrays and NumPy scalars share."""
+
+    __slots__ = ()
+    trace: Trace
+
+    # fmt: off
+    def __add__(self, other: Any) -> Any: return self.trace.call(np.add, self, other)
+    def __radd__(self, other: Any) -> Any: return self.trace.call(np.add, other, self)
+    def __sub__(self, other: Any) -> Any: return self.trace.call(np.subtract, self, other)
+    def __rsub__(self, other: Any) -> Any: return self.trace.call(np.subtract, other, self)
+    def __mul__(self, other: Any) -> Any: return self.trace.call(np.multiply, self, other)
+    def __rmul__(self, other: Any) -> Any: return self.trace.call(np.multiply, other, self)
+    def __truediv__(self, other: Any) -> Any: return self.trace.call(np.true_divide, self, other)
+    def __rtruediv__(self, other: Any) -> Any: return self.trace.call(np.true_divide, other, self)
+    def __floordiv__(self, other: Any) -> Any: return self.trace.call(np.floor_divide, self, other)
+    def __rfloordiv__(self, other: Any) -> Any: return self.trace.call(np.floor_divide, other, self)
+    def __mod__(self, other: Any) -> Any: return self.trace.call(np.remainder, self, other)
+    def __rmod__(self, other: Any) -> Any: return self.trace.call(np.remainder, other, self)
+    def __divmod__(self, other: Any) -> Any: return self.trace.call(np.divmod, self, other)
+    def __rdivmod__(self, other: Any) -> Any: return self.trace.call(np.divmod, other, self)
+    def __pow__(self, other: Any) -> Any: return self.trace.call(pow, self, other)
+    def __rpow__(self, other: Any) -> Any: return self.trace.call(np.power, other, self)
+    def __matmul__(self, other: Any) -> Any: return self.trace.call(np.matmul, self, other)
+    def __rmatmul__(self, other: Any) -> Any: return self.trace.call(np.matmul, other, self)
+    def __and__(self, other: Any) -> Any: return self.trace.call(np.bitwise_and, self, other)
+    def __rand__(self, other: Any) -> Any: return self.trace.call(np.bitwise_and, other, self)
+    def __or__(self, other: Any) -> Any: return self.trace.call(np.bitwise_or, self, other)
+    def __ror__(self, other: Any) -> Any: return self.trace.call(np.bitwise_or, other, self)
+    def __xor__(self, other: Any) -> Any: return self.trace.call(np.bitwise_xor, self, other)
+    def __rxor__(self, other: Any) -> Any: return self.trace.call(np.bitwise_xor, other, self)
+    def __lshift__(self, other: Any) -> Any: return self.trace.call(np.left_shift, self, other)
+    def __rlshift__(self, other: Any) -> Any: return self.trace.call(np.left_shift, other, self)
+    def __rshift__(self, other: Any) -> Any: return self.trace.call(np.right_shift, self, other)
+    def __rrshift__(self, other: Any) -> Any: return self.trace.call(np.right_shift, other, self)
+    def __eq__(self, other: Any) -> Any: return self.trace.call(np.equal, self, other)
+    def __ne__(self, other: Any) -> Any: return self.trace.call(np.not_equal, self, other)
+    def __lt__(self, other: Any) -> Any: return self.trace.call(np.less, self, other)
+    def __le__(self, other: Any) -> Any: return self.trace.call(np.less_equal, self, other)
+    def __gt__(self, other: Any) -> Any: return self.trace.call(np.greater, self, other)
+    def __ge__(self, other: Any) -> Any: return self.trace.call(np.greater_equal, self, other)
+    def __neg__(self) -> Any: return self.trace.call(np.negative, self)
+    def __pos__(self) -> Any: return self.trace.call(np.positive, self)
+    def __invert__(self) -> Any: return self.trace.call(np.invert, self)
+    def __abs__(self) -> Any: return self.trace.call(np.absolute, self)
+    def __getitem__(self, key: Any) -> Any: return self.trace.call(operator.getitem, self, key)
+    def __bool__(self) -> bool: return self._forced("a condition")
+    def __int__(self) -> int: return self._forced("int()")
+    def __float__(self) -> float: return self._forced("float()")
+    def __complex__(self) -> complex: return self._forced("complex()")
+    def __index__(self) -> int: return self._forced("an index")
+    def __round__(self, digits: int = 0) -> Any: return self.trace.call(np.round, self, digits)
+    # fmt: on
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        return self._forced("a NumPy array of known elements")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return self.trace.call(ufunc if method == "__call__" else getattr(ufunc, method), *inputs, **keywords)
+
+    def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return self.trace.call(fn, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in PROPERTIES:
+            return PROPERTIES[name](self)
+        if name in METHODS:
+            return BoundMethod(name, self)
+        if name.startswith("__") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"'numpy.ndarray' object has no attribute '{name}'")
+        raise self.trace.refuse(
+            f"the attribute {name!r} of arrays is not supported", "see `weft ops --numpy` for what is", "E053"
+        )
+
+    def _forced(self, use: str) -> Any:
+        raise forced(self.trace, f"a traced {type(self).__name__.removeprefix('Traced').lower()} {self!r}", use)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundMethod:
+    """A method of a traced value, not yet called."""
+
+    name: str
+    owner: Any
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return METHODS[self.name](self.owner, *args, **kwargs)
+
+
+class TracedArray(Operators):
+    """A mutable array: a view of a storage."""
+
+    __slots__ = ("trace", "view")
+
+    def __init__(self, trace: Trace, view: View) -> None:
+        self.trace, self.view = trace, view
+
+    def __repr__(self) -> str:
+        return str(TensorType(self.element, self.view.shape))
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType] -- arrays are not hashable
+
+    @property
+    def element(self) -> DType:
+        """Element type in the IR."""
+        return self.view.storage.type.dtype
+
+    @property
+    def dtype(self) -> np.dtype:
+        """As NumPy's."""
+        return numpy_dtype(self.element)
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Sizes as the user sees them."""
+        return tuple(size_number(self.trace, d) for d in self.view.shape)
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        raise self.trace.refuse("assignment to `shape` is not built yet", "write `x = x.reshape(...)`", "E051")
+
+    @property
+    def ndim(self) -> int:
+        """Rank."""
+        return len(self.view.shape)
+
+    @property
+    def expr(self) -> Expr:
+        """The elements now."""
+        return self.trace.expr(self.view.read(self.trace))
+
+    def write(self, value: Expr) -> None:
+        """Replace all elements; `value` has this array's type."""
+        if not self.view.is_writeable:
+            raise ValueError("assignment destination is read-only")
+        self.view.write(self.trace, value.value)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.trace.call(operator.setitem, self, key, value)
+
+    def __len__(self) -> int:
+        if not self.view.shape:
+            raise TypeError("len() of unsized object")
+        return self.trace.pin(self.view.shape[0], "len() as a plain int")
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.view.shape:
+            raise TypeError("iteration over a 0-d array")
+        for number in range(self.trace.pin(self.view.shape[0], "iteration over an array")):
+            yield self[number]
+
+    def __contains__(self, item: Any) -> Any:
+        return self.trace.call(np.any, self == item)
+
+    # fmt: off
+    def __iadd__(self, other: Any) -> Any: return self._in_place(np.add, other)
+    def __isub__(self, other: Any) -> Any: return self._in_place(np.subtract, other)
+    def __imul__(self, other: Any) -> Any: return self._in_place(np.multiply, other)
+    def __itruediv__(self, other: Any) -> Any: return self._in_place(np.true_divide, other)
+    def __ifloordiv__(self, other: Any) -> Any: return self._in_place(np.floor_divide, other)
+    def __imod__(self, other: Any) -> Any: return self._in_place(np.remainder, other)
+    def __ipow__(self, other: Any) -> Any: return self._in_place(pow, other)
+    def __imatmul__(self, other: Any) -> Any: return self._in_place(np.matmul, other)
+    def __iand__(self, other: Any) -> Any: return self._in_place(np.bitwise_and, other)
+    def __ior__(self, other: Any) -> Any: return self._in_place(np.bitwise_or, other)
+    def __ixor__(self, other: Any) -> Any: return self._in_place(np.bitwise_xor, other)
+    def __ilshift__(self, other: Any) -> Any: return self._in_place(np.left_shift, other)
+    def __irshift__(self, other: Any) -> Any: return self._in_place(np.right_shift, other)
+    # fmt: on
+
+    def _in_place(self, fn: Any, other: Any) -> TracedArray:
+        self.trace.call(fn, self, other, out=self)
+        return self
+
+
+class TracedScalar(Operators):
+    """A NumPy scalar: immutable, of a strong dtype."""
+
+    __slots__ = ("trace", "value")
+
+    def __init__(self, trace: Trace, value: Value) -> None:
+        self.trace, self.value = trace, value
+
+    def __repr__(self) -> str:
+        return str(self.value.type)
+
+    def __hash__(self) -> int:
+        return self._forced("a key")
+
+    @property
+    def element(self) -> DType:
+        """Element type in the IR."""
+        assert isinstance(self.value.type, TensorType)
+        return self.value.type.dtype
+
+    @property
+    def dtype(self) -> np.dtype:
+        """As NumPy's."""
+        return numpy_dtype(self.element)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """None."""
+        return ()
+
+    @property
+    def ndim(self) -> int:
+        """Rank."""
+        return 0
+
+    @property
+    def expr(self) -> Expr:
+        """The value."""
+        return self.trace.expr(self.value)
+
+
+TRACED = (TracedArray, TracedScalar, TracedNumber)
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """Any operand of an operation: its kind, its shape, and how to have its elements as a value."""
+
+    kind: Kind
+    shape: Shape
+    value: Value | None = None
+    constant: Number | None = None
+    dim: DimLike | None = None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """dtype that NumPy gives it on its own."""
+        return np.dtype(self.kind)
+
+    def expr(self, trace: Trace, dtype: DType) -> Expr:
+        """The elements, converted to `dtype`."""
+        if self.value is not None:
+            return cast(trace.expr(self.value), dtype)
+        if self.dim is not None:
+            return cast(trace.size(self.dim), dtype)
+        assert self.constant is not None
+        return trace.constant(_converted(trace, self.constant, dtype, weak=isinstance(self.kind, type)), dtype)
+
+
+def _converted(trace: Trace, constant: Number, dtype: DType, *, weak: bool) -> Number:
+    """A constant as an element of `dtype`; raises OverflowError for a Python int that does not fit, as NumPy does."""
+    target = numpy_dtype(dtype)
+    if weak:
+        return target.type(constant).item()
+    with np.errstate(all="ignore"):
+        return np.asarray(constant).astype(target).item()
+
+
+def operand(trace: Trace, value: Any) -> Operand:
+    """Read any value that NumPy takes as an operand; raises UnsupportedError or DTypeError for others."""
+    match value:
+        case TracedArray():
+            return Operand(value.dtype, value.view.shape, value.view.read(trace))
+        case TracedScalar():
+            return Operand(value.dtype, (), value.value)
+        case TracedNumber():
+            kind = np.dtype(np.bool_) if value.type is bool else value.type
+            return Operand(kind, (), value.value, dim=value.dim)
+        case bool() | np.bool_():
+            return Operand(np.dtype(np.bool_), (), constant=bool(value))
+        case np.generic():
+            element_type(value.dtype, trace.location())
+            return Operand(value.dtype, (), constant=value.item())
+        case int() | float():
+            return Operand(type(value) if type(value) in (int, float) else float, (), constant=value)
+        case np.ndarray() | list() | tuple():
+            return operand(trace, trace.call(np.asarray, value))
+        case complex():
+            raise UnsupportedError(
+                "complex numbers are not built yet", code="E051", location=trace.location(), fix="use two real arrays"
+            )
+        case _:
+            raise DTypeError(
+                f"an object of type {type(value).__name__!r} is not an array or a number",
+                code="E031", location=trace.location(), fix="pass arrays and numbers only",
+            )  # fmt: skip
+
+
+def new_array(trace: Trace, value: Expr) -> TracedArray:
+    """A fresh array that holds `value`."""
+    return TracedArray(trace, View.of(trace.new_storage(value.value)))
+
+
+def wrap(trace: Trace, value: Expr) -> TracedArray | TracedScalar:
+    """What NumPy returns from most functions: an array, or a NumPy scalar if the rank is 0."""
+    assert isinstance(value.type, TensorType)
+    return new_array(trace, value) if value.type.shape else TracedScalar(trace, value.value)
+
+
+def elements(trace: Trace, value: Any, dtype: DType | None = None) -> Expr:
+    """Any operand as a value, of its own dtype if none is given."""
+    one = operand(trace, value)
+    return one.expr(trace, dtype or element_type(one.dtype, trace.location()))
+
+
+def as_array(trace: Trace, value: Any) -> TracedArray:
+    """`np.asarray`."""
+    return value if type(value) is TracedArray else new_array(trace, elements(trace, value))
+
+
+def shape_of(value: Expr) -> Shape:
+    """Shape of a tensor."""
+    assert isinstance(value.type, TensorType)
+    return value.type.shape
+
+
+__all__ = [
+    "METHODS", "PROPERTIES", "TRACED", "BoundMethod", "Operand", "Operators", "TracedArray",
+    "TracedScalar", "as_array", "elements", "new_array", "operand", "shape_of", "wrap",
+]  # fmt: skip
