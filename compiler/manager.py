@@ -20,7 +20,7 @@ Watch = Callable[[str, Func, Func, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What passes may ask beside the program: the options that change code, and the machine, if lowering needs one."""
+    """What passes may ask beside the program: options that change code, and the machine to lower for."""
 
     options: CodeOptions = field(default_factory=CodeOptions)
     target: Target | None = None
@@ -68,9 +68,10 @@ def run(
 ) -> Func:
     """The program after all passes.
 
-    Only the first `limit` optimizations are run, and none of those named in `off`; required passes always are.
-    Raises UserError for a name in `off` that is no optimization, InternalError if a pass fails on its own account;
-    its note holds the program before the pass.
+    Only the first `limit` optimizations are run, and none of those named in `off`; required passes always
+    are.
+    Raises UserError for a name in `off` that is no optimization, InternalError if a pass fails on its
+    own account; its note holds the program before the pass.
     """
     setting = setting or Setting()
     skipped = _checked(passes, off)

@@ -4,26 +4,43 @@ Each pass is one file of `passes/`. `after` is checked when this module is impor
 Not here: how passes are run (`manager.py`), differentiation, which comes before on request (`autodiff`).
 """
 
-from weft.compiler.manager import Pass, check_order, simple
+from weft.compiler.manager import Pass, Setting, check_order, simple
 from weft.compiler.passes.canonicalize import canonicalize
 from weft.compiler.passes.cse import cse
 from weft.compiler.passes.dce import dce
 from weft.compiler.passes.fold import fold
+from weft.compiler.passes.bufferize import bufferize
+from weft.compiler.passes.expand_math import lower_math
+from weft.compiler.passes.group import fuse, separate
+from weft.compiler.passes.lower_tensor import lower_tensor
+from weft.compiler.passes.plan_memory import plan_memory
 from weft.compiler.passes.push_reshapes import push_reshapes
+from weft.ir import Func, InternalError
+
+
+
+def lower_for_target(fn: Func, setting: Setting) -> Func:
+    """`lower_tensor` for the machine of the setting."""
+    if setting.target is None:
+        raise InternalError("lowering needs a target", code="E092")
+    return lower_tensor(fn, setting.target)
+
 
 # fmt: off
 PASSES: tuple[Pass, ...] = (
     # tensor level: pure SSA, stage "tensor"
     Pass("canonicalize",  simple(canonicalize)),
-    Pass("fold",          simple(fold),          after=("canonicalize",)),  # numbers at a shape are broadcasts by then
-    Pass("push_reshapes", simple(push_reshapes), after=("canonicalize",)),  # sees one reshape where there was a chain
-    Pass("cse",           simple(cse),           after=("canonicalize", "fold", "push_reshapes")),  # of equal forms
+    Pass("fold",          simple(fold),          after=("canonicalize",)),  # numbers are scalars by then
+    Pass("push_reshapes", simple(push_reshapes), after=("canonicalize",)),  # chains are one reshape
+    Pass("cse",           simple(cse),           after=("canonicalize", "push_reshapes")),  # equal forms
     Pass("dce",           simple(dce),           after=("cse",)),
-    # fuse:         tensor -> fused,   after dce (uses decide what is fused)
-    # bufferize:    fused -> buffers,  required
-    # lower_tensor: buffers -> loops,  required
-    # lower_math:   loops -> loops,    required
-    # plan_memory:  loops -> loops,    required
+    # kernels: stage "fused", then memory: "buffers", then loops: "loops"
+    Pass("fuse",          simple(fuse),          after=("dce",)),           # uses decide what is fused
+    Pass("separate",      simple(separate),      required=True, after=("fuse",)),
+    Pass("bufferize",     simple(bufferize),     required=True, after=("separate",)),
+    Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),
+    Pass("lower_math",    simple(lower_math),    required=True, after=("lower_tensor",)),
+    Pass("plan_memory",   simple(plan_memory),   required=True, after=("lower_math",)),
 )
 # fmt: on
 

@@ -4,7 +4,9 @@ import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--bless", action="store_true", help="rewrite the [out] parts of tests/golden from what passes give")
+    parser.addoption(
+        "--bless", action="store_true", help="rewrite the [out] parts of tests/golden from what passes give"
+    )
 
 
 @pytest.fixture

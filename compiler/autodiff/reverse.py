@@ -1,8 +1,9 @@
 """Reverse mode: a program that also computes gradients, from the `vjp` rules of the op records.
 
-The new program is the old one followed by the way back: ops in reverse order, each handing the cotangents of its
-results to its operands. Only ops between `wrt` and the differentiated results are visited, so the work and the
-program's growth are linear in the number of ops. Writes and effects belong to the forward part and stay as they are.
+The new program is the old one followed by the way back: ops in reverse order, each handing the cotangents of
+its results to its operands. Only ops between `wrt` and the differentiated results are visited, so the work
+and the program's growth are linear in the number of ops. Writes and effects belong to the forward part and
+stay as they are.
 Not here: what a user passes (`weft.transforms`), rules of ops with regions (`regions.py`), forward mode.
 """
 
@@ -14,8 +15,21 @@ from weft.compiler.passes import canonicalize, fold
 from weft.compiler.passes.cse import cse
 from weft.compiler.passes.rules import apply_rules
 from weft.ir import (
-    REGISTRY, Builder, DTypeError, Expr, Fact, Func, Location, Op, Region, ShapeError, TensorType, Type,
-    UnsupportedError, Value, WeftError,
+    REGISTRY,
+    Builder,
+    DTypeError,
+    Expr,
+    Fact,
+    Func,
+    Location,
+    Op,
+    Region,
+    ShapeError,
+    TensorType,
+    Type,
+    UnsupportedError,
+    Value,
+    WeftError,
 )  # fmt: skip
 from weft.ir.rewrite import Cloner
 from weft.ir.walk import free_values
@@ -30,12 +44,13 @@ def differentiate(
 ) -> Func:
     """The program that gives the results of `fn` and then one gradient for each parameter in `wrt`.
 
-    Differentiates the scalar float result number 0, or the one in `of`. With `cotangent_given` it differentiates all
-    float results that are not written to a parameter (or those in `of`, of any shape), and takes one more parameter
-    for each of them, after the others: its cotangent. A gradient has the type of its parameter, is taken at the values at entry,
-    and is zeros where no path leads to a differentiated result. Gradient ops carry the locations of their forward op.
-    Requires stage "tensor". Raises DTypeError for a parameter that is not of floats, ShapeError for a result that is
-    not one number, UnsupportedError for an op on the path that has no derivative.
+    Differentiates the scalar float result number 0, or the one in `of`. With `cotangent_given` it
+    differentiates all float results that are not written to a parameter (or those in `of`, of any shape), and
+    takes one more parameter for each of them, after the others: its cotangent. A gradient has the type of its
+    parameter, is taken at the values at entry, and is zeros where no path leads to a differentiated result.
+    Gradient ops carry the locations of their forward op. Requires stage "tensor".
+    Raises DTypeError for a parameter that is not of floats, ShapeError for a result that is not one number,
+    UnsupportedError for an op on the path that has no derivative.
     Source: Linnainmaa 1976; Griewank and Walther 2008, "Evaluating Derivatives", chapter 3.
     """
     results = _differentiated(fn, cotangent_given=cotangent_given) if of is None else tuple(of)
@@ -101,7 +116,8 @@ def _tensor(ty: Type) -> TensorType:
 class Reverse:
     """One differentiation: the new program while it is written, and the cotangents found so far.
 
-    Keys of `cotangents`, `saved` and the sets are values and ops of the old program, what they hold is of the new one.
+    Keys of `cotangents`, `saved` and the sets are values and ops of the old program, what they hold is of the
+    new one.
     """
 
     def __init__(self, fn: Func, wrt: Sequence[int], results: Sequence[int]) -> None:
@@ -176,7 +192,9 @@ class Reverse:
         self.builder.locations = terminator.locations
         self.builder.emit(terminator.name, returned)
         into = self.fn.into and (*self.fn.into, *(-1 for _ in gradients))
-        return replace(self.fn, name=f"{self.fn.name}_grad", body=self.region, symbols=dict(self.fn.symbols), into=into)
+        return replace(
+            self.fn, name=f"{self.fn.name}_grad", body=self.region, symbols=dict(self.fn.symbols), into=into
+        )
 
     def _pull(self, op: Op) -> None:
         """Hand the cotangents of an op's results to its operands."""
@@ -197,7 +215,7 @@ class Reverse:
             self.add(value, part)
 
     def _drop_unused(self, needed: Sequence[Value]) -> None:
-        """Remove ops of the way back that nothing uses, also those that could fail: the forward part fails first."""
+        """Remove unused ops of the way back, also those that could fail: the forward part fails first."""
         live = set(needed)
         kept: list[Op] = []
         for op in reversed(self.region.ops[self.forward_count :]):

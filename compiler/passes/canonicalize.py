@@ -1,17 +1,27 @@
 """Bring each op into one form: what does nothing goes away, chains of one kind become one op.
 
-Every rule keeps the bits of the result for all inputs, -0.0, infinities and NaN included (a signalling NaN may become
-a quiet one), so that a program gives the same bits with this pass off. x + 0 and x * 0 are therefore no rules.
-Not here: arithmetic on constants (`fold.py`), equal ops (`cse.py`), reshapes that move over ops (`push_reshapes.py`).
+Every rule keeps the bits of the result for all inputs, -0.0, infinities and NaN included (a signalling NaN
+may become a quiet one), so that a program gives the same bits with this pass off. x + 0 and x * 0 are
+therefore no rules.
+Not here: arithmetic on constants (`fold.py`), equal ops (`cse.py`), reshapes that move
+over ops (`push_reshapes.py`).
 """
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 
-from weft.compiler.passes.rules import ANY, Rewriter, Rules, apply_rules, made_by, number_of, scalar_of, shape_of
+from weft.compiler.passes.rules import (
+    ANY,
+    Rewriter,
+    Rules,
+    apply_rules,
+    made_by,
+    number_of,
+    scalar_of,
+    shape_of,
+)
 from weft.ir import REGISTRY, DType, Func, Op, TensorType, Value
 from weft.ir.dims import DimLike, decide
 from weft.ir.opdef import Scalar
@@ -66,7 +76,10 @@ def _divide_by_power_of_two(rewriter: Rewriter, op: Op) -> Value | None:
         return None
     dtype = _dtype(op.operands[1])
     inverse = 1.0 / number
-    if dtype.numpy is None or not float(np.finfo(dtype.numpy).tiny) <= abs(inverse) <= float(np.finfo(dtype.numpy).max):
+    if dtype.numpy is None:
+        return None
+    facts = np.finfo(dtype.numpy)
+    if not float(facts.tiny) <= abs(inverse) <= float(facts.max):
         return None
     factor = rewriter.emit("constant", [], {"value": inverse, "type": TensorType(dtype, ())})
     return rewriter.emit("multiply", [op.operands[0], rewriter.broadcast(factor, shape_of(op.operands[0]))])
@@ -168,7 +181,7 @@ def _same_shape(_rewriter: Rewriter, op: Op) -> Value | None:
 
 
 def _reindex_scalar(rewriter: Rewriter, op: Op) -> Value | None:
-    # reshape, transpose or slice of broadcast a == broadcast a to the new shape, for a scalar a; a itself alike
+    # reshape, transpose or slice of a scalar a, or of broadcast a == broadcast a to the new shape
     scalar = scalar_of(op.operands[0])
     return rewriter.broadcast(scalar, shape_of(op.result)) if scalar is not None else None
 
@@ -212,7 +225,7 @@ def _broadcast_of_broadcast(rewriter: Rewriter, op: Op) -> Value | None:
 
 
 def _broadcast_adds_axes(rewriter: Rewriter, op: Op) -> Value | None:
-    # broadcast(reshape(x, (1, ..., *s)), t) == broadcast(x, t) for x of shape s: broadcasting puts 1 in front by itself
+    # broadcast(reshape(x, (1, ..., *s)), t) == broadcast(x, t) for x of shape s
     inner = made_by(op.operands[0], "reshape")
     if inner is None:
         return None
@@ -294,8 +307,9 @@ def _slice_of_concatenate(rewriter: Rewriter, op: Op) -> Value | None:
     low, high = first, first + (count - 1) * step
     if decide(step, "<", 0) is True:
         low, high = high, low
-    ends = list(accumulate((shape_of(v)[axis] for v in inner.operands), lambda a, b: a + b))
-    for part, begin, end in zip(inner.operands, [0, *ends], ends, strict=False):
+    end: DimLike = 0
+    for part in inner.operands:
+        begin, end = end, end + shape_of(part)[axis]
         if decide(low, ">=", begin) is True and decide(high, "<", end) is True:
             return _cut(rewriter, part, [*places[:axis], (first - begin, count, step), *places[axis + 1 :]])
     return None
@@ -359,7 +373,8 @@ RULES: Rules = {
     "broadcast":    (_same_shape, _broadcast_of_broadcast, _broadcast_adds_axes),
     "reshape":      (_same_shape, _reindex_scalar, _reshape_of_reshape, _reshape_of_broadcast),
     "transpose":    (_reindex_scalar, _transpose_of_units, _transpose_of_transpose),
-    "slice":        (_slice_everything, _reindex_scalar, _slice_of_slice, _slice_of_update, _slice_of_concatenate),
+    "slice":        (_slice_everything, _reindex_scalar, _slice_of_slice, _slice_of_update,
+                     _slice_of_concatenate),
     "update":       (_update_everything, _update_of_update, _update_with_own),
     "pad":          (_pad_nothing,),
     "concatenate":  (_concatenate_one,),

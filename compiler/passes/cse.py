@@ -1,9 +1,11 @@
 """Common subexpressions: of equal ops the first one stays.
 
-Ops are equal if they have the same name, operands, attributes (to the bit) and result types; the order of operands
-does not count where swapping them keeps the bits. Ops that have effects or regions, touch memory or bind a symbol
-are left alone; one that can fail fails the same way twice, so it counts. A region sees the ops around it.
-Not here: removal of the ops that lose their uses (`dce.py`); those that this pass found are not written at all.
+Ops are equal if they have the same name, operands, attributes (to the bit) and result types; the order of
+operands does not count where swapping them keeps the bits. Ops that have effects or regions, touch memory or
+bind a symbol are left alone; one that can fail fails the same way twice, so it counts. A region sees the ops
+around it.
+Not here: removal of the ops that lose their uses (`dce.py`); those that this pass found are not
+written at all.
 """
 
 import struct
@@ -19,7 +21,7 @@ from weft.ir.types import TensorType, VectorType
 
 KEPT = ("effect", "memory", "terminator", "loop")
 EXACTLY_COMMUTATIVE = ("add", "multiply")
-"""Commutative to the bit for floats; minimum and maximum are not: their zeros keep the sign of the first operand."""
+"""Commutative to the bit for floats; minimum and maximum are not: of two zeros they keep the first."""
 
 
 def cse(fn: Func) -> Func:

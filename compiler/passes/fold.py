@@ -1,7 +1,8 @@
 """Compute what is known: ops of small constants become constants.
 
-Only ops whose bits are the same wherever they are computed: float arithmetic is correctly rounded, integers and
-selections are exact. Mathematics (exp, sin...) and reductions of floats are left to the target, whose bits are its own.
+Only ops whose bits are the same wherever they are computed: float arithmetic is correctly rounded, integers
+and selections are exact. Mathematics (exp, sin...) and reductions of floats are left to the target, whose
+bits are its own.
 Not here: identities with one constant (`canonicalize.py`).
 """
 
@@ -25,8 +26,9 @@ EXACT = frozenset({
 """Ops that give the same bits everywhere."""
 
 EXACT_INTEGERS = frozenset({
-    "floor_divide", "remainder", "fmod", "minimum", "maximum", "fmin", "fmax", "invert", "bitwise_and", "bitwise_or", "bitwise_xor",
-    "left_shift", "right_shift", "power", "sum", "prod", "max", "min", "all", "any", "argmax", "argmin", "dot",
+    "floor_divide", "remainder", "fmod", "minimum", "maximum", "fmin", "fmax", "invert",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "power",
+    "sum", "prod", "max", "min", "all", "any", "argmax", "argmin", "dot",
 })
 """Ops that give the same bits everywhere for integers and bools."""
 # fmt: on
@@ -40,7 +42,12 @@ def fold(fn: Func) -> Func:
 def _fold(rewriter: Rewriter, op: Op) -> Value | None:
     # f(constants) == the constant that f gives
     ty = op.result.type
-    if not isinstance(ty, TensorType) or not op.operands or not _is_exact(op) or not _is_small(ty.shape, ty.dtype):
+    if (
+        not isinstance(ty, TensorType)
+        or not op.operands
+        or not _is_exact(op)
+        or not _is_small(ty.shape, ty.dtype)
+    ):
         return None
     arrays = [array for array in map(_array, op.operands) if array is not None]
     evaluate = REGISTRY[op.name].evaluate
@@ -57,7 +64,9 @@ def _fold(rewriter: Rewriter, op: Op) -> Value | None:
 def _is_exact(op: Op) -> bool:
     if op.name in EXACT:
         return True
-    return op.name in EXACT_INTEGERS and all(isinstance(v.type, TensorType) and not v.type.dtype.is_float for v in op.operands)
+    return op.name in EXACT_INTEGERS and all(
+        isinstance(v.type, TensorType) and not v.type.dtype.is_float for v in op.operands
+    )
 
 
 def _is_small(shape: tuple[DimLike, ...], dtype: DType) -> bool:

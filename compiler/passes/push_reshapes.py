@@ -1,10 +1,11 @@
-"""Move reshapes toward the inputs over elementwise ops, so that a chain of them has one shape and becomes one kernel.
+"""Move reshapes toward the inputs over elementwise ops, so that a chain of them has one shape.
 
     reshape(f(x, y)) == f(reshape(x), reshape(y))        for elementwise f whose result has no other use
 
-Three sweeps, each linear: which results could take any shape at no cost, which shape is asked of each, rewriting.
-What is reshaped in the end is a value that lies in memory (a parameter, a constant, the result of a product or a
-reduction), or a scalar that is broadcast; where an operand would be re-indexed otherwise, the reshape stays.
+Three sweeps, each linear: which results could take any shape at no cost, which shape is asked of each,
+rewriting. What is reshaped in the end is a value that lies in memory (a parameter, a constant, the result of
+a product or a reduction), or a scalar that is broadcast; where an operand would be re-indexed otherwise, the
+reshape stays.
 Not here: chains of reshapes (`canonicalize.py`).
 """
 
@@ -20,7 +21,9 @@ from weft.ir.walk import uses, walk_regions
 
 Shape = tuple[DimLike, ...]
 
-IN_MEMORY = frozenset({"constant", "reshape", "dot", "gather", "scatter", "sum", "prod", "max", "min", "variance"})
+IN_MEMORY = frozenset(
+    {"constant", "reshape", "dot", "gather", "scatter", "sum", "prod", "max", "min", "variance"}
+)
 """Ops whose result has a place of its own, so that another shape of it is free."""
 
 
@@ -34,16 +37,22 @@ def push_reshapes(fn: Func) -> Func:
 
 
 def _is_elementwise(op: Op | None) -> bool:
-    return op is not None and isinstance(REGISTRY[op.name].form, Scalar) and isinstance(op.result.type, TensorType)
+    return (
+        op is not None
+        and isinstance(REGISTRY[op.name].form, Scalar)
+        and isinstance(op.result.type, TensorType)
+    )
 
 
 def _flexible(region: Region, count: dict[Value, int]) -> set[Value]:
-    """Results of elementwise ops of `region`, used once, all of whose operands take another shape at no cost."""
+    """Results used once, of reshapes and of elementwise ops whose operands all take another shape freely."""
     flexible: set[Value] = set()
     for op in region.ops:
-        if _is_elementwise(op) and count.get(op.result) == 1:
-            if all(v in flexible or _is_free(v) for v in op.operands):
-                flexible.add(op.result)
+        if len(op.results) != 1 or count.get(op.result) != 1:
+            continue
+        free = _is_elementwise(op) and all(v in flexible or _is_free(v) for v in op.operands)
+        if free or op.name == "reshape":
+            flexible.add(op.result)
     return flexible
 
 
@@ -54,11 +63,10 @@ def _is_free(value: Value) -> bool:
 def _ask(region: Region, flexible: set[Value], asked: dict[Value, Shape]) -> None:
     """Find the shape in which each flexible value is wanted by a reshape after it."""
     for op in reversed(region.ops):
-        if op.name == "reshape":
-            wanted = asked.get(op.result, shape_of(op.result))
-        elif op.results and op.result in asked and _is_elementwise(op):
-            wanted = asked[op.result]
-        else:
+        wanted = asked.get(op.results[0]) if op.results else None
+        if wanted is None and op.name == "reshape":
+            wanted = shape_of(op.result)
+        if wanted is None:
             continue
         asked.update((v, wanted) for v in op.operands if v in flexible and shape_of(v) != wanted)
 
@@ -72,11 +80,10 @@ class _Pusher:
 
     def visit(self, builder: Builder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         wanted = self.asked.get(op.results[0]) if len(op.results) == 1 else None
-        if wanted is not None:
-            self.rewriter.builder = builder
-            reshaped = [self.rewriter.reshape(v, wanted) for v in operands]
-            return (self.rewriter.emit(op.name, reshaped, op.attributes),)
+        self.rewriter.builder = builder
         if op.name == "reshape":
-            self.rewriter.builder = builder
-            return (self.rewriter.reshape(operands[0], shape_of(op.result)),)
-        return None
+            return (self.rewriter.reshape(operands[0], shape_of(op.result) if wanted is None else wanted),)
+        if wanted is None:
+            return None
+        reshaped = [self.rewriter.reshape(v, wanted) for v in operands]
+        return (self.rewriter.emit(op.name, reshaped, op.attributes),)

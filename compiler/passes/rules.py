@@ -1,8 +1,8 @@
 """The engine of rewrite rules, shared by canonicalize, fold, push_reshapes and autodiff.
 
-A rule looks at one op before it is written, its operands being values of the new program, and gives the value that
-stands for its result, or None. What a rule writes through `Rewriter.emit` is simplified in turn, so operands are
-always in canonical form and one sweep is enough: linear in the number of ops.
+A rule looks at one op before it is written, its operands being values of the new program, and gives the value
+that stands for its result, or None. What a rule writes through `Rewriter.emit` is simplified in turn, so
+operands are always in canonical form and one sweep is enough: linear in the number of ops.
 Not here: the rules (`canonicalize.py`, `fold.py`). This file is no pass.
 """
 

@@ -105,7 +105,8 @@ def _prod_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -
     rest = _along("prod", divisor, axis) / divisor
     zeros = select(zero, x[0], nothing)
     other_zeros = _along("sum", cast(zero, x[0].dtype), axis) - cast(zero, x[0].dtype)
-    factor = select(other_zeros.eq(0.0), one, select(other_zeros.eq(1.0), _along("sum", zeros, axis) - zeros, nothing))
+    other = select(other_zeros.eq(1.0), _along("sum", zeros, axis) - zeros, nothing)
+    factor = select(other_zeros.eq(0.0), one, other)
     return (expand_to(g[0], x[0], axis) * (rest * factor),)
 
 

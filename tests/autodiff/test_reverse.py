@@ -1,4 +1,4 @@
-"""Reverse mode on whole programs: compositions, symbolic sizes, writes, locations, errors, size of what it makes."""
+"""Reverse mode on whole programs: compositions, symbolic sizes, writes, locations, errors, size."""
 
 from functools import partial
 
@@ -22,7 +22,9 @@ def program(types, body, **options):
     builder = Builder(region)
     results = body(builder, *[builder.expr(p) for p in region.params])
     builder.emit("return", [r.value for r in (results if isinstance(results, tuple) else (results,))])
-    names = sorted({d.terms[0][0][0].name for t in types for d in getattr(t, "shape", ()) if not isinstance(d, int)})
+    names = sorted(
+        {d.terms[0][0][0].name for t in types for d in getattr(t, "shape", ()) if not isinstance(d, int)}
+    )
     fn = Func("f", region, {name: Symbol(name) for name in names}, **options)
     verify(fn)
     return fn
@@ -192,7 +194,9 @@ def test_no_path_gives_zeros():
     def loss(b, x, y):
         return total(b, x), y
 
-    results = interpret(differentiate(program([tensor(F64, N), tensor(F64, M, 2)], loss), [1, 0]), rand(3), rand(2, 2))
+    results = interpret(
+        differentiate(program([tensor(F64, N), tensor(F64, M, 2)], loss), [1, 0]), rand(3), rand(2, 2)
+    )
     assert results[2].shape == (2, 2)
     assert not results[2].any()
     assert (results[3] == 1).all()
@@ -221,7 +225,9 @@ def test_cotangents_of_several_results():
 
 
 def test_writes_happen_once_and_are_not_differentiated():
-    fn = program([tensor(F64, N), tensor(F64, N)], lambda b, x, state: (total(b, x * state), state + x), into=(-1, 1))
+    fn = program(
+        [tensor(F64, N), tensor(F64, N)], lambda b, x, state: (total(b, x * state), state + x), into=(-1, 1)
+    )
     grad = differentiate(fn, [0, 1])
     verify(grad)
     assert grad.into == (-1, 1, -1, -1)

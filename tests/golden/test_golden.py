@@ -1,7 +1,8 @@
-"""Golden tests of passes: each `PASS.test` beside this file holds cases, `[case name]` input `[out]` result, both IR.
+"""Golden tests of passes: each `PASS.test` beside this file holds cases, `[case name]` input `[out]` result,
+both IR.
 
-The result is compared as a program, so names and numbers of values do not matter, and both programs are run on random
-arguments and must give the same bits. `pytest --bless` rewrites the results.
+The result is compared as a program, so names and numbers of values do not matter, and both programs are run
+on random arguments and must give the same bits. `pytest --bless` rewrites the results.
 """
 
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from weft.compiler.pipeline import PASSES
 from weft.compiler.manager import run
+from weft.compiler.pipeline import PASSES
 from weft.ir.dims import evaluate_dim
 from weft.ir.interp import interpret
 from weft.ir.opdef import random_array
@@ -53,7 +54,11 @@ def arguments(fn, rng):
 def same_bits(a, b):
     """Equal to the bit; a NaN equals any other, since which one a NumPy loop gives is its own affair."""
     both = (a != a) & (b != b) if a.dtype.kind == "f" else np.zeros(a.shape, bool)
-    return a.dtype == b.dtype and a.shape == b.shape and np.where(both, 0, a).tobytes() == np.where(both, 0, b).tobytes()
+    return (
+        a.dtype == b.dtype
+        and a.shape == b.shape
+        and np.where(both, 0, a).tobytes() == np.where(both, 0, b).tobytes()
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""Every `vjp` rule against differences of its op's own evaluation, in float64, at points where the op is smooth.
+"""Every `vjp` rule against differences of its op's own evaluation, in float64, at points where the op is
+smooth.
 
-The derivative along a random direction v of <c, f(x)>, c a random cotangent, is compared with central differences of
-fourth order; second derivatives likewise, of the program that the first differentiation gave.
+The derivative along a random direction v of <c, f(x)>, c a random cotangent, is compared with central
+differences of fourth order; second derivatives likewise, of the program that the first differentiation gave.
 """
 
 import numpy as np
@@ -18,11 +19,27 @@ STEP = 2e-3
 
 # where an op is smooth, if it is not everywhere on [-2, 2]
 DOMAINS = {
-    "log": (0.3, 3), "log2": (0.3, 3), "log10": (0.3, 3), "log1p": (-0.7, 2), "sqrt": (0.3, 3), "cbrt": (0.3, 2),
-    "reciprocal": (0.4, 2), "divide": (0.4, 2), "arcsin": (-0.8, 0.8), "arccos": (-0.8, 0.8), "arctanh": (-0.8, 0.8),
-    "arccosh": (1.3, 3), "tan": (-1, 1), "power": (0.4, 2), "hypot": (0.3, 2), "arctan2": (0.3, 2), "prod": (0.5, 1.5),
-    "absolute": (0.2, 2), "sign": (0.2, 2), "copysign": (0.2, 2),
-}  # fmt: skip
+    "log": (0.3, 3),
+    "log2": (0.3, 3),
+    "log10": (0.3, 3),
+    "log1p": (-0.7, 2),
+    "sqrt": (0.3, 3),
+    "cbrt": (0.3, 2),
+    "reciprocal": (0.4, 2),
+    "divide": (0.4, 2),
+    "arcsin": (-0.8, 0.8),
+    "arccos": (-0.8, 0.8),
+    "arctanh": (-0.8, 0.8),
+    "arccosh": (1.3, 3),
+    "tan": (-1, 1),
+    "power": (0.4, 2),
+    "hypot": (0.3, 2),
+    "arctan2": (0.3, 2),
+    "prod": (0.5, 1.5),
+    "absolute": (0.2, 2),
+    "sign": (0.2, 2),
+    "copysign": (0.2, 2),
+}
 # ops whose smooth points are apart from integers or from each other's values: see `apart`
 STEPPED = {"floor", "ceil", "trunc", "rint", "floor_divide", "remainder", "fmod"}
 SORTED = {"minimum", "maximum", "fmin", "fmax", "max", "min", "scatter"}
@@ -100,7 +117,9 @@ def check_vjp(fn, arrays, evaluate, rng, tolerance):
         expected = difference(evaluate, arrays, number, direction, cotangent)
         found = np.sum(gradient * direction)
         scale = max(1.0, np.sum(np.abs(gradient * direction)))
-        assert abs(found - expected) <= tolerance * scale, f"{fn.name}: operand {number} of {[x.shape for x in arrays]}"
+        assert abs(found - expected) <= tolerance * scale, (
+            f"{fn.name}: operand {number} of {[x.shape for x in arrays]}"
+        )
 
 
 def op_of(name, attributes):
@@ -112,7 +131,9 @@ def gives_floats(name):
     return arrays is not None and function(name, attributes, arrays).results[0].type.dtype.is_float
 
 
-NAMES = sorted(n for n, op in REGISTRY.items() if op.vjp is not None and op.samples is not None and gives_floats(n))
+NAMES = sorted(
+    n for n, op in REGISTRY.items() if op.vjp is not None and op.samples is not None and gives_floats(n)
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -188,8 +209,8 @@ def test_last_writer_of_scatter_takes_all():
 @pytest.mark.parametrize(
     ("name", "point", "expected"),
     [
-        ("absolute", 0.0, 0.0), ("sign", 0.0, None), ("sqrt", 0.0, np.inf), ("square", 0.0, 0.0), ("floor", 1.0, None),
-        ("log", 0.0, np.inf), ("cbrt", 0.0, np.inf),
+        ("absolute", 0.0, 0.0), ("sign", 0.0, None), ("sqrt", 0.0, np.inf), ("square", 0.0, 0.0),
+        ("floor", 1.0, None), ("log", 0.0, np.inf), ("cbrt", 0.0, np.inf),
     ],
 )  # fmt: skip
 def test_points_that_are_not_smooth(name, point, expected):
