@@ -102,7 +102,7 @@ def _load(writer: Writer, op: Op) -> None:
     step, stride = _step(op, buffer), op.attributes.get("stride", 1)
     if ty.lanes == 1:
         text = _load_one(writer, buffer, offset, mask)
-    elif stride == 0:
+    elif stride == 0 and mask is None:
         text = splat(writer, _load_one(writer, buffer, offset, None), memory_text(ty.dtype), ty.lanes)
     elif stride == 1:
         text = _load_dense(writer, buffer, offset, ty.lanes, mask and writer.use(mask))
