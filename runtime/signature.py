@@ -299,8 +299,9 @@ class Table:
 
     `positional` is the least and the largest number of positional arguments. `registers`, `pointers` and
     `numbers` are counts; numbers that no step binds are zero until `prepare` and the program write them. The
-    result is `tree`, or, for what a tree cannot say (views, dataclasses, replay of effects), what
-    `finish(results, registers)` returns, given the raw outputs and the registers as lists.
+    result is `tree`, or, for what a tree cannot say (views, counts that the program returns, dataclasses,
+    replay of effects), what `finish(results, registers, numbers)` returns, given lists of the raw outputs, of
+    the registers (None where none is set) and of the numbers after the program.
     """
 
     steps: tuple[Step, ...]
@@ -310,7 +311,7 @@ class Table:
     pointers: int
     numbers: int
     positional: tuple[int, int]
-    finish: Callable[[list[object], list[object]], object] | None = None
+    finish: Callable[[list[object], list[object], list[int]], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

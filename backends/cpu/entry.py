@@ -11,6 +11,7 @@ by the caller.
 """
 
 import ctypes
+import importlib
 import platform
 import sys
 import sysconfig
@@ -43,18 +44,18 @@ class Entries(Protocol):
 
     type: type[Any]
 
-    def set_slow(self, entry: Any, slow: Callable[..., object]) -> None:
+    def set_slow(self, entry: object, slow: Callable[..., object]) -> None:
         """Set the Python callable that is given each call that no variant serves."""
         ...
 
-    def publish(self, entry: Any, variants: Sequence[Variant]) -> None:
+    def publish(self, entry: object, variants: Sequence[Variant]) -> None:
         """Replace the variants.
 
         Calls under way end with those that they began with, which are freed after the last of them.
         """
         ...
 
-    def variants(self, entry: Any) -> list[tuple[Variant, int]]:
+    def variants(self, entry: object) -> list[tuple[Variant, int]]:
         """The variants with the number of calls that each has served, in the order in which they are tried.
 
         Latest first.
@@ -97,23 +98,23 @@ class NativeEntries:
             code.address("entry_set_slow")
         )
 
-    def set_slow(self, entry: Any, slow: Callable[..., object]) -> None:
+    def set_slow(self, entry: object, slow: Callable[..., object]) -> None:
         """See `Entries`."""
         self._set_slow(entry, slow)
 
-    def publish(self, entry: Any, variants: Sequence[Variant]) -> None:
+    def publish(self, entry: object, variants: Sequence[Variant]) -> None:
         """See `Entries`. A variant that stays keeps its table and its count."""
         old = self._published(entry)
         tables = {table.variant: table for table in (old.in_order() if old else ())}
         published = Published([tables.get(variant) or PackedTable(variant) for variant in variants])
         self._publish(entry, published, published.address)
 
-    def variants(self, entry: Any) -> list[tuple[Variant, int]]:
+    def variants(self, entry: object) -> list[tuple[Variant, int]]:
         """See `Entries`."""
         published = self._published(entry)
         return [(table.variant, table.calls) for table in (published.in_order() if published else ())]
 
-    def _published(self, entry: Any) -> Published | None:
+    def _published(self, entry: object) -> Published | None:
         address = ctypes.c_void_p.from_address(id(entry) + EntryObject.offset("owner")).value
         return ctypes.cast(address, ctypes.py_object).value if address else None
 
@@ -129,7 +130,8 @@ def numpy_symbols() -> dict[str, int]:
     """Addresses of NumPy's C functions that the entry calls."""
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    table = get(np._core._multiarray_umath._ARRAY_API, None)  # pyright: ignore  # the one way to NumPy's C interface
+    umath = importlib.import_module("numpy._core._multiarray_umath")  # the one way to its C functions
+    table = get(umath._ARRAY_API, None)
     return {
         "weft_" + name: ctypes.c_int64.from_address(table + 8 * index).value
         for name, index in _NUMPY_FUNCTIONS.items()

@@ -167,11 +167,12 @@ class _Steps:
                 self.types.pop(target, None)
         return b"".join(records)
 
-    def sequence(self, step: signature.Item | signature.Length) -> type:
+    def is_list(self, step: signature.Item | signature.Length) -> bool:
+        """Whether the source is a list; False means a tuple."""
         found = self.types.get(step.source, object)
         if not issubclass(found, (list, tuple)):
             raise TableError(f"{step} needs an ExactType of a list or tuple before it")
-        return found
+        return issubclass(found, list)
 
     def size(self, expected: int | Symbol) -> bytes:
         if isinstance(expected, int):
@@ -193,7 +194,7 @@ class _Steps:
         return StepRecord.pack(code=Code.CONSTANT, target=step.target, object=self.packed.hold(step.value))
 
     def pack_Item(self, step: signature.Item) -> bytes:  # noqa: N802
-        code = Code.LIST_ITEM if issubclass(self.sequence(step), list) else Code.TUPLE_ITEM
+        code = Code.LIST_ITEM if self.is_list(step) else Code.TUPLE_ITEM
         return StepRecord.pack(code=code, target=step.target, source=step.source, number=step.index)
 
     def pack_DictValue(self, step: signature.DictValue) -> bytes:  # noqa: N802
@@ -213,7 +214,7 @@ class _Steps:
         return StepRecord.pack(code=Code.EXACT_TYPE, source=step.source, object=self.packed.hold(step.value))
 
     def pack_Length(self, step: signature.Length) -> bytes:  # noqa: N802
-        self.sequence(step)
+        self.is_list(step)
         return StepRecord.pack(code=Code.LENGTH, source=step.source, number=step.value)
 
     def pack_Keys(self, step: signature.Keys) -> bytes:  # noqa: N802

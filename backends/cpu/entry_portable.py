@@ -8,8 +8,9 @@ a poll from native code is not given.
 import ctypes
 import struct
 import threading
+import types
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -24,21 +25,24 @@ _ALIGNMENT = 64
 class PortableEntry:
     """A callable that serves calls by compiled variants, and others by a Python function."""
 
-    _slow: Callable[..., object] | None
-    _variants: list[Variant]
-    _calls: dict[Variant, int]
+    slow: Callable[..., object] | None
+    variants: list[Variant]
+    calls: dict[Variant, int]
 
-    def __new__(cls, *_args: object, **_kwargs: object) -> Self:  # not __init__: subclasses need not call it
+    def __new__(cls, *_args: object, **_kwargs: object) -> Self:
+        """Make what an `__init__` would: subclasses need not call one."""
         self = super().__new__(cls)
-        self._slow, self._variants, self._calls = None, [], {}
+        self.slow, self.variants, self.calls = None, [], {}
         return self
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return self if instance is None else _Bound(self, instance)
+    def __get__(self, instance: object, owner: type | None = None) -> object:
+        """Bind as a method, as functions do."""
+        return self if instance is None else types.MethodType(self, instance)
 
     def __call__(self, *args: object, **kwargs: object) -> object:
+        """Serve a call by a variant, else by the slow path."""
         entries: PortableEntries = _entries[0]
-        for variant in list(self._variants):
+        for variant in list(self.variants):
             call = _Call(variant, entries)
             if call.prepare(args, kwargs):
                 entries.count(self, variant)
@@ -46,19 +50,9 @@ class PortableEntry:
                     return call.run()
                 finally:
                     call.kept.clear()  # the callbacks in it refer to the call
-        if self._slow is None:
+        if self.slow is None:
             raise SystemError("the entry has no slow path")
-        return self._slow(*args, **kwargs)
-
-
-class _Bound:
-    """A bound method."""
-
-    def __init__(self, entry: PortableEntry, instance: object) -> None:
-        self.__func__, self.__self__ = entry, instance
-
-    def __call__(self, *args: object, **kwargs: object) -> object:
-        return self.__func__(self.__self__, *args, **kwargs)
+        return self.slow(*args, **kwargs)
 
 
 _entries: list[Any] = []
@@ -73,27 +67,29 @@ class PortableEntries:
         self._lock = threading.Lock()
         _entries[:] = [self]
 
-    def set_slow(self, entry: Any, slow: Callable[..., object]) -> None:
+    def set_slow(self, entry: object, slow: Callable[..., object]) -> None:
         """See `Entries`."""
-        entry._slow = slow
+        cast(PortableEntry, entry).slow = slow
 
-    def publish(self, entry: Any, variants: Sequence[Variant]) -> None:
-        """See `Entries`."""
-        with self._lock:
-            entry._variants = list(variants)
-            entry._calls = {variant: entry._calls.get(variant, 0) for variant in variants}
-
-    def variants(self, entry: Any) -> list[tuple[Variant, int]]:
+    def publish(self, entry: object, variants: Sequence[Variant]) -> None:
         """See `Entries`."""
         with self._lock:
-            return [(variant, entry._calls[variant]) for variant in entry._variants]
+            made = cast(PortableEntry, entry)
+            made.variants = list(variants)
+            made.calls = {variant: made.calls.get(variant, 0) for variant in variants}
 
-    def count(self, entry: Any, variant: Variant) -> None:
+    def variants(self, entry: object) -> list[tuple[Variant, int]]:
+        """See `Entries`."""
+        with self._lock:
+            made = cast(PortableEntry, entry)
+            return [(variant, made.calls[variant]) for variant in made.variants]
+
+    def count(self, entry: PortableEntry, variant: Variant) -> None:
         """Note that a variant serves a call; it is tried first from now on."""
         with self._lock:
-            if variant in entry._calls:
-                entry._calls[variant] += 1
-                entry._variants.sort(key=lambda other: other is not variant)
+            if variant in entry.calls:
+                entry.calls[variant] += 1
+                entry.variants = [variant, *(other for other in entry.variants if other is not variant)]
 
 
 class _Call:
@@ -135,7 +131,7 @@ class _Call:
             return self.variant.on_error(code, record["error_location"], *facts)
         made = [_result(output, memory) for output, memory in zip(table.outputs, outputs, strict=True)]
         if table.finish is not None:
-            return table.finish(made, self.binding.registers)
+            return table.finish(made, self.binding.registers, self.numbers[:-1].tolist())
         return None if table.tree is None else build(table.tree, made, self.binding.registers)
 
     def _memory(self, size_bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -157,24 +153,22 @@ class _Call:
         if isinstance(item, np.ndarray):
             return item.ctypes.data
         if isinstance(item, float | complex) and not isinstance(item, np.generic):
-            cell = np.array(item)
+            cell: np.ndarray[Any, Any] = np.array(item)
         elif isinstance(item, np.generic):
-            cell = np.asarray(item)
+            cell = np.asarray(cast(Any, item))
         else:
             return 0
         self.kept.append(cell)
         return cell.ctypes.data
 
-    def _context(self) -> Any:
+    def _context(self) -> ctypes.Array[ctypes.c_char]:
         program = self.variant.program
         slot = program.arena_slot
         size = program.arena_bytes if slot is None else int(self.numbers[slot])
         self.raised: list[BaseException] = []
         callback = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 4)(self._callback)
-        allocate = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(
-            lambda _, count: self._memory(count).ctypes.data
-        )
-        poll = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64)(lambda _: 0)
+        allocate = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self._allocate)
+        poll = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64)(_never)
         self.kept += [callback, allocate, poll]
         packed = Context.pack(
             arena=self._memory(size).ctypes.data if size else 0,
@@ -187,6 +181,9 @@ class _Call:
         )
         return ctypes.create_string_buffer(packed, len(packed))
 
+    def _allocate(self, _context: int, size_bytes: int) -> int:
+        return self._memory(size_bytes).ctypes.data
+
     def _callback(self, _context: int, site: int, pointers: int, numbers: int) -> int:
         try:
             if self.variant.on_callback is None:
@@ -196,6 +193,10 @@ class _Call:
             self.raised.append(error)
             return 1
         return 0
+
+
+def _never(_context: int) -> int:
+    return 0
 
 
 def _result(output: RawOutput, memory: np.ndarray[Any, Any]) -> object:

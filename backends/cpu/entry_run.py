@@ -452,12 +452,28 @@ def entry_copy_list(items: Words, count: i64) -> Pointer:
 
 
 @native_cold
+def entry_copy_numbers(numbers: Words, count: i64) -> Pointer:
+    """A list of the numbers as Python ints; 0 with a Python error."""
+    made = list_new(count)
+    for i in range(count):
+        if made != 0:
+            number = int_new(numbers[i])
+            if number == 0:
+                entry_drop(made)
+                made = 0
+            else:
+                list_set(made, i, number)
+    return made
+
+
+@native_cold
 def entry_finish(frame: Frame, table: TableRecord) -> Pointer:
-    """The result that the table's Python function makes of raw outputs and registers."""
-    arguments = Words.at(stack(16))
+    """The result that the table's Python function makes of raw outputs, registers and numbers."""
+    arguments = Words.at(stack(24))
     arguments[0] = entry_copy_list(Words.at(frame.results), table.output_count)
     arguments[1] = entry_copy_list(Words.at(frame.registers), table.register_count)
-    return entry_call_python(table.finish, arguments, 2)
+    arguments[2] = entry_copy_numbers(Words.at(frame.numbers), table.number_count)
+    return entry_call_python(table.finish, arguments, 3)
 
 
 @native

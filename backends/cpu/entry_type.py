@@ -135,9 +135,12 @@ EXPORTS = (
 
 class _Member(ctypes.Structure):
     _fields_ = (
-        ("name", ctypes.c_char_p), ("type", ctypes.c_int), ("offset", ctypes.c_ssize_t), ("flags", ctypes.c_int),
+        ("name", ctypes.c_char_p),
+        ("type", ctypes.c_int),
+        ("offset", ctypes.c_ssize_t),
+        ("flags", ctypes.c_int),
         ("doc", ctypes.c_char_p),
-    )  # fmt: skip
+    )
 
 
 class _Accessor(ctypes.Structure):
@@ -150,9 +153,12 @@ class _Slot(ctypes.Structure):
 
 class _Spec(ctypes.Structure):
     _fields_ = (
-        ("name", ctypes.c_char_p), ("basic_size", ctypes.c_int), ("item_size", ctypes.c_int), ("flags", ctypes.c_uint),
+        ("name", ctypes.c_char_p),
+        ("basic_size", ctypes.c_int),
+        ("item_size", ctypes.c_int),
+        ("flags", ctypes.c_uint),
         ("slots", ctypes.POINTER(_Slot)),
-    )  # fmt: skip
+    )
 
 
 _SIGNED_SIZE, _READ_ONLY = 19, 1

@@ -6,12 +6,17 @@ independent, hold no address of the process and are the unit of the disk cache; 
 """
 
 import functools
+import importlib
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from weft.backends.cpu.elf import LoadedObject, load_object
+
+if TYPE_CHECKING:
+    from llvmlite.binding import ModuleRef, TargetMachine
 
 # The two halves of a cache: given a key, the object that was stored, or None; and the storing of one.
 Fetch = Callable[[str], bytes | None]
@@ -41,10 +46,9 @@ def host_architecture() -> str:
 
 
 @functools.cache
-def _llvm() -> Any:
+def _llvm() -> ModuleType:
     """llvmlite's binding, initialized once for every target that we compile for."""
-    import llvmlite.binding as binding  # an optional library until the first compile
-
+    binding = importlib.import_module("llvmlite.binding")  # not before the first compile
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
     return binding
@@ -52,7 +56,7 @@ def _llvm() -> Any:
 
 @functools.cache
 def host_machine() -> Machine:
-    """This machine. Loads LLVM."""
+    """The machine that we run on. Loads LLVM."""
     llvm = _llvm()
     return Machine(
         llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
@@ -60,11 +64,29 @@ def host_machine() -> Machine:
 
 
 @functools.cache
-def _target_machine(machine: Machine, level: int) -> Any:
+def _target_machine(machine: Machine, level: int) -> "TargetMachine":
     target = _llvm().Target.from_triple(machine.triple)
     return target.create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=level, reloc="pic", codemodel="small"
     )
+
+
+def _optimized(text: str, machine: Machine | None, level: int) -> tuple["TargetMachine", "ModuleRef"]:
+    """LLVM's module of `text`, checked and optimized, and what emits it."""
+    llvm = _llvm()
+    machine = machine or host_machine()
+    target = _target_machine(machine, level)
+    module = llvm.parse_assembly(text)
+    module.verify()
+    module.triple = machine.triple
+    module.data_layout = str(target.target_data)
+    if level:
+        options = llvm.create_pipeline_tuning_options(speed_level=level)
+        options.loop_vectorization = options.slp_vectorization = False  # vectors are explicit
+        options.loop_unrolling = False  # and so is unrolling
+        builder = llvm.create_pass_builder(target, options)
+        builder.getModulePassManager().run(module, builder)
+    return target, module
 
 
 def compile_text(text: str, machine: Machine | None = None, *, level: int = 2) -> bytes:
@@ -73,37 +95,13 @@ def compile_text(text: str, machine: Machine | None = None, *, level: int = 2) -
     Raises RuntimeError with LLVM's message when the text is not valid. One thread compiles at a time:
     llvmlite holds a lock.
     """
-    llvm = _llvm()
-    machine = machine or host_machine()
-    target = _target_machine(machine, level)
-    module = llvm.parse_assembly(text)
-    module.triple = machine.triple
-    module.data_layout = str(target.target_data)
-    if level:
-        _optimize(module, target, level)
+    target, module = _optimized(text, machine, level)
     return target.emit_object(module)
-
-
-def _optimize(module: Any, target: Any, level: int) -> None:
-    llvm = _llvm()
-    options = llvm.create_pipeline_tuning_options(speed_level=level)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = (
-        False  # vectors are explicit
-    )
-    builder = llvm.create_pass_builder(target, options)
-    builder.getModulePassManager().run(module, builder)
 
 
 def assembly(text: str, machine: Machine | None = None, *, level: int = 2) -> str:
     """The assembly text of the same code, to be read."""
-    llvm = _llvm()
-    machine = machine or host_machine()
-    target = _target_machine(machine, level)
-    module = llvm.parse_assembly(text)
-    module.triple = machine.triple
-    module.data_layout = str(target.target_data)
-    if level:
-        _optimize(module, target, level)
+    target, module = _optimized(text, machine, level)
     return target.emit_assembly(module)
 
 

@@ -64,9 +64,8 @@ class _Module:
         return fn.name
 
     def static(self, place: Static) -> str:
-        self.statics[place.name] = (
-            f"@{place.name} = internal global [{place.size_bytes} x i8] zeroinitializer, align {place.alignment}"
-        )
+        kind = f"[{place.size_bytes} x i8] zeroinitializer, align {place.alignment}"
+        self.statics[place.name] = f"@{place.name} = internal global {kind}"
         return f"ptrtoint (ptr @{place.name} to i64)"
 
 

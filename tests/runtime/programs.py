@@ -1,5 +1,7 @@
 """Hand-written programs (DESIGN D16) for the tests of the call path, and what puts them behind an entry."""
 
+# ruff: noqa: E501 (tables of cases)
+
 import functools
 
 import numpy as np
@@ -180,7 +182,10 @@ def entry(*variants, type_=None):
     return made
 
 
-def add_table(dims=(Symbol(0),), dtype=F32):
+VECTOR = (Symbol(0),)
+
+
+def add_table(dims=VECTOR, dtype=F32):
     sizes = tuple(Number(d.slot) if isinstance(d, Symbol) else d for d in dims)
     return Table(
         steps=(Argument(0, 0, "a"), Array(0, dtype, dims, 0), Argument(1, 1, "b"), Array(1, dtype, dims, 1)),

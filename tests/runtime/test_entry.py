@@ -1,5 +1,7 @@
 """The call entry: results, errors, references, variants, threads, fork, Ctrl-C; native and portable."""
 
+# ruff: noqa: E501 (tables of cases)
+
 import gc
 import os
 import signal
@@ -161,14 +163,14 @@ def test_trees():
 def test_finish():
     seen = []
 
-    def finish(outputs, registers):
-        seen.append((outputs, registers))
+    def finish(outputs, registers, numbers):
+        seen.append((outputs, registers, numbers))
         return outputs[0].reshape(-1)
 
     made = table(X, Integer(0, Symbol(0)), outputs=(NewArray(F32, (2, Number(0)), 1),), finish=finish)
     assert entry(variant(made))(3).shape == (6,)
-    assert seen[0][1] == [3, None, None, None, None, None]
-    bad = table(X, finish=lambda outputs, registers: 1 // 0)
+    assert seen[0][1:] == ([3, None, None, None, None, None], [3, 0, 0, 0])
+    bad = table(X, finish=lambda outputs, registers, numbers: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         entry(variant(bad))(3)
 

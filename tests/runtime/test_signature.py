@@ -3,6 +3,8 @@
 Each step's hits and misses, by the reference matcher and by the native entry, which must agree.
 """
 
+# ruff: noqa: E501 (tables of cases)
+
 import enum
 
 import numpy as np
