@@ -23,15 +23,24 @@ from weft.ir.errors import (
     describe,
 )
 from weft.ir.expr import Expr
+from weft.ir.interp import interpret
+from weft.ir.memory import Traffic
 from weft.ir.node import Func, Op, Region, Value
 from weft.ir.opdef import REGISTRY, record
 from weft.ir.options import CodeOptions, Options, RunOptions
+from weft.ir.parse import ParseError
+from weft.ir.rewrite import Cloner, copy_function, fresh_name, inline, remove_dead, rewrite, symbol_names
 from weft.ir.source import Location, excerpt, is_user_module, short_path, source_line
+from weft.ir.text import equal, parse, show
 from weft.ir.types import BufferType, DType, IndexType, TensorType, Type, VectorType
+from weft.ir.verify import verify
+from weft.ir.walk import free_values, uses, walk
 
 __all__ = [
     "REGISTRY", "BufferType", "Builder", "DType", "Expr", "Func", "IndexType", "Op", "Region", "TensorType", "Type", "Value",
     "VectorType", "record",
+    "Cloner", "ParseError", "Traffic", "copy_function", "equal", "free_values", "fresh_name", "inline", "interpret",
+    "parse", "remove_dead", "rewrite", "show", "symbol_names", "uses", "verify", "walk",
     "CODES", "PUBLIC_ERRORS", "AliasError", "CodeOptions", "CompileError", "DTypeError", "Fact", "IndexFault",
     "InternalError", "Location", "Options", "OutOfMemoryError", "RunOptions", "RuntimeFault", "ShapeError",
     "UnsupportedError", "UserError", "WeftError", "describe", "excerpt", "is_user_module", "short_path", "source_line",

@@ -14,7 +14,7 @@ import numpy as np
 
 from weft.ir.dims import DimLike, as_symbol, evaluate_dim
 from weft.ir.errors import IndexFault, InternalError, RuntimeFault, ShapeError, WeftError
-from weft.ir.memory import Buffer, Traffic, allocate, numpy_dtype, wrap
+from weft.ir.memory import Buffer, Races, Traffic, allocate, numpy_dtype, wrap
 from weft.ir.node import Attributes, Func, Op, Region, Value
 from weft.ir.opdef import REGISTRY
 from weft.ir.rewrite import substitute_attributes
@@ -33,16 +33,18 @@ def interpret(
     sizes: Mapping[str, int] | None = None,
     traffic: Traffic | None = None,
     seed: int | None = None,
+    races: bool = False,
 ) -> list[np.ndarray]:
     """The results of `fn`: new arrays, and for those that are written to an argument that argument.
 
     Symbols get their values from the shapes of the arguments and from `sizes`. Buffer parameters without an
     argument are results: their memory is made here, and they are appended to what the function returns.
-    `traffic` counts bytes; `seed` shuffles the iterations of parallel loops. Raises IndexFault and other
-    errors of the program with the user's line, InternalError for what a right program cannot do (memory
-    accessed outside, a result of another type than its record says).
+    `traffic` counts bytes; `seed` shuffles the iterations of parallel loops; `races` checks that they
+    share no memory that one writes. Raises IndexFault and other errors of the program with the user's line,
+    InternalError for what a right program cannot do (memory accessed outside, a race, a result that is not
+    of its type).
     """
-    machine = Machine(traffic, seed)
+    machine = Machine(traffic, seed, Races() if races else None)
     machine.known.update(sizes or {})
     given = [np.asarray(a) for a in arguments]
     machine.bind(fn, given)
@@ -70,10 +72,13 @@ def _as_array(value: Runtime) -> np.ndarray:
 class Machine:
     """The state of one run: values, sizes, traffic. A region becomes a list of steps when it first runs."""
 
-    def __init__(self, traffic: Traffic | None = None, seed: int | None = None) -> None:
+    def __init__(
+        self, traffic: Traffic | None = None, seed: int | None = None, races: Races | None = None
+    ) -> None:
         self.values: dict[Value, Runtime] = {}
         self.known: dict[str, int] = {}
         self.traffic = traffic
+        self.races = races
         self.shuffle = None if seed is None else np.random.default_rng(seed)
         self.in_kernel = False
         self.allocations = 0
@@ -116,15 +121,6 @@ class Machine:
         if ty == INDEX and stride is not None:
             return np.array([arguments[int(stride[1])].strides[int(stride[2])]])
         raise ShapeError(f"{fn.name} takes {len(fn.params)} arguments, got {len(arguments)}")
-
-    def hidden_size(self, name: str, arguments: Sequence[np.ndarray]) -> int | None:
-        """What a number parameter of the loop level is: a symbol, or byte stride `a0_s1` of argument 0 on axis 1."""
-        if name in self.known:
-            return self.known[name]
-        buffer, _, axis = name.partition("_s")
-        if not (buffer[:1] == "a" and buffer[1:].isdigit() and axis.isdigit()):
-            return None
-        return arguments[int(buffer[1:])].strides[int(axis)]
 
     def argument(self, ty: Type, argument: np.ndarray, label: str) -> Runtime:
         """What a parameter of this type holds."""
@@ -360,13 +356,18 @@ def _parallel(machine: Machine, body: Region, indices: Sequence[int], *, lanes: 
     order = list(indices)
     if machine.shuffle is not None:
         machine.shuffle.shuffle(order)
-    for index in order:
+    outermost = machine.races is not None and not machine.races.iteration
+    for number, index in enumerate(order, 1):
+        if machine.races is not None and outermost:
+            machine.races.iteration = number
         try:
             machine.enter(body, [np.array([index]) if lanes else index])
         except InternalError:
             raise
         except WeftError as error:
             failures[index] = error
+    if machine.races is not None and outermost:
+        machine.races.begin()
     if failures:
         raise failures[min(failures, key=order.index if machine.shuffle is None else int)]
 
@@ -471,6 +472,8 @@ def _load(machine: Machine, op: Op) -> None:
     places = buffer.places(offsets if mask is None else offsets[mask])
     if machine.traffic is not None:
         machine.traffic.load(buffer, places)
+    if machine.races is not None:
+        machine.races.load(buffer, places)
     elements = buffer.read(places)
     if mask is not None:
         lanes = np.zeros(ty.lanes, buffer.dtype)
@@ -488,6 +491,8 @@ def _store(machine: Machine, op: Op) -> None:
     places = buffer.places(offsets)
     if machine.traffic is not None:
         machine.traffic.store(buffer, places)
+    if machine.races is not None:
+        machine.races.store(buffer, places, elements)
     buffer.write(places, elements)
 
 

@@ -16,6 +16,7 @@ ROW_BYTES = (
     64 * 1024
 )  # what one kernel reads again counts once if no more than this of the buffer was read since
 _LINE_BYTES = 64
+_SEVERAL = -1  # more than one iteration
 _POISON = 0xFF  # fills new memory: NaN as a float, -1 as an integer
 
 
@@ -119,6 +120,57 @@ def wrap(array: np.ndarray, ty: BufferType, label: str) -> Buffer:
     if array.size and data.ctypes.data != low:
         raise InternalError(f"{label} was copied")
     return Buffer(array.dtype, array.shape, data, origin, high - low, label, ty.strided, source=array)
+
+
+# ---- races
+
+
+class Races:
+    """Finds iterations of one parallel loop that touch the same bytes, one of them writing.
+
+    Writing what is there already is no race. Memory that an iteration allocates is its own.
+    """
+
+    def __init__(self) -> None:
+        self.iteration = 0  # 0 outside of parallel loops
+        self._touched: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def begin(self) -> None:
+        """An outermost parallel loop starts, or ends."""
+        self.iteration = 0
+        self._touched = {}
+
+    def _of(self, buffer: Buffer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The buffer's bytes, kept alive, and the iterations that last wrote and last read each."""
+        size = buffer.data.size
+        fresh = (buffer.data, np.zeros(size, np.int32), np.zeros(size, np.int32))
+        return self._touched.setdefault(buffer.data.ctypes.data, fresh)
+
+    def load(self, buffer: Buffer, places: np.ndarray) -> None:
+        """Elements are loaded by the present iteration."""
+        if not self.iteration:
+            return
+        _, writer, reader = self._of(buffer)
+        spots = places[:, None] + np.arange(buffer.dtype.itemsize)
+        self._check(buffer, writer[spots], "is read by one iteration and written by another")
+        before = reader[spots]
+        reader[spots] = np.where((before == 0) | (before == self.iteration), self.iteration, _SEVERAL)
+
+    def store(self, buffer: Buffer, places: np.ndarray, elements: np.ndarray) -> None:
+        """Elements are about to be stored by the present iteration."""
+        if not self.iteration:
+            return
+        _, writer, reader = self._of(buffer)
+        spots = places[:, None] + np.arange(buffer.dtype.itemsize)
+        new = np.ascontiguousarray(elements).view(np.uint8).reshape(spots.shape)
+        spots = spots[(buffer.data[spots] != new).any(axis=1)]
+        self._check(buffer, writer[spots], "is written by two iterations")
+        self._check(buffer, reader[spots], "is written by one iteration and read by another")
+        writer[spots] = self.iteration
+
+    def _check(self, buffer: Buffer, others: np.ndarray, what: str) -> None:
+        if ((others != 0) & (others != self.iteration)).any():
+            raise InternalError(f"a parallel loop is not parallel: {buffer.label} {what}")
 
 
 # ---- counting

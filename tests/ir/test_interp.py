@@ -391,3 +391,29 @@ def test_names_of_lowered_parameters_bind_them():
         run(text, x)
     with pytest.raises(ShapeError, match="n is 1"):
         run(text, x[:1], 3)
+
+
+RACES = {
+    "is written by two iterations": "  %a = load(%0, %i) {lanes = 1} : f32\n  store(%a, %1, %zero)\n",
+    "is read by one iteration and written by another": (
+        "  %a = load(%1, %zero) {lanes = 1} : f32\n  %b = load(%0, %i) {lanes = 1} : f32\n  store(%b, %1, %i)\n"
+    ),
+    "is written by one iteration and read by another": (
+        "  %a = load(%1, %last) {lanes = 1} : f32\n  %b = load(%0, %i) {lanes = 1} : f32\n  store(%b, %1, %i)\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", sorted(RACES))
+def test_races_of_parallel_iterations_are_found(what):
+    outer = "  %last = constant() {type = i64x1, value = 3} : i64\n"
+    x = f32(1, 2, 3, 4)
+    with pytest.raises(InternalError, match=f"argument 1 {what}"):
+        run(loop(RACES[what], outer=outer, kind="parallel"), x, f32(0, 0, 0, 0), np.int64(4), races=True)
+    run(loop(RACES[what], outer=outer, kind="serial"), x, f32(0, 0, 0, 0), np.int64(4), races=True)
+
+
+def test_parallel_loops_without_races_pass():
+    body = "  %a = load(%1, %i) {lanes = 1} : f32\n  %b = add(%a, %a) : f32\n  store(%b, %1, %i)\n"
+    body += "  %k = alloc() {type = buffer.scratch<f32[4]>} : buffer.scratch<f32[4]>\n  store(%b, %k, %zero)\n"
+    run(loop(body, kind="parallel"), f32(1, 2, 3, 4), f32(1, 2, 3, 4), np.int64(4), races=True, seed=1)

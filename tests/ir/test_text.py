@@ -3,6 +3,7 @@
 import math
 import struct
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from weft.ir.types import (
     TensorType,
     VectorType,
 )
+from weft.ir.verify import verify
 
 N, M = symbol("n", 2), symbol("m", 0, 1024)
 HEADER = {"n": N.terms[0][0][0], "m": M.terms[0][0][0]}
@@ -283,3 +285,11 @@ def test_index_vector_is_not_a_dtype():
     fn = Func("f", Region())
     fn.body.ops.append(Op("return", [], [], {"dtype": I64, "type": VectorType(I64)}))
     assert "dtype = i64, type = i64x1" in show(fn)
+
+
+def test_the_program_in_the_docs_is_valid():
+    page = (Path(__file__).parents[2] / "docs" / "ir.md").read_text()
+    program = page.split("```")[1].strip() + "\n"
+    fn = parse(program)
+    verify(fn)
+    assert show(fn, locations=True) == program
