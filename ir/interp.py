@@ -464,12 +464,22 @@ def _mask(machine: Machine, op: Op, number: int, lanes: int) -> np.ndarray | Non
     return np.broadcast_to(mask, (lanes,))
 
 
+def _places(machine: Machine, op: Op, buffer: Buffer, number: int, lanes: int) -> np.ndarray | slice:
+    """Positions of all lanes of a load or store without a mask; operand `number` is the offset."""
+    dense = lanes == 1 or op.attributes.get("stride", 1) == 1
+    if dense and op.name in ("load", "store"):
+        return buffer.run(_integer(machine.values[op.operands[number]]), lanes)
+    return buffer.places(_offsets(machine, op, buffer, op.operands[number], lanes))
+
+
 def _load(machine: Machine, op: Op) -> None:
     buffer, ty = _buffer(machine, op.operands[0]), op.result.type
     assert isinstance(ty, VectorType)
-    offsets = _offsets(machine, op, buffer, op.operands[1], ty.lanes)
     mask = _mask(machine, op, 2, ty.lanes)
-    places = buffer.places(offsets if mask is None else offsets[mask])
+    if mask is None:
+        places = _places(machine, op, buffer, 1, ty.lanes)
+    else:
+        places = buffer.places(_offsets(machine, op, buffer, op.operands[1], ty.lanes)[mask])
     if machine.traffic is not None:
         machine.traffic.load(buffer, places)
     if machine.races is not None:
@@ -484,11 +494,12 @@ def _load(machine: Machine, op: Op) -> None:
 
 def _store(machine: Machine, op: Op) -> None:
     elements, buffer = _lane_array(machine.values[op.operands[0]]), _buffer(machine, op.operands[1])
-    offsets = _offsets(machine, op, buffer, op.operands[2], elements.size)
     mask = _mask(machine, op, 3, elements.size)
-    if mask is not None:
-        offsets, elements = offsets[mask], elements[mask]
-    places = buffer.places(offsets)
+    if mask is None:
+        places = _places(machine, op, buffer, 2, elements.size)
+    else:
+        places = buffer.places(_offsets(machine, op, buffer, op.operands[2], elements.size)[mask])
+        elements = elements[mask]
     if machine.traffic is not None:
         machine.traffic.store(buffer, places)
     if machine.races is not None:
@@ -499,8 +510,9 @@ def _store(machine: Machine, op: Op) -> None:
 def _copy_buffer(machine: Machine, op: Op) -> None:
     source, target = (_buffer(machine, v) for v in op.operands)
     if machine.traffic is not None:
-        for buffer, count in ((source, machine.traffic.load), (target, machine.traffic.store)):
-            count(buffer, buffer.start + np.arange(source.array().size) * buffer.dtype.itemsize)
+        size = source.array().size * source.dtype.itemsize
+        machine.traffic.load(source, slice(source.start, source.start + size))
+        machine.traffic.store(target, slice(target.start, target.start + size))
     target.array()[...] = source.array().reshape(target.array().shape)
 
 
@@ -514,12 +526,14 @@ def _fail_if(machine: Machine, op: Op) -> None:
     lane = int(mask.argmax())
     facts = [_lane_array(machine.values[v]) for v in op.operands[1:]]
     numbers = [int(f[lane if f.size > 1 else 0]) for f in facts]
+    axis = op.attributes.get("axis")
+    numbers += [axis] if isinstance(axis, int) else []
     raise failure(op.attributes.get("code", ""), numbers, _location(op))
 
 
 def failure(code: object, facts: Sequence[int], location: Location | None = None) -> WeftError:
     """The error that `code` and facts stand for; the facts of an index are it, the size, the axis."""
-    if str(code) in ("index", "IndexError", "1", "E020"):
+    if code == "index":
         index, size, axis = [*facts, 0, 0, 0][:3]
         sentence = f"index {index} is out of bounds for axis {axis} with size {size}"
         return IndexFault(sentence, location=location)

@@ -68,25 +68,40 @@ class Buffer:
             )
         return places
 
-    def read(self, places: np.ndarray) -> np.ndarray:
-        """Elements at positions."""
+    def run(self, offset: int, count: int) -> slice:
+        """Positions of the bytes of `count` elements one after the other; raises if one is outside."""
         size = self.dtype.itemsize
-        first = int(places[0]) if places.size else 0
-        if places.size and (places.size == 1 or _is_dense(places, size)):
-            return self.data[first : first + size * places.size].view(self.dtype).copy()
-        return self.data[places[:, None] + np.arange(size)].view(self.dtype).reshape(places.size)
+        first = self.start + (offset if self.strided else offset * size)
+        if first < (0 if self.strided else self.start) or first + count * size > self.end:
+            raise InternalError(
+                f"{self.label} of {self.size_bytes} bytes is accessed outside: {count} from offset {offset}"
+            )
+        return slice(first, first + count * size)
 
-    def write(self, places: np.ndarray, elements: np.ndarray) -> None:
+    def read(self, places: np.ndarray | slice) -> np.ndarray:
+        """Elements at positions."""
+        if isinstance(places, slice):
+            return self.data[places].view(self.dtype).copy()
+        spots = places[:, None] + np.arange(self.dtype.itemsize)
+        return self.data[spots].view(self.dtype).reshape(places.size)
+
+    def write(self, places: np.ndarray | slice, elements: np.ndarray) -> None:
         """Set elements at positions, in order."""
         if elements.dtype != self.dtype:
             raise InternalError(f"{self.label} of {self.dtype} is written as {elements.dtype}")
+        if isinstance(places, slice):
+            self.data[places].view(self.dtype)[:] = elements
+            return
         self.data[places[:, None] + np.arange(self.dtype.itemsize)] = (
             np.ascontiguousarray(elements).view(np.uint8).reshape(places.size, self.dtype.itemsize)
         )
 
 
-def _is_dense(places: np.ndarray, size: int) -> bool:
-    return bool(places[-1] - places[0] == size * (places.size - 1) and (np.diff(places) == size).all())
+def _every_byte(places: np.ndarray | slice, size: int) -> np.ndarray:
+    """Positions of the bytes of elements, a row for each."""
+    if isinstance(places, slice):
+        places = np.arange(int(places.start), int(places.stop), size)
+    return places[:, None] + np.arange(size)
 
 
 def numpy_dtype(dtype: DType) -> np.dtype:
@@ -142,26 +157,28 @@ class Races:
 
     def _of(self, buffer: Buffer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The buffer's bytes, kept alive, and the iterations that last wrote and last read each."""
-        size = buffer.data.size
-        fresh = (buffer.data, np.zeros(size, np.int32), np.zeros(size, np.int32))
-        return self._touched.setdefault(buffer.data.ctypes.data, fresh)
+        key = buffer.data.ctypes.data
+        if key not in self._touched:
+            size = buffer.data.size
+            self._touched[key] = (buffer.data, np.zeros(size, np.int32), np.zeros(size, np.int32))
+        return self._touched[key]
 
-    def load(self, buffer: Buffer, places: np.ndarray) -> None:
+    def load(self, buffer: Buffer, places: np.ndarray | slice) -> None:
         """Elements are loaded by the present iteration."""
         if not self.iteration:
             return
         _, writer, reader = self._of(buffer)
-        spots = places[:, None] + np.arange(buffer.dtype.itemsize)
+        spots = _every_byte(places, buffer.dtype.itemsize)
         self._check(buffer, writer[spots], "is read by one iteration and written by another")
         before = reader[spots]
         reader[spots] = np.where((before == 0) | (before == self.iteration), self.iteration, _SEVERAL)
 
-    def store(self, buffer: Buffer, places: np.ndarray, elements: np.ndarray) -> None:
+    def store(self, buffer: Buffer, places: np.ndarray | slice, elements: np.ndarray) -> None:
         """Elements are about to be stored by the present iteration."""
         if not self.iteration:
             return
         _, writer, reader = self._of(buffer)
-        spots = places[:, None] + np.arange(buffer.dtype.itemsize)
+        spots = _every_byte(places, buffer.dtype.itemsize)
         new = np.ascontiguousarray(elements).view(np.uint8).reshape(spots.shape)
         spots = spots[(buffer.data[spots] != new).any(axis=1)]
         self._check(buffer, writer[spots], "is written by two iterations")
@@ -229,14 +246,14 @@ class Traffic:
     def _of(self, buffer: Buffer) -> BufferTraffic:
         return self.current.buffers.setdefault(buffer.label, BufferTraffic())
 
-    def load(self, buffer: Buffer, places: np.ndarray) -> None:
+    def load(self, buffer: Buffer, places: np.ndarray | slice) -> None:
         """Elements at these positions are loaded."""
-        if not buffer.counted or not places.size:
+        if not buffer.counted:
             return
-        size, first = buffer.dtype.itemsize, int(places[0])
+        size = buffer.dtype.itemsize
         recent = self._recent.setdefault(id(buffer.data), OrderedDict())
-        if places.size == 1 or _is_dense(places, size):
-            fresh = self._touch(recent, first, first + size * places.size)
+        if isinstance(places, slice):
+            fresh = self._touch(recent, places.start, places.stop)
         else:
             fresh = sum(self._touch(recent, p, p + size) for p in places.tolist())
         self._of(buffer).loaded_bytes += fresh
@@ -256,10 +273,12 @@ class Traffic:
             recent.popitem(last=False)
         return fresh
 
-    def store(self, buffer: Buffer, places: np.ndarray) -> None:
+    def store(self, buffer: Buffer, places: np.ndarray | slice) -> None:
         """Elements at these positions are stored."""
         if buffer.counted:
-            self._of(buffer).stored_bytes += places.size * buffer.dtype.itemsize
+            is_run = isinstance(places, slice)
+            size = places.stop - places.start if is_run else places.size * buffer.dtype.itemsize
+            self._of(buffer).stored_bytes += size
 
     def table(self) -> str:
         """The counts as lines of text."""
