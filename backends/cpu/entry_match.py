@@ -133,8 +133,11 @@ def entry_item(frame: Frame, step: StepRecord, items: Pointer) -> i64:
     if step.number >= SizedObject.at(Words.at(frame.registers)[step.source]).size:
         return 0
     item = Words.at(items)[step.number]
-    entry_keep(item)
-    return entry_own(frame, step.target, item)
+    if step.flags:
+        entry_keep(item)
+        return entry_own(frame, step.target, item)
+    Words.at(frame.registers)[step.target] = item
+    return 1
 
 
 @native_cold
@@ -320,9 +323,18 @@ def entry_identical(first: ArrayObject, second: ArrayObject) -> i64:
 
 @native
 def entry_step(frame: Frame, step: StepRecord) -> i64:  # noqa: C901 (one case per code)
-    """Do one step."""
+    """Do one step, or two; gives how many, 0 for no match."""
     registers = Words.at(frame.registers)
     match step.code:
+        case Code.ARGUMENT_ARRAY:
+            if not entry_argument(frame, step):
+                return 0
+            return 2 * entry_array(frame, StepRecord.at(address_of(step) + STEP_BYTES))
+        case Code.LIST_ITEM_ARRAY:
+            items = SizedObject.at(registers[step.source]).items
+            if not entry_item(frame, step, items):
+                return 0
+            return 2 * entry_array(frame, StepRecord.at(address_of(step) + STEP_BYTES))
         case Code.ARGUMENT:
             return entry_argument(frame, step)
         case Code.ARRAY:
@@ -363,9 +375,10 @@ def entry_match(frame: Frame, table: TableRecord) -> i64:
     """Do the steps of a table. Every keyword of the call must have been taken."""
     step = table.steps
     while step != table.steps_end:
-        if not entry_step(frame, StepRecord.at(step)):
+        count = entry_step(frame, StepRecord.at(step))
+        if count == 0:
             return 0
-        step += STEP_BYTES
+        step += STEP_BYTES * count
     if frame.names == 0:
         return 1
     return frame.names_taken == SizedObject.at(frame.names).size

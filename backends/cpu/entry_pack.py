@@ -52,7 +52,7 @@ class PackedTable:
 
     def _pack(self, variant: Variant) -> int:
         table, program = variant.table, variant.program
-        steps = _Steps(self).pack(table)
+        steps = _Steps(self, may_borrow=_may_borrow(variant)).pack(table)
         outputs = b"".join(self._output(output) for output in table.outputs)
         tree = [] if table.tree is None else self._tree(table.tree)
         owned = sum(isinstance(step, _OWNING) for step in table.steps)
@@ -141,13 +141,56 @@ class PackedTable:
 
 
 _OWNING = (signature.Item, signature.DictValue, signature.Attribute, signature.CellContent)
+_RUN_NO_PYTHON = (
+    signature.Argument,
+    signature.Constant,
+    signature.Item,
+    signature.ExactType,
+    signature.Length,
+    signature.Identity,
+    signature.Array,
+    signature.Integer,
+    signature.Cell,
+    signature.Alias,
+)
+
+
+def _may_borrow(variant: Variant) -> bool:
+    """Whether nobody can change a list while the call needs its items: GIL kept, no Python code run."""
+    table = variant.table
+    return (
+        variant.program.is_short
+        and variant.on_callback is None
+        and table.finish is None
+        and isinstance(table.tree, signature.Output)
+        and all(isinstance(step, _RUN_NO_PYTHON) for step in table.steps)
+    )
+
+
+_FUSED = {Code.ARGUMENT: Code.ARGUMENT_ARRAY, Code.LIST_ITEM: Code.LIST_ITEM_ARRAY}
+
+
+def _fuse(steps: Sequence[signature.Step], records: list[bytes]) -> list[bytes]:
+    """Mark loads that an array check of their target follows, as most do: the entry does both at once."""
+    fused = list(records)
+    for i, following in enumerate(steps[1:]):
+        record = StepRecord.unpack(records[i])
+        code = _FUSED.get(Code(record["code"]))
+        if (
+            code is not None
+            and isinstance(following, signature.Array)
+            and following.source == record["target"]
+        ):
+            fused[i] = StepRecord.pack(**{**record, "code": code})
+    return fused
 
 
 class _Steps:
     """Packs the steps of one table; a method per step, named after it."""
 
-    def __init__(self, packed: PackedTable) -> None:
+    def __init__(self, packed: PackedTable, *, may_borrow: bool) -> None:
         self.packed = packed
+        self.may_borrow = may_borrow
         self.types: dict[int, type] = {}
         self.set: set[int] = set()
         self.arrays: set[int] = set()
@@ -165,7 +208,7 @@ class _Steps:
             if target is not None:
                 self.set.add(target)
                 self.types.pop(target, None)
-        return b"".join(records)
+        return b"".join(_fuse(table.steps, records))
 
     def is_list(self, step: signature.Item | signature.Length) -> bool:
         """Whether the source is a list; False means a tuple."""
@@ -195,7 +238,9 @@ class _Steps:
 
     def pack_Item(self, step: signature.Item) -> bytes:  # noqa: N802
         code = Code.LIST_ITEM if self.is_list(step) else Code.TUPLE_ITEM
-        return StepRecord.pack(code=code, target=step.target, source=step.source, number=step.index)
+        return StepRecord.pack(
+            code=code, target=step.target, source=step.source, number=step.index, flags=not self.may_borrow
+        )
 
     def pack_DictValue(self, step: signature.DictValue) -> bytes:  # noqa: N802
         return StepRecord.pack(

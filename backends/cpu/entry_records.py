@@ -86,7 +86,7 @@ VALUE_OFFSET = 16  # of the value of a float, a complex or a NumPy scalar
 
 
 class Code(enum.IntEnum):
-    """What a packed step does."""
+    """What a packed step does. The last two also do the step after them, an ARRAY of their target."""
 
     ARGUMENT = 0
     CONSTANT = 1
@@ -106,6 +106,8 @@ class Code(enum.IntEnum):
     CELL = 15
     DISJOINT = 16
     IDENTICAL = 17
+    ARGUMENT_ARRAY = 18
+    LIST_ITEM_ARRAY = 19
 
 
 class SizeMode(enum.IntEnum):
@@ -127,7 +129,8 @@ class SizeRecord(Struct):
 class StepRecord(Struct):
     """One step. `target` is a register or a pointer, `source` a register (-1: none).
 
-    ARGUMENT: number is the position or -1, object the name, source the default. Items: number is the index.
+    ARGUMENT: number is the position or -1, object the name, source the default. Items: number is the index,
+    flags whether a reference is held.
     ARRAY: object is the dtype, words the SizeRecords, count their number, flags what the array's flags must
     have, number where strides go or -1.
     """

@@ -71,7 +71,9 @@ def _target_machine(machine: Machine, level: int) -> "TargetMachine":
     )
 
 
-def _optimized(text: str, machine: Machine | None, level: int) -> tuple["TargetMachine", "ModuleRef"]:
+def _optimized(
+    text: str, machine: Machine | None, level: int, *, quick: bool
+) -> tuple["TargetMachine", "ModuleRef"]:
     """LLVM's module of `text`, checked and optimized, and what emits it."""
     llvm = _llvm()
     machine = machine or host_machine()
@@ -80,7 +82,13 @@ def _optimized(text: str, machine: Machine | None, level: int) -> tuple["TargetM
     module.verify()
     module.triple = machine.triple
     module.data_layout = str(target.target_data)
-    if level:
+    if quick:
+        options = llvm.create_pipeline_tuning_options(speed_level=level)
+        manager = llvm.create_new_module_pass_manager()
+        manager.add_instruction_combine_pass()
+        manager.add_simplify_cfg_pass()
+        manager.run(module, llvm.create_pass_builder(target, options))
+    elif level:
         options = llvm.create_pipeline_tuning_options(speed_level=level)
         options.loop_vectorization = options.slp_vectorization = False  # vectors are explicit
         options.loop_unrolling = False  # and so is unrolling
@@ -89,19 +97,20 @@ def _optimized(text: str, machine: Machine | None, level: int) -> tuple["TargetM
     return target, module
 
 
-def compile_text(text: str, machine: Machine | None = None, *, level: int = 2) -> bytes:
+def compile_text(text: str, machine: Machine | None = None, *, level: int = 2, quick: bool = False) -> bytes:
     """The object code of LLVM IR `text` for `machine` (default: the host), optimized at `level` 0 to 3.
 
+    `quick` runs two passes in place of LLVM's list: for programs, whose code our own passes have made lean.
     Raises RuntimeError with LLVM's message when the text is not valid. One thread compiles at a time:
     llvmlite holds a lock.
     """
-    target, module = _optimized(text, machine, level)
+    target, module = _optimized(text, machine, level, quick=quick)
     return target.emit_object(module)
 
 
-def assembly(text: str, machine: Machine | None = None, *, level: int = 2) -> str:
+def assembly(text: str, machine: Machine | None = None, *, level: int = 2, quick: bool = False) -> str:
     """The assembly text of the same code, to be read."""
-    target, module = _optimized(text, machine, level)
+    target, module = _optimized(text, machine, level, quick=quick)
     return target.emit_assembly(module)
 
 
