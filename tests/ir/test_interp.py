@@ -147,7 +147,7 @@ BUFFERS = """func @f[n](%0: buffer<f32[n]>, %1: buffer<f32[n]>) -> (buffer<f32[n
     return(%7)
   }
   return(%1)
-}"""
+}"""  # noqa: E501
 
 
 def test_buffers_are_written_in_place():
@@ -280,7 +280,7 @@ def test_memory_outside_is_an_internal_error():
 
 FAIL = (
     "  %a = load(%0, %i) {lanes = 1} : f32\n  %five = constant() {type = f32x1, value = 5.0} : f32\n"
-    '  %m = greater(%a, %five) : bool\n  fail_if(%m, %i, %n, %zero) {code = "index"} !"model.py":3\n  store(%a, %1, %i)\n'
+    '  %m = greater(%a, %five) : bool\n  fail_if(%m, %i, %n, %zero) {code = "index"} !"model.py":3\n  store(%a, %1, %i)\n'  # noqa: E501
 )
 
 
@@ -303,7 +303,7 @@ def test_first_failure_in_program_order_wins():
 def test_scratch_does_not_count_and_the_arena_does():
     inside = "  %k = alloc() {type = buffer.scratch<f32[4]>} : buffer.scratch<f32[4]>\n"
     outside = "  %k = alloc() {type = buffer<f32[4]>} : buffer<f32[4]>\n"
-    body = "  %a = load(%0, %i) {lanes = 1} : f32\n  store(%a, %k, %zero)\n  %b = load(%k, %zero) {lanes = 1} : f32\n"
+    body = "  %a = load(%0, %i) {lanes = 1} : f32\n  store(%a, %k, %zero)\n  %b = load(%k, %zero) {lanes = 1} : f32\n"  # noqa: E501
     for place, counted in ((inside, 0), (outside, 4 * 4 + 4)):  # stored four times, read again at once
         traffic = Traffic()
         text = loop((inside if place is inside else "") + body, outer=outside if place is outside else "")
@@ -396,10 +396,10 @@ def test_names_of_lowered_parameters_bind_them():
 RACES = {
     "is written by two iterations": "  %a = load(%0, %i) {lanes = 1} : f32\n  store(%a, %1, %zero)\n",
     "is read by one iteration and written by another": (
-        "  %a = load(%1, %zero) {lanes = 1} : f32\n  %b = load(%0, %i) {lanes = 1} : f32\n  store(%b, %1, %i)\n"
+        "  %a = load(%1, %zero) {lanes = 1} : f32\n  %b = load(%0, %i) {lanes = 1} : f32\n  store(%b, %1, %i)\n"  # noqa: E501
     ),
     "is written by one iteration and read by another": (
-        "  %a = load(%1, %last) {lanes = 1} : f32\n  %b = load(%0, %i) {lanes = 1} : f32\n  store(%b, %1, %i)\n"
+        "  %a = load(%1, %last) {lanes = 1} : f32\n  %b = load(%0, %i) {lanes = 1} : f32\n  store(%b, %1, %i)\n"  # noqa: E501
     ),
 }
 
@@ -415,5 +415,7 @@ def test_races_of_parallel_iterations_are_found(what):
 
 def test_parallel_loops_without_races_pass():
     body = "  %a = load(%1, %i) {lanes = 1} : f32\n  %b = add(%a, %a) : f32\n  store(%b, %1, %i)\n"
-    body += "  %k = alloc() {type = buffer.scratch<f32[4]>} : buffer.scratch<f32[4]>\n  store(%b, %k, %zero)\n"
+    body += (
+        "  %k = alloc() {type = buffer.scratch<f32[4]>} : buffer.scratch<f32[4]>\n  store(%b, %k, %zero)\n"
+    )
     run(loop(body, kind="parallel"), f32(1, 2, 3, 4), f32(1, 2, 3, 4), np.int64(4), races=True, seed=1)

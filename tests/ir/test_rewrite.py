@@ -81,7 +81,7 @@ def test_rule_replaces_ops_in_regions_too():
 
 def test_rule_keeps_names_and_locations():
     fn = parse(
-        'func @f(%0: f32[4]) -> (f32[4]) stage "tensor" {\n  %1_loss = sin(%0) : f32[4] !"m.py":7\n  return(%1_loss)\n}'
+        'func @f(%0: f32[4]) -> (f32[4]) stage "tensor" {\n  %1_loss = sin(%0) : f32[4] !"m.py":7\n  return(%1_loss)\n}'  # noqa: E501
     )
     new = rewrite(fn, lambda b, op, v: [b.emit("cos", v).result] if op.name == "sin" else None)
     assert '%1_loss = cos(%0) : f32[4] !"m.py":7' in show(new, locations=True)

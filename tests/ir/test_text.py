@@ -1,4 +1,4 @@
-"""The text form: what is printed reads back as the same program; what cannot be read is refused with its place."""
+"""The text form: what is printed reads back; what cannot be read is refused with its place."""
 
 import math
 import struct
@@ -67,7 +67,7 @@ def arrays(draw):
     shape = draw(st.lists(st.integers(0, 4), max_size=3))
     size = math.prod(shape) * dtype.itemsize
     data = draw(st.binary(min_size=size, max_size=size))
-    if dtype == bool:
+    if dtype.kind == "b":
         return (np.frombuffer(data, np.uint8) > 127).reshape(shape)
     return np.frombuffer(data, dtype).reshape(shape)
 

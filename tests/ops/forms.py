@@ -1,4 +1,4 @@
-"""The four forms of an op carried out one element at a time by the interpreter, to compare with its NumPy meaning."""
+"""The forms of an op carried out by the interpreter, to compare with its NumPy meaning."""
 
 from itertools import count
 
@@ -53,7 +53,7 @@ def run_scalar(name, attributes, arrays):
 
 
 class ElementContext:
-    """Writes an element rule in scalar ops; conditions become branches, so that only what is taken is read."""
+    """Writes an element rule in scalar ops; conditions become branches, so that only what is taken is read."""  # noqa: E501
 
     def __init__(self, builder, buffers, shapes):
         self.builder = builder
@@ -141,7 +141,7 @@ def run_element(name, attributes, arrays, indices):
 
 
 def run_combine(name, attributes, array, split):
-    """The reduction of `array` by its rules: elements before and after `split` one after the other, then merged."""
+    """The reduction of `array` by its rules: elements before and after `split` one after the other, then merged."""  # noqa: E501
     axis, form = attributes["axis"], REGISTRY[name].form
     rows = np.moveaxis(array, axis, 0)
     lanes = max(rows[0].size, 1)
