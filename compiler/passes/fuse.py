@@ -85,8 +85,9 @@ def path_of(value: Value) -> Path:
 class Partition:
     """The groups of one region's ops."""
 
-    def __init__(self, region: Region, in_place: set[Op]) -> None:
+    def __init__(self, region: Region, in_place: set[Op], *, merge: bool = True) -> None:
         self.region = region
+        self.merge = merge
         self.in_place = in_place
         self.group_of: dict[Op, Group] = {}
         self.used_by = _users(region)
@@ -96,7 +97,8 @@ class Partition:
                 self._place_structure(op)
             elif not is_free(op) or self._must_exist(op):
                 self._place(op)
-        self._join_siblings()
+        if merge:
+            self._join_siblings()
 
     # ---------------------------------------------------------------- facts
 
@@ -147,7 +149,7 @@ class Partition:
             old = op.operands[0]
             readers = [self.group_of.get(r) for r in self.readers(old) if r is not op and self.position[r] < self.position[op]]
             group.before.update(r for r in readers if r is not None)
-        joined = True
+        joined = self.merge
         while joined:
             joined = False
             for number, path in enumerate(paths):
@@ -242,9 +244,9 @@ class Partition:
         """A private pointwise producer is computed where it is read, once for each element: no schedule has to know."""
         if source.kind != "pointwise" or not self._is_private(source, path.source, op):
             return False
-        if any(link.name == "broadcast" for link in path.chain) or self._repeats(op, number):
-            return False
-        return True
+        if source.space == ():
+            return True  # one number: the kernel computes it before its loops
+        return not (any(link.name == "broadcast" for link in path.chain) or self._repeats(op, number))
 
     @staticmethod
     def _repeats(op: Op, number: int) -> bool:

@@ -1,4 +1,4 @@
-"""The pass `fuse`: write the program whose kernels `fuse.py` decided, each a `fusion` op with the ops in its region.
+"""The passes `fuse` and `separate`: write the program whose kernels `fuse.py` decided, each a `fusion` op with its ops in its region.
 
 Attribute `schedule` of a fusion names how it is lowered, `in_place` lists results that are written into the memory of the value
 they update. Not here: which ops go together.
@@ -15,9 +15,18 @@ from weft.ir.walk import walk_regions
 
 
 def fuse(fn: Func) -> Func:
-    """The program with every tensor op inside a fusion. Stage "tensor" to "fused"."""
+    """The program with every tensor op inside a fusion, together with others. Stage "tensor" to "fused"."""
+    return _group(fn, merge=True)
+
+
+def separate(fn: Func) -> Func:
+    """The program with every tensor op in a fusion of its own, unless it is fused already."""
+    return fn if fn.stage == "fused" else _group(fn, merge=False)
+
+
+def _group(fn: Func, *, merge: bool) -> Func:
     in_place = updates_in_place(fn)
-    cloner = _Fuser(in_place)
+    cloner = _Fuser(in_place, merge=merge)
     body = Region([p.type for p in fn.params], [p.name for p in fn.params])
     cloner.values.update(zip(fn.params, body.params, strict=True))
     cloner.fill(fn.body, body)
@@ -87,13 +96,14 @@ def _is_written_by_kernel(value: Value, region: Region) -> bool:
 class _Fuser(Cloner):
     """Copies regions, grouping their ops on the way."""
 
-    def __init__(self, in_place: set[Op]) -> None:
+    def __init__(self, in_place: set[Op], *, merge: bool) -> None:
         super().__init__()
         self.in_place = in_place
+        self.merge = merge
 
     def fill(self, old: Region, new: Region) -> None:
         """Write the ops of `old`, grouped, into `new`; its parameters must have values."""
-        partition = Partition(old, self.in_place & set(old.ops))
+        partition = Partition(old, self.in_place & set(old.ops), merge=self.merge)
         builder = Builder(new)
         for group in _in_order(partition):
             if group.kind == "structure":

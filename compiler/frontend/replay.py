@@ -1,0 +1,71 @@
+"""After a call: views of real arrays through the lenses of a trace, and changes of Python objects made again, in order.
+
+Not here: how results are described (`result.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.result import Effect
+from weft.compiler.frontend.source import Cell, Global
+from weft.compiler.frontend.storage import Broadcast, Lens, Reshape, Slice, Transpose
+from weft.ir.dims import DimLike, evaluate_dim
+
+
+def view_of(base: Any, lenses: Sequence[Lens], sizes: Mapping[str, int]) -> np.ndarray:
+    """The view of `base` that the lenses show; `sizes` gives the symbols in them."""
+
+    def number(dim: DimLike) -> int:
+        return evaluate_dim(dim, sizes)
+
+    for lens in lenses:
+        match lens:
+            case Slice():
+                places = zip(lens.start, lens.size, lens.step, strict=True)
+                base = base[tuple(_slice(number(a), number(n), number(s)) for a, n, s in places)]
+            case Transpose():
+                base = base.transpose(lens.axes)
+            case Reshape():
+                base = base.reshape(tuple(number(d) for d in lens.target))
+            case Broadcast():
+                base = np.broadcast_to(base, tuple(number(d) for d in lens.target))
+            case _:
+                raise TypeError(f"{type(lens).__name__} cannot be shown outside of a program")
+    return base
+
+
+def _slice(start: int, size: int, step: int) -> slice:
+    """The slice of `size` elements from `start`; an end before the first element is None."""
+    if size == 0:
+        return slice(0, 0)
+    stop = start + size * step
+    return slice(start, stop if stop >= 0 else None, step)
+
+
+def replay(effect: Effect, value: Any, target: Any, function: FunctionType | None) -> None:
+    """Make one change again. `target` is the object at the effect's source, but for names."""
+    match effect.kind:
+        case "setitem":
+            target[effect.key] = value
+        case "setattr":
+            setattr(target, effect.key, value)
+        case "append":
+            target.append(value)
+        case "delitem":
+            del target[effect.key]
+        case "delattr":
+            delattr(target, effect.key)
+        case "global":
+            assert isinstance(effect.source, Global)
+            owner = effect.source.owner or function
+            assert owner is not None
+            owner.__globals__[effect.source.name] = value
+        case _:
+            assert isinstance(effect.source, Cell)
+            assert function is not None or effect.source.owner is not None
+            effect.source.cell(effect.source.owner or function).cell_contents = value  # pyright: ignore[reportArgumentType]
