@@ -26,7 +26,15 @@ from weft.backends.cpu.elf import LoadedObject
 from weft.backends.cpu.entry_pack import PackedTable, Published
 from weft.backends.cpu.entry_portable import PortableEntries
 from weft.backends.cpu.entry_records import Constants, EntryObject
-from weft.backends.cpu.link import Fetch, Store, cached_object, compile_text, host_architecture, load
+from weft.backends.cpu.link import (
+    Fetch,
+    Store,
+    baseline_machine,
+    cached_object,
+    compile_text,
+    host_architecture,
+    load,
+)
 from weft.backends.cpu.memory import process_memory
 from weft.backends.cpu.native_text import translate
 from weft.backends.cpu.threads import process_pool
@@ -83,7 +91,7 @@ def build_entry() -> bytes:
     """
     constants = {"HAS_IMMORTALS": int(sys.version_info >= (3, 12))}
     text = translate(entry_type.EXPORTS, architecture=host_architecture(), constants=constants)
-    return compile_text(text)
+    return compile_text(text, baseline_machine())
 
 
 class NativeEntries:

@@ -45,6 +45,13 @@ def host_architecture() -> str:
     return {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
 
 
+def baseline_machine() -> Machine:
+    """Any machine of the host's architecture: for the runtime's own code, whose objects serve every CPU."""
+    architecture = host_architecture()
+    cpu = {"x86_64": "x86-64", "aarch64": "generic"}.get(architecture, "")
+    return Machine(f"{architecture}-unknown-linux-gnu", cpu)
+
+
 @functools.cache
 def _llvm() -> ModuleType:
     """llvmlite's binding, initialized once for every target that we compile for."""
@@ -120,7 +127,10 @@ def load(data: bytes, symbols: Mapping[str, int] | None = None) -> LoadedObject:
 
 
 def cached_object(key: str, make: Callable[[], bytes], fetch: Fetch | None, store: Store | None) -> bytes:
-    """The object stored under `key`, else a new one, which is stored."""
+    """The object stored under `key`, else a new one, which is stored.
+
+    The key names what is built; the cache itself adds a hash of Weft's sources and the architecture.
+    """
     data = fetch(key) if fetch else None
     if data is None:
         data = make()

@@ -19,7 +19,15 @@ import os
 import threading
 
 from weft.backends.cpu.elf import LoadedObject
-from weft.backends.cpu.link import Fetch, Store, cached_object, compile_text, host_architecture, load
+from weft.backends.cpu.link import (
+    Fetch,
+    Store,
+    baseline_machine,
+    cached_object,
+    compile_text,
+    host_architecture,
+    load,
+)
 from weft.backends.cpu.native import (
     address_of,
     atomic_add,
@@ -372,7 +380,7 @@ class ThreadPool:
 
 
 def _build() -> bytes:
-    return compile_text(pool_text(host_architecture()))
+    return compile_text(pool_text(host_architecture()), baseline_machine())
 
 
 _lock = threading.Lock()

@@ -136,6 +136,23 @@ define i32 @scratch(ptr %context, ptr %pointers, ptr %numbers) {
   store i64 %w, ptr %b
   ret i32 0
 }
+; result[i] = i for i < 64, in parallel; twice, since the first loop starts the threads
+define i64 @set(i64 %env, i64 %i) {
+  %o = mul i64 %i, 4
+  %a = add i64 %env, %o
+  %p = inttoptr i64 %a to ptr
+  %x = sitofp i64 %i to float
+  store float %x, ptr %p
+  ret i64 0
+}
+define i32 @parallel(ptr %context, ptr %pointers, ptr %numbers) {
+  %q = getelementptr i8, ptr %context, i64 48
+  %for = load ptr, ptr %q
+  %o = load ptr, ptr %pointers
+  call void %for(ptr @set, ptr %o, i64 64)
+  call void %for(ptr @set, ptr %o, i64 64)
+  ret i32 0
+}
 ; numbers[1] = 2 * numbers[0]; fails if it is above 1000
 define i32 @double(ptr %numbers) {
   %n = load i64, ptr %numbers

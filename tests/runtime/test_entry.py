@@ -198,6 +198,13 @@ def test_arena_and_allocate():
     assert [f(n) for n in (64, 100, 5_000_000, 10)] == [6] * 4
 
 
+def test_parallel_loops():
+    process_pool().configure(2)
+    f = entry(variant(table(outputs=(NewArray(F32, (64,), 0),), tree=Output(0)), "parallel"))
+    for _ in range(20):
+        np.testing.assert_array_equal(f(), np.arange(64))
+
+
 def test_large_results_are_recycled(kind):
     f = entry(variant(add_table(), "add"))
     n = 1 << 20
