@@ -13,7 +13,7 @@ from weft.runtime.interface import Interface
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A built program: position-independent object code that holds no address of the process, and how to call it."""
+    """A built program: position-independent object code without addresses of the process, and interface."""
 
     data: bytes
     interface: Interface
@@ -25,7 +25,7 @@ class Artifact:
 
 
 class Backend(Protocol):
-    """A way to build programs. Stages lie between a loop-level Func and an artifact, each a text that can be shown."""
+    """A way to build programs: from a loop-level Func by way of a text that can be shown to an artifact."""
 
     @property
     def name(self) -> str:
@@ -33,7 +33,7 @@ class Backend(Protocol):
         ...
 
     def host(self) -> Target:
-        """This machine as a target."""
+        """The machine we run on as a target."""
         ...
 
     def emit(self, fn: Func, interface: Interface, target: Target, options: CodeOptions) -> str:
@@ -41,5 +41,5 @@ class Backend(Protocol):
         ...
 
     def build(self, text: str, interface: Interface, target: Target) -> Artifact:
-        """The text as object code. Raises CompileError with the source and log if the toolchain refuses it."""
+        """The text as object code. Raises CompileError, with source and log, if the toolchain refuses it."""
         ...

@@ -1,7 +1,8 @@
 """`Target`: the facts about a machine that schedules and backends share.
 
-Numbers and names alone: how a machine is recognized is a backend's business (`weft.backends.cpu.target`), and what a
-schedule makes of the facts is the compiler's. Not here: devices, which are instances of a target (`runtime`).
+Numbers and names alone: how a machine is recognized is a backend's business (`weft.backends.cpu.target`), and
+what a schedule makes of the facts is the compiler's. Not here: devices, which are instances of a target
+(`runtime`).
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 class Target:
     """What code is made for. Every field is part of the cache key, since the whole record is.
 
-    `cpu` and `features` are in LLVM's spelling; "host" and "" stand for this machine, whose features are `flags`.
-    `vector_bytes` is the width of a vector register, 8 where there are none. `has_rounding` says that floor, ceil, trunc and rint
-    are instructions. `ops` are the loop-level operations that the backend spells (DESIGN D10).
+    `cpu` and `features` are in LLVM's spelling; "host" and "" stand for this machine, whose features are
+    `flags`. `vector_bytes` is the width of a vector register, 8 where there are none. `has_rounding` says
+    that floor, ceil, trunc and rint are instructions. `ops` are the loop-level operations that the backend
+    spells (DESIGN D10).
     """
 
     triple: str
@@ -44,7 +46,14 @@ class Target:
 
     def key(self) -> str:
         """A text that is equal for equal targets, for the cache key."""
-        parts = (self.triple, self.cpu, self.features, ",".join(sorted(self.flags)), self.vector_bytes, self.vector_registers)
+        parts = (
+            self.triple,
+            self.cpu,
+            self.features,
+            ",".join(sorted(self.flags)),
+            self.vector_bytes,
+            self.vector_registers,
+        )
         sizes = (self.l1_bytes, self.l2_bytes, self.l3_bytes, self.line_bytes)
         has = (self.has_fma, self.has_masked_memory, self.has_gather, self.has_rounding)
         return "|".join(map(str, (self.kind, *parts, *sizes, *has)))

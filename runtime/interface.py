@@ -1,8 +1,9 @@
 """The interface of a native program: what its pointers and numbers are, and what its companion computes.
 
-A program is `int32_t NAME(context *, void *const *pointers, int64_t *numbers)` (DESIGN D16). Before it, the caller binds the first
-numbers, calls `int32_t NAME_prepare(int64_t *numbers)`, which checks the guards and computes sizes, and allocates results and arena.
-Facts alone: code generation reads them, the entry binds by them, exports print them as a header. Not here: any of those three.
+A program is `int32_t NAME(context *, void *const *pointers, int64_t *numbers)` (DESIGN D16). Before it, the
+caller binds the first numbers, calls `int32_t NAME_prepare(int64_t *numbers)`, which checks the guards and
+computes sizes, and allocates results and arena. Facts alone: code generation reads them, the entry binds by
+them, exports print them as a header. Not here: any of those three.
 """
 
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ OVERFLOWED = -1
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """One entry of `pointers`. `role` is argument, variable, constant or result; `number` counts within the role.
+    """One entry of `pointers`. `role` is argument, variable, constant or result, `number` counts in the role.
 
-    `shape` is in the symbols that `Interface.numbers` names; None for a strided argument, whose strides are numbers of their own.
+    `shape` is in the symbols that `Interface.numbers` names; None for a strided argument, whose strides are
+    numbers of their own.
     """
 
     role: str
@@ -42,7 +44,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a program can fail: the record holds the number of its site as `error_location`, `code` says as what."""
+    """Where a program can fail, and as what. The record has the number of the site as `error_location`."""
 
     code: object
     locations: tuple[Location, ...] = ()
@@ -52,10 +54,11 @@ class Site:
 class Interface:
     """All that a caller of the program `name` must know.
 
-    `numbers[i]` is the name of the symbol or stride in slot i, in the order of the program's scalar parameters. `computed` are pairs of
-    a slot and the expression that `prepare` puts there: sizes of results, bytes of the arena (slot `arena_slot`, -1 if it has none).
-    `prepare` gives 0, or k + 1 if guard k does not hold, or OVERFLOWED. `returned` are the slots of the counts that the program itself
-    writes, in the order of its return's operands.
+    `numbers[i]` is the name of the symbol or stride in slot i, in the order of the program's scalar
+    parameters. `computed` are pairs of a slot and the expression that `prepare` puts there: sizes of results,
+    bytes of the arena (slot `arena_slot`, -1 if it has none). `prepare` gives 0, or k + 1 if guard k does not
+    hold, or OVERFLOWED. `returned` are the slots of the counts that the program itself writes, in the order
+    of its return's operands.
     """
 
     name: str
@@ -75,4 +78,6 @@ class Interface:
     @property
     def slots(self) -> int:
         """How many numbers the caller must provide room for."""
-        return 1 + max((len(self.numbers) - 1, self.arena_slot, *(slot for slot, _ in self.computed), *self.returned))
+        return 1 + max(
+            (len(self.numbers) - 1, self.arena_slot, *(slot for slot, _ in self.computed), *self.returned)
+        )

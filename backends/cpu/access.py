@@ -1,7 +1,8 @@
 """How memory and failure are written in LLVM: load, store, gather, scatter, alloc, view, copy, fail_if.
 
-A bool is a byte in memory (not 0 is true) and one bit in a register. Arguments may lie at any address; arena and scratch are aligned
-to their elements. Lanes that a mask leaves out touch no memory. Not here: arithmetic (`spell.py`), loops (`control.py`).
+A bool is a byte in memory (not 0 is true) and one bit in a register. Arguments may lie at any address; arena
+and scratch are aligned to their elements. Lanes that a mask leaves out touch no memory. Not here: arithmetic
+(`spell.py`), loops (`control.py`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,9 @@ def _address(writer: Writer, buffer: Value, offset: str, *, inbounds: bool = Tru
     if offset == "0":
         return writer.use(buffer)
     unit = "i8" if ty.strided else memory_text(ty.dtype)
-    return writer.let(f"getelementptr {'inbounds ' if inbounds else ''}{unit}, ptr {writer.use(buffer)}, i64 {offset}")
+    return writer.let(
+        f"getelementptr {'inbounds ' if inbounds else ''}{unit}, ptr {writer.use(buffer)}, i64 {offset}"
+    )
 
 
 def _addresses(writer: Writer, buffer: Value, offsets: str, lanes: int) -> str:
@@ -109,7 +112,9 @@ def _load(writer: Writer, op: Op) -> None:
     elif stride == -1:
         first = _moved(writer, offset, step * (ty.lanes - 1))
         flipped = mask and _reverse(writer, "i1", ty.lanes, writer.use(mask))
-        text = _reverse(writer, memory_text(ty.dtype), ty.lanes, _load_dense(writer, buffer, first, ty.lanes, flipped))
+        text = _reverse(
+            writer, memory_text(ty.dtype), ty.lanes, _load_dense(writer, buffer, first, ty.lanes, flipped)
+        )
     elif mask is None:
         places = [_moved(writer, offset, step * i) for i in range(ty.lanes)]
         text = _collect(writer, ty, [_load_one(writer, buffer, place, None) for place in places])
@@ -143,7 +148,9 @@ def _load_dense(writer: Writer, buffer: Value, offset: str, lanes: int, mask: st
     name = f"@llvm.masked.load.{_memory_suffix(dtype, lanes)}.p0"
     writer.module.declarations.add(f"declare {vector} {name}(ptr, i32, <{lanes} x i1>, {vector})")
     place = _address(writer, buffer, offset, inbounds=False)
-    return writer.let(f"call {vector} {name}(ptr {place}, i32 {align}, <{lanes} x i1> {mask}, {vector} zeroinitializer)")
+    return writer.let(
+        f"call {vector} {name}(ptr {place}, i32 {align}, <{lanes} x i1> {mask}, {vector} zeroinitializer)"
+    )
 
 
 def _reverse(writer: Writer, scalar: str, lanes: int, text: str) -> str:
@@ -177,9 +184,8 @@ def gather(writer: Writer, addresses: str, dtype: DType, lanes: int, mask: str, 
     vector = f"<{lanes} x {memory_text(dtype)}>"
     name = f"@llvm.masked.gather.{_memory_suffix(dtype, lanes)}.v{lanes}p0"
     writer.module.declarations.add(f"declare {vector} {name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {vector})")
-    return writer.let(
-        f"call {vector} {name}(<{lanes} x ptr> {addresses}, i32 {align}, <{lanes} x i1> {mask}, {vector} zeroinitializer)"
-    )
+    operands = f"<{lanes} x ptr> {addresses}, i32 {align}, <{lanes} x i1> {mask}, {vector} zeroinitializer"
+    return writer.let(f"call {vector} {name}({operands})")
 
 
 def _gather_lanes(writer: Writer, op: Op) -> None:
@@ -204,7 +210,9 @@ def _lookup(writer: Writer, op: Op) -> None:
         numbers = ["1" if n == "true" else "0" for n in numbers]
     scalar = memory_text(ty.dtype)
     array = f"[{len(numbers)} x {scalar}]"
-    address = writer.module.constant_table(f"constant {array} [{', '.join(f'{scalar} {n}' for n in numbers)}]")
+    address = writer.module.constant_table(
+        f"constant {array} [{', '.join(f'{scalar} {n}' for n in numbers)}]"
+    )
     if ty.lanes == 1:
         place = writer.let(f"getelementptr inbounds {scalar}, ptr {address}, i64 {writer.use(index)}")
         text = writer.let(f"load {scalar}, ptr {place}, align {ty.dtype.size_bytes}")
@@ -247,13 +255,17 @@ def _store_one(writer: Writer, buffer: Value, offset: str, text: str, mask: str 
         writer.branch(mask, then, after)
         writer.start(then)
     scalar = memory_text(buffer_type(buffer).dtype)
-    writer.line(f"store {scalar} {text}, ptr {_address(writer, buffer, offset)}, align {_alignment(writer, buffer)}")
+    writer.line(
+        f"store {scalar} {text}, ptr {_address(writer, buffer, offset)}, align {_alignment(writer, buffer)}"
+    )
     if mask is not None:
         writer.jump(after)
         writer.start(after)
 
 
-def _store_dense(writer: Writer, buffer: Value, offset: str, text: str, ty: VectorType, mask: str | None) -> None:
+def _store_dense(
+    writer: Writer, buffer: Value, offset: str, text: str, ty: VectorType, mask: str | None
+) -> None:
     align, vector = _alignment(writer, buffer), lanes_text(memory_text(ty.dtype), ty.lanes)
     if mask is None:
         writer.line(f"store {vector} {text}, ptr {_address(writer, buffer, offset)}, align {align}")
@@ -272,7 +284,9 @@ def _scatter(writer: Writer, buffer: Value, offsets: str, text: str, ty: VectorT
     writer.module.declarations.add(f"declare void {name}({vector}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
     places = _addresses(writer, buffer, offsets, lanes)
     align = _alignment(writer, buffer)
-    writer.line(f"call void {name}({vector} {text}, <{lanes} x ptr> {places}, i32 {align}, <{lanes} x i1> {mask})")
+    writer.line(
+        f"call void {name}({vector} {text}, <{lanes} x ptr> {places}, i32 {align}, <{lanes} x i1> {mask})"
+    )
 
 
 def _scatter_lanes(writer: Writer, op: Op) -> None:
@@ -290,14 +304,15 @@ def _scatter_lanes(writer: Writer, op: Op) -> None:
 
 
 def _alloc(writer: Writer, op: Op) -> None:
-    """From the arena where `plan_memory` gave an offset, each worker its own part if `worker_bytes` is given; else from the stack."""
+    """From the arena at `arena_offset`, a part of `worker_bytes` for each worker; else from the stack."""
     ty = buffer_type(op.result)
     offset = op.attributes.get("arena_offset")
     if offset is not None:
         place = writer.dim(offset)  # pyright: ignore[reportArgumentType] -- a size
         each = op.attributes.get("worker_bytes")
         if each is not None and writer.participant != "0":
-            mine = writer.let(f"mul i64 {writer.participant}, {writer.dim(each)}")  # pyright: ignore[reportArgumentType]
+            part = writer.dim(each)  # pyright: ignore[reportArgumentType] -- a size
+            mine = writer.let(f"mul i64 {writer.participant}, {part}")
             place = writer.let(f"add i64 {place}, {mine}")
         arena = writer.let("load ptr, ptr %context, align 8")
         writer.set(op, f"getelementptr inbounds i8, ptr {arena}, i64 {place}")
@@ -324,7 +339,8 @@ def _copy(writer: Writer, op: Op) -> None:
     if ty.strided or buffer_type(target).strided:
         raise UnsupportedError("copy of a strided buffer", code="E051")
     size = writer.dim(ty.size * ty.dtype.size_bytes)
-    writer.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {writer.use(target)}, ptr {writer.use(source)}, i64 {size}, i1 false)")
+    operands = f"ptr {writer.use(target)}, ptr {writer.use(source)}, i64 {size}, i1 false"
+    writer.line(f"call void @llvm.memcpy.p0.p0.i64({operands})")
 
 
 # ---------------------------------------------------------------- failure
@@ -340,7 +356,11 @@ def _fail_if(writer: Writer, op: Op) -> None:
     if lanes > 1:
         bits = writer.let(f"bitcast {writer.typed(mask)} to i{lanes}")
         first = writer.let(f"call i{lanes} @llvm.cttz.i{lanes}(i{lanes} {bits}, i1 true)")
-        lane = first if lanes == 64 else writer.let(f"{'zext' if lanes < 64 else 'trunc'} i{lanes} {first} to i64")
+        lane = (
+            first
+            if lanes == 64
+            else writer.let(f"{'zext' if lanes < 64 else 'trunc'} i{lanes} {first} to i64")
+        )
     facts = [_fact(writer, v, lane) for v in op.operands[1 : 1 + _FACTS]]
     record_failure(writer, op, facts)
     writer.jump(writer.halt() if writer.is_program else after)
@@ -360,7 +380,8 @@ def record_failure(writer: Writer, op: Op, facts: Sequence[str]) -> None:
     number = code if isinstance(code, int) and code > 0 else FAILED
     texts = ", ".join(f"i64 {f}" for f in [*facts, "0", "0", "0"][:_FACTS])
     site = writer.module.sites[op]
-    writer.line(f"call void @weft.fail(ptr %context, ptr %errors, i64 {writer.key}, i32 {number}, i32 {site}, {texts})")
+    what = f"i64 {writer.key}, i32 {number}, i32 {site}, {texts}"
+    writer.line(f"call void @weft.fail(ptr %context, ptr %errors, {what})")
 
 
 def _to_index(writer: Writer, op: Op) -> None:
@@ -383,6 +404,7 @@ def _to_index(writer: Writer, op: Op) -> None:
 
 
 MEMORY: Mapping[str, Callable[[Writer, Op], None]] = {
-    "load": _load, "store": _store, "gather_lanes": _gather_lanes, "scatter_lanes": _scatter_lanes, "lookup": _lookup,
+    "load": _load, "store": _store, "gather_lanes": _gather_lanes, "scatter_lanes": _scatter_lanes,
+    "lookup": _lookup,
     "alloc": _alloc, "view": _view, "copy": _copy, "fail_if": _fail_if, "to_index": _to_index,
 }  # fmt: skip

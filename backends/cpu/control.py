@@ -1,7 +1,8 @@
-"""How structure is written in LLVM: loops, branches, kernels, parallel loops, and the stops that they make for `poll`.
+"""How structure is written in LLVM: loops, branches, kernels, parallel loops, and their stops for `poll`.
 
-A kernel and the body of a parallel loop become functions of their own, which take what their region uses of the values around it.
-Equal functions are written once. Not here: what the ops inside are (`spell.py`, `access.py`), the program's frame (`emit.py`).
+A kernel and the body of a parallel loop become functions of their own, which take what their region uses of
+the values around it. Equal functions are written once. Not here: what the ops inside are (`spell.py`,
+`access.py`), the program's frame (`emit.py`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +20,10 @@ UNROLL_LIMIT = 256
 SMALL_TRIPS = 16
 """A loop that is known to run no more often does not poll."""
 _PROGRAM_POLL, _SCALAR_POLL, _KERNEL_POLL = 1, 1024, 16
-"""Iterations between polls: of a program's loop over kernels, of a loop without inner loops, of a kernel's outer loop."""
+"""Iterations between polls: of a loop over kernels, of one without inner loops, of a kernel's outer loop."""
 
 STATE = "{ i64, i64, i64, i64 }"
-"""What `%errors` points to: the key of the failure that is recorded, a lock, whether to halt, whether a poll asked for it."""
+"""What `%errors` points to: the key of the recorded failure, a lock, whether to halt, if by poll."""
 NO_KEY = (1 << 63) - 1
 FIRST_KEY = -(1 << 63)
 HALT, STOP = 16, 24
@@ -63,6 +64,8 @@ def _symbols(region: Region) -> list[str]:
     """Names of the symbols that the ops of a region compute with."""
     found: dict[str, None] = {}
     for op in walk(region):
+        if op.name not in ("alloc", "dim", "copy"):
+            continue
         used: list[Attribute] = [op.attributes.get(name) for name in ("arena_offset", "worker_bytes", "dim")]
         dims = [d for attribute in used for d in dims_of_attribute(attribute)]
         if op.name == "copy":
@@ -89,7 +92,7 @@ def _is_alone(writer: Writer, value: Value, captured: Sequence[Value]) -> bool:
 
 
 class Outliner:
-    """Writes one region as a function. `inputs` are pairs of the value inside and the value around that it stands for."""
+    """Writes one region as a function. `inputs` are pairs of a value inside and the one around that it is."""
 
     def __init__(self, writer: Writer, region: Region, params: Sequence[tuple[Value, Value]] = ()) -> None:
         self.outer = writer
@@ -162,7 +165,7 @@ def _finish(writer: Writer, params: Sequence[str], hint: str) -> Outlined:
 
 
 def _kernel(writer: Writer, op: Op) -> None:
-    """A call of the kernel's function. Attribute `noalias`: True, or the numbers of operands whose memory no other operand reaches."""
+    """A call of its function. `noalias`: True, or numbers of operands that no other buffer reaches."""
     (region,) = op.regions
     name = str(op.attributes.get("name", "kernel"))
     outliner = Outliner(writer, region, list(zip(region.params, op.operands, strict=False)))
@@ -181,7 +184,7 @@ def _distinct(writer: Writer, op: Op, outliner: Outliner) -> set[Value]:
     if chosen is True:
         return {writer.root(v) for _, v in outliner.inputs if isinstance(v.type, BufferType)}
     if isinstance(chosen, tuple):
-        return {writer.root(op.operands[int(i)]) for i in chosen}  # pyright: ignore[reportArgumentType] -- numbers
+        return {writer.root(op.operands[i]) for i in chosen if isinstance(i, int)}
     return set()
 
 
@@ -198,10 +201,10 @@ def _number(text: str) -> int | None:
 
 def _trips(lower: str, upper: str, step: str) -> int | None:
     """How often a loop runs, if that is known."""
-    numbers = [_number(t) for t in (lower, upper, step)]
-    if None in numbers or not numbers[2]:
+    numbers = [n for n in map(_number, (lower, upper, step)) if n is not None]
+    if len(numbers) < 3 or numbers[2] == 0:
         return None
-    return len(range(*numbers))  # pyright: ignore[reportArgumentType] -- None was excluded above
+    return len(range(numbers[0], numbers[1], numbers[2]))
 
 
 def _for(writer: Writer, op: Op) -> None:
@@ -288,7 +291,7 @@ def _goes_on(writer: Writer, index: str, upper: str, step: str) -> str:
 
 
 def _serial(writer: Writer, op: Op, trips: int | None) -> None:
-    """Test, then body with the test for the next at its end: what LLVM's loop passes want, without running one."""
+    """Test, then the body with the next test at its end: the form that LLVM's loop passes want."""
     (region,) = op.regions
     lower, upper, step, *first = (writer.use(v) for v in op.operands)
     if trips == 0:
@@ -308,7 +311,9 @@ def _serial(writer: Writer, op: Op, trips: int | None) -> None:
     results = writer.region(region)
     writer.loop_depth -= 1
     poll.write()
-    flag = "nsw " if step in ("1", "-1") else ""  # the index is short of `upper`, so that one more does not wrap
+    flag = (
+        "nsw " if step in ("1", "-1") else ""
+    )  # the index is short of `upper`, so that one more does not wrap
     index = writer.let(f"add {flag}i64 {names[0]}, {step}")
     goes_on, latch = _goes_on(writer, index, upper, step), writer.label
     writer.branch(goes_on, body, after)
@@ -320,7 +325,9 @@ def _serial(writer: Writer, op: Op, trips: int | None) -> None:
     for value, start, again in zip(op.results, first, results, strict=True):
         writer.names[value] = again
         if trips is None:
-            writer.names[value] = writer.let(f"phi {type_text(value.type)} [ {start}, %{before} ], [ {again}, %{latch} ]")
+            writer.names[value] = writer.let(
+                f"phi {type_text(value.type)} [ {start}, %{before} ], [ {again}, %{latch} ]"
+            )
 
 
 def _while(writer: Writer, op: Op) -> None:
@@ -342,7 +349,9 @@ def _while(writer: Writer, op: Op) -> None:
     poll.write()
     latch = writer.label
     writer.jump(head)
-    phis = [_phi(n, v, f, before, r, latch) for n, v, f, r in zip(names, op.operands, first, results, strict=True)]
+    phis = [
+        _phi(n, v, f, before, r, latch) for n, v, f, r in zip(names, op.operands, first, results, strict=True)
+    ]
     writer.fill(hole, phis + poll.phis(before, latch))
     writer.start(after)
     _bind(writer, op.results, names)
@@ -419,7 +428,12 @@ def _environment(writer: Writer, outliner: Outliner, lower: str) -> str:
     """The stack memory through which the body gets what it uses."""
     record = f"{{ {', '.join(['ptr', 'ptr', 'i64', *outliner.types])} }}"
     env = writer.at_entry(f"alloca {record}, align 64")
-    fields = [("ptr", "%context"), ("ptr", "%errors"), ("i64", lower), *zip(outliner.types, outliner.texts, strict=True)]
+    fields = [
+        ("ptr", "%context"),
+        ("ptr", "%errors"),
+        ("i64", lower),
+        *zip(outliner.types, outliner.texts, strict=True),
+    ]
     for number, (ty, text) in enumerate(fields):
         place = writer.let(f"getelementptr inbounds {record}, ptr {env}, i64 0, i32 {number}")
         writer.line(f"store {ty} {text}, ptr {place}")
@@ -427,7 +441,7 @@ def _environment(writer: Writer, outliner: Outliner, lower: str) -> str:
 
 
 def _parallel_body(writer: Writer, outliner: Outliner, inner: Outlined, lower: str, step: str) -> str:
-    """The function that the pool calls: fetches what the body uses, asks `poll` on the caller's thread, calls the body."""
+    """The function that the pool calls: fetches what the body uses, asks `poll`, calls the body."""
     types = ["ptr", "ptr", "i64", *outliner.types]
     record = f"{{ {', '.join(types)} }}"
     lines: list[str] = []
@@ -445,7 +459,9 @@ def _parallel_body(writer: Writer, outliner: Outliner, inner: Outlined, lower: s
     module = writer.module
     module.helpers.add("poll")
     if body not in module.outlined:
-        module.outlined[body] = Outlined(module.symbol_name(f"{inner.name.removeprefix(module.name + '.')}.task"), True)
+        module.outlined[body] = Outlined(
+            module.symbol_name(f"{inner.name.removeprefix(module.name + '.')}.task"), True
+        )
         module.functions.append(f'define internal void @"{module.outlined[body].name}"{body}')
     return f'@"{module.outlined[body].name}"'
 

@@ -1,17 +1,18 @@
-"""Loop-level Funcs as LLVM IR text: the program's frame, its companion `prepare`, and the few helpers that they call.
+"""Loop-level Funcs as LLVM IR text: the program's frame, its companion `prepare`, the helpers that they call.
 
     text = emit_program(fn, interface, target, options)
 
-Symbols: the program `NAME` and `NAME_prepare`; everything else is internal. The text calls no C function but memcpy and memset.
-Not here: how ops are written (`spell.py`, `access.py`, `control.py`), object code (`link.py`).
+Symbols: the program `NAME` and `NAME_prepare`; everything else is internal. The text calls no C function but
+memcpy and memset. Not here: how ops are written (`spell.py`, `access.py`, `control.py`), object code
+(`link.py`).
 """
 
 from collections.abc import Mapping
 
 from weft.backends.cpu.access import MEMORY
 from weft.backends.cpu.control import CONTROL, FIRST_KEY, HALT, NO_KEY, STATE, STOP, state_word
-from weft.backends.cpu.spell import ARITHMETIC
 from weft.backends.cpu.sizes import emit_prepare
+from weft.backends.cpu.spell import ARITHMETIC
 from weft.backends.cpu.writer import FAILING, Module, Speller, Writer
 from weft.ir import BufferType, CodeOptions, Func, IndexType, InternalError, VectorType
 from weft.ir.target import Target
@@ -33,15 +34,18 @@ def failure_sites(fn: Func) -> tuple[Site, ...]:
 def emit_program(fn: Func, interface: Interface, target: Target, options: CodeOptions | None = None) -> str:
     """LLVM IR text of the program and its companion.
 
-    Requires stage "loops": parameters are buffers in the order of `pointers`, then i64 in the order of `interface.numbers`; a parameter
-    has the name of the symbol that it binds. Raises UnsupportedError for an op or dtype that the CPU does not have.
+    Requires stage "loops": parameters are buffers in the order of `pointers`, then i64 in the order of
+    `interface.numbers`; a parameter has the name of the symbol that it binds. Raises UnsupportedError for an
+    op or dtype that the CPU does not have.
     """
     fast = options is not None and options.fast_math
     module = Module(interface.name, target, SPELLERS, flags=" reassoc nsz arcp contract" if fast else "")
     module.taken |= {interface.name, interface.prepare_name}
     module.scan(fn)
     body = _program(module, fn, interface)
-    parts = [*(f"{name} = internal unnamed_addr {content}, align 64" for content, name in module.globals.items())]
+    parts = [
+        *(f"{name} = internal unnamed_addr {content}, align 64" for content, name in module.globals.items())
+    ]
     parts += sorted(module.declarations)
     parts += [text for name, text in _HELPERS.items() if name in module.helpers]
     parts += [*module.functions, body, emit_prepare(interface), _attributes(target)]
@@ -50,7 +54,8 @@ def emit_program(fn: Func, interface: Interface, target: Target, options: CodeOp
 
 def _attributes(target: Target) -> str:
     width = f' "prefer-vector-width"="{8 * target.vector_bytes}"' if target.vector_bytes > 16 else ""
-    return f'attributes #0 = {{ nounwind "no-trapping-math"="true"{width} }}\n!0 = !{{!"branch_weights", i32 1, i32 2000}}'
+    weights = '!0 = !{!"branch_weights", i32 1, i32 2000}'
+    return f'attributes #0 = {{ nounwind "no-trapping-math"="true"{width} }}\n{weights}'
 
 
 def _program(module: Module, fn: Func, interface: Interface) -> str:
@@ -62,7 +67,13 @@ def _program(module: Module, fn: Func, interface: Interface) -> str:
             raise InternalError(f"a program returns numbers, not {value.type}")
         place = writer.let(f"getelementptr inbounds i64, ptr %numbers, i64 {slot}")
         writer.line(f"store i64 {text}, ptr {place}, align 8")
-    lines = ["entry:", f"  %errors = alloca {STATE}, align 64", *_initial_state(), *writer.entry, *writer.lines]
+    lines = [
+        "entry:",
+        f"  %errors = alloca {STATE}, align 64",
+        *_initial_state(),
+        *writer.entry,
+        *writer.lines,
+    ]
     lines += ["  ret i32 0", *_halt(module)] if writer.can_halt else ["  ret i32 0"]
     head = f'define i32 @"{interface.name}"(ptr %context, ptr %pointers, ptr %numbers) #0 {{\n'
     return head + "\n".join(lines) + "\n}\n"
@@ -112,7 +123,9 @@ def _bind_params(writer: Writer, fn: Func, interface: Interface) -> None:
 _FACT_OFFSETS = [Context.offset(f"error_fact{i}") for i in range(3)]
 
 # The failure with the smallest key stays; one without a parallel loop around it has the first key of all.
-_FAIL = f"""define internal void @weft.fail(ptr %context, ptr %errors, i64 %key, i32 %code, i32 %site, i64 %a, i64 %b, i64 %c) cold noinline #0 {{
+_FAIL = f"""define internal void @weft.fail(
+  ptr %context, ptr %errors, i64 %key, i32 %code, i32 %site, i64 %a, i64 %b, i64 %c
+) cold noinline #0 {{
 entry:
   %lock = getelementptr inbounds i8, ptr %errors, i64 8
   br label %try

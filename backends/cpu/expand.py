@@ -1,4 +1,4 @@
-"""Rounding and fused multiply-add for targets without the instructions (x86-64 before SSE4.1 and FMA), without a C library.
+"""Rounding and fused multiply-add for targets without the instructions: x86-64 before SSE4.1 and FMA.
 
 Not here: what targets with the instructions do (`spell.py`).
 """
@@ -35,7 +35,7 @@ class _Lanes:
 
 
 def expand_rounding(writer: Writer, name: str, ty: VectorType, x: str) -> str:
-    """floor, ceil, trunc or rint: numbers below 2^(digits) are rounded by adding and taking away that power."""
+    """floor, ceil, trunc or rint: numbers below 2^digits are rounded by adding and taking away that power."""
     lanes = _Lanes(writer, ty)
     limit = lanes.number(2.0 ** (23 if ty.dtype.bits == 32 else 52))
     one = lanes.number(1.0)
@@ -54,12 +54,17 @@ def expand_rounding(writer: Writer, name: str, ty: VectorType, x: str) -> str:
 
 
 def expand_fma(writer: Writer, ty: VectorType, a: str, b: str, c: str) -> str:
-    """a * b + c: exact for f32 by way of f64; for f64 within rounding of its error term, which is rarely not the same."""
-    return _fma_single(writer, ty, a, b, c) if ty.dtype.bits == 32 else _fma_double(_Lanes(writer, ty), a, b, c)
+    """a * b + c: exact for f32 by way of f64; for f64 up to the rounding of an error term."""
+    return (
+        _fma_single(writer, ty, a, b, c) if ty.dtype.bits == 32 else _fma_double(_Lanes(writer, ty), a, b, c)
+    )
 
 
 def _fma_single(writer: Writer, ty: VectorType, a: str, b: str, c: str) -> str:
-    """The product is exact in f64; the sum is rounded to odd, so that a second rounding is right. Boldo and Melquiond 2008."""
+    """The product is exact in f64; the sum is rounded to odd, so that a second rounding is right.
+
+    Source: Boldo and Melquiond 2008.
+    """
     wide = _Lanes(writer, VectorType(F64, ty.lanes))
     a, b, c = (writer.let(f"fpext {type_text(ty)} {x} to {wide.text}") for x in (a, b, c))
     product = wide.do("fmul", a, b)
@@ -69,9 +74,10 @@ def _fma_single(writer: Writer, ty: VectorType, a: str, b: str, c: str) -> str:
     zero, one = (splat_text(n, "i64", ty.lanes) for n in ("0", "1"))
     is_even = integers.do("icmp eq", integers.do("and", bits, one), zero)
     is_inexact = wide.both(wide.do("fcmp one", error, wide.number(0.0)), is_even)
-    grows = writer.let(
-        f"xor {wide.mask} {wide.do('fcmp ogt', error, wide.number(0.0))}, {wide.do('fcmp olt', total, wide.number(0.0))}"
+    is_up, is_negative = (
+        wide.do(word, x, wide.number(0.0)) for word, x in (("fcmp ogt", error), ("fcmp olt", total))
     )
+    grows = writer.let(f"xor {wide.mask} {is_up}, {is_negative}")
     up, down = integers.do("add", bits, one), integers.do("sub", bits, one)
     odd = integers.select(is_inexact, integers.select(grows, up, down), bits)
     total = writer.let(f"bitcast {integers.text} {odd} to {wide.text}")

@@ -1,4 +1,4 @@
-"""The companion of a program, `NAME_prepare(numbers)`: checks the guards and computes sizes, every step checked for overflow.
+"""The companion of a program, `NAME_prepare(numbers)`: guards and sizes, every step checked for overflow.
 
 Not here: sizes inside a program, which need no check since `prepare` has made it (`Writer.dim`).
 """
@@ -52,7 +52,9 @@ class _Checked:
         self.overflow = self.writer.let(f"or i1 {self.overflow}, {condition}")
 
     def fails(self, guard: Guard) -> str:
-        holds = self.writer.let(f"icmp {_RELATIONS[guard.relation]} i64 {self.dim(guard.left)}, {self.dim(guard.right)}")
+        holds = self.writer.let(
+            f"icmp {_RELATIONS[guard.relation]} i64 {self.dim(guard.left)}, {self.dim(guard.right)}"
+        )
         return self.writer.let(f"xor i1 {holds}, true")
 
 

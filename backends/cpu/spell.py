@@ -1,7 +1,8 @@
 """How arithmetic on lanes is written in LLVM: one entry per operation.
 
-Integer arithmetic carries no flag that makes poison, float arithmetic no fast-math flag unless asked for. No entry becomes a call of a C
-function on any target. Not here: memory and failure (`access.py`), what targets without an instruction do instead (`expand.py`).
+Integer arithmetic carries no flag that makes poison, float arithmetic no fast-math flag unless asked for. No
+entry becomes a call of a C function on any target. Not here: memory and failure (`access.py`), what targets
+without an instruction do instead (`expand.py`).
 """
 
 from collections.abc import Callable, Mapping
@@ -9,8 +10,19 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from weft.backends.cpu.expand import expand_fma, expand_rounding
-from weft.backends.cpu.writer import Speller, Writer, lanes_text, literal, scalar_text, splat_text, suffix, type_text, vector_text
+from weft.backends.cpu.writer import (
+    Speller,
+    Writer,
+    lanes_text,
+    literal,
+    scalar_text,
+    splat_text,
+    suffix,
+    type_text,
+    vector_text,
+)
 from weft.ir import DType, InternalError, Op, Value, VectorType
+from weft.ir.dims import Dim
 
 
 def vector_type(value: Value) -> VectorType:
@@ -53,6 +65,26 @@ def _compare(integers: str, floats: str) -> Speller:
     return spell
 
 
+def _less(writer: Writer, op: Op) -> None:
+    """Lanes below a bound, as in the mask of a rest, are compared in narrow integers."""
+    a, b = op.operands
+    if a.op is None or b.op is None or (a.op.name, b.op.name) != ("lane_index", "splat"):
+        _COMPARE_LESS(writer, op)
+        return
+    lanes = vector_type(a).lanes
+    scalar = "i32" if lanes <= _WIDE_LANES else "i8" if lanes < 1 << 7 else "i64"
+    bound = writer.let(f"call i64 @llvm.smax.i64(i64 {writer.use(b.op.operands[0])}, i64 0)")
+    bound = writer.let(f"call i64 @llvm.smin.i64(i64 {bound}, i64 {lanes})")
+    if scalar != "i64":
+        bound = writer.let(f"trunc i64 {bound} to {scalar}")
+    index = vector_text([str(i) for i in range(lanes)], scalar) if lanes > 1 else "0"
+    writer.set(op, f"icmp ult {lanes_text(scalar, lanes)} {index}, {splat(writer, bound, scalar, lanes)}")
+
+
+_COMPARE_LESS = _compare("lt", "olt")
+_WIDE_LANES = 16
+
+
 def _negative(writer: Writer, op: Op) -> None:
     (a,) = op.operands
     ty = vector_type(a)
@@ -87,7 +119,9 @@ def _rounding(name: str) -> Speller:
     def spell(writer: Writer, op: Op) -> None:
         (a,) = op.operands
         if writer.module.target.has_rounding:
-            writer.set(op, intrinsic(writer, "roundeven" if name == "rint" else name, vector_type(a), writer.use(a)))
+            writer.set(
+                op, intrinsic(writer, "roundeven" if name == "rint" else name, vector_type(a), writer.use(a))
+            )
         else:
             writer.names[op.result] = expand_rounding(writer, name, vector_type(a), writer.use(a))
 
@@ -166,9 +200,12 @@ def _constant(writer: Writer, op: Op) -> None:
     """No instruction: the text of a constant stands where it is used."""
     ty = op.result.type
     if not isinstance(ty, VectorType):  # an index
-        writer.names[op.result] = str(int(op.attributes["value"]))  # pyright: ignore[reportArgumentType] -- a number
+        number = op.attributes["value"]
+        assert isinstance(number, int)
+        writer.names[op.result] = str(number)
         return
-    numbers = np.asarray(op.attributes["value"]).reshape(-1).tolist()
+    value = op.attributes["value"]
+    numbers = [value] if isinstance(value, int | float) else _numbers(np.asarray(value))
     scalar, texts = scalar_text(ty.dtype), [literal(n, ty.dtype) for n in numbers]
     if len(texts) == 1:
         writer.names[op.result] = splat_text(texts[0], scalar, ty.lanes)
@@ -176,6 +213,10 @@ def _constant(writer: Writer, op: Op) -> None:
         writer.names[op.result] = vector_text(texts, scalar)
     else:
         raise InternalError(f"a constant {ty} of {len(texts)} numbers")
+
+
+def _numbers(array: np.ndarray) -> list[int | float]:
+    return array.reshape(-1).tolist()
 
 
 def splat(writer: Writer, text: str, scalar: str, lanes: int) -> str:
@@ -204,15 +245,17 @@ def _as_vector(writer: Writer, value: Value, lanes: int) -> str:
     ty, text = vector_type(value), writer.use(value)
     scalar = scalar_text(ty.dtype)
     if ty.lanes == 1:
-        return writer.let(f"insertelement {lanes_text(scalar, lanes) if lanes > 1 else f'<1 x {scalar}>'} poison, {scalar} {text}, i64 0")
+        return writer.let(f"insertelement <{lanes} x {scalar}> poison, {scalar} {text}, i64 0")
     if ty.lanes == lanes:
         return text
     order = ", ".join(f"i32 {i}" if i < ty.lanes else "i32 poison" for i in range(lanes))
-    return writer.let(f"shufflevector {type_text(ty)} {text}, {type_text(ty)} poison, <{lanes} x i32> <{order}>")
+    return writer.let(
+        f"shufflevector {type_text(ty)} {text}, {type_text(ty)} poison, <{lanes} x i32> <{order}>"
+    )
 
 
 def _shuffle(writer: Writer, op: Op) -> None:
-    """Operands may have different numbers of lanes; `order` counts through the lanes of the first, then of the second."""
+    """Operands may differ in lanes; `order` counts through the lanes of the first, then of the second."""
     order = [int(i) for i in op.attributes["order"]]  # pyright: ignore -- the record's infer checks it
     widths = [vector_type(v).lanes for v in op.operands]
     scalar = scalar_text(vector_type(op.operands[0]).dtype)
@@ -249,7 +292,9 @@ def _any_lane(writer: Writer, op: Op) -> None:
 
 
 def _dim(writer: Writer, op: Op) -> None:
-    writer.names[op.result] = writer.dim(op.attributes["dim"])  # pyright: ignore[reportArgumentType] -- a size
+    size = op.attributes["dim"]
+    assert isinstance(size, int | Dim)
+    writer.names[op.result] = writer.dim(size)
 
 
 def _same(writer: Writer, op: Op) -> None:
@@ -260,16 +305,20 @@ def _same(writer: Writer, op: Op) -> None:
 ARITHMETIC: Mapping[str, Callable[[Writer, Op], None]] = {
     "add": _binary("add", "fadd"), "subtract": _binary("sub", "fsub"), "multiply": _binary("mul", "fmul"),
     "divide": _binary("", "fdiv"), "divide_raw": _binary("sdiv", unsigned="udiv"),
-    "negative": _negative, "absolute_raw": _absolute, "sqrt": _intrinsic("sqrt"), "copysign": _intrinsic("copysign"), "fma": _fma,
-    "floor": _rounding("floor"), "ceil": _rounding("ceil"), "trunc": _rounding("trunc"), "rint": _rounding("rint"),
-    "equal": _compare("eq", "oeq"), "not_equal": _compare("ne", "une"), "less": _compare("lt", "olt"),
-    "less_equal": _compare("le", "ole"), "greater": _compare("gt", "ogt"), "greater_equal": _compare("ge", "oge"),
+    "negative": _negative, "absolute_raw": _absolute, "copysign": _intrinsic("copysign"),
+    "sqrt": _intrinsic("sqrt"), "fma": _fma,
+    "floor": _rounding("floor"), "ceil": _rounding("ceil"),
+    "trunc": _rounding("trunc"), "rint": _rounding("rint"),
+    "equal": _compare("eq", "oeq"), "not_equal": _compare("ne", "une"), "less": _less,
+    "less_equal": _compare("le", "ole"),
+    "greater": _compare("gt", "ogt"), "greater_equal": _compare("ge", "oge"),
     "logical_not": _invert, "invert": _invert,
     "bitwise_and": _binary("and"), "bitwise_or": _binary("or"), "bitwise_xor": _binary("xor"),
     "shift_left_raw": _binary("shl"), "shift_right_raw": _binary("ashr", unsigned="lshr"),
     "select": _select, "cast": _cast,
     "bitcast": _bitcast, "bitcast_signed": _bitcast, "bitcast_unsigned": _bitcast, "bitcast_float": _bitcast,
-    "constant": _constant, "splat": _splat, "lane_index": _lane_index, "shuffle": _shuffle, "any_lane": _any_lane,
+    "constant": _constant, "splat": _splat, "lane_index": _lane_index,
+    "shuffle": _shuffle, "any_lane": _any_lane,
     "dim": _dim, "from_index": _same,
 }
 # fmt: on

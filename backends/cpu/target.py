@@ -1,13 +1,15 @@
-"""Recognizes CPUs: this machine, without loading LLVM, and the named levels that exports and tests compile for.
+"""Recognizes CPUs: this machine, without loading LLVM, and named levels for exports and tests.
 
-Holds what turns flags into facts and a `Target` into LLVM's `Machine`. Not here: the record itself (`weft.ir.target`).
+Holds what turns flags into facts and a `Target` into LLVM's `Machine`. Not here: the record itself
+(`weft.ir.target`).
 """
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
-from weft.backends.cpu.link import Machine, host_architecture, host_machine
 from weft.backends.cpu.emit import SPELLED
+from weft.backends.cpu.link import Machine, host_architecture, host_machine
 from weft.ir import UnsupportedError
 from weft.ir.target import Target
 
@@ -28,7 +30,7 @@ _LEVELS = {
 # fmt: on
 
 
-def _x86(triple: str, cpu: str, flags: frozenset[str], **caches: int) -> Target:
+def _x86(triple: str, cpu: str, flags: frozenset[str]) -> Target:
     wide = flags >= _AVX512
     return Target(
         triple,
@@ -41,13 +43,19 @@ def _x86(triple: str, cpu: str, flags: frozenset[str], **caches: int) -> Target:
         has_gather=wide or "avx2" in flags,
         has_rounding="sse4_1" in flags,
         ops=SPELLED,
-        **caches,
     )
 
 
-def _aarch64(triple: str, cpu: str, flags: frozenset[str], **caches: int) -> Target:
+def _aarch64(triple: str, cpu: str, flags: frozenset[str]) -> Target:
     return Target(
-        triple, cpu, flags=flags, vector_bytes=16, vector_registers=32, has_fma=True, has_rounding=True, ops=SPELLED, **caches
+        triple,
+        cpu,
+        flags=flags,
+        vector_bytes=16,
+        vector_registers=32,
+        has_fma=True,
+        has_rounding=True,
+        ops=SPELLED,
     )
 
 
@@ -62,14 +70,13 @@ def named_target(name: str) -> Target:
 
 @functools.cache
 def host_target() -> Target:
-    """This machine. Loads LLVM only where the system does not list the CPU's flags."""
+    """The machine we run on. Loads LLVM only where the system does not list the CPU's flags."""
     architecture = host_architecture()
     triple = f"{architecture}-{LINUX}"
-    caches = _caches()
     if architecture == "aarch64":
-        return _aarch64(triple, "host", _flags("Features"), **caches)
+        return replace(_aarch64(triple, "host", _flags("Features")), **_caches())
     flags = _flags("flags") or _flags_of_llvm()
-    return _x86(triple, "host", flags, **caches)
+    return replace(_x86(triple, "host", flags), **_caches())
 
 
 def machine_of(target: Target) -> Machine:

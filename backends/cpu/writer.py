@@ -1,7 +1,8 @@
 """The state of LLVM IR text while it is written: `Module` for a program, `Writer` for one function.
 
-Holds names, types, constants, blocks, sizes. Text is written by f-strings, op by op, with no tree in between: about 3 us per op.
-Not here: what any operation is in LLVM (`spell.py`, `access.py`, `control.py`), or what a program looks like (`emit.py`).
+Holds names, types, constants, blocks, sizes. Text is written by f-strings, op by op, with no tree in between:
+about 3 us per op. Not here: what any operation is in LLVM (`spell.py`, `access.py`, `control.py`), or what a
+program looks like (`emit.py`).
 """
 
 import struct
@@ -10,16 +11,29 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from weft.ir import BufferType, DType, Func, IndexType, InternalError, Op, Region, Type, UnsupportedError, Value, VectorType
+from weft.ir import (
+    BufferType,
+    DType,
+    Func,
+    IndexType,
+    InternalError,
+    Op,
+    Region,
+    Type,
+    UnsupportedError,
+    Value,
+    VectorType,
+)
 from weft.ir.dims import DimLike, Symbol, as_symbol, fold_dim
+from weft.ir.node import Attribute
 from weft.ir.target import Target
 from weft.ir.walk import values_of, walk
 
 Speller = Callable[["Writer", Op], None]
 
 # fmt: off
-_REGISTERS = {"bool": "i1", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64", "u8": "i8", "u16": "i16", "u32": "i32",
-              "u64": "i64", "f32": "float", "f64": "double"}
+_REGISTERS = {"bool": "i1", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64",
+              "u8": "i8", "u16": "i16", "u32": "i32", "u64": "i64", "f32": "float", "f64": "double"}
 _SUFFIXES = {**_REGISTERS, "f32": "f32", "f64": "f64"}
 # fmt: on
 
@@ -28,7 +42,7 @@ FAILING = ("fail_if", "to_index")
 
 
 def scalar_text(dtype: DType) -> str:
-    """The LLVM type of one lane in a register. Raises UnsupportedError for what the CPU does not compute with yet."""
+    """The LLVM type of one lane in a register. Raises UnsupportedError for others."""
     text = _REGISTERS.get(dtype.name)
     if text is None:
         raise UnsupportedError(f"the CPU backend does not compute with {dtype} yet", code="E051")
@@ -62,15 +76,17 @@ def suffix(ty: VectorType) -> str:
     return scalar if ty.lanes == 1 else f"v{ty.lanes}{scalar}"
 
 
-def literal(number: object, dtype: DType) -> str:
+def literal(number: Attribute, dtype: DType) -> str:
     """One number as LLVM text."""
+    if not isinstance(number, int | float):
+        raise InternalError(f"{number!r} is not a number of {dtype}")
     if dtype.name == "bool":
         return "true" if number else "false"
     if not dtype.is_float:
-        value = int(number) & ((1 << dtype.bits) - 1)  # pyright: ignore[reportArgumentType] -- the verifier saw a number
+        value = int(number) & ((1 << dtype.bits) - 1)
         return str(value - (1 << dtype.bits) if value >> (dtype.bits - 1) else value)
     with np.errstate(all="ignore"):
-        rounded = float(np.float32(number)) if dtype.bits == 32 else float(number)  # pyright: ignore[reportArgumentType]
+        rounded = float(np.float32(number)) if dtype.bits == 32 else float(number)
     return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
 
 
@@ -94,7 +110,7 @@ class Outlined:
 
 @dataclass(slots=True)
 class Module:
-    """What the functions of one program share. `sites` number the ops that can fail, `symbols` are the values that sizes are made of."""
+    """What the functions of a program share. `sites` number the ops that can fail."""
 
     name: str
     target: Target
@@ -138,11 +154,13 @@ class Module:
 class Writer:
     """One function: its lines, the text of each value, the block that is being written.
 
-    `participant` is the number of the thread in the pool, `key` what orders failures, `distinct` the memory that no other pointer of
-    the function reaches, `roots` the value whose memory a buffer lies in.
+    `participant` is the number of the thread in the pool, `key` what orders failures, `distinct` the memory
+    that no other pointer of the function reaches, `roots` the value whose memory a buffer lies in.
     """
 
-    def __init__(self, module: Module, *, participant: str = "0", key: str = str(-(1 << 63)), is_program: bool = False) -> None:
+    def __init__(
+        self, module: Module, *, participant: str = "0", key: str = str(-(1 << 63)), is_program: bool = False
+    ) -> None:
         self.module = module
         self.participant = participant
         self.key = key

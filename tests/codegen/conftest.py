@@ -1,4 +1,4 @@
-"""Lets the tests of this folder import `programs`."""
+"""Lets the tests of this folder import `loop_programs`."""
 
 import sys
 from pathlib import Path

@@ -4,8 +4,7 @@ import time
 
 import numpy as np
 import pytest
-
-from programs import (
+from loop_programs import (
     Program,
     compile_func,
     constant_lanes,
@@ -17,8 +16,11 @@ from programs import (
     vector_store,
 )
 
+from weft.backends.cpu.build import CpuBackend
+from weft.backends.cpu.elf import read_object
+from weft.backends.cpu.emit import emit_program, failure_sites
 from weft.backends.cpu.target import host_target, named_target
-from weft.ir import BufferType, CodeOptions, InternalError, Region, UnsupportedError
+from weft.ir import BufferType, CodeOptions, CompileError, InternalError, Region, UnsupportedError
 from weft.ir.dims import floor_divide, maximum, minimum, modulo, symbol
 from weft.ir.interp import interpret
 from weft.ir.opdef import random_array
@@ -49,8 +51,12 @@ def pointwise(lanes=8, dtype=F32, **attributes):
         total = b.expr(size.value)
         whole = total - (total & (lanes - 1))
         b.loop(b.index(0), whole, lanes, [], lambda inner, i, c: step(inner, i), kind="vector")
-        then = lambda inner: step(inner, inner.expr(whole.value), tail_mask(inner, inner.expr(whole.value), inner.expr(total.value), lanes))
-        b.branch(whole.lt(total), then, lambda inner: [])
+
+        def rest(inner):
+            start, stop = inner.expr(whole.value), inner.expr(total.value)
+            return step(inner, start, tail_mask(inner, start, stop, lanes))
+
+        b.branch(whole.lt(total), rest, lambda inner: [])
 
     program.kernel(write, **attributes)
     return program
@@ -100,7 +106,10 @@ def row_sums(rows, columns, *, kind):
 
         (total,) = b.loop(b.index(0), b.index(columns), 8, [constant_lanes(b, 0.0, F32, 8)], add)
         for width in (4, 2, 1):
-            halves = [b.expr(b.emit("shuffle", [total.value], {"order": tuple(range(k, k + width))}).result) for k in (0, width)]
+            halves = [
+                b.expr(b.emit("shuffle", [total.value], {"order": tuple(range(k, k + width))}).result)
+                for k in (0, width)
+            ]
             total = halves[0] + halves[1]
         vector_store(b, total, y, r)
         return []
@@ -124,7 +133,7 @@ def test_rows(kind, pool):
 
 
 def test_parallel_loops_in_all_shapes():
-    """Bounds at run time, a step above 1, a nested parallel loop, a loop that does not run, a scalar bool captured."""
+    """Bounds at run time, a step above 1, a nested loop, one that does not run, a scalar bool captured."""
     program = Program([("y", BufferType(I64, (1000,)))], ["lower", "upper"])
     (y,) = program.buffers
 
@@ -134,7 +143,9 @@ def test_parallel_loops_in_all_shapes():
 
         def outer(c, i, _carried):
             def inner(d, j, _carried):
-                value = d.expr(d.emit("select", [flag.value, (d.expr(i.value) * 10 + j).value, d.index(-1).value]).result)
+                value = d.expr(
+                    d.emit("select", [flag.value, (d.expr(i.value) * 10 + j).value, d.index(-1).value]).result
+                )
                 vector_store(d, value, y, d.expr(i.value) + j)
                 return []
 
@@ -161,7 +172,9 @@ def test_program_level_loops_swap_buffers():
     x, y = program.buffers
     b = program.builder
     ty = BufferType(F32, (size,))
-    first, second = (b.emit("alloc", [], {"type": ty, "arena_offset": 64 + i * size * 4}).result for i in range(2))
+    first, second = (
+        b.emit("alloc", [], {"type": ty, "arena_offset": 64 + i * size * 4}).result for i in range(2)
+    )
     b.emit("copy", [x, first])
     region = Region([INDEX, ty, ty])
     inner = b.inside(region)
@@ -175,7 +188,12 @@ def test_program_level_loops_swap_buffers():
     k.emit("yield")
     inner.emit("kernel", [], {"name": "double"}, [kernel])
     inner.emit("yield", [there, here])
-    loop = b.emit("for", [b.index(0).value, program.number("k").value, b.index(1).value, first, second], {"kind": "serial"}, [region])
+    loop = b.emit(
+        "for",
+        [b.index(0).value, program.number("k").value, b.index(1).value, first, second],
+        {"kind": "serial"},
+        [region],
+    )
     b.emit("copy", [loop.results[0], y])
     run = program.compile()
     for k in (0, 1, 2, 5):
@@ -193,7 +211,9 @@ def test_while_and_if():
     c.emit("yield", [c.expr(condition.params[0]).ne(1).value])
     d = b.inside(body)
     value, count = map(d.expr, body.params)
-    (after,) = d.branch((value & 1).eq(0), lambda e: [e.expr(value.value) >> 1], lambda e: [e.expr(value.value) * 3 + 1])
+    (after,) = d.branch(
+        (value & 1).eq(0), lambda e: [e.expr(value.value) >> 1], lambda e: [e.expr(value.value) * 3 + 1]
+    )
     d.emit("yield", [after.value, (count + 1).value])
     loop = b.emit("while", [program.number("start").value, b.index(0).value], {}, [condition, body])
     run = program.compile(b.expr(loop.results[1]))
@@ -235,11 +255,13 @@ def test_strides(dtype, stride, masked):
         ty = BufferType(dense(x).dtype, x.shape, strided)
         program = Program([("x", ty), ("out", dense(out)), ("back", dense(back))])
         a, o, k = program.buffers
-        factor = x.itemsize if strided else 1  # lanes of a strided buffer are whole elements apart, its offsets are bytes
+        factor = (
+            x.itemsize if strided else 1
+        )  # lanes of a strided buffer are whole elements apart, its offsets are bytes
         memory = source if not strided else x
         place = start * factor
 
-        def write(b):
+        def write(b, a=a, o=o, k=k, place=place):
             mask = [b.expr(b.emit("lane_index", (), {"lanes": 8}).result).lt(5)] if masked else []
             value = vector_load(b, a, b.index(place), 8, *mask, stride=stride)
             vector_store(b, value, o, b.index(0))
@@ -303,7 +325,10 @@ def test_byte_offsets_of_strided_buffers():
 
         def row(c, r, _):
             lane = c.expr(c.emit("lane_index", (), {"lanes": columns}).result)
-            one = lambda e: c.expr(c.emit("splat", [e.value], {"lanes": columns}).result)
+
+            def one(e):
+                return c.expr(c.emit("splat", [e.value], {"lanes": columns}).result)
+
             offsets = lane * one(c.expr(s1.value)) + one(r * c.expr(s0.value))
             vector_store(c, c.expr(c.emit("gather_lanes", [a, offsets.value]).result), o, r * columns)
             return []
@@ -317,7 +342,9 @@ def test_byte_offsets_of_strided_buffers():
 
 def checked_gather(*, kind, lanes):
     """y[i] = x[index[i]], failing outside of [0, 50); chunks of 16 run in a loop of `kind`."""
-    program = Program([("x", BufferType(F32, (50,))), ("index", BufferType(I64, (256,))), ("y", BufferType(F32, (256,)))])
+    program = Program(
+        [("x", BufferType(F32, (50,))), ("index", BufferType(I64, (256,))), ("y", BufferType(F32, (256,)))]
+    )
     x, index, y = program.buffers
 
     def chunk(b, k, _):
@@ -327,7 +354,9 @@ def checked_gather(*, kind, lanes):
             bad = found.lt(0) | found.ge(50)
             position = c.expr(c.emit("splat", [place.value], {"lanes": lanes}).result) if lanes > 1 else place
             c.emit("fail_if", [bad.value, found.value, c.index(50).value, position.value], {"code": "index"})
-            value = c.expr(c.emit("gather_lanes", [x, found.value, c.emit("logical_not", [bad.value]).result]).result)
+            value = c.expr(
+                c.emit("gather_lanes", [x, found.value, c.emit("logical_not", [bad.value]).result]).result
+            )
             vector_store(c, value, y, place)
             return []
 
@@ -368,7 +397,11 @@ def test_what_follows_a_failure_does_not_run():
     program.kernel(lambda b: write(b, 10, 7))
     program.kernel(lambda b: write(b, 5, 8) or vector_store(b, b.index(1), y, b.index(0)))
     run = program.compile()
-    for data, code, fact, wrote in (([1, 2, 3, 4], 0, 0, 1), ([1, 6, 9, 4], 8, 6, 1), ([6, 1, 20, 30], 7, 20, 0)):
+    for data, code, fact, wrote in (
+        ([1, 2, 3, 4], 0, 0, 1),
+        ([1, 6, 9, 4], 8, 6, 1),
+        ([6, 1, 20, 30], 7, 20, 0),
+    ):
         out = np.zeros(1, np.int64)
         assert run(np.array(data), out) == code
         assert run.facts[0] == fact
@@ -428,7 +461,11 @@ def test_poll_stops_endless_loops(place):
         case "rows":
             program.kernel(rows)
         case _:
-            program.kernel(lambda b: b.loop(b.index(0), b.index(4), 1, [], lambda c, i, _: forever(c) or [], kind="parallel"))
+            program.kernel(
+                lambda b: b.loop(
+                    b.index(0), b.index(4), 1, [], lambda c, i, _: forever(c) or [], kind="parallel"
+                )
+            )
     run = program.compile()
     start = time.monotonic()
     calls = []
@@ -455,7 +492,9 @@ def test_arena_scratch_view_copy():
         vector_store(b, vector_load(b, arena, b.index(8), 32) * 2.0, scratch, b.index(4))
 
         def each(c, i, _):
-            own = c.emit("alloc", [], {"type": BufferType(F32, (16,)), "arena_offset": 1024, "worker_bytes": 64}).result
+            own = c.emit(
+                "alloc", [], {"type": BufferType(F32, (16,)), "arena_offset": 1024, "worker_bytes": 64}
+            ).result
             vector_store(c, vector_load(c, scratch, i + 4, 1), own, c.index(3))
             vector_store(c, vector_load(c, own, c.index(3), 1) + 1.0, y, i)
             return []
@@ -488,13 +527,22 @@ def test_equal_kernels_are_written_once():
 
 def test_prepare():
     m = symbol("m")
-    computed = ((2, n * m - 1), (3, floor_divide(n - 5, 3)), (4, modulo(n - 5, 3)), (5, maximum(minimum(n, m), 4)), (6, n * n * m * 8))
+    computed = (
+        (2, n * m - 1),
+        (3, floor_divide(n - 5, 3)),
+        (4, modulo(n - 5, 3)),
+        (5, maximum(minimum(n, m), 4)),
+        (6, n * n * m * 8),
+    )
     guards = (Guard(n, ">=", 2), Guard(n * m, "<", 1000), Guard(modulo(m, 4), "==", 0))
     program = Program([], ["n", "m"])
     run = program.compile(computed=computed, guards=guards)
     assert run.interface.slots == 7
     for a, b in ((2, 4), (3, 8), (100, 4), (4, 100)):
-        assert run.prepare(a, b) == (0, [a, b, a * b - 1, (a - 5) // 3, (a - 5) % 3, max(min(a, b), 4), a * a * b * 8])
+        assert run.prepare(a, b) == (
+            0,
+            [a, b, a * b - 1, (a - 5) // 3, (a - 5) % 3, max(min(a, b), 4), a * a * b * 8],
+        )
     assert run.prepare(1, 4)[0] == 1
     assert run.prepare(100, 40)[0] == 2
     assert run.prepare(3, 5)[0] == 3
@@ -510,13 +558,19 @@ def everything(dtype):
 
     def write(b):
         for lanes in (1, 8, 16):
-            mask = b.expr(b.emit("lane_index", (), {"lanes": lanes}).result).lt(3) if lanes > 1 else b.index(1).lt(3)
+            mask = (
+                b.expr(b.emit("lane_index", (), {"lanes": lanes}).result).lt(3)
+                if lanes > 1
+                else b.index(1).lt(3)
+            )
             places = vector_load(b, index, b.index(0), lanes)
             b.emit("fail_if", [places.lt(0).value, places.value])
             value = vector_load(b, x, b.index(0), lanes, mask)
             value = value + b.expr(b.emit("gather_lanes", [x, places.value, mask.value]).result)
             value = value * vector_load(b, x, b.index(40), lanes, mask, stride=-2)
-            words = ["negative", "absolute_raw"] + (["sqrt", "floor", "ceil", "trunc", "rint"] if dtype.is_float else [])
+            words = ["negative", "absolute_raw"] + (
+                ["sqrt", "floor", "ceil", "trunc", "rint"] if dtype.is_float else []
+            )
             for word in words:
                 value = value.apply(word)
             if dtype.is_float:
@@ -530,12 +584,18 @@ def everything(dtype):
                 from weft.ir.types import DTYPES
 
                 if not dtype.is_float:
-                    back = b.emit("cast", [b.emit("cast", [value.value], {"dtype": DTYPES[name]}).result], {"dtype": F32}).result
+                    back = b.emit(
+                        "cast",
+                        [b.emit("cast", [value.value], {"dtype": DTYPES[name]}).result],
+                        {"dtype": F32},
+                    ).result
                     value = value + b.expr(b.emit("cast", [back], {"dtype": dtype}).result)
             vector_store(b, value, y, b.index(0), mask)
             b.emit("scatter_lanes", [value.value, y, places.value, mask.value])
 
-    program.kernel(lambda b: b.loop(b.index(0), b.index(64), 1, [], lambda c, i, _: write(c) or [], kind="parallel"))
+    program.kernel(
+        lambda b: b.loop(b.index(0), b.index(64), 1, [], lambda c, i, _: write(c) or [], kind="parallel")
+    )
     program.builder.emit("copy", [x, y])
     return program.func()
 
@@ -543,8 +603,6 @@ def everything(dtype):
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("dtype", [F32, F64, I32, I64], ids=str)
 def test_objects_need_nothing_but_memcpy(name, dtype):
-    from weft.backends.cpu.emit import emit_program, failure_sites
-
     fn = everything(dtype)
     text = emit_program(fn, Interface("program", sites=failure_sites(fn)), named_target(name))
     assert outside_symbols(text, named_target(name)) <= {"memcpy", "memset"}
@@ -565,13 +623,30 @@ def test_no_contraction_unless_asked():
     def program():
         p = Program([("x", BufferType(F32, (8,))), ("y", BufferType(F32, (8,)))])
         x, y = p.buffers
-        p.kernel(lambda b: vector_store(b, (lambda v: v * v + v)(vector_load(b, x, b.index(0), 8)), y, b.index(0)))
+        p.kernel(
+            lambda b: vector_store(b, (lambda v: v * v + v)(vector_load(b, x, b.index(0), 8)), y, b.index(0))
+        )
         return p.func()
 
     x, y = floats(8), np.zeros(8, np.float32)
     compile_func(program())(x, y)
     assert same(y, x * x + x)
     assert "contract" in compile_func(program(), options=CodeOptions(fast_math=True)).text
+
+
+def test_build():
+    """The protocol: text, artifact, and what LLVM says to nonsense."""
+    backend, fn = CpuBackend(), pointwise().func()
+    face = Interface("program", numbers=("n",))
+    text = backend.emit(fn, face, backend.host(), CodeOptions())
+    artifact = backend.build(text, face, backend.host())
+    assert artifact.symbols == ("program", "program_prepare")
+    assert {s.name for s in read_object(artifact.data).symbols if s.section} >= set(artifact.symbols)
+    assert "program_prepare:" in backend.assembly(text, backend.host())
+    with pytest.raises(CompileError, match="does not take") as caught:
+        backend.build("define nonsense", face, backend.host())
+    assert caught.value.source == "define nonsense"
+    assert caught.value.log
 
 
 def test_host_target():

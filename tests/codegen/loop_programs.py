@@ -10,7 +10,7 @@ from weft.backends.cpu.elf import read_object
 from weft.backends.cpu.emit import SPELLED, emit_program, failure_sites
 from weft.backends.cpu.target import host_target, machine_of
 from weft.backends.cpu.threads import process_pool
-from weft.ir import REGISTRY, Builder, BufferType, CodeOptions, Func, Region
+from weft.ir import REGISTRY, BufferType, Builder, CodeOptions, Func, Region
 from weft.ir.opdef import Scalar
 from weft.ir.types import INDEX, VectorType, dtype_of
 from weft.runtime.context import Context
@@ -101,7 +101,9 @@ class Compiled:
     def prepare(self, *numbers):
         """Run `prepare`; gives its code and all slots."""
         slots = (ctypes.c_int64 * (self.interface.slots + 1))(*numbers)
-        run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.code.address(self.interface.prepare_name))
+        run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(
+            self.code.address(self.interface.prepare_name)
+        )
         return run(ctypes.addressof(slots)), list(slots)[: self.interface.slots]
 
     @property
@@ -121,12 +123,12 @@ def check_text(text):
     llvm.parse_assembly(text).verify()
 
 
-def compile_func(fn, numbers=(), *, target=None, options=None, level=2, **interface):
+def compile_func(fn, numbers=(), *, target=None, options=None, quick=True, **interface):
     target = target or host_target()
     face = Interface("program", numbers=tuple(numbers), sites=failure_sites(fn), **interface)
     text = emit_program(fn, face, target, options or CodeOptions())
     check_text(text)
-    return Compiled(text, face, link.load(link.compile_text(text, machine_of(target), level=level)))
+    return Compiled(text, face, link.load(link.compile_text(text, machine_of(target), quick=quick)))
 
 
 def dense(array):
