@@ -108,11 +108,11 @@ class Reshape:
         return self.seen
 
     def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
-        return trace.emit("reshape", [whole], {"shape": self.target})
+        return trace.builder.reshape(trace.expr(whole), self.target).value
 
     def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
         assert isinstance(whole.type, TensorType)
-        return trace.emit("reshape", [part], {"shape": whole.type.shape})
+        return trace.builder.reshape(trace.expr(part), whole.type.shape).value
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +252,9 @@ def reshape_strides(shape: Shape, strides: Strides, target: Shape) -> Strides | 
             result.append(old[taken - 1][1] if taken else 1)
             k += 1
             continue
-        group = _group(old, taken, target, k)
-        if group is None:
+        if taken == len(old):
             return None
-        end, stop = group
+        end, stop = _group(old, taken, target, k)
         inner = _merged(old[taken:end])
         if inner is None and not (end - taken == 1 and stop - k == 1):
             return None
@@ -267,8 +266,8 @@ def reshape_strides(shape: Shape, strides: Strides, target: Shape) -> Strides | 
 
 def _group(
     old: list[tuple[DimLike, DimLike | None]], taken: int, target: Shape, first: int
-) -> tuple[int, int] | None:
-    """The shortest runs of axes from both sides with equal products: where they end."""
+) -> tuple[int, int]:
+    """The shortest runs of axes from both sides with products known to be equal: where they end."""
     for end in range(taken + 1, len(old) + 1):
         total: DimLike = 1
         for size, _ in old[taken:end]:
@@ -278,7 +277,7 @@ def _group(
             product = product * target[stop]
             if product == total:
                 return end, stop + 1
-    return None
+    return len(old), len(target)
 
 
 def _merged(axes: list[tuple[DimLike, DimLike | None]]) -> DimLike | None:

@@ -249,6 +249,53 @@ class TracedScalar(Operators):
 TRACED = (TracedArray, TracedScalar, TracedNumber)
 
 
+class MaskedElements:
+    """`x[mask]`, whose size is known only when the program runs: good for `x[mask] += v`, not yet as a value.
+
+    An in-place operator gives it back with the operation noted, for the assignment to `x[mask]` that follows.
+    """
+
+    __slots__ = ("array", "key", "operation", "other")
+
+    def __init__(self, array: TracedArray, key: Any) -> None:
+        self.array, self.key = array, key
+        self.operation: Any = None
+        self.other: Any = None
+
+    # fmt: off
+    def __iadd__(self, other: Any) -> Any: return self._in_place(np.add, other)
+    def __isub__(self, other: Any) -> Any: return self._in_place(np.subtract, other)
+    def __imul__(self, other: Any) -> Any: return self._in_place(np.multiply, other)
+    def __itruediv__(self, other: Any) -> Any: return self._in_place(np.true_divide, other)
+    def __ifloordiv__(self, other: Any) -> Any: return self._in_place(np.floor_divide, other)
+    def __imod__(self, other: Any) -> Any: return self._in_place(np.remainder, other)
+    def __ipow__(self, other: Any) -> Any: return self._in_place(pow, other)
+    def __iand__(self, other: Any) -> Any: return self._in_place(np.bitwise_and, other)
+    def __ior__(self, other: Any) -> Any: return self._in_place(np.bitwise_or, other)
+    def __ixor__(self, other: Any) -> Any: return self._in_place(np.bitwise_xor, other)
+    # fmt: on
+
+    def _in_place(self, operation: Any, other: Any) -> MaskedElements:
+        self.operation, self.other = operation, other
+        return self
+
+    def refuse(self, *_: Any, **__: Any) -> Any:
+        """Raise the error for every other use."""
+        raise self.array.trace.refuse(
+            "the elements at a mask have a size that is known only when the program runs",
+            "use np.where(mask, x, other), or a sum over np.where(mask, x, 0)", "E051",
+        )  # fmt: skip
+
+    __array_ufunc__ = __array_function__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = refuse
+    __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __neg__ = __abs__ = __len__ = __iter__ = refuse
+    __getitem__ = __setitem__ = __bool__ = __float__ = __int__ = __lt__ = __le__ = __gt__ = __ge__ = refuse
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self.refuse()
+
+
 @dataclass(frozen=True, slots=True)
 class Operand:
     """Any operand of an operation: its kind, its shape, and how to have its elements as a value."""
@@ -302,6 +349,8 @@ def operand(trace: Trace, value: Any) -> Operand:
             return Operand(type(value) if type(value) in (int, float) else float, (), constant=value)
         case np.ndarray() | list() | tuple():
             return operand(trace, trace.call(np.asarray, value))
+        case MaskedElements():
+            return value.refuse()
         case complex():
             raise UnsupportedError(
                 "complex numbers are not built yet", code="E051", location=trace.location(), fix="use two real arrays"
@@ -342,6 +391,6 @@ def shape_of(value: Expr) -> Shape:
 
 
 __all__ = [
-    "METHODS", "PROPERTIES", "TRACED", "BoundMethod", "Operand", "Operators", "TracedArray",
+    "METHODS", "PROPERTIES", "TRACED", "BoundMethod", "MaskedElements", "Operand", "Operators", "TracedArray",
     "TracedScalar", "as_array", "elements", "new_array", "operand", "shape_of", "wrap",
 ]  # fmt: skip

@@ -205,7 +205,7 @@ def _contains_traced(value: Any) -> bool:
     return type(value) in TRACED or isinstance(value, np.ndarray)
 
 
-@implements(np.asarray, np.asanyarray, np.ascontiguousarray, np.atleast_1d)
+@implements(np.asarray, np.asanyarray)
 def asarray(trace: Trace, a: Any, dtype: Any = None, order: Any = None, copy: Any = None) -> TracedArray:
     """The array itself if it has the dtype, else a new one."""
     if isinstance(a, np.ndarray):

@@ -32,7 +32,7 @@ def implements(*functions: Any) -> Callable[[C], C]:
 
 def enter(fn: Any, composition: Composition) -> None:
     """Register one composition; a second one for the same function is an error."""
-    assert fn not in FUNCTIONS, fn
+    assert FUNCTIONS.get(fn, composition) is composition, fn
     FUNCTIONS[fn] = composition
     parameters = list(inspect.signature(composition).parameters.values())[1:]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)

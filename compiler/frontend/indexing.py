@@ -1,0 +1,377 @@
+"""Indexing as NumPy does it: what a key selects of an array, to be read or written.
+
+Slices, ints, new axes and the ellipsis make a view. Integer arrays gather and scatter; a mask in a write selects.
+Not here: the lenses (`storage.py`) and the ops (`ir/ops/index.py`).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.number import TracedNumber, as_dim
+from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit, show_shape
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.storage import Pick, Reshape, Shape, Slice, Strides, View
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import (
+    MaskedElements, Operand, TracedArray, TracedScalar, elements, new_array, operand, shape_of,
+)  # fmt: skip
+from weft.ir.dims import DimLike, floor_divide, show_dim
+from weft.ir.errors import Fact, IndexFault
+from weft.ir.expr import Expr, cast, select
+from weft.ir.types import BOOL, I64
+
+
+@dataclass(slots=True)
+class Selection:
+    """What a key selects: a basic view, in which `axes` are then indexed by `indices`, or the axes from `axes[0]` masked.
+
+    `place` is where the indexed axes go in the result. `whole` says that ints alone were given, one for each axis.
+    """
+
+    view: View
+    axes: tuple[int, ...] = ()
+    indices: tuple[Operand, ...] = ()
+    mask: Operand | None = None
+    place: int = 0
+    whole: bool = False
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The state of going through a key: the basic part so far, and the axes left for arrays."""
+
+    start: list[DimLike] = field(default_factory=list[DimLike])
+    size: list[DimLike] = field(default_factory=list[DimLike])
+    step: list[DimLike] = field(default_factory=list[DimLike])
+    kept: list[int | None] = field(default_factory=list[int | None])  # source axis of each axis of the view; None: new
+    arrays: list[tuple[int, Operand]] = field(default_factory=list[tuple[int, Operand]])  # by axis of the view
+
+    def take(self, start: DimLike, size: DimLike, step: DimLike, *, keep: bool = True) -> None:
+        """Take part of the next source axis."""
+        if keep:
+            self.kept.append(len(self.start))
+        self.start.append(start)
+        self.size.append(size)
+        self.step.append(step)
+
+
+def select_key(trace: Trace, array: TracedArray, key: Any) -> Selection:
+    """Say what `key` selects; raises IndexError as NumPy does where the key does not fit."""
+    items = _expand(trace, array, _items(trace, key))
+    walk = _Walk()
+    shape = array.view.shape
+    for item in items:
+        _walk_item(trace, walk, item, shape)
+    view = _basic_view(array.view, walk)
+    masks = [one for _, one in walk.arrays if one.dtype.kind == "b"]
+    if not walk.arrays:
+        return Selection(view, whole=bool(items) and not walk.kept and ... not in _items(trace, key))
+    if masks and len(walk.arrays) > 1:
+        raise trace.refuse("a mask beside other index arrays is not built yet", "index in two steps", "E051")
+    axes = tuple(axis for axis, _ in walk.arrays)
+    place = _place(items, walk, axes)
+    if masks:
+        return Selection(view, axes, mask=masks[0], place=place)
+    return Selection(view, axes, tuple(one for _, one in walk.arrays), place=place)
+
+
+def _items(trace: Trace, key: Any) -> list[Any]:
+    """The parts of a key, arrays of any sort as operands."""
+    return [_item(trace, part) for part in (key if type(key) is tuple else (key,))]
+
+
+def _item(trace: Trace, part: Any) -> Any:
+    if part is None or part is ... or isinstance(part, slice) or as_dim(part) is not None:
+        return part
+    if isinstance(part, list | tuple) and not part:
+        part = np.zeros(0, np.int64)
+    if isinstance(part, bool | np.bool_):
+        raise trace.refuse("indexing by a single truth value is not supported", "use np.where", "E050")
+    try:
+        one = operand(trace, part)
+    except TypeError:
+        one = None
+    if one is None or isinstance(one.kind, type) or one.dtype.kind not in "iub":
+        raise IndexFault(
+            "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays are valid indices",
+            location=trace.location(), facts=[Fact("index", repr(part))], fix="convert the index with astype(int)",
+        )  # fmt: skip
+    return one
+
+
+def _consumed(item: Any) -> int:
+    if item is None:
+        return 0
+    return len(item.shape) if isinstance(item, Operand) and item.dtype.kind == "b" else 1
+
+
+def _expand(trace: Trace, array: TracedArray, items: list[Any]) -> list[Any]:
+    """Replace the ellipsis, or the missing end, by full slices."""
+    places = [k for k, item in enumerate(items) if item is ...]
+    if len(places) > 1:
+        raise IndexFault("an index can only have a single ellipsis ('...')", location=trace.location())
+    count = sum(_consumed(item) for item in items if item is not ...)
+    missing = array.ndim - count
+    if missing < 0:
+        raise IndexFault(
+            f"too many indices for array: array is {array.ndim}-dimensional, but {count} were indexed", code="E021",
+            location=trace.location(), facts=[Fact("array", repr(array))], fix="remove an index, or add an axis",
+        )  # fmt: skip
+    place = places[0] if places else len(items)
+    return [*items[:place], *[slice(None)] * missing, *items[place + len(places) :]]
+
+
+def _walk_item(trace: Trace, walk: _Walk, item: Any, shape: Shape) -> None:
+    axis = len(walk.start)
+    dim = as_dim(item)
+    if item is None:
+        walk.kept.append(None)
+    elif dim is not None:
+        walk.take(_position(trace, dim, shape[axis], axis), 1, 1, keep=False)
+    elif isinstance(item, slice):
+        walk.take(*slice_part(trace, item, shape[axis]))
+    else:
+        walk.arrays.append((len(walk.kept), item))
+        for size in shape[axis : axis + _consumed(item)]:
+            walk.take(0, size, 1)
+
+
+def _position(trace: Trace, index: DimLike, size: DimLike, axis: int) -> DimLike:
+    """An int index as a position in [0, size); raises IndexFault."""
+    reason = "index within its axis"
+    position = index + size if trace.holds(index, "<", 0, reason) else index
+    if trace.holds(position, "<", 0, reason) or not trace.holds(position, "<", size, reason):
+        raise IndexFault(
+            f"index {show_dim(index)} is out of bounds for axis {axis} with size {show_dim(size)}",
+            location=trace.location(), fix="use an index between -size and size - 1",
+        )  # fmt: skip
+    return position
+
+
+def slice_part(trace: Trace, part: slice, size: DimLike) -> tuple[DimLike, DimLike, int]:
+    """Start, number of elements and step of a slice of an axis of `size`."""
+    step = _bound(trace, part.step, 1)
+    if not isinstance(step, int):
+        step = trace.pin(step, "step of a slice")
+    if step == 0:
+        raise ValueError("slice step cannot be zero")
+    low, high = (0, size) if step > 0 else (-1, size - 1)
+    first, last = (low, high) if step > 0 else (high, low)
+    start = first if part.start is None else _clamp(trace, _bound(trace, part.start, 0), size, low, high)
+    stop = last if part.stop is None else _clamp(trace, _bound(trace, part.stop, 0), size, low, high)
+    span = stop - start if step > 0 else start - stop
+    if not trace.holds(span, ">", 0, "bounds of a slice"):
+        return 0, 0, 1
+    return start, floor_divide(span + (abs(step) - 1), abs(step)), step
+
+
+def _bound(trace: Trace, value: Any, default: int) -> DimLike:
+    if value is None:
+        return default
+    dim = as_dim(value)
+    if dim is None:
+        if isinstance(value, TracedArray | TracedScalar | TracedNumber):
+            raise trace.refuse(
+                f"a bound of a slice must be known when the program starts, got a traced {value!r}",
+                "use ints and sizes, or a mask", "E051",
+            )  # fmt: skip
+        return operator.index(value)
+    return dim
+
+
+def _clamp(trace: Trace, value: DimLike, size: DimLike, low: DimLike, high: DimLike) -> DimLike:
+    reason = "bounds of a slice"
+    if trace.holds(value, "<", 0, reason):
+        value = value + size
+        return low if trace.holds(value, "<", low, reason) else value
+    return high if trace.holds(value, ">", high, reason) else value
+
+
+def _basic_view(view: View, walk: _Walk) -> View:
+    """The view that the slices, ints and new axes of a key make."""
+    full = tuple(walk.size) == view.shape and all(s == 1 for s in walk.step)
+    sliced = view if full else view.through(Slice(tuple(walk.start), tuple(walk.size), tuple(walk.step)))
+    if full or walk.kept != list(range(len(view.shape))):
+        shape: Shape = tuple(1 if k is None else sliced.shape[k] for k in walk.kept)
+        strides: Strides = tuple(0 if k is None else sliced.strides[k] for k in walk.kept)
+        return sliced.through(Reshape(shape, strides))
+    return sliced
+
+
+def _place(items: Sequence[Any], walk: _Walk, axes: tuple[int, ...]) -> int:
+    """Where indexed axes go: in front if a slice or new axis lies between index arrays or ints, else where they were."""
+    indexed = [k for k, item in enumerate(items) if isinstance(item, Operand) or as_dim(item) is not None]
+    between = items[indexed[0] : indexed[-1] + 1]
+    if any(item is None or isinstance(item, slice) for item in between):
+        return 0
+    return axes[0]
+
+
+# ---------------------------------------------------------------- reading
+
+
+@implements(operator.getitem)
+def get_item(trace: Trace, value: Any, key: Any) -> Any:
+    """`value[key]`."""
+    if type(value) is TracedScalar:
+        return _scalar_item(trace, value, key)
+    selection = select_key(trace, value, key)
+    if selection.mask is not None:
+        return MaskedElements(value, key)
+    if selection.whole:
+        return TracedScalar(trace, selection.view.read(trace))
+    if not selection.indices:
+        return TracedArray(trace, selection.view)
+    if all(not one.shape for one in selection.indices):
+        return _at_positions(trace, selection, key)
+    return new_array(trace, _gather(trace, selection))
+
+
+def _scalar_item(trace: Trace, value: TracedScalar, key: Any) -> Any:
+    if key == () if type(key) is tuple else False:
+        return value
+    if key is ...:
+        return new_array(trace, value.expr)
+    raise IndexFault("invalid index to scalar variable.", location=trace.location(), fix="remove the index")
+
+
+def _at_positions(trace: Trace, selection: Selection, key: Any) -> Any:
+    """Indexing by traced ints: a view, or a scalar if nothing is left."""
+    indices = [one.expr(trace, I64).value for one in selection.indices]
+    view = selection.view.through(Pick(selection.axes, tuple(indices)))
+    value = view.read(trace)  # reading now makes it fail where it stands
+    is_scalar = not view.shape and ... not in (key if type(key) is tuple else (key,))
+    return TracedScalar(trace, value) if is_scalar else TracedArray(trace, view)
+
+
+def _index_values(trace: Trace, indices: Sequence[Operand]) -> tuple[list[Expr], Shape]:
+    shape = common_shape(trace, [one.shape for one in indices])
+    return [broadcast_to(trace, one.expr(trace, I64), shape) for one in indices], shape
+
+
+def _gather(trace: Trace, selection: Selection) -> Expr:
+    values, shape = _index_values(trace, selection.indices)
+    whole = selection.view.read(trace)
+    found = trace.expr(trace.emit("gather", [whole, *(v.value for v in values)], {"axes": selection.axes}))
+    return _transpose(trace, found, moved_back(len(shape), selection.place, len(shape_of(found))))
+
+
+def moved_back(count: int, place: int, rank: int) -> tuple[int, ...]:
+    """The permutation that moves the first `count` axes to `place`."""
+    others = list(range(count, rank))
+    return (*others[:place], *range(count), *others[place:])
+
+
+def _transpose(trace: Trace, value: Expr, axes: tuple[int, ...]) -> Expr:
+    if axes == tuple(range(len(axes))):
+        return value
+    return trace.expr(trace.emit("transpose", [value.value], {"axes": axes}))
+
+
+# ---------------------------------------------------------------- writing
+
+
+@implements(operator.setitem)
+def set_item(trace: Trace, array: TracedArray, key: Any, value: Any) -> None:
+    """`array[key] = value`."""
+    if not array.view.is_writeable:
+        raise ValueError("assignment destination is read-only")
+    selection = select_key(trace, array, key)
+    if isinstance(value, MaskedElements) and value.operation is not None:
+        _write_masked(trace, selection, value.other, value.operation)
+    elif selection.mask is not None:
+        _write_masked(trace, selection, value, None)
+    elif not selection.indices:
+        part = fit(trace, elements(trace, value, array.element), selection.view.shape, "a value")
+        selection.view.write(trace, part.value)
+    else:
+        scatter(trace, selection, elements(trace, value, array.element), "set")
+
+
+def scatter(trace: Trace, selection: Selection, value: Expr, mode: str) -> None:
+    """Write to the positions of index arrays."""
+    indices, shape = _index_values(trace, selection.indices)
+    whole = selection.view.read(trace)
+    others = tuple(d for k, d in enumerate(selection.view.shape) if k not in selection.axes)
+    place = selection.place
+    part = fit(trace, value, (*others[:place], *shape, *others[place:]), "a value")
+    back = moved_back(len(shape), place, len(shape) + len(others))
+    part = _transpose(trace, part, tuple(back.index(k) for k in range(len(back))))
+    facts = {"axes": selection.axes, "mode": mode}
+    selection.view.write(trace, trace.emit("scatter", [whole, part.value, *(i.value for i in indices)], facts))
+
+
+def _write_masked(trace: Trace, selection: Selection, value: Any, operation: Any) -> None:
+    """Write where a mask holds; `operation` combines with the old elements first."""
+    mask = selection.mask
+    assert mask is not None
+    view, axis, count = selection.view, selection.axes[0], len(mask.shape)
+    if selection.place != axis:
+        raise trace.refuse("a mask after a slice after an int is not supported", "index in two steps", "E050")
+    for k, size in enumerate(mask.shape):
+        if not trace.holds(size, "==", view.shape[axis + k], "shape of a mask"):
+            raise IndexFault(
+                f"boolean index did not match indexed array along axis {axis + k}; size of axis is "
+                f"{show_dim(view.shape[axis + k])} but size of corresponding boolean axis is {show_dim(size)}",
+                location=trace.location(), fix="make the mask from the array that it indexes",
+            )  # fmt: skip
+    old = trace.expr(view.read(trace))
+    after = len(view.shape) - axis - count
+    wide = trace.builder.reshape(mask.expr(trace, BOOL), (*view.shape[axis : axis + count], *(1,) * after))
+    wide = broadcast_to(trace, wide, view.shape)
+    new = _aligned(trace, elements(trace, value, None if operation else old.dtype), after, count)
+    if operation is not None:
+        combined = new_array(trace, old)
+        trace.call(operation, combined, new_array(trace, new) if shape_of(new) else value, out=combined)
+        new = combined.expr
+    view.write(trace, select(wide, fit(trace, cast(new, old.dtype), view.shape, "a value"), old).value)
+
+
+def _aligned(trace: Trace, value: Expr, after: int, count: int) -> Expr:
+    """A value for the elements at a mask, whose one axis of unknown size becomes `count` axes of size 1."""
+    shape = shape_of(value)
+    place = len(shape) - after - 1
+    if place < 0:
+        return value
+    if shape[place] != 1:
+        raise trace.refuse(
+            f"writing a value of shape {show_shape(shape)} at a mask, one element for each that is true, is not built yet",
+            "write a scalar, or use np.where(mask, value, x) with a value of the array's shape", "E051",
+        )  # fmt: skip
+    return trace.builder.reshape(value, (*shape[:place], *(1,) * count, *shape[place + 1 :]))
+
+
+@implements(np.take)
+def take(trace: Trace, a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
+    """Elements at positions along an axis."""
+    array = trace.call(np.asarray, a)
+    if axis is None:
+        array, axis = array.ravel(), 0
+    if isinstance(indices, list | tuple):
+        indices = trace.call(np.asarray, indices)
+    place = axis + array.ndim if axis < 0 else axis
+    made = array[(*(slice(None),) * place, indices)]
+    return made.copy() if type(made) is TracedArray else made
+
+
+_AT = {np.add: "add", np.multiply: "multiply", np.minimum: "minimum", np.maximum: "maximum"}
+
+
+def _at(mode: str) -> Any:
+    def composition(trace: Trace, a: TracedArray, indices: Any, b: Any) -> None:
+        selection = select_key(trace, a, indices)
+        if not selection.indices:
+            raise trace.refuse("ufunc.at without an index array is not supported", "write `a[i] += b`", "E050")
+        scatter(trace, selection, elements(trace, b, a.element), mode)
+
+    return composition
+
+
+for _ufunc, _mode in _AT.items():
+    implements(_ufunc.at)(_at(_mode))

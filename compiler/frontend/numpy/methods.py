@@ -1,0 +1,110 @@
+"""Methods and attributes of arrays and NumPy scalars: a table from the name to the function that does it.
+
+Methods that are functions with another name are one line each. Not here: operators (`values.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.number import size_number
+from weft.compiler.frontend.numpy.creation import astype
+from weft.compiler.frontend.storage import Reshape
+from weft.compiler.frontend.values import METHODS, PROPERTIES, TracedArray, TracedScalar, elements, new_array
+from weft.ir.dims import product
+
+
+def _function(fn: Any) -> Callable[..., Any]:
+    """A method that is a function of the table."""
+    return lambda value, *args, **kwargs: value.trace.call(fn, value, *args, **kwargs)
+
+
+for _name, _fn in {
+    "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "all": np.all, "any": np.any, "mean": np.mean, "var": np.var,
+    "std": np.std, "argmax": np.argmax, "argmin": np.argmin, "ravel": np.ravel, "squeeze": np.squeeze,
+    "swapaxes": np.swapaxes, "dot": np.dot, "round": np.round, "repeat": np.repeat, "take": np.take,
+    "diagonal": np.diagonal, "trace": np.trace, "clip": np.clip, "conj": np.conjugate, "conjugate": np.conjugate,
+    "cumsum": np.cumsum, "cumprod": np.cumprod, "sort": np.sort, "argsort": np.argsort, "nonzero": np.nonzero,
+}.items():  # fmt: skip
+    METHODS[_name] = _function(_fn)
+
+METHODS["astype"] = astype
+
+
+def _method(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def register(fn: Callable[..., Any]) -> Callable[..., Any]:
+        METHODS[name] = fn
+        return fn
+
+    return register
+
+
+def _one_or_many(values: tuple[Any, ...]) -> Any:
+    """`x.reshape(2, 3)` and `x.reshape((2, 3))` are the same."""
+    return values[0] if len(values) == 1 and (isinstance(values[0], Sequence) or values[0] is None) else values
+
+
+@_method("reshape")
+def _reshape(value: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+    return value.trace.call(np.reshape, value, _one_or_many(shape), order=order, copy=copy)
+
+
+@_method("transpose")
+def _transpose(value: Any, *axes: Any) -> Any:
+    return value.trace.call(np.transpose, value, _one_or_many(axes) or None)
+
+
+@_method("copy")
+def _copy(value: Any, order: str = "C") -> Any:
+    return value if type(value) is TracedScalar else new_array(value.trace, value.expr)
+
+
+@_method("flatten")
+def _flatten(value: Any, order: str = "C") -> Any:
+    return _copy(value.trace.call(np.ravel, value, order=order))
+
+
+@_method("fill")
+def _fill(value: TracedArray, number: Any) -> None:
+    value[...] = number
+
+
+@_method("view")
+def _view(value: TracedArray, dtype: Any = None) -> Any:
+    if dtype is not None and not (isinstance(dtype, type) and issubclass(dtype, np.ndarray)):
+        raise value.trace.refuse("a view of another dtype is not built yet", "use astype for a conversion", "E051")
+    return TracedArray(value.trace, value.view.through(Reshape(value.view.shape, value.view.strides)))
+
+
+@_method("item")
+def _item(value: Any, *index: Any) -> Any:
+    raise value.trace.refuse(
+        f"item() of a traced {value!r} would need its value now", "index it with [()] to have a NumPy scalar", "E052"
+    )
+
+
+@_method("tolist")
+def _tolist(value: Any) -> Any:
+    raise value.trace.refuse(f"tolist() of a traced {value!r} would need its elements now", "return the array", "E052")
+
+
+@_method("__array_namespace__")
+def _namespace(value: Any, api_version: Any = None) -> Any:
+    return np
+
+
+def _property(name: str, fn: Callable[[Any], Any]) -> None:
+    PROPERTIES[name] = fn
+
+
+_property("T", lambda x: x if type(x) is TracedScalar else x.trace.call(np.transpose, x))
+_property("mT", lambda x: x.trace.call(np.matrix_transpose, x))
+_property("size", lambda x: size_number(x.trace, product(x.view.shape)) if type(x) is TracedArray else 1)
+_property("itemsize", lambda x: x.dtype.itemsize)
+_property("nbytes", lambda x: PROPERTIES["size"](x) * x.dtype.itemsize)
+_property("real", lambda x: x)
+_property("imag", lambda x: new_array(x.trace, elements(x.trace, x) * 0))
+_property("device", lambda _: "cpu")

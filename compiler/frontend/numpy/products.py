@@ -1,0 +1,195 @@
+"""Products of arrays: matmul, dot, outer, inner, tensordot, norms.
+
+Two matrices meet in the op `dot`. A product with a vector is the sum of the elementwise products (DESIGN D19).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
+from weft.compiler.frontend.numpy.manipulation import as_axes
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import as_array, operand, shape_of, wrap
+from weft.ir.dims import DimLike, product
+from weft.ir.errors import DTypeError, Fact, ShapeError
+from weft.ir.expr import Expr, cast
+from weft.ir.types import BOOL, I64
+
+
+def _operands(trace: Trace, *values: Any, dtype: Any = None) -> list[Expr]:
+    """Operands in their common dtype."""
+    read = [operand(trace, v) for v in values]
+    common = common_dtype([o.kind for o in read]) if dtype is None else dtype
+    ty = element_type(common, trace.location())
+    return [o.expr(trace, ty) for o in read]
+
+
+def _summed(trace: Trace, value: Expr, axis: int) -> Expr:
+    """Sum, or `any` of truth values."""
+    return trace.expr(trace.emit("any" if value.dtype == BOOL else "sum", [value.value], {"axis": axis}))
+
+
+def _times(a: Expr, b: Expr) -> Expr:
+    return a & b if a.dtype == BOOL else a * b
+
+
+def _check_inner(trace: Trace, a: Expr, b: Expr, inner_a: DimLike, inner_b: DimLike) -> None:
+    if not trace.holds(inner_a, "==", inner_b, "inner sizes of a product"):
+        facts = [Fact("left", str(a.type)), Fact("right", str(b.type))]
+        raise ShapeError(
+            f"matmul: the inner sizes {inner_a} and {inner_b} differ", location=trace.location(), facts=facts,
+            fix="transpose an operand, or check which axis is summed over",
+        )  # fmt: skip
+
+
+def multiply_matrices(trace: Trace, a: Expr, b: Expr) -> Expr:
+    """`a @ b` for operands of rank 2 and more: batch axes broadcast."""
+    left, right = shape_of(a), shape_of(b)
+    _check_inner(trace, a, b, left[-1], right[-2])
+    batch = common_shape(trace, [left[:-2], right[:-2]])
+    if a.dtype == BOOL:
+        counted = multiply_matrices(trace, cast(a, I64), cast(b, I64))
+        return counted.ne(0)
+    a = broadcast_to(trace, a, (*batch, *left[-2:]))
+    b = broadcast_to(trace, b, (*batch, left[-1], right[-1]))
+    return a.apply("dot", b)
+
+
+def _matmul(trace: Trace, a: Expr, b: Expr) -> Expr:
+    left, right = shape_of(a), shape_of(b)
+    if not left or not right:
+        raise ShapeError(
+            "matmul: an operand does not have enough dimensions (a scalar)", code="E011", location=trace.location(),
+            fix="use `*` with scalars",
+        )  # fmt: skip
+    if len(left) > 1 and len(right) > 1:
+        return multiply_matrices(trace, a, b)
+    if len(right) == 1:
+        _check_inner(trace, a, b, left[-1], right[0])
+        return _summed(trace, _times(a, broadcast_to(trace, b, left)), len(left) - 1)
+    _check_inner(trace, a, b, left[0], right[-2])
+    column = trace.builder.reshape(a, (left[0], 1))
+    return _summed(trace, _times(broadcast_to(trace, column, right), b), len(right) - 2)
+
+
+@implements(np.matmul)
+def matmul(trace: Trace, x1: Any, x2: Any, out: Any = None, dtype: Any = None) -> Any:
+    return store(trace, _matmul(trace, *_operands(trace, x1, x2, dtype=dtype)), out)
+
+
+def store(trace: Trace, value: Expr, out: Any) -> Any:
+    """A new result, or `out` with the result in it."""
+    if out is None:
+        return wrap(trace, value)
+    if not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
+        raise DTypeError(
+            f"cannot store {value.dtype} in an output of {out.element}", code="E032", location=trace.location(),
+            fix="give an output of a wider dtype",
+        )  # fmt: skip
+    out.write(fit(trace, cast(value, out.element), out.view.shape, "a result"))
+    return out
+
+
+@implements(np.dot)
+def dot(trace: Trace, a: Any, b: Any, out: Any = None) -> Any:
+    x, y = _operands(trace, a, b)
+    left, right = shape_of(x), shape_of(y)
+    if not left or not right:
+        return trace.call(np.multiply, a, b, out=out)
+    if len(left) <= 2 and len(right) <= 2 or len(right) == 1:
+        return store(trace, _matmul(trace, x, y), out)
+    axis = len(right) - 2
+    return store(trace, _contract(trace, x, y, [len(left) - 1], [axis]), out)
+
+
+def _contract(trace: Trace, a: Expr, b: Expr, axes_a: Sequence[int], axes_b: Sequence[int]) -> Expr:
+    """Sum over pairs of axes: both become matrices."""
+    left, right = shape_of(a), shape_of(b)
+    for k, j in zip(axes_a, axes_b, strict=True):
+        _check_inner(trace, a, b, left[k], right[j])
+    free_a = [k for k in range(len(left)) if k not in axes_a]
+    free_b = [k for k in range(len(right)) if k not in axes_b]
+    inner = product(tuple(left[k] for k in axes_a))
+    rows, columns = tuple(left[k] for k in free_a), tuple(right[k] for k in free_b)
+    x = trace.builder.reshape(_permuted(trace, a, [*free_a, *axes_a]), (product(rows), inner))
+    y = trace.builder.reshape(_permuted(trace, b, [*axes_b, *free_b]), (inner, product(columns)))
+    if not rows or not columns:
+        x = trace.builder.reshape(x, (inner,)) if not rows else x
+        y = trace.builder.reshape(y, (inner,)) if not columns else y
+    return trace.builder.reshape(_matmul(trace, x, y), (*rows, *columns))
+
+
+def _permuted(trace: Trace, value: Expr, axes: list[int]) -> Expr:
+    if axes == list(range(len(axes))):
+        return value
+    return trace.expr(trace.emit("transpose", [value.value], {"axes": tuple(axes)}))
+
+
+@implements(np.tensordot)
+def tensordot(trace: Trace, a: Any, b: Any, axes: Any = 2) -> Any:
+    x, y = _operands(trace, a, b)
+    rank_a, rank_b = len(shape_of(x)), len(shape_of(y))
+    if isinstance(axes, Sequence):
+        first, second = (as_axes(trace, one, rank) for one, rank in zip(axes, (rank_a, rank_b), strict=True))
+    else:
+        count = axes.__index__()
+        first, second = tuple(range(rank_a - count, rank_a)), tuple(range(count))
+    if not first:
+        return trace.call(np.multiply.outer, a, b)
+    return wrap(trace, _contract(trace, x, y, first, second))
+
+
+@implements(np.inner)
+def inner(trace: Trace, a: Any, b: Any) -> Any:
+    x, y = _operands(trace, a, b)
+    if not shape_of(x) or not shape_of(y):
+        return trace.call(np.multiply, a, b)
+    return wrap(trace, _contract(trace, x, y, [len(shape_of(x)) - 1], [len(shape_of(y)) - 1]))
+
+
+@implements(np.vdot)
+def vdot(trace: Trace, a: Any, b: Any) -> Any:
+    return wrap(trace, _matmul(trace, *_operands(trace, as_array(trace, a).ravel(), as_array(trace, b).ravel())))
+
+
+@implements(np.vecdot)
+def vecdot(trace: Trace, x1: Any, x2: Any, axis: int = -1) -> Any:
+    return trace.call(np.sum, trace.call(np.multiply, x1, x2), axis=axis, dtype=np.result_type(x1.dtype, x2.dtype))
+
+
+@implements(np.outer)
+def outer(trace: Trace, a: Any, b: Any, out: Any = None) -> Any:
+    x, y = as_array(trace, a).ravel(), as_array(trace, b).ravel()
+    return trace.call(np.multiply, x[:, None], y[None, :], out=out)
+
+
+@implements(np.linalg.norm)
+def norm(trace: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    if ord not in (None, 2, 1, np.inf, "fro") or (ord in (1, 2, np.inf) and axis is None and as_array(trace, x).ndim != 1):
+        raise trace.refuse(f"norm of order {ord!r} is not built yet", "use order None, or 1, 2, inf over one axis", "E054")
+    array = as_array(trace, x)
+    if array.dtype.kind in "biu":
+        array = array.astype(np.float64)
+    if ord in (None, 2, "fro"):
+        return trace.call(np.sqrt, trace.call(np.sum, array * array, axis=axis, keepdims=keepdims))
+    reduce = np.sum if ord == 1 else np.max
+    return trace.call(reduce, trace.call(np.absolute, array), axis=axis, keepdims=keepdims)
+
+
+@implements(np.kron)
+def kron(trace: Trace, a: Any, b: Any) -> Any:
+    x, y = as_array(trace, a), as_array(trace, b)
+    rank = max(x.ndim, y.ndim)
+    x, y = (v[(*(None,) * (rank - v.ndim), ...)] for v in (x, y))
+    left = x[tuple(k for _ in range(rank) for k in (slice(None), None))]
+    right = y[tuple(k for _ in range(rank) for k in (None, slice(None)))]
+    return (left * right).reshape(*(m * n for m, n in zip(x.shape, y.shape, strict=True)))
+
+
+__all__ = ["matmul", "multiply_matrices", "store"]

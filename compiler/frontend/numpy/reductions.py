@@ -1,0 +1,358 @@
+"""Reductions over any axes, as compositions of reductions over one: adjacent axes are joined, the last goes first.
+
+Not here: the order in which elements are combined (`ir/ops/reduce.py`, DESIGN D19).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.numpy.broadcasting import broadcast_to, fit
+from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.numpy.ufuncs import truth
+from weft.compiler.frontend.promote import element_type, numpy_dtype
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, elements, new_array, operand, shape_of, wrap
+from weft.ir.dims import DimLike, product
+from weft.ir.errors import DTypeError, ShapeError
+from weft.ir.expr import Expr, cast, constant, select
+from weft.ir.node import Attributes
+from weft.ir.ops.shape import inverse_permutation
+from weft.ir.types import BOOL, F64, I64, U64, DType
+
+NONE = np._NoValue  # noqa: SLF001 -- what NumPy's own signatures have as default
+_FIRST = {np.add: 0, np.multiply: 1}
+
+
+def reduce_axes(trace: Trace, op: str, value: Expr, axes: Sequence[int], attributes: Attributes | None = None) -> Expr:
+    """Reduce over `axes`: runs of adjacent axes become one by a reshape, and runs are reduced from the last."""
+    for first, last in reversed(_runs(sorted(axes))):
+        shape = shape_of(value)
+        joined = (*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :])
+        value = trace.builder.reshape(value, joined)
+        value = trace.expr(trace.emit(op, [value.value], {"axis": first, **(attributes or {})}))
+    return value
+
+
+def _runs(axes: Sequence[int]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for axis in axes:
+        if runs and runs[-1][1] == axis - 1:
+            runs[-1] = (runs[-1][0], axis)
+        else:
+            runs.append((axis, axis))
+    return runs
+
+
+def chosen_axes(trace: Trace, axis: Any, rank: int) -> tuple[int, ...]:
+    """The `axis` argument: all axes for None."""
+    return tuple(range(rank)) if axis is None else as_axes(trace, axis, rank)
+
+
+def finish(trace: Trace, value: Expr, shape: tuple[DimLike, ...], axes: Sequence[int], keepdims: Any, out: Any) -> Any:
+    """Put reduced axes back if asked, and store in `out` if given."""
+    if keepdims is not NONE and keepdims:
+        value = trace.builder.reshape(value, tuple(1 if k in axes else d for k, d in enumerate(shape)))
+    if out is None:
+        return wrap(trace, value)
+    if not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
+        raise DTypeError(
+            f"cannot store {value.dtype} in an output of {out.element}", code="E032", location=trace.location(),
+            fix="give an output of a wider dtype",
+        )  # fmt: skip
+    out.write(fit(trace, cast(value, out.element), out.view.shape, "a result"))
+    return out
+
+
+def _widened(dtype: DType) -> DType:
+    """What sums and products of small integers are computed in."""
+    if dtype.kind in "bi":
+        return I64
+    return U64 if dtype.kind == "u" else dtype
+
+
+def _masked(trace: Trace, value: Expr, where: Any, start: Any) -> Expr:
+    """Elements outside of the mask become `start`."""
+    if where is True or where is NONE:
+        return value
+    mask = broadcast_to(trace, elements(trace, where, BOOL), shape_of(value))
+    return select(mask, value, constant(value, start))
+
+
+def _fold(op: str, combine: np.ufunc, identity: int) -> Callable[..., Any]:
+    def composition(
+        trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE,
+        initial: Any = NONE, where: Any = True,
+    ) -> Any:  # fmt: skip
+        value = elements(trace, a)
+        ty = _widened(value.dtype) if dtype is None else element_type(dtype, trace.location())
+        value = _masked(trace, _as_type(value, ty), where, identity)
+        axes = chosen_axes(trace, axis, len(shape_of(value)))
+        result = _fold_in(trace, op, value, axes)
+        if initial is not NONE:
+            start = broadcast_to(trace, elements(trace, initial, result.dtype), shape_of(result))
+            result = result.apply("add" if combine is np.add else "multiply", start)
+        return finish(trace, _as_type(result, ty), shape_of(value), axes, keepdims, out)
+
+    return composition
+
+
+def _as_type(value: Expr, dtype: DType) -> Expr:
+    return truth(value) if dtype == BOOL else cast(value, dtype)
+
+
+def _fold_in(trace: Trace, op: str, value: Expr, axes: Sequence[int]) -> Expr:
+    """Sums of truth values (only with dtype=bool) are `any`, products `all`."""
+    if value.dtype == BOOL:
+        return reduce_axes(trace, {"sum": "any", "prod": "all"}[op], value, axes)
+    return reduce_axes(trace, op, value, axes)
+
+
+def _ufunc_form(composition: Callable[..., Any]) -> Callable[..., Any]:
+    """`ufunc.reduce`, whose default axis is the first."""
+
+    def reduce(
+        trace: Trace, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False,
+        initial: Any = NONE, where: Any = True,
+    ) -> Any:  # fmt: skip
+        given = {"dtype": dtype} if dtype is not None else {}
+        return composition(trace, array, axis=axis, out=out, keepdims=keepdims, initial=initial, where=where, **given)
+
+    return reduce
+
+
+sum_ = implements(np.sum)(_fold("sum", np.add, 0))
+prod = implements(np.prod)(_fold("prod", np.multiply, 1))
+
+
+def _extreme(op: str) -> Callable[..., Any]:
+    larger = op == "max"
+
+    def composition(
+        trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE, initial: Any = NONE, where: Any = True
+    ) -> Any:
+        value = elements(trace, a)
+        axes = chosen_axes(trace, axis, len(shape_of(value)))
+        if where is not True and initial is NONE:
+            raise ValueError(f"reduction operation '{op}imum' does not have an identity, so to use a where mask one has to specify 'initial'")
+        if initial is NONE:
+            _refuse_empty(trace, op, value, axes)
+            return finish(trace, reduce_axes(trace, op, value, axes), shape_of(value), axes, keepdims, out)
+        start = elements(trace, initial, value.dtype)
+        if where is not True:
+            mask = broadcast_to(trace, elements(trace, where, BOOL), shape_of(value))
+            value = select(mask, value, broadcast_to(trace, start, shape_of(value)))
+        result = reduce_axes(trace, op, value, axes)
+        name = "maximum" if larger else "minimum"
+        result = result.apply(name, broadcast_to(trace, start, shape_of(result)))
+        return finish(trace, result, shape_of(value), axes, keepdims, out)
+
+    return composition
+
+
+def _refuse_empty(trace: Trace, op: str, value: Expr, axes: Sequence[int]) -> None:
+    if product(tuple(shape_of(value)[k] for k in axes)) == 0 and axes:
+        raise ShapeError(
+            f"zero-size array to reduction operation {op} which has no identity", code="E016",
+            location=trace.location(), fix="give `initial`, or an array with elements",
+        )  # fmt: skip
+
+
+max_ = implements(np.max, np.amax)(_extreme("max"))
+min_ = implements(np.min, np.amin)(_extreme("min"))
+
+
+def _test(op: str) -> Callable[..., Any]:
+    def composition(
+        trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE, initial: Any = NONE, where: Any = True
+    ) -> Any:
+        value = _masked(trace, truth(elements(trace, a)), where, op == "all")
+        axes = chosen_axes(trace, axis, len(shape_of(value)))
+        return finish(trace, reduce_axes(trace, op, value, axes), shape_of(value), axes, keepdims, out)
+
+    return composition
+
+
+all_ = implements(np.all)(_test("all"))
+any_ = implements(np.any)(_test("any"))
+
+for _ufunc, _form in (
+    (np.add, sum_), (np.multiply, prod), (np.maximum, max_), (np.minimum, min_), (np.logical_and, all_), (np.logical_or, any_),
+):  # fmt: skip
+    implements(_ufunc.reduce)(_ufunc_form(_form))
+
+
+def _position(op: str) -> Callable[..., Any]:
+    def composition(trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
+        value = elements(trace, a)
+        shape = shape_of(value)
+        axes = tuple(range(len(shape))) if axis is None else (as_axis(trace, axis, len(shape)),)
+        if product(tuple(shape[k] for k in axes)) == 0:
+            what = f"attempt to get {op} of an empty sequence"
+            raise ShapeError(what, code="E016", location=trace.location(), fix="give an array with elements")
+        if not shape:
+            return wrap(trace, trace.constant(0, I64))
+        return finish(trace, reduce_axes(trace, op, value, axes), shape, axes, keepdims, out)
+
+    return composition
+
+
+argmax = implements(np.argmax)(_position("argmax"))
+argmin = implements(np.argmin)(_position("argmin"))
+
+
+# ---------------------------------------------------------------- mean and variance
+
+
+def _count(trace: Trace, value: Expr, axes: Sequence[int], dtype: DType) -> Expr:
+    """Number of elements reduced, as a scalar."""
+    return cast(trace.size(product(tuple(shape_of(value)[k] for k in axes))), dtype)
+
+
+def _real(value: Expr, dtype: Any, trace: Trace) -> DType:
+    """dtype in which means are computed."""
+    if dtype is not None:
+        return element_type(dtype, trace.location())
+    return value.dtype if value.dtype.is_float else F64
+
+
+@implements(np.mean)
+def mean(
+    trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE, where: Any = True
+) -> Any:
+    value = elements(trace, a)
+    ty = _real(value, dtype, trace)
+    axes = chosen_axes(trace, axis, len(shape_of(value)))
+    if where is True or where is NONE:
+        count = _count(trace, value, axes, ty)
+    else:
+        held = broadcast_to(trace, elements(trace, where, BOOL), shape_of(value))
+        count = reduce_axes(trace, "sum", cast(held, ty), axes)
+    total = reduce_axes(trace, "sum", _masked(trace, cast(value, ty), where, 0), axes)
+    result = total / broadcast_to(trace, count, shape_of(total))
+    return finish(trace, result, shape_of(value), axes, keepdims, out)
+
+
+def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[Expr, Expr, tuple[int, ...]]:
+    """Variance, the elements, and the axes; reduced axes are brought together so that one op sees them."""
+    value = elements(trace, a)
+    ty = _real(value, dtype, trace)
+    value = cast(value, ty)
+    rank = len(shape_of(value))
+    axes = tuple(sorted(chosen_axes(trace, axis, rank)))
+    if not axes:
+        return constant(value, 0.0), value, axes
+    moved = value
+    if len(_runs(axes)) > 1:
+        order = (*(k for k in range(rank) if k not in axes), *axes)
+        moved = trace.expr(trace.emit("transpose", [value.value], {"axes": order}))
+        places: tuple[int, ...] = tuple(sorted(inverse_permutation(order)[k] for k in axes))
+    else:
+        places = axes
+    if not isinstance(ddof, int | float):
+        raise trace.refuse("ddof must be known when the program is compiled", "give a number", "E054")
+    return reduce_axes(trace, "variance", moved, places, {"ddof": ddof}), value, axes
+
+
+@implements(np.var)
+def var(
+    trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = NONE,
+    *, correction: Any = NONE,
+) -> Any:  # fmt: skip
+    result, value, axes = _variance(trace, a, axis, dtype, ddof if correction is NONE else correction)
+    return finish(trace, result, shape_of(value), axes, keepdims, out)
+
+
+@implements(np.std)
+def std(
+    trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = NONE,
+    *, correction: Any = NONE,
+) -> Any:  # fmt: skip
+    result, value, axes = _variance(trace, a, axis, dtype, ddof if correction is NONE else correction)
+    return finish(trace, result.apply("sqrt"), shape_of(value), axes, keepdims, out)
+
+
+# ---------------------------------------------------------------- compositions
+
+
+@implements(np.ptp)
+def ptp(trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    high, low = max_(trace, a, axis, None, keepdims), min_(trace, a, axis, None, keepdims)
+    return trace.call(np.subtract, high, low, out=out)
+
+
+@implements(np.count_nonzero)
+def count_nonzero(trace: Trace, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return sum_(trace, trace.call(np.not_equal, a, 0), axis, keepdims=keepdims)
+
+
+@implements(np.average)
+def average(
+    trace: Trace, a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
+) -> Any:
+    if returned:
+        raise trace.refuse("np.average with returned=True is not supported", "sum the weights yourself", "E054")
+    if weights is None:
+        return mean(trace, a, axis, keepdims=keepdims)
+    values, scales = trace.call(np.asarray, a), trace.call(np.asarray, weights)
+    if scales.ndim != values.ndim:
+        number = as_axis(trace, 0 if axis is None else axis, values.ndim)
+        scales = scales[tuple(slice(None) if k == number else None for k in range(values.ndim))]
+        scales = trace.call(np.broadcast_to, scales, values.shape)
+    total = sum_(trace, values * scales, axis, keepdims=keepdims)
+    return total / sum_(trace, scales, axis, keepdims=keepdims)
+
+
+def _ignoring_nan(reduce: Callable[..., Any], start: float) -> Callable[..., Any]:
+    """NaN counts as `start`."""
+
+    def composition(trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
+        value = elements(trace, a)
+        if value.dtype.is_float:
+            value = select(value.ne(value), constant(value, start), value)
+        return reduce(trace, wrap(trace, value), axis, dtype, out, keepdims)
+
+    return composition
+
+
+implements(np.nansum)(_ignoring_nan(sum_, 0.0))
+implements(np.nanprod)(_ignoring_nan(prod, 1.0))
+
+
+@implements(np.nanmean)
+def nanmean(trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
+    held = trace.call(np.logical_not, trace.call(np.isnan, a))
+    clean = trace.call(np.where, held, a, 0) if operand(trace, a).dtype.kind != "f" else _without_nan(trace, a)
+    return mean(trace, clean, axis, dtype, out, keepdims, where=held)
+
+
+def _without_nan(trace: Trace, a: Any) -> TracedArray:
+    value = elements(trace, a)
+    return new_array(trace, select(value.ne(value), constant(value, 0.0), value))
+
+
+def _extreme_ignoring_nan(op: str) -> Callable[..., Any]:
+    """Extreme of the elements that are not NaN; NaN where all are."""
+
+    def composition(trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
+        value = elements(trace, a)
+        axes = chosen_axes(trace, axis, len(shape_of(value)))
+        _refuse_empty(trace, op, value, axes)
+        if not value.dtype.is_float:
+            return finish(trace, reduce_axes(trace, op, value, axes), shape_of(value), axes, keepdims, out)
+        missing = value.ne(value)
+        start = float("-inf") if op == "max" else float("inf")
+        result = reduce_axes(trace, op, select(missing, constant(value, start), value), axes)
+        nothing = reduce_axes(trace, "all", missing, axes)
+        result = select(nothing, constant(result, float("nan")), result)
+        return finish(trace, result, shape_of(value), axes, keepdims, out)
+
+    return composition
+
+
+implements(np.nanmax)(_extreme_ignoring_nan("max"))
+implements(np.nanmin)(_extreme_ignoring_nan("min"))

@@ -1,0 +1,196 @@
+"""Choice and comparison: where, clip, isclose, nan_to_num, rounding to decimals, and other small elementwise functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.numpy.ufuncs import truth
+from weft.compiler.frontend.promote import common_dtype, element_type
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, elements, new_array, operand, shape_of, wrap
+from weft.ir.expr import Expr, select
+
+
+@implements(np.where)
+def where(trace: Trace, condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None or y is None:
+        fix = "use np.where(condition, x, y), or a sum over the mask"
+        raise trace.refuse("np.where with one argument has a result of unknown size: not built yet", fix, "E051")
+    mask = operand(trace, condition)
+    sides = [operand(trace, v) for v in (x, y)]
+    shape = common_shape(trace, [mask.shape, *(s.shape for s in sides)])
+    ty = element_type(common_dtype([s.kind for s in sides]), trace.location())
+    flag = truth(mask.expr(trace, element_type(mask.dtype)))
+    parts = [broadcast_to(trace, e, shape) for e in (flag, *(s.expr(trace, ty) for s in sides))]
+    # np.where gives an array even of rank 0
+    return new_array(trace, select(*parts))
+
+
+@implements(np.select)
+def select_(trace: Trace, condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
+    kinds = [operand(trace, c).kind for c in (*choicelist, default)]
+    ty = element_type(common_dtype(kinds), trace.location())
+    result: Any = wrap(trace, elements(trace, default, ty))
+    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+        result = where(trace, condition, wrap(trace, elements(trace, choice, ty)), result)
+    return result
+
+
+@implements(np.clip)
+def clip(
+    trace: Trace, a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None,
+    dtype: Any = None,
+) -> Any:  # fmt: skip
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    if low is None and high is None:
+        return trace.call(np.positive, a, out=out)
+    if low is None:
+        return trace.call(np.minimum, a, high, out=out, dtype=dtype)
+    if high is None:
+        return trace.call(np.maximum, a, low, out=out, dtype=dtype)
+    if dtype is None:
+        dtype = common_dtype([operand(trace, v).kind for v in (a, low, high)])
+    bounded = trace.call(np.maximum, a, low, dtype=dtype, casting="unsafe")
+    return trace.call(np.minimum, bounded, high, out=out, dtype=dtype)
+
+
+@implements(np.isclose)
+def isclose(trace: Trace, a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    x, y = (_as_float(trace, v) for v in (a, b))
+    near = trace.call(np.less_equal, abs(x - y), atol + rtol * abs(y))
+    finite = trace.call(np.isfinite, y)
+    close = (near & finite) | trace.call(np.equal, x, y)
+    return close | (trace.call(np.isnan, x) & trace.call(np.isnan, y)) if equal_nan else close
+
+
+def _as_float(trace: Trace, value: Any) -> Any:
+    one = elements(trace, value)
+    return wrap(trace, one) if one.dtype.is_float else trace.call(np.float64, value)
+
+
+@implements(np.allclose)
+def allclose(trace: Trace, a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    return trace.call(np.all, isclose(trace, a, b, rtol, atol, equal_nan))
+
+
+@implements(np.array_equal)
+def array_equal(trace: Trace, a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    x, y = operand(trace, a1), operand(trace, a2)
+    same = len(x.shape) == len(y.shape) and all(
+        trace.holds(p, "==", q, "shapes in array_equal") for p, q in zip(x.shape, y.shape, strict=True)
+    )
+    return trace.call(np.all, trace.call(np.equal, a1, a2)) if same else False
+
+
+@implements(np.nan_to_num)
+def nan_to_num(trace: Trace, x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    value = elements(trace, x)
+    if value.dtype.is_float:
+        info = np.finfo(value.dtype.numpy)  # pyright: ignore
+        high, low = (info.max if posinf is None else posinf), (info.min if neginf is None else neginf)
+        value = _replaced(trace, value, value.ne(value), nan)
+        value = _replaced(trace, value, value.eq(float("inf")), high)
+        value = _replaced(trace, value, value.eq(float("-inf")), low)
+    if copy or type(x) is not TracedArray:
+        return wrap(trace, value)
+    x.write(value)
+    return x
+
+
+def _replaced(trace: Trace, value: Expr, mask: Expr, other: Any) -> Expr:
+    return select(mask, broadcast_to(trace, elements(trace, other, value.dtype), shape_of(value)), value)
+
+
+@implements(np.round, np.around)
+def round_(trace: Trace, a: Any, decimals: int = 0, out: Any = None) -> Any:
+    value = elements(trace, a)
+    if not value.dtype.is_float:
+        if decimals < 0:
+            raise trace.refuse("rounding integers to tens is not supported", "divide, round and multiply", "E054")
+        return trace.call(np.positive, a, out=out)
+    if decimals == 0:
+        return trace.call(np.rint, a, out=out)
+    scale = 10.0 ** abs(decimals)
+    first, second = (np.multiply, np.true_divide) if decimals > 0 else (np.true_divide, np.multiply)
+    return trace.call(second, trace.call(np.rint, trace.call(first, a, scale)), scale, out=out)
+
+
+@implements(np.fix)
+def fix(trace: Trace, x: Any, out: Any = None) -> Any:
+    return trace.call(np.trunc, x, out=out)
+
+
+@implements(np.copyto)
+def copyto(trace: Trace, dst: TracedArray, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    trace.call(np.positive, src, out=dst, where=where, casting=casting)
+
+
+@implements(np.sinc)
+def sinc(trace: Trace, x: Any) -> Any:
+    value = _as_float(trace, x)
+    angle = np.pi * trace.call(np.where, value == 0, 1.0e-20, value)
+    result = trace.call(np.sin, angle) / angle
+    return result if operand(trace, x).shape else result[()]
+
+
+def _infinity(sign: float) -> Any:
+    def composition(trace: Trace, x: Any, out: Any = None) -> Any:
+        return trace.call(np.equal, x, sign * np.inf, out=out)
+
+    return composition
+
+
+implements(np.isposinf)(_infinity(1.0))
+implements(np.isneginf)(_infinity(-1.0))
+
+
+@implements(np.isscalar)
+def isscalar(trace: Trace, element: Any) -> bool:
+    return type(element) is not TracedArray and (not isinstance(element, np.ndarray | list | tuple | dict))
+
+
+@implements(np.ndim)
+def ndim(trace: Trace, a: Any) -> int:
+    return len(operand(trace, a).shape)
+
+
+@implements(np.shape)
+def shape(trace: Trace, a: Any) -> tuple[Any, ...]:
+    return a.shape if type(a) is TracedArray else trace.call(np.asarray, a).shape
+
+
+@implements(np.size)
+def size(trace: Trace, a: Any, axis: int | None = None) -> Any:
+    array = trace.call(np.asarray, a)
+    return array.size if axis is None else array.shape[axis]
+
+
+@implements(np.result_type)
+def result_type(trace: Trace, *arrays_and_dtypes: Any) -> np.dtype:
+    return common_dtype([v if isinstance(v, np.dtype) else np.dtype(v) if isinstance(v, type | str) else operand(trace, v).kind
+                         for v in arrays_and_dtypes])  # fmt: skip
+
+
+@implements(np.iscomplexobj)
+def iscomplexobj(trace: Trace, x: Any) -> bool:
+    return operand(trace, x).dtype.kind == "c"
+
+
+@implements(np.isrealobj)
+def isrealobj(trace: Trace, x: Any) -> bool:
+    return not iscomplexobj(trace, x)
+
+
+@implements(np.real)
+def real(trace: Trace, val: Any) -> Any:
+    return val
+
+
+@implements(np.shares_memory, np.may_share_memory)
+def shares_memory(trace: Trace, a: Any, b: Any) -> bool:
+    raise trace.refuse("whether arrays share memory is not known while tracing", "decide it outside", "E050")
+
