@@ -358,24 +358,26 @@ class Partition:
         return list(dict.fromkeys(self.group_of[op] for op in self.region.ops if op in self.group_of))
 
 
+def _without_ones(shape: Shape) -> Shape:
+    return tuple(d for d in shape if d != 1)
+
+
 def _keeps_rows(path: Path, group: Group, shape: Shape) -> bool:
-    """Whether the path only adds or drops the reduced axis of size 1."""
-    return all(op.name == "reshape" and shape_of(op.result) in (group.short, group.kept) for op in path.chain) and (
-        shape_of(path.chain[0].result) if path.chain else shape_of(path.source)
-    ) == shape
+    """Whether the path only adds or drops axes of size 1, and ends at `shape`, one element for each reduction."""
+    if any(op.name not in ("reshape", "broadcast") or _without_ones(shape_of(op.result)) != _without_ones(group.short) for op in path.chain):
+        return False
+    return _without_ones(shape) == _without_ones(group.short)
 
 
 def _spreads(path: Path, group: Group) -> bool:
     """Whether the path puts a row's value at every element of the row."""
     if path.source not in group.reduced or not path.chain or path.chain[0].name != "broadcast":
         return False
-    if shape_of(path.chain[0].result) != group.space:
+    if shape_of(path.chain[0].result) != group.space or not _keeps_rows(Path(path.source, path.chain[1:]), group, group.short):
         return False
-    below = path.chain[1:]
-    kept = shape_of(below[0].result) if below else shape_of(path.source)
-    return kept == group.kept and all(
-        op.name == "reshape" and shape_of(op.result) in (group.short, group.kept) for op in below
-    )
+    below = shape_of(path.chain[0].operands[0])
+    padded = (1,) * (len(group.space) - len(below)) + below
+    return padded == group.kept
 
 
 def _users(region: Region) -> dict[Value, list[Op]]:

@@ -6,6 +6,7 @@ is on the stack of the thread. Method: slots taken in order of first use; a slot
 
 from weft.ir import BufferType, Func, Op, Region, Value
 from weft.ir.dims import DimLike, decide, floor_divide, maximum
+from weft.ir.types import is_static
 from weft.ir.walk import walk
 
 ALIGNMENT = 64
@@ -56,6 +57,13 @@ def _free_slot(slots: list[tuple[DimLike, int]], size: DimLike, begin: int) -> i
     return static[-1] if static else None
 
 
+def _is_in_arena(op: Op, around: list[Region]) -> bool:
+    """All but the scratch of a task, which has a known size and is on the stack of the thread that runs it."""
+    ty = op.result.type
+    assert isinstance(ty, BufferType)
+    return ty.space == "global" or not is_static(ty.shape) or len(around) <= 2
+
+
 class _Lives:
     """When each arena buffer is used, in positions of the whole program."""
 
@@ -83,7 +91,7 @@ class _Lives:
         for op in region.ops:
             self.position += 1
             start = self.position
-            if op.name == "alloc" and isinstance(op.result.type, BufferType) and op.result.type.space == "global":
+            if op.name == "alloc" and _is_in_arena(op, inside):
                 self.allocs.append(op)
                 self.first[op.result] = start
                 self.defined_in[op.result] = inside

@@ -68,11 +68,12 @@ def grouped(values: Sequence[Expr], like: Sequence[Sequence[object]]) -> list[Ac
 
 def reduce_span(
     writer: Writer, reductions: Sequence[Reduction], low: Expr, length: Expr, extent: DimLike | None, limits: tuple[DimLike, DimLike],
-    index: Callable[[Dim], Sequence[DimLike]], width: int,
+    index: Callable[[Dim], Sequence[DimLike]], width: int, *, is_costly: bool = False,
 ) -> list[Accumulators]:
     """Scalar accumulators of at most 4096 elements from `low` on; `extent` is the length where an expression is known.
 
-    `index(j)` is the operand's index at place j of the axis; `width` lanes are computed at once.
+    `index(j)` is the operand's index at place j of the axis; `width` lanes are computed at once. Costly elements are written once,
+    under a mask that is full but in the last step; cheap ones a second time for the last step.
     """  # fmt: skip
     parts = LANES // width
     shape = [r.initial for r in reductions]
@@ -80,7 +81,9 @@ def reduce_span(
     live = max(1, min(parts, -(-most // width)))
     groups = [start(writer, reductions, width) for _ in range(live)]
     whole = length.apply("divide_raw", length.like(LANES))
-    span = whole * LANES
+    has_rest = not (isinstance(extent, int) and extent % LANES == 0)
+    is_single = has_rest and is_costly and width > 1 and not (isinstance(extent, int) and extent < LANES)
+    end = low + length if is_single else low + whole * LANES
     if most >= LANES:
         carried = flat([a for g in groups for a in g])
 
@@ -88,14 +91,24 @@ def reduce_span(
             with writer.scope(builder):
                 count = (j - writer.here(low)).apply("divide_raw", j.like(LANES)) + 1
                 accumulators = [grouped(part, shape) for part in grouped(values, [[0] * sum(map(len, shape))] * live)]
-                return flat([a for p in range(live) for a in
-                             _step(writer, reductions, accumulators[p], j + p * width, count, limits, index, width, None, builder)])  # fmt: skip
+                taken: list[Accumulators] = []
+                for p in range(live):
+                    mask = _below(writer, writer.here(end) - j - p * width, width) if is_single else None
+                    taken += _step(writer, reductions, accumulators[p], j + p * width, count, limits, index, width, mask, builder)
+                return flat(taken)
 
-        results = writer.builder.loop(low, low + span, LANES, carried, body)
+        results = writer.builder.loop(low, end, LANES, carried, body)
         groups = [grouped(part, shape) for part in grouped(results, [[0] * sum(map(len, shape))] * live)]
-    if not (isinstance(extent, int) and extent % LANES == 0):
+    if has_rest and not is_single:
+        span = whole * LANES
         groups = _remainder(writer, reductions, groups, low + span, length - span, whole + 1, limits, index, width, extent)
     return _join_lanes(writer, reductions, groups, length, width)
+
+
+def _below(writer: Writer, free: Expr, width: int) -> Expr:
+    """The mask of the first `free` lanes."""
+    lane = writer.builder.expr(writer.builder.emit("lane_index", (), {"lanes": width}).result)
+    return lane.lt(writer.splat(free, width))
 
 
 def _step(
@@ -143,10 +156,9 @@ def _remainder(
 
         def masked(builder: Builder, p: int = p, group: Sequence[Accumulators] = group, free: Expr = free) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
-                lane = builder.expr(builder.emit("lane_index", (), {"lanes": width}).result) if width > 1 else builder.index(0)
-                mask = lane.lt(writer.splat(writer.here(free), width))
+                mask = _below(writer, writer.here(free), width) if width > 1 else None
                 step = _step(writer, reductions, group, writer.here(low) + p * width, count, limits, index, width,
-                             mask if width > 1 else None, builder)  # fmt: skip
+                             mask, builder)  # fmt: skip
                 return flat(step)
 
         if left is not None:
@@ -224,8 +236,6 @@ def join_blocks(
 
     Each block holds `size` elements, the last what is left of `total`. `index(block)` is its place in the partials.
     """
-    one = blocks.like(1)
-
     def level(builder: Builder, carried: Sequence[Expr]) -> Sequence[Expr]:
         count, reach = carried
         with writer.scope(builder, floor=True):
@@ -258,7 +268,6 @@ def join_blocks(
             return [half + (count - half * 2), writer.here(reach) * 2]
 
     _while_above_one(writer, [writer.here(blocks), writer.builder.index(size)], level)
-    _ = one
     return partials.load(writer, index(0))
 
 

@@ -65,7 +65,7 @@ class _Columns:
         writer = self.writer
         blocks = floor_divide(self.rows + (ROWS - 1), ROWS)
         total = product(self.outer)
-        partials = Partials(writer.builder, self.reductions, (total, blocks, self.width), "global")
+        partials = Partials(writer.builder, self.reductions, (total, blocks, self.width), "scratch")
 
         def block_of(p: Dim) -> None:
             q, block = split_index(p, (total, blocks)) if total != 1 else (0, p)
@@ -78,7 +78,7 @@ class _Columns:
 
             vectorized(writer, writer.builder.index(0), writer.number(self.width), (0, self.width), self.lanes, tile, self.width)
 
-        def chunk(first: Expr, last: Expr) -> None:
+        def chunk(first: Expr, last: Expr, _task: Expr) -> None:
             serial(writer, "block", first, last, (0, total * blocks), block_of)
 
         width = self.width if isinstance(self.width, int) else 1024
@@ -101,10 +101,10 @@ class _Columns:
         if total == 1:
             extent = self.width if isinstance(self.width, int) and self.width <= self.lanes else None
             parallel_chunks(writer, self.width, self.lanes, cost,
-                            lambda a, b: vectorized(writer, a, b, (0, self.width), self.lanes, lambda j: tile(0, j), extent))  # fmt: skip
+                            lambda a, b, _task: vectorized(writer, a, b, (0, self.width), self.lanes, lambda j: tile(0, j), extent))  # fmt: skip
             return
         width = self.width if isinstance(self.width, int) else 1024
-        parallel_chunks(writer, total, 1, cost * width, lambda a, b: serial(writer, "q", a, b, (0, total), whole))
+        parallel_chunks(writer, total, 1, cost * width, lambda a, b, _task: serial(writer, "q", a, b, (0, total), whole))
 
     def _sweep(self, index: list[DimLike], low: Expr, high: Expr) -> list[Accumulators]:
         """Accumulators of rows [low, high) for the lanes at `index`."""

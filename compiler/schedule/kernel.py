@@ -125,15 +125,15 @@ def ceil_divide(a: DimLike, b: int) -> DimLike:
 
 
 def parallel_chunks(
-    writer: Writer, total: DimLike, unit: int, item_cost: float, body: Callable[[Expr, Expr], None]
+    writer: Writer, total: DimLike, unit: int, item_cost: float, body: Callable[[Expr, Expr, Expr], None]
 ) -> None:
-    """Run `body(start, stop)` over [0, total) in tasks of equal size, a multiple of `unit`; `item_cost` in bytes moved.
+    """Run `body(start, stop, task)` over [0, total) in tasks of equal size, a multiple of `unit`; `item_cost` in bytes moved.
 
     The cut depends on the total alone, never on the number of threads.
     """
     grain = max(unit, int(GRAIN_BYTES / max(item_cost, 0.01)) // unit * unit)
     if decide(total, "<=", grain) is True:
-        body(writer.builder.index(0), writer.number(total))
+        body(writer.builder.index(0), writer.number(total), writer.builder.index(0))
         return
     upper = writer.number(total)
     wanted = upper.like((upper + (grain - 1)).apply("divide_raw", upper.like(grain)))
@@ -146,7 +146,7 @@ def parallel_chunks(
             start = number * writer.here(share)
             stop = start + writer.here(share)
             end = writer.here(upper)
-            body(start, select(stop.lt(end), stop, end))
+            body(start, select(stop.lt(end), stop, end), number)
         return []
 
     writer.builder.loop(writer.builder.index(0), count, 1, [], task, kind="parallel")

@@ -60,7 +60,7 @@ class _Nest:
         item = self._item_cost() * float(_hint(product(tuple(a.size for a in (axes[-1:] if flat else axes[1:])))))
         total = product(tuple(a.size for a in outer)) if flat else axes[0].size
 
-        def chunk(start: Expr, stop: Expr) -> None:
+        def chunk(start: Expr, stop: Expr, _task: Expr) -> None:
             if flat:
                 sizes = [a.size for a in outer]
                 serial(writer, "p", start, stop, (0, total), lambda p: self._axis(len(outer), _split(p, sizes), None))

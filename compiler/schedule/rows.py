@@ -11,20 +11,20 @@ from weft.compiler.schedule.accumulate import (
     BLOCK, LANES, Accumulators, Partials, Reduction, fits_one_block, join_blocks, reduce_span, reduction_of,
 )  # fmt: skip
 from weft.compiler.schedule.element import Writer
-from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks, serial, vectorized
+from weft.compiler.schedule.kernel import MAX_TASKS, Kernel, Root, cost_of, parallel_chunks, serial, vectorized
 from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, record
-from weft.ir.dims import Dim, DimLike, decide, floor_divide, product
+from weft.ir.dims import Dim, DimLike, decide, floor_divide, minimum, product
 from weft.ir.expr import select
 from weft.ir.opdef import Combine
 from weft.ir.ops.shape import split_index
 
-SCRATCH_BYTES = 1 << 16  # of one row's kept value: it stays in the second-level cache
+STACK_BYTES = 1 << 16  # of one row's kept value; a longer or unknown row is kept in the arena
 COSTLY_FLOPS = 4  # what is cheaper is computed again
 FEW_ROWS = 8
 
 
 def lower_rows(kernel: Kernel, builder: Builder) -> None:
-    """Write the loops; a row length that only the run knows gets a version for short rows and one for all."""
+    """Write the loops."""
     space = kernel.fusion.attributes["space"]
     assert isinstance(space, tuple)
     rows = _Rows(kernel, builder, space)  # pyright: ignore[reportArgumentType]
@@ -32,15 +32,8 @@ def lower_rows(kernel: Kernel, builder: Builder) -> None:
         return
     if rows.is_few and not fits_one_block(rows.length, BLOCK):
         rows.write_long()
-        return
-    capacity = rows.capacity
-    if not rows.kept or decide(rows.length, "<=", capacity) is True:
-        rows.write_rows(keep=bool(rows.kept))
-    elif decide(rows.length, ">", capacity) is True:
-        rows.write_rows(keep=False)
     else:
-        fits = rows.writer.number(rows.length).le(capacity)
-        rows.writer.builder.branch(fits, rows.version(keep=True), rows.version(keep=False))
+        rows.write_rows()
 
 
 class _Rows:
@@ -60,45 +53,37 @@ class _Rows:
         """Whether there are too few rows to share among threads."""
         return decide(product(self.outer), "<=", FEW_ROWS) is True
 
-    @property
-    def capacity(self) -> int:
-        """Elements of a row that fit in scratch."""
-        widest = max((v.type.dtype.size_bytes for v in self.kept if isinstance(v.type, TensorType)), default=4)
-        return SCRATCH_BYTES // widest
-
-    def version(self, *, keep: bool) -> Callable[[Builder], Sequence[Expr]]:
-        """The loops as one side of a branch."""
-
-        def write(builder: Builder) -> Sequence[Expr]:
-            with self.writer.scope(builder, floor=True):
-                self.write_rows(keep=keep)
-            return []
-
-        return write
-
-    def write_rows(self, *, keep: bool) -> None:
+    def write_rows(self) -> None:
         """Rows in parallel."""
         writer = self.writer
         item = cost_of(self.kernel.ops, self._bytes()) * (self.length if isinstance(self.length, int) else 1024)
         blocks = None if fits_one_block(self.length, BLOCK) else self._partials((product(self.outer), floor_divide(self.length + (BLOCK - 1), BLOCK)))
+        tasks = minimum(product(self.outer), MAX_TASKS)
+        shared = self._alloc((tasks, self.length)) if not self._fits_stack else {}
 
-        def chunk(start: Expr, stop: Expr) -> None:
-            scratch = self._scratch() if keep else {}
-            serial(writer, "row", start, stop, (0, product(self.outer)), lambda p: self._row(p, scratch, blocks))
+        def chunk(start: Expr, stop: Expr, task: Expr) -> None:
+            own = self._alloc((self.length,)) if self._fits_stack else shared
+            line = [] if self._fits_stack else [writer.bind(writer.fresh("task"), task, 0, tasks)]
+            serial(writer, "row", start, stop, (0, product(self.outer)), lambda p: self._row(p, own, line, blocks))
 
         parallel_chunks(writer, product(self.outer), 1, item, chunk)
 
-    def _scratch(self) -> dict[Value, Value]:
-        size = self.length if isinstance(self.length, int) else self.capacity
+    @property
+    def _fits_stack(self) -> bool:
+        widest = max((v.type.dtype.size_bytes for v in self.kept if isinstance(v.type, TensorType)), default=1)
+        return isinstance(self.length, int) and self.length * widest <= STACK_BYTES
+
+    def _alloc(self, shape: tuple[DimLike, ...]) -> dict[Value, Value]:
+        """Memory for the kept values."""
         made: dict[Value, Value] = {}
         for value in self.kept:
             assert isinstance(value.type, TensorType)
-            ty = BufferType(value.type.dtype, (size,), False, "scratch")
+            ty = BufferType(value.type.dtype, shape, False, "scratch")
             made[value] = self.writer.builder.emit("alloc", (), {"type": ty}).result
         return made
 
     def _partials(self, shape: tuple[DimLike, ...]) -> list[Partials]:
-        return [Partials(self.writer.builder, level, shape, "global") for level in self.levels]
+        return [Partials(self.writer.builder, level, shape, "scratch") for level in self.levels]
 
     def _bytes(self) -> float:
         return sum(b.type.dtype.size_bytes for b in self.kernel.fusion.operands if isinstance(b.type, BufferType))
@@ -109,36 +94,46 @@ class _Rows:
         """Index of row p; 0 on axes of size 1, as broadcasts ask for them."""
         return [0 if d == 1 else i for i, d in zip(split_index(p, self.outer), self.outer, strict=True)]
 
-    def _row(self, p: Dim, scratch: dict[Value, Value], blocks: list[Partials] | None) -> None:
+    def _row(self, p: Dim, scratch: dict[Value, Value], line: list[DimLike], blocks: list[Partials] | None) -> None:
         writer, outer = self.writer, self.outer_index(p)
-        written: set[Value] = set()
         saved = dict(writer.sources)
         for number, level in enumerate(self.levels):
-            fresh = [v for v in scratch if v not in written and _depends(v, level)]
-            index = self._index(outer, fresh, scratch)
+            fresh = self._fresh(level, scratch)
+            index = self._index(outer, fresh, scratch, line)
             if blocks is None:
                 zero, length = writer.builder.index(0), writer.number(self.length)
-                held = reduce_span(writer, level, zero, length, self.length, (0, self.length), index, self.lanes)
+                held = reduce_span(writer, level, zero, length, self.length, (0, self.length), index, self.lanes, is_costly=self._is_costly(level))
             else:
                 held = self._blocks_in_row(level, blocks[number], p, index)
             self._finish(level, held, outer)
-            written.update(fresh)
-            for value in fresh:
-                writer.sources[value] = self._reader(scratch[value])
+            self._read_kept(fresh, scratch, line)
         self._store_rows(outer)
         self._store_full(outer, None)
         writer.sources = saved
 
-    def _reader(self, buffer: Value) -> Callable[[tuple[DimLike, ...]], Expr]:
-        return lambda index: self.writer.load(buffer, index[-1:])
+    def _fresh(self, level: Sequence[Reduction], scratch: dict[Value, Value]) -> list[Value]:
+        """Kept values that the sweep of a level computes first."""
+        return [v for v in scratch if v not in self.writer.sources and _depends(v, level)]
 
-    def _index(self, outer: list[DimLike], fresh: Sequence[Value], scratch: dict[Value, Value]) -> Callable[[Dim], Sequence[DimLike]]:
-        """The operand's index at place j; on the way there, what later sweeps need is put in scratch."""
+    def _read_kept(self, values: Sequence[Value], scratch: dict[Value, Value], line: list[DimLike]) -> None:
+        """From now on kept values are read, not computed."""
+        for value in values:
+            self.writer.sources[value] = self._reader(scratch[value], line)
+
+    def _is_costly(self, level: Sequence[Reduction]) -> bool:
+        cache: dict[Value, set[Value]] = {}
+        return sum(_flops(r.operand, cache) for r in level) >= 2 * COSTLY_FLOPS
+
+    def _reader(self, buffer: Value, line: list[DimLike]) -> Callable[[tuple[DimLike, ...]], Expr]:
+        return lambda index: self.writer.load(buffer, [*line, index[-1]])
+
+    def _index(self, outer: list[DimLike], fresh: Sequence[Value], scratch: dict[Value, Value], line: list[DimLike]) -> Callable[[Dim], Sequence[DimLike]]:
+        """The operand's index at place j; on the way there, what later sweeps need is kept."""
 
         def index(j: Dim) -> Sequence[DimLike]:
             place = (*outer, j)
             for value in fresh:
-                self.writer.store(self.writer.element(value, place), scratch[value], [j])
+                self.writer.store(self.writer.element(value, place), scratch[value], [*line, j])
             return place
 
         return index
@@ -156,7 +151,7 @@ class _Rows:
         rest = writer.number(self.length) - low
         size = select(rest.lt(BLOCK), rest, rest.like(BLOCK))
         extent = BLOCK if isinstance(self.length, int) and self.length % BLOCK == 0 else None
-        held = reduce_span(writer, level, low, size, extent, (0, self.length), index, self.lanes)
+        held = reduce_span(writer, level, low, size, extent, (0, self.length), index, self.lanes, is_costly=self._is_costly(level))
         partials.store(writer, held, place)
 
     def _finish(self, level: Sequence[Reduction], held: Sequence[Accumulators], outer: Sequence[DimLike]) -> None:
@@ -194,31 +189,34 @@ class _Rows:
 
     def write_long(self) -> None:
         """One row after the other, its blocks in parallel."""
-        writer = self.writer
-        count = floor_divide(self.length + (BLOCK - 1), BLOCK)
-        partials = self._partials((count,))
-        cost = cost_of(self.kernel.ops, self._bytes())
-
-        def row(p: DimLike) -> None:
-            outer = self.outer_index(p)
-            for level, place in zip(self.levels, partials, strict=True):
-                index = self._index(outer, (), {})
-
-                def chunk(start: Expr, stop: Expr, level: Sequence[Reduction] = level, place: Partials = place, index: Callable[[Dim], Sequence[DimLike]] = index) -> None:
-                    serial(writer, "block", start, stop, (0, count), lambda b: self._block(level, place, [b], b, index))
-
-                parallel_chunks(writer, count, 1, cost * BLOCK, chunk)
-                held = join_blocks(writer, place, writer.number(count), BLOCK, writer.number(self.length), lambda b: [b], count)
-                self._finish(level, held, outer)
-            self._store_rows(outer)
-            if any(self._is_full(r) for r in self.kernel.roots):
-                parallel_chunks(writer, self.length, self.kernel.lanes(), cost, lambda a, b: self._store_full(outer, (a, b)))
-
-        total = product(self.outer)
+        writer, total = self.writer, product(self.outer)
+        partials = self._partials((floor_divide(self.length + (BLOCK - 1), BLOCK),))
+        scratch = self._alloc((self.length,))
         if total == 1:
-            row(0)
+            self._long_row(0, partials, scratch)
         else:
-            serial(writer, "row", writer.builder.index(0), writer.number(total), (0, total), row)
+            serial(writer, "row", writer.builder.index(0), writer.number(total), (0, total), lambda p: self._long_row(p, partials, scratch))
+
+    def _long_row(self, p: DimLike, partials: Sequence[Partials], scratch: dict[Value, Value]) -> None:
+        writer, outer = self.writer, self.outer_index(p)
+        count = floor_divide(self.length + (BLOCK - 1), BLOCK)
+        cost = cost_of(self.kernel.ops, self._bytes())
+        saved = dict(writer.sources)
+        for level, place in zip(self.levels, partials, strict=True):
+            fresh = self._fresh(level, scratch)
+            index = self._index(outer, fresh, scratch, [])
+
+            def chunk(start: Expr, stop: Expr, _task: Expr, level: Sequence[Reduction] = level, place: Partials = place, index: Callable[[Dim], Sequence[DimLike]] = index) -> None:
+                serial(writer, "block", start, stop, (0, count), lambda b: self._block(level, place, [b], b, index))
+
+            parallel_chunks(writer, count, 1, cost * BLOCK, chunk)
+            held = join_blocks(writer, place, writer.number(count), BLOCK, writer.number(self.length), lambda b: [b], count)
+            self._finish(level, held, outer)
+            self._read_kept(fresh, scratch, [])
+        self._store_rows(outer)
+        if any(self._is_full(r) for r in self.kernel.roots):
+            parallel_chunks(writer, self.length, self.kernel.lanes(), cost, lambda a, b, _task: self._store_full(outer, (a, b)))
+        writer.sources = saved
 
 
 # ---------------------------------------------------------------- analysis
