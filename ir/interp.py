@@ -12,6 +12,7 @@ from typing import cast
 
 import numpy as np
 
+from weft.ir.block import Thread, has_meetings, run_block
 from weft.ir.dims import DimLike, as_symbol, evaluate_dim
 from weft.ir.errors import IndexFault, InternalError, RuntimeFault, ShapeError, WeftError
 from weft.ir.memory import Buffer, Races, Traffic, allocate, numpy_dtype, wrap
@@ -82,6 +83,7 @@ class Machine:
         self.shuffle = None if seed is None else np.random.default_rng(seed)
         self.in_kernel = False
         self.allocations = 0
+        self.thread: Thread | None = None
         self._steps: dict[Region, list[Step]] = {}
 
     # ---- parameters
@@ -342,6 +344,9 @@ def _for(machine: Machine, op: Op) -> None:
     carried: Sequence[Runtime] = [machine.values[v] for v in op.operands[3:]]
     (body,) = op.regions
     lanes = bool(body.params) and isinstance(body.params[0].type, VectorType)
+    if op.attributes.get("kind") == "thread" and has_meetings(body):
+        _block(machine, body, range(lower, upper, step))
+        return
     if op.attributes.get("kind") in PARALLEL and not carried:
         _parallel(machine, body, range(lower, upper, step), lanes=lanes)
         return
@@ -370,6 +375,30 @@ def _parallel(machine: Machine, body: Region, indices: Sequence[int], *, lanes: 
         machine.races.begin()
     if failures:
         raise failures[min(failures, key=order.index if machine.shuffle is None else int)]
+
+
+def _block(machine: Machine, body: Region, indices: Sequence[int]) -> None:
+    """Threads that meet: each has values of its own, memory is shared."""
+    order = list(range(len(indices)))
+    if machine.shuffle is not None:
+        machine.shuffle.shuffle(order)
+
+    def run_thread(thread: Thread) -> None:
+        own = Machine(machine.traffic)
+        own.values, own.known = dict(machine.values), dict(machine.known)
+        own.in_kernel, own.thread = True, thread
+        own.enter(body, [np.array([indices[thread.number]])])
+
+    run_block(len(indices), order, run_thread)
+
+
+def _meet(machine: Machine, op: Op) -> None:
+    """A barrier or an exchange; a thread alone has no one to wait for."""
+    value = _lane_array(machine.values[op.operands[0]]) if op.operands else None
+    if machine.thread is not None:
+        value = machine.thread.meet(op, value)
+    if op.results:
+        machine.values[op.result] = value
 
 
 def _fusion(machine: Machine, op: Op) -> None:
@@ -556,6 +585,10 @@ _HANDLERS: dict[str, Handler] = {
     "gather_lanes": _load,
     "scatter_lanes": _store,
     "copy": _copy_buffer,
+    "prefetch": lambda machine, op: None,
     "fail_if": _fail_if,
+    "barrier": _meet,
+    "exchange_down": _meet,
+    "exchange_from": _meet,
 }
 """What ops without an `evaluate` rule do; every other op is its record's NumPy meaning."""

@@ -3,15 +3,16 @@
 Stage "buffers" to "loops". Sizes become i64 values on the way. Not here: the schedules (`compiler/schedule`), arena offsets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from weft.compiler.schedule.columns import lower_columns
 from weft.compiler.schedule.dot import lower_dot
+from weft.compiler.schedule.gpu_table import GPU_SCHEDULES
 from weft.compiler.schedule.kernel import Kernel, kernel_of
 from weft.compiler.schedule.pointwise import lower_pointwise
 from weft.compiler.schedule.rows import lower_rows
 from weft.compiler.schedule.scatter import lower_scatter
-from weft.ir import Builder, BufferType, Expr, Func, IndexType, Op, Region, Value
+from weft.ir import Builder, BufferType, Expr, Func, IndexType, Op, Region, UnsupportedError, Value
 from weft.ir.dims import DimLike, fold_dim, symbol
 from weft.ir.target import Target
 from weft.ir.types import INDEX
@@ -24,6 +25,8 @@ SCHEDULES: dict[str, Schedule] = {
     "dot": lower_dot,
     "scatter": lower_scatter,
 }
+FAMILIES: dict[str, Mapping[str, Schedule]] = {"cpu": SCHEDULES, **GPU_SCHEDULES}
+"""The schedules of each kind of target."""
 
 
 def lower_tensor(fn: Func, target: Target) -> Func:
@@ -120,10 +123,17 @@ class _Lowering:
         kernel = kernel_of(mapped, self.target, sizes, self.strides.get)
         schedule = op.attributes["schedule"]
         assert isinstance(schedule, str)
-        SCHEDULES[schedule](kernel, inner)
+        self.schedule(schedule)(kernel, inner)
         inner.emit("yield")
         name = self.name(schedule, op)
         builder.region.ops.append(Op("kernel", (), (), {"name": name}, [region], op.locations))
+
+    def schedule(self, name: str) -> Schedule:
+        """The schedule that writes loops for this kind of machine."""
+        found = FAMILIES[self.target.kind].get(name)
+        if found is None:
+            raise UnsupportedError(f"there is no schedule {name!r} for {self.target.kind} yet", code="E051")
+        return found
 
     def name(self, schedule: str, op: Op) -> str:
         """A name that tells what the kernel computes: its last ops."""

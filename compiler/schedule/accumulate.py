@@ -94,7 +94,7 @@ def reduce_span(
                 taken: list[Accumulators] = []
                 for p in range(live):
                     mask = _below(writer, writer.here(end) - j - p * width, width) if is_single else None
-                    taken += _step(writer, reductions, accumulators[p], j + p * width, count, limits, index, width, mask, builder)
+                    taken += take(writer, reductions, accumulators[p], j + p * width, count, limits, index, width, mask, builder)
                 return flat(taken)
 
         results = writer.builder.loop(low, end, LANES, carried, body)
@@ -111,7 +111,7 @@ def _below(writer: Writer, free: Expr, width: int) -> Expr:
     return lane.lt(writer.splat(free, width))
 
 
-def _step(
+def take(
     writer: Writer, reductions: Sequence[Reduction], accumulators: Sequence[Accumulators], j: Expr, count: Expr,
     limits: tuple[DimLike, DimLike], index: Callable[[Dim], Sequence[DimLike]], width: int, mask: Expr | None, builder: Builder,
 ) -> list[Accumulators]:
@@ -150,14 +150,14 @@ def _remainder(
             result.append(list(group))
             continue
         if left is not None and left >= (p + 1) * width:
-            result.append(_step(writer, reductions, group, low + p * width, count, limits, index, width, None, writer.builder))
+            result.append(take(writer, reductions, group, low + p * width, count, limits, index, width, None, writer.builder))
             continue
         free = rest - p * width
 
         def masked(builder: Builder, p: int = p, group: Sequence[Accumulators] = group, free: Expr = free) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
                 mask = _below(writer, writer.here(free), width) if width > 1 else None
-                step = _step(writer, reductions, group, writer.here(low) + p * width, count, limits, index, width,
+                step = take(writer, reductions, group, writer.here(low) + p * width, count, limits, index, width,
                              mask, builder)  # fmt: skip
                 return flat(step)
 
@@ -181,7 +181,7 @@ def _join_lanes(
         half = parts // 2
         for p in range(half):
             if p + half < len(groups):
-                groups[p] = _merge(reductions, groups[p], groups[p + half], counts[p], counts[p + half])
+                groups[p] = merge(reductions, groups[p], groups[p + half], counts[p], counts[p + half])
                 counts[p] = counts[p] + counts[p + half]
         groups, counts, parts = groups[:half], counts[:half], half
     accumulators, count = groups[0], counts[0]
@@ -191,7 +191,7 @@ def _join_lanes(
         left = [[_shuffle(e, low) for e in a] for a in accumulators]
         right = [[_shuffle(e, high) for e in a] for a in accumulators]
         count_left, count_right = _shuffle(count, low), _shuffle(count, high)
-        accumulators = _merge(reductions, left, right, count_left, count_right)
+        accumulators = merge(reductions, left, right, count_left, count_right)
         count = count_left + count_right
     return accumulators
 
@@ -200,9 +200,10 @@ def _shuffle(e: Expr, order: tuple[int, ...]) -> Expr:
     return Expr(e.builder, e.builder.emit("shuffle", [e.value], {"order": order}).result)
 
 
-def _merge(
+def merge(
     reductions: Sequence[Reduction], a: Sequence[Accumulators], b: Sequence[Accumulators], count_a: Expr, count_b: Expr
 ) -> list[Accumulators]:
+    """Every reduction joins its accumulators of two spans that hold so many elements, a's before b's."""
     return [list(r.combine.merge(x, y, count_a, count_b)) for r, x, y in zip(reductions, a, b, strict=True)]
 
 
@@ -251,7 +252,7 @@ def join_blocks(
                 full = writer.here(total)
                 end = select(end.lt(full), end, full)
                 lanes = max((e.type.lanes for group in a for e in group if isinstance(e.type, VectorType)), default=1)
-                merged = _merge(partials.reductions, a, b, writer.splat(middle - begin, lanes), writer.splat(end - middle, lanes))
+                merged = merge(partials.reductions, a, b, writer.splat(middle - begin, lanes), writer.splat(end - middle, lanes))
                 partials.store(writer, merged, index(i))
 
             serial(writer, "pair", builder.index(0), half, (0, limit), pair)

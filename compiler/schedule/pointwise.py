@@ -31,15 +31,20 @@ class Axis:
 
 def lower_pointwise(kernel: Kernel, builder: Builder) -> None:
     """Write the loops; results of different index spaces get loops of their own."""
+    for space, roots in spaces_of(kernel).items():
+        Nest(kernel, builder, space, roots).write()
+
+
+def spaces_of(kernel: Kernel) -> dict[tuple[DimLike, ...], list[Root]]:
+    """The results of each index space that has elements."""
     spaces: dict[tuple[DimLike, ...], list[Root]] = {}
     for root in kernel.roots:
-        spaces.setdefault(root.space, []).append(root)
-    for space, roots in spaces.items():
-        if not any(d == 0 for d in space):
-            _Nest(kernel, builder, space, roots).write()
+        if not any(d == 0 for d in root.space):
+            spaces.setdefault(root.space, []).append(root)
+    return spaces
 
 
-class _Nest:
+class Nest:
     """The loops over one index space."""
 
     def __init__(self, kernel: Kernel, builder: Builder, space: tuple[DimLike, ...], roots: Sequence[Root]) -> None:
@@ -52,7 +57,7 @@ class _Nest:
         """Write them."""
         writer, axes = self.writer, self.axes
         if not axes:
-            self._store([])
+            self.store([])
             return
         lanes = self.kernel.lanes()
         outer = axes[:-1]
@@ -83,11 +88,12 @@ class _Nest:
                     start, stop = own_start, own_stop
                     extent = extent if decide(extent, "<", 1 << 62) and _is_whole(own_start, own_stop) else _aligned(extent, lanes)
             if k == len(self.axes) - 1:
-                vectorized(writer, start, stop, (low, high), lanes, lambda j: self._store([*index, j]), extent)
+                vectorized(writer, start, stop, (low, high), lanes, lambda j: self.store([*index, j]), extent)
             else:
                 serial(writer, "i", start, stop, (low, high), lambda i: self._axis(k + 1, [*index, i], None))
 
-    def _store(self, index: list[DimLike]) -> None:
+    def store(self, index: list[DimLike]) -> None:
+        """Write the element of every result at an index of the loops."""
         for root in self.roots:
             full = self.expand(index)
             self.writer.store(self.writer.element(root.value, full), root.buffer, root.place(full))

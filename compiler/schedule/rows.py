@@ -44,8 +44,8 @@ class _Rows:
         self.space = space
         self.outer, self.length = space[:-1], space[-1]
         self.writer = kernel.writer(builder)
-        self.levels = _levels(kernel.ops)
-        self.kept = _kept(kernel, self.levels, space)
+        self.levels = levels_of(kernel.ops)
+        self.kept = kept_values(kernel, self.levels, space)
         self.lanes = min(kernel.lanes(), LANES)
 
     @property
@@ -113,7 +113,7 @@ class _Rows:
 
     def _fresh(self, level: Sequence[Reduction], scratch: dict[Value, Value]) -> list[Value]:
         """Kept values that the sweep of a level computes first."""
-        return [v for v in scratch if v not in self.writer.sources and _depends(v, level)]
+        return [v for v in scratch if v not in self.writer.sources and is_swept_by(v, level)]
 
     def _read_kept(self, values: Sequence[Value], scratch: dict[Value, Value], line: list[DimLike]) -> None:
         """From now on kept values are read, not computed."""
@@ -222,7 +222,7 @@ class _Rows:
 # ---------------------------------------------------------------- analysis
 
 
-def _levels(ops: Sequence[Op]) -> list[list[Reduction]]:
+def levels_of(ops: Sequence[Op]) -> list[list[Reduction]]:
     """Reductions by how many others lie behind them."""
     depth: dict[Value, int] = {}
     levels: list[list[Reduction]] = []
@@ -249,13 +249,13 @@ def _needs(value: Value, cache: dict[Value, set[Value]]) -> set[Value]:
     return cache[value]
 
 
-def _depends(value: Value, level: Sequence[Reduction]) -> bool:
+def is_swept_by(value: Value, level: Sequence[Reduction]) -> bool:
     """Whether the sweep of these reductions computes `value`."""
     cache: dict[Value, set[Value]] = {}
     return any(value in _needs(r.operand, cache) for r in level)
 
 
-def _kept(kernel: Kernel, levels: Sequence[Sequence[Reduction]], space: tuple[DimLike, ...]) -> list[Value]:
+def kept_values(kernel: Kernel, levels: Sequence[Sequence[Reduction]], space: tuple[DimLike, ...]) -> list[Value]:
     """Costly values of the whole row that more than one sweep needs, outermost only."""
     cache: dict[Value, set[Value]] = {}
     sweeps = [set[Value]().union(*(_needs(r.operand, cache) for r in level)) for level in levels]

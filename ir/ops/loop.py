@@ -1,4 +1,4 @@
-"""Operations that exist only at the loop level: memory, lanes, failure. Load and store act in program order.
+"""Operations that exist only at the loop level: memory, lanes, threads of a block, failure. Load and store act in program order.
 
 Offsets are i64 counted in elements of a dense buffer, in bytes of a strided one. With `lanes` > 1 lane i is at
 offset + i * stride elements; `stride` is an attribute. A last bool operand masks lanes: those not set are not touched
@@ -143,6 +143,7 @@ load = _define("load", "`lanes` elements of a buffer at an offset, `stride` apar
 store = _define("store", "Write lanes (operand 0) to a buffer (1) at an offset (2), `stride` apart, optionally masked (3).", _nothing, None, "memory")
 gather_lanes = _define("gather_lanes", "Elements of a buffer at a vector of offsets, optionally masked.", _infer_gather, None, "memory")
 scatter_lanes = _define("scatter_lanes", "Write lanes (0) to a buffer (1) at a vector of offsets (2), optionally masked (3).", _nothing, None, "memory")
+prefetch = _define("prefetch", "Bring memory near an offset (1) of a buffer (0), or beyond it, into the cache.", _nothing, None, "memory")
 copy = _define("copy", "Copy a buffer (0) to another (1) of the same type.", _nothing, None, "memory")
 fail_if = _define("fail_if", "Record error `code` if a lane (operand 0) holds; facts are i64 operands of the first such lane.", _nothing, None, "memory")
 fma = _define("fma", "a * b + c with one rounding.", _infer_first, _evaluate_fma, flops=2)
@@ -153,5 +154,8 @@ splat = _define("splat", "A scalar in `lanes` lanes.", _infer_splat, lambda a, x
 lane_index = _define("lane_index", "0, 1, 2, ... in `lanes` lanes.", _infer_lane_index, lambda a: np.arange(a["lanes"], dtype="i8"))
 shuffle = _define("shuffle", "Lanes `order` of the operand, or of two operands one after the other.", _infer_shuffle,
                   lambda a, *x: np.concatenate([np.atleast_1d(v) for v in x])[list(a["order"])])
+barrier = _define("barrier", "Waits for all threads of the block; what they wrote before it, all of them see after it.", _nothing, None, "effect")
+exchange_down = _define("exchange_down", "The operand of the thread `distance` further on in the same `group` of threads; past its end the own.", _infer_first, None, "effect")
+exchange_from = _define("exchange_from", "The operand of thread `thread` of the same `group` of threads.", _infer_first, None, "effect")
 any_lane = _define("any_lane", "Whether a lane of the mask is set.", _infer_any_lane, lambda a, x: np.atleast_1d(np.any(x)))
 # fmt: on
