@@ -54,7 +54,7 @@ def lower_small(problem: Product, builder: Builder) -> None:
     width = strips * tile.columns if strips else problem.n
     flops = 2.0 * tile.rows * _magnitude(width) * _magnitude(problem.k)
 
-    def task(start: Expr, stop: Expr) -> None:
+    def task(start: Expr, stop: Expr, _number: Expr) -> None:
         finish = Finish(writer, problem, tile)
         total = product(sizes)
         serial(writer, "p", start, stop, (0, total), lambda p: _Strip(writer, problem, tile, finish, strips).write(split_index(p, sizes)))
@@ -193,7 +193,7 @@ def lower_skinny(problem: Product, builder: Builder) -> None:
     sizes = (*problem.batch, ceil_divide(problem.n, width))
     moved = min(_magnitude(problem.n), width) * _magnitude(problem.k) * problem.dtype.size_bytes
 
-    def task(start: Expr, stop: Expr) -> None:
+    def task(start: Expr, stop: Expr, _number: Expr) -> None:
         skinny = _Skinny(writer, problem, rows, width, allocate(writer, problem.dtype, rows * width, "scratch"), _second(writer, problem, rows * width))
         serial(writer, "p", start, stop, (0, product(sizes)), lambda p: skinny.write(split_index(p, sizes)))
 

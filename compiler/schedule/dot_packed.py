@@ -1,16 +1,18 @@
 """Large matrix products: both operands packed in the order in which register tiles read them.
 
-Columns are cut so that a chunk of the right operand fits the outer cache. For each chunk of k the right operand is
-packed once, in parallel, in panels of a tile's columns; then tasks, each with some rows and columns, pack their rows of
-the left operand and run tiles. Sums of chunks wait in an arena, tile by tile. Not here: what a tile is (`dot_tile.py`).
+Columns and k are cut so that a piece of the right operand fits the outer cache. It is packed once, in parallel, chunk by
+chunk in panels of a tile's columns; then tasks, each with some rows and columns, pack their rows of the left operand and
+run tiles: for each panel, for each chunk, down the rows, so that sums of chunks wait in near memory, tile by tile.
+Not here: what a tile is (`dot_tile.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from weft.ir import Builder, Expr, Value
 from weft.ir.dims import DimLike, decide, modulo, product
 from weft.ir.dims import minimum as smaller
+from weft.ir.expr import select
 from weft.ir.ops.shape import split_index
 
 from weft.compiler.schedule.dot_direct import chunk_end
@@ -25,6 +27,9 @@ PARALLEL_FLOPS = 2e6  # below this a second thread costs more than it brings
 GROUP = 4  # panels that are packed together
 TASK_ROWS = 8  # a task should have a share of at least this many in rows
 TASK_COLUMNS = 512
+CHUNKS = 4  # chunks of k at once, if these are all
+PREFETCH_BYTES = 2560  # how far ahead a panel is brought near: what a tile reads while memory answers
+SCRATCH_BYTES = 248 * 1024  # of a task's rows, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sizes of blocks: `depth` is the room of a chunk, `rows` and `columns` those of a task, `outer` columns at once."""
+    """Sizes of blocks.
+
+    `depth` is the room of a chunk, `chunks` are packed at once, `rows` and `columns` are those of a task, `outer` columns
+    at once.
+    """
 
     tile: Tile
     depth: int
+    chunks: int
     rows: int
     columns: int
     outer: int
@@ -51,27 +61,36 @@ class Plan:
         """Elements of a packed panel of the right operand."""
         return self.depth * self.tile.columns
 
+    @property
+    def steps(self) -> int:
+        """Length of k that is packed at once."""
+        return self.chunks * CHUNK
+
 
 def plan_of(problem: Product) -> Plan:
     """Blocks for the caches of the target: panels in the first, a task's rows in the second, a chunk in the third."""
     target, size = problem.target, problem.dtype.size_bytes
     tile = largest_tile(target, problem.dtype)
     depth = CHUNK if not isinstance(problem.k, int) else min(CHUNK, -(-problem.k // tile.lanes) * tile.lanes)
-    most = max(1, target.l2_bytes // 8 // (CHUNK * size) // tile.rows)
+    chunks = max(1, -(-problem.k // CHUNK)) if isinstance(problem.k, int) else CHUNKS + 1
+    if chunks > CHUNKS:
+        chunks = CHUNKS // 2
+    near = min(target.l2_bytes // (4 if chunks > 2 else 8), SCRATCH_BYTES)
+    most = max(1, near // (chunks * CHUNK * size) // tile.rows)
     if isinstance(problem.m, int):
         tiles = -(-problem.m // tile.rows)
         blocks = max(-(-tiles // most), min(TASK_ROWS, -(-tiles // 4)))
         rows = -(-tiles // blocks)
     else:
         rows = min(most, 8)
-    outer = max(GROUP, target.l3_bytes // 8 // (CHUNK * size) // tile.columns) * tile.columns
+    outer = max(GROUP, target.l3_bytes // 4 // (chunks * CHUNK * size) // (GROUP * tile.columns)) * GROUP * tile.columns
     columns = -(-TASK_COLUMNS // tile.columns) * tile.columns
     if isinstance(problem.n, int) and problem.n <= outer:
         panels = -(-problem.n // tile.columns)
         columns = -(-panels // -(-problem.n // columns)) * tile.columns
     flops = product((problem.m, problem.n, problem.k))
     kind = "serial" if isinstance(flops, int) and 2 * flops < PARALLEL_FLOPS else "parallel"
-    return Plan(tile, depth, rows * tile.rows, columns, outer, kind)
+    return Plan(tile, depth, chunks, rows * tile.rows, columns, outer, kind)
 
 
 def lower_packed(problem: Product, left: Order, right: Order, builder: Builder) -> None:
@@ -80,11 +99,11 @@ def lower_packed(problem: Product, left: Order, right: Order, builder: Builder) 
     plan = plan_of(problem)
     tile = plan.tile
     panels = ceil_divide(smaller(problem.n, plan.outer), tile.columns)
-    packed = allocate(writer, problem.dtype, panels * plan.panel, "global")
+    packed = allocate(writer, problem.dtype, panels * (plan.chunks * plan.panel), "global")
     partial = None
-    if not problem.is_one_chunk:
+    if decide(problem.k, "<=", plan.steps) is not True:
         partial = allocate(writer, problem.dtype, ceil_divide(problem.m, tile.rows) * panels * tile.size, "global")
-    packing = _Packed(writer, problem, plan, left, right, packed, partial)
+    packing = _Packed(writer, problem, plan, left, right, packed, partial, panels)
 
     def columns(batch: Index) -> None:
         if decide(problem.n, "<=", plan.outer) is True:
@@ -108,13 +127,15 @@ def lower_packed(problem: Product, left: Order, right: Order, builder: Builder) 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Where the loops are: a batch, columns [first, first + count), k in [start, start + steps)."""
+    """Where the loops are: a batch, columns [first, first + count), k in [start, start + steps), chunk `number` of those
+    that are packed."""
 
     batch: Index
     first: Expr
     count: Expr
     start: Expr
     steps: Expr
+    number: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,34 +149,39 @@ class _Packed:
     right: Order
     packed: Value
     partial: Value | None
+    panels: DimLike
 
     def block(self, batch: Index, first: Expr, count: Expr) -> None:
         """Some columns of the result, chunk by chunk."""
         writer, problem = self.writer, self.problem
-        end = writer.number(problem.k)
-        if problem.is_one_chunk:
-            self._chunk(_Block(batch, first, count, writer.builder.index(0), end))
+        end, zero = writer.number(problem.k), writer.builder.index(0)
+        if decide(problem.k, "<=", self.plan.steps) is True:
+            self._piece(_Block(batch, first, count, zero, end, zero))
             return
 
-        def chunk(builder: Builder, start: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
+        def piece(builder: Builder, start: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
             with writer.scope(builder):
-                steps = minimum(writer.here(end) - start, CHUNK)
-                self._chunk(_Block(batch, writer.here(first), writer.here(count), start, steps))
+                steps = minimum(writer.here(end) - start, self.plan.steps)
+                self._piece(_Block(batch, writer.here(first), writer.here(count), start, steps, writer.here(zero)))
             return []
 
-        writer.builder.loop(writer.builder.index(0), chunk_end(writer, problem), CHUNK, [], chunk)
+        writer.builder.loop(zero, chunk_end(writer, problem), self.plan.steps, [], piece)
 
-    def _chunk(self, block: _Block) -> None:
+    def _piece(self, block: _Block) -> None:
+        """Chunks that are packed at once."""
         writer, plan = self.writer, self.plan
         panels = ceiling(writer, block.count, plan.tile.columns)
         groups = ceiling(writer, panels, GROUP)
+        chunks = ceiling(writer, block.steps, CHUNK)
 
-        def pack(builder: Builder, group: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
+        def pack(builder: Builder, number: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
-                self._pack_right(block, group * GROUP)
+                chunk = number.apply("divide_raw", writer.here(groups))
+                group = number - chunk * writer.here(groups)
+                self._pack_right(self._chunk(block, chunk), group * GROUP)
             return []
 
-        writer.builder.loop(writer.builder.index(0), groups, 1, [], pack, kind=plan.kind)
+        writer.builder.loop(writer.builder.index(0), groups * chunks, 1, [], pack, kind=plan.kind)
         across = ceiling(writer, block.count, plan.columns)
         down = ceiling(writer, writer.number(self.problem.m), plan.rows)
 
@@ -167,6 +193,30 @@ class _Packed:
             return []
 
         writer.builder.loop(writer.builder.index(0), down * across, 1, [], task, kind=plan.kind)
+
+    def _chunk(self, block: _Block, number: Expr) -> _Block:
+        """One chunk of a piece."""
+        if self.plan.chunks == 1:
+            return block
+        writer, distance = self.writer, number * CHUNK
+        steps = minimum(writer.here(block.steps) - distance, CHUNK)
+        return _Block(block.batch, block.first, block.count, writer.here(block.start) + distance, steps, number)
+
+    def _slot(self, block: _Block, panel: Expr) -> Expr:
+        """Which packed panel holds a panel of a chunk."""
+        writer = self.writer
+        return panel * self.plan.chunks + writer.here(block.number) if self.plan.chunks > 1 else panel
+
+    def _each_chunk(self, block: _Block, body: Callable[[_Block], None]) -> None:
+        writer = self.writer
+        if self.plan.chunks == 1:
+            body(block)
+            return
+        count = ceiling(writer, block.steps, CHUNK)
+        if decide(self.problem.k, ">", 0) is not True:
+            count = select(count.lt(1), count.like(1), count)
+        zero = writer.builder.index(0)
+        serial(writer, "h", zero, count, (0, self.plan.chunks), lambda h: body(self._chunk(block, writer.number(h))))
 
     # ---------------------------------------------------------------- the right operand
 
@@ -211,7 +261,7 @@ class _Packed:
             names.append((name, writer.bind(name, first + u * tile.lanes, 0, problem.n)))
             rest = None if is_whole else writer.number(problem.n) - (first + u * tile.lanes)
             masks.append(None if rest is None else tail_mask(writer, rest, tile.lanes))
-        base = writer.bind(writer.fresh("t"), panel * plan.panel, 0, 1 << 62)
+        base = writer.bind(writer.fresh("t"), self._slot(block, panel) * plan.panel, 0, 1 << 62)
         start = writer.here(block.start)
 
         def step(k: DimLike) -> None:
@@ -219,7 +269,7 @@ class _Packed:
             for u, (name, column) in enumerate(names):
                 with writer.scope(mask=masks[u]), writer.over_lanes(name, tile.lanes):
                     e = writer.splat(problem.right(writer, block.batch, k, column), tile.lanes)
-                place = u // tile.vectors * plan.panel + u % tile.vectors * tile.lanes
+                place = u // tile.vectors * (plan.chunks * plan.panel) + u % tile.vectors * tile.lanes
                 store_lanes(writer, e, self.packed, base + row + place)
 
         serial(writer, "k", start, start + writer.here(block.steps), (0, problem.k), step)
@@ -237,7 +287,7 @@ class _Packed:
                 writer.bind(writer.fresh("j"), minimum(first + c, writer.here(last)), 0, problem.n) for c in range(tile.lanes)
             ]
             own = number.apply("divide_raw", tile.vectors)
-            offset = own * plan.panel + (number - own * tile.vectors) * tile.lanes
+            offset = self._slot(block, own) * plan.panel + (number - own * tile.vectors) * tile.lanes
             base = writer.bind(writer.fresh("t"), offset, 0, 1 << 62)
 
             def square(k: DimLike) -> None:
@@ -268,12 +318,10 @@ class _Packed:
     def _pack_left(self, block: _Block, first: Expr, rows: Expr) -> Value:
         """Some rows, [row][k] or [panel][k][row]; those over the end of the matrix are the last one again, or anything."""
         writer, plan = self.writer, self.plan
-        size = plan.rows * plan.depth + plan.tile.lanes
+        size = plan.chunks * plan.rows * plan.depth + plan.tile.lanes
         buffer = allocate(writer, self.problem.dtype, size, "scratch")
-        if self._is_left_turned:
-            self._copy_turned(block, buffer, first, rows)
-        else:
-            self._copy_rows(block, buffer, first, rows)
+        copy = self._copy_turned if self._is_left_turned else self._copy_rows
+        self._each_chunk(block, lambda chunk: copy(chunk, buffer, first, rows))
         return buffer
 
     def _copy_rows(self, block: _Block, buffer: Value, first: Expr, rows: Expr) -> None:
@@ -284,7 +332,8 @@ class _Packed:
             number = writer.number(r)
             source = minimum(writer.here(first) + number, writer.here(last))
             i = writer.bind(writer.fresh("i"), source, 0, problem.m)
-            base = writer.bind(writer.fresh("t"), number * plan.depth - writer.here(block.start), 0, 1 << 62)
+            place = writer.here(block.number) * (plan.rows * plan.depth) + number * plan.depth
+            base = writer.bind(writer.fresh("t"), place - writer.here(block.start), 0, 1 << 62)
 
             def copy(k: DimLike) -> None:
                 e = writer.splat(problem.left(writer, block.batch, i, k), plan.tile.lanes)
@@ -310,7 +359,8 @@ class _Packed:
                 at = writer.here(first) + number * tile.rows + v * tile.lanes
                 mask = tail_mask(writer, writer.number(problem.m) - at, tile.lanes)
                 names.append((name, writer.bind(name, at, 0, problem.m), mask))
-            base = writer.bind(writer.fresh("t"), number * (tile.rows * plan.depth), 0, 1 << 62)
+            place = writer.here(block.number) * (plan.rows * plan.depth) + number * (tile.rows * plan.depth)
+            base = writer.bind(writer.fresh("t"), place, 0, 1 << 62)
 
             def step(k: DimLike) -> None:
                 at = writer.bind(writer.fresh("t"), (writer.number(k) - writer.here(block.start)) * tile.rows, 0, 1 << 62)
@@ -332,44 +382,56 @@ class _Packed:
         rows = minimum(writer.number(problem.m) - first, plan.rows)
         packed = self._pack_left(block, first, rows)
         finish = Finish(writer, problem, tile)
+        waiting = self.partial
+        if waiting is None and plan.chunks > 1:
+            waiting = allocate(writer, problem.dtype, plan.rows * tile.columns, "scratch")
         end = minimum(panel + plan.columns // tile.columns, ceiling(writer, block.count, tile.columns))
         tiles = ceiling(writer, rows, tile.rows)
 
         def column(p: DimLike) -> None:
-            base = writer.bind(writer.fresh("t"), writer.number(p) * plan.panel, 0, 1 << 62)
+            self._each_chunk(block, lambda chunk: down(p, chunk))
 
-            def row(q: DimLike) -> None:
-                self._tile(block, packed, finish, (first, q), (p, base))
-
-            serial(writer, "q", writer.builder.index(0), writer.here(tiles), (0, plan.rows // tile.rows), row)
+        def down(p: DimLike, chunk: _Block) -> None:
+            base = writer.bind(writer.fresh("t"), self._slot(chunk, writer.number(p)) * plan.panel, 0, 1 << 62)
+            state = _Down(chunk, first, packed, finish, waiting, p, base)
+            limits = (0, plan.rows // tile.rows)
+            serial(writer, "q", writer.builder.index(0), writer.here(tiles), limits, lambda q: self._tile(state, q))
 
         serial(writer, "p", panel, end, (0, 1 << 62), column)
 
-    def _tile(
-        self, block: _Block, packed: Value, finish: Finish, row: tuple[Expr, DimLike], column: tuple[DimLike, DimLike]
-    ) -> None:
+    def _tile(self, down: "_Down", q: DimLike) -> None:
         """One tile of one chunk."""
         writer, problem, plan, tile = self.writer, self.problem, self.plan, self.plan.tile
-        panel, right = column
-        number = writer.number(row[1])
-        left = writer.bind(writer.fresh("t"), number * (tile.rows * plan.depth), 0, 1 << 62)
+        block, right = down.block, down.right
+        number = writer.number(q)
+        offset = writer.here(block.number) * (plan.rows * plan.depth) + number * (tile.rows * plan.depth)
+        left = writer.bind(writer.fresh("t"), offset, 0, 1 << 62)
 
         def element(r: int, k: DimLike) -> Expr:
             offset = left + k * tile.rows + r if self._is_left_turned else left + k + r * plan.depth
-            op = writer.builder.emit("load", [packed, writer.number(offset).value])
+            op = writer.builder.emit("load", [down.packed, writer.number(offset).value])
             return writer.builder.expr(op.result)
 
         def vector(v: int, k: DimLike) -> Expr:
-            return load_lanes(writer, self.packed, right + k * tile.columns + v * tile.lanes, tile.lanes)
+            offset = right + k * tile.columns + v * tile.lanes
+            self._prefetch(offset, v)
+            return load_lanes(writer, self.packed, offset, tile.lanes)
 
         limits = (writer.builder.index(0), writer.here(block.steps))
         sums = chunk_sums(writer, tile, problem.dtype, limits, element, vector)
-        first = writer.here(row[0]) + number * tile.rows
-        place = Place(block.batch, first, writer.here(block.first) + writer.number(panel) * tile.columns)
-        if self.partial is None:
-            self._store(finish, place, sums)
+        first = writer.here(down.first) + number * tile.rows
+        place = Place(block.batch, first, writer.here(block.first) + writer.number(down.panel) * tile.columns)
+        if down.waiting is None:
+            self._store(down.finish, place, sums)
         else:
-            self._add(block, finish, place, sums, writer.number(panel))
+            self._add(down, place, sums, q)
+
+    def _prefetch(self, offset: DimLike, vector: int) -> None:
+        """Bring near what follows, once for each line; behind a panel is the one that is read next."""
+        writer, target, size = self.writer, self.problem.target, self.problem.dtype.size_bytes
+        if "prefetch" in target.ops and vector * target.vector_bytes % target.line_bytes == 0:
+            place = writer.number(offset + PREFETCH_BYTES // size)
+            writer.builder.emit("prefetch", [self.packed, place.value])
 
     def _store(self, finish: Finish, place: Place, sums: Sequence[Expr]) -> None:
         problem, tile = self.problem, self.plan.tile
@@ -377,34 +439,50 @@ class _Packed:
         columns_fit = True if modulo(problem.n, tile.columns) == 0 else None
         finish.store(place, sums, tile, rows_fit=rows_fit, columns_fit=columns_fit)
 
-    def _add(self, block: _Block, finish: Finish, place: Place, sums: Sequence[Expr], panel: Expr) -> None:
+    def _add(self, down: "_Down", place: Place, sums: Sequence[Expr], q: DimLike) -> None:
         """Add a chunk to those before it; the last one gives results."""
-        writer, problem, tile, partial = self.writer, self.problem, self.plan.tile, self.partial
-        assert partial is not None
-        across = ceil_divide(smaller(problem.n, self.plan.outer), tile.columns)
-        number = place.row.apply("divide_raw", tile.rows) * writer.number(across) + panel
+        writer, problem, tile, block = self.writer, self.problem, self.plan.tile, down.block
+        waiting = down.waiting
+        assert waiting is not None
+        number = writer.number(q)
+        if self.partial is not None:
+            row = place.row.apply("divide_raw", tile.rows)
+            number = row * writer.number(self.panels) + writer.number(down.panel)
         base = writer.bind(writer.fresh("t"), number * tile.size, 0, 1 << 62)
         offsets = [base + s * tile.lanes for s in range(len(sums))]
 
         def added(builder: Builder) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
-                return [add_sums(load_lanes(writer, partial, o, tile.lanes), writer.here(s)) for o, s in zip(offsets, sums, strict=True)]
+                return [add_sums(load_lanes(writer, waiting, o, tile.lanes), writer.here(s)) for o, s in zip(offsets, sums, strict=True)]
 
         totals = writer.builder.branch(writer.here(block.start).eq(0), lambda b: [Expr(b, s.value) for s in sums], added)
 
         def results(builder: Builder) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
-                self._store(finish, place, totals)
+                self._store(down.finish, place, totals)
             return []
 
         def keep(builder: Builder) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
                 for o, t in zip(offsets, totals, strict=True):
-                    store_lanes(writer, t, partial, o)
+                    store_lanes(writer, t, waiting, o)
             return []
 
         is_last = (writer.here(block.start) + CHUNK).ge(writer.number(problem.k))
         writer.builder.branch(is_last, results, keep)
+
+
+@dataclass(frozen=True, slots=True)
+class _Down:
+    """A walk down the rows of a task: of one chunk and panel, which lies at `right`; sums of chunks are in `waiting`."""
+
+    block: _Block
+    first: Expr
+    packed: Value
+    finish: Finish
+    waiting: Value | None
+    panel: DimLike
+    right: DimLike
 
 
 def transposed(rows: Sequence[Expr]) -> list[Expr]:

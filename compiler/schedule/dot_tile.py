@@ -6,6 +6,7 @@ same bits. Not here: which loops lead to a tile (`dot_direct.py`, `dot_packed.py
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, VectorType
@@ -242,7 +243,7 @@ class Finish:
             base = writer.bind(writer.fresh("t"), first * tile.columns, 0, tile.size)
             for v, (name, column) in enumerate(names):
                 e = load_lanes(writer, self.scratch, base + v * tile.lanes, tile.lanes)
-                with writer.scope(mask=masks[v]), writer.over_lanes(name, tile.lanes):
+                with masked(writer, masks[v]), writer.over_lanes(name, tile.lanes):
                     store_results(writer, product, (*place.batch, i, column), e)
 
         serial(writer, "i", start, stop, (0, product.m), row)
@@ -268,6 +269,11 @@ def store_results(writer: Writer, problem: Product, index: Index, e: Expr) -> No
     writer.define(problem.op.result, index, cast(writer.here(e), ty.dtype))
     for root in problem.kernel.roots:
         writer.store(writer.element(root.value, index), root.buffer, root.place(index))
+
+
+def masked(writer: Writer, mask: Expr | None) -> AbstractContextManager[None]:
+    """A scope only if there is a mask: what is defined for an index must be in the scope that binds it."""
+    return nullcontext() if mask is None else writer.scope(mask=mask)
 
 
 def tail_mask(writer: Writer, rest: Expr, lanes: int) -> Expr:

@@ -45,6 +45,7 @@ class Compiled:
 
     def __init__(self, types, write, schedule, strided=(), target=None):
         self.types = types
+        self.target = target or host_target()
         began = time.perf_counter()
         fn, results, self.numbers = kernel_func(types, write, schedule, strided, target)
         fn = plan_memory(lower_math(fn))
@@ -60,6 +61,10 @@ class Compiled:
             return
         self.code = link.load(data)
         self.run = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 3)(self.code.address("program"))
+
+    def assembly(self):
+        """The code as text."""
+        return link.assembly(self.text, machine_of(self.target))
 
     def sizes(self, arrays):
         """What symbols and strides are for these arguments."""
@@ -96,3 +101,9 @@ class Compiled:
         run, results = self.prepare(*arrays, pool=pool)
         assert run() == 0
         return results if len(results) > 1 else results[0]
+
+
+def interpreted(types, write, schedule, target, *arrays):
+    """What the reference interpreter makes of the same loops."""
+    fn, results, _ = kernel_func(types, write, schedule, target=target)
+    return interpret(plan_memory(lower_math(fn)), *arrays)[0]
