@@ -71,7 +71,7 @@ def select_key(trace: Trace, array: TracedArray, key: Any) -> Selection:
     view = _basic_view(array.view, walk)
     masks = [one for _, one in walk.arrays if one.dtype.kind == "b"]
     if not walk.arrays:
-        return Selection(view, whole=bool(items) and not walk.kept and ... not in _items(trace, key))
+        return Selection(view, whole=bool(items) and not walk.kept and not _has_ellipsis(key))
     if masks and len(walk.arrays) > 1:
         raise trace.refuse("a mask beside other index arrays is not built yet", "index in two steps", "E051")
     axes = tuple(axis for axis, _ in walk.arrays)
@@ -103,6 +103,10 @@ def _item(trace: Trace, part: Any) -> Any:
             location=trace.location(), facts=[Fact("index", repr(part))], fix="convert the index with astype(int)",
         )  # fmt: skip
     return one
+
+
+def _has_ellipsis(key: Any) -> bool:
+    return any(part is ... for part in (key if type(key) is tuple else (key,)))
 
 
 def _consumed(item: Any) -> int:
@@ -234,7 +238,7 @@ def get_item(trace: Trace, value: Any, key: Any) -> Any:
 
 
 def _scalar_item(trace: Trace, value: TracedScalar, key: Any) -> Any:
-    if key == () if type(key) is tuple else False:
+    if type(key) is tuple and not key:
         return value
     if key is ...:
         return new_array(trace, value.expr)
@@ -246,7 +250,7 @@ def _at_positions(trace: Trace, selection: Selection, key: Any) -> Any:
     indices = [one.expr(trace, I64).value for one in selection.indices]
     view = selection.view.through(Pick(selection.axes, tuple(indices)))
     value = view.read(trace)  # reading now makes it fail where it stands
-    is_scalar = not view.shape and ... not in (key if type(key) is tuple else (key,))
+    is_scalar = not view.shape and not _has_ellipsis(key)
     return TracedScalar(trace, value) if is_scalar else TracedArray(trace, view)
 
 

@@ -49,11 +49,15 @@ def loop_of(
     """dtypes of the inputs and outputs of the loop that NumPy chooses; raises DTypeError where NumPy raises TypeError."""
     wanted = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
     try:
-        return ufunc.resolve_dtypes((*kinds, *outputs), casting=casting, **wanted)
+        found = ufunc.resolve_dtypes((*kinds, *outputs), casting=casting, **wanted)
     except TypeError as error:
         code = "E032" if "cast" in str(error).lower() else "E030"
         fix = "convert an operand with astype, or write to an array of a wider dtype"
         raise DTypeError(str(error), code=code, location=location, fix=fix) from None
+    if np.dtype(np.float16) in found[ufunc.nin :]:
+        return found
+    # a test of small integers, which NumPy does in float16: float32 holds them too
+    return tuple(np.dtype(np.float32) if d == np.float16 else d for d in found)
 
 
 def common_dtype(kinds: Sequence[Kind]) -> np.dtype:

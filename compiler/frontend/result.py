@@ -45,12 +45,20 @@ class ResultObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Picked:
+    """A lens of results: a position on each of some axes, which vanish; results `numbers` hold the positions."""
+
+    axes: tuple[int, ...]
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ResultView:
     """A view: of the memory of parameter `parameter`, or of result `number`, through lenses, the first one first."""
 
     parameter: int | None
     number: int | None
-    lenses: tuple[Lens, ...]
+    lenses: tuple[Lens | Picked, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +131,19 @@ class Outputs:
         same = self.inputs.path(array)
         if same is not None:
             return ResultObject(same)
-        if any(isinstance(lens, Pick) for lens in view.lenses):
-            raise self.trace.refuse(
-                "a view at a position that is computed while the program runs cannot be returned",
-                "return a copy of it: `x[i].copy()`", "E050",
-            )  # fmt: skip
         if storage.parameter is not None:
-            return ResultView(storage.parameter, None, view.lenses)
+            return ResultView(storage.parameter, None, self._lenses(view))
         if len(self._shared[storage]) == 1:
             return ResultValue(self._number(array, view.read(self.trace)), "array")
         root = self._number(storage, View.of(storage).read(self.trace))
-        return ResultValue(root, "array") if view.base is None else ResultView(None, root, view.lenses)
+        return ResultValue(root, "array") if view.base is None else ResultView(None, root, self._lenses(view))
+
+    def _lenses(self, view: View) -> tuple[Lens | Picked, ...]:
+        """The lenses of a view, positions as results."""
+        return tuple(
+            Picked(lens.axes, tuple(self._number(v, v) for v in lens.positions)) if isinstance(lens, Pick) else lens
+            for lens in view.lenses
+        )
 
     def _number(self, key: Any, value: Value) -> int:
         """The number of the result that holds `value`, one for each key."""

@@ -11,6 +11,7 @@ from weft.compiler.frontend.arguments import ArraySpec, IntSpec, children, is_no
 from weft.compiler.frontend.capture import TraceOptions
 from weft.compiler.frontend.entry import Traced, trace
 from weft.compiler.frontend.result import (
+    Picked,
     ResultConstant,
     ResultObject,
     ResultSize,
@@ -112,7 +113,7 @@ def execute(program: Traced, fn, args, kwargs=None):
                 return rebuild(like, [build(item) for item in items])
             case ResultView(parameter, number, lenses):
                 base = given[parameter] if number is None else objects.setdefault(number, results[number])
-                return apply_lenses(base, lenses, known)
+                return apply_lenses(base, lenses, known, results)
 
     result = build(program.result)
     for effect in program.effects:
@@ -120,7 +121,7 @@ def execute(program: Traced, fn, args, kwargs=None):
     return result
 
 
-def apply_lenses(base, lenses, known):
+def apply_lenses(base, lenses, known, results):
     def numbers(dims):
         return tuple(evaluate_dim(d, known) for d in dims)
 
@@ -136,6 +137,11 @@ def apply_lenses(base, lenses, known):
                 base = base.transpose(axes)
             case Reshape(target):
                 base = base.reshape(numbers(target), copy=False)
+            case Picked(axes, places):
+                key = [slice(None)] * base.ndim
+                for axis, place in zip(axes, places, strict=True):
+                    key[axis] = int(results[place])
+                base = base[tuple(key)]
             case Broadcast(target):
                 base = np.broadcast_to(base, numbers(target))
     return base

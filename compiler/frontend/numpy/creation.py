@@ -141,20 +141,22 @@ def linspace(
     trace: Trace, start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None
 ) -> Any:
     count = as_size(trace, num)
-    low, high = (elements(trace, v, F64) for v in (start, stop))
+    common = element_type(common_dtype([operand(trace, v).kind for v in (start, stop)]), trace.location())
+    common = common if common.is_float else F64
+    low, high = (elements(trace, v, common) for v in (start, stop))
     if shape_of(low) or shape_of(high):
         raise trace.refuse("linspace between arrays is not supported", "compute start + step * np.arange(n)", "E050")
     parts = count - 1 if endpoint else count
     if isinstance(parts, int) and parts <= 0:
         return full(trace, (count,), TracedScalar(trace, low.value), dtype)
-    step = (high - low) / cast(trace.size(parts), F64)
-    counted = iota(trace, count, F64)
+    step = (high - low) / cast(trace.size(parts), common)
+    counted = iota(trace, count, common)
     wide = [trace.builder.broadcast(v, (count,)) for v in (low, high, step)]
     values = counted * wide[2] + wide[0]
     if endpoint:
         last = iota(trace, count, I64).eq(trace.builder.broadcast(trace.size(parts), (count,)))
         values = select(last, wide[1], values)
-    ty = as_dtype(trace, dtype, F64)
+    ty = as_dtype(trace, dtype, common)
     values = values.apply("floor") if ty.is_integer else values
     made = new_array(trace, cast(values, ty))
     return (made, TracedScalar(trace, step.value)) if retstep else made
@@ -247,7 +249,7 @@ def _from_sequence(trace: Trace, items: Any, dtype: Any) -> TracedArray:
             raise ShapeError(str(error), code="E017", location=trace.location(), fix=fix) from None
     leaves, shape = _flatten(trace, items)
     operands = [operand(trace, leaf) for leaf in leaves]
-    ty = as_dtype(trace, dtype, element_type(common_dtype([o.kind for o in operands]), trace.location()))
+    ty = as_dtype(trace, dtype, element_type(common_dtype([o.dtype for o in operands]), trace.location()))
     inner = operands[0].shape
     if any(o.shape != inner for o in operands):
         shapes = " and ".join(show_shape(o.shape) for o in operands)

@@ -169,7 +169,7 @@ def broadcast_to(trace: Trace, array: Any, shape: Any, subok: bool = False) -> T
 def broadcast_arrays(trace: Trace, *arrays: Any, subok: bool = False) -> tuple[TracedArray, ...]:
     given = [as_array(trace, a) for a in arrays]
     target = common_shape(trace, [a.view.shape for a in given])
-    return tuple(TracedArray(trace, a.view.through(Broadcast(target))) for a in given)
+    return tuple(a if a.view.shape == target else TracedArray(trace, a.view.through(Broadcast(target))) for a in given)
 
 
 def _at_least(count: int) -> Any:

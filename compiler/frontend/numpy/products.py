@@ -15,7 +15,7 @@ from weft.compiler.frontend.numpy.manipulation import as_axes
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import as_array, operand, shape_of, wrap
+from weft.compiler.frontend.values import as_array, new_array, operand, shape_of, wrap
 from weft.ir.dims import DimLike, product
 from weft.ir.errors import DTypeError, Fact, ShapeError
 from weft.ir.expr import Expr, cast
@@ -25,7 +25,7 @@ from weft.ir.types import BOOL, I64
 def _operands(trace: Trace, *values: Any, dtype: Any = None) -> list[Expr]:
     """Operands in their common dtype."""
     read = [operand(trace, v) for v in values]
-    common = common_dtype([o.kind for o in read]) if dtype is None else dtype
+    common = common_dtype([o.dtype for o in read]) if dtype is None else dtype
     ty = element_type(common, trace.location())
     return [o.expr(trace, ty) for o in read]
 
@@ -101,7 +101,7 @@ def dot(trace: Trace, a: Any, b: Any, out: Any = None) -> Any:
     x, y = _operands(trace, a, b)
     left, right = shape_of(x), shape_of(y)
     if not left or not right:
-        return trace.call(np.multiply, a, b, out=out)
+        return trace.call(np.multiply, as_array(trace, a), as_array(trace, b), out=out)
     if len(left) <= 2 and len(right) <= 2 or len(right) == 1:
         return store(trace, _matmul(trace, x, y), out)
     axis = len(right) - 2
@@ -142,14 +142,14 @@ def tensordot(trace: Trace, a: Any, b: Any, axes: Any = 2) -> Any:
         first, second = tuple(range(rank_a - count, rank_a)), tuple(range(count))
     if not first:
         return trace.call(np.multiply.outer, a, b)
-    return wrap(trace, _contract(trace, x, y, first, second))
+    return new_array(trace, _contract(trace, x, y, first, second))
 
 
 @implements(np.inner)
 def inner(trace: Trace, a: Any, b: Any) -> Any:
     x, y = _operands(trace, a, b)
     if not shape_of(x) or not shape_of(y):
-        return trace.call(np.multiply, a, b)
+        return trace.call(np.multiply, as_array(trace, a), as_array(trace, b))
     return wrap(trace, _contract(trace, x, y, [len(shape_of(x)) - 1], [len(shape_of(y)) - 1]))
 
 

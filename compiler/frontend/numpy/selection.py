@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.number import number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
@@ -74,7 +75,7 @@ def _as_float(trace: Trace, value: Any) -> Any:
 
 @implements(np.allclose)
 def allclose(trace: Trace, a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
-    return trace.call(np.all, isclose(trace, a, b, rtol, atol, equal_nan))
+    return number(trace, elements(trace, trace.call(np.all, isclose(trace, a, b, rtol, atol, equal_nan))), bool)
 
 
 @implements(np.array_equal)
@@ -83,7 +84,7 @@ def array_equal(trace: Trace, a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     same = len(x.shape) == len(y.shape) and all(
         trace.holds(p, "==", q, "shapes in array_equal") for p, q in zip(x.shape, y.shape, strict=True)
     )
-    return trace.call(np.all, trace.call(np.equal, a1, a2)) if same else False
+    return number(trace, elements(trace, trace.call(np.all, trace.call(np.equal, a1, a2))), bool) if same else False
 
 
 @implements(np.nan_to_num)
