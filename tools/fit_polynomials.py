@@ -1,7 +1,8 @@
-"""Fit every polynomial of `compiler/math` and write `compiler/math/coefficients.py`.
+"""Fit every polynomial of `compiler/math` and write its tables, `coefficients.py` and `two_over_pi.py`.
 
-Holds the Remez exchange, the list of fits and the printer. It does not hold the functions that use the polynomials.
-Run `python tools/fit_polynomials.py` (needs mpmath, about a minute); `--only NAME` prints one set without writing.
+Holds the Remez exchange, the list of fits and the printer. It does not hold the functions that use the
+polynomials. Run `python tools/fit_polynomials.py` (needs mpmath, about a minute); `--only NAME` prints one
+set without writing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ATANH_LIMIT = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.0001")
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One polynomial q(v) of `degree` on [low, high], close to `target` with the error weighted by `weight`."""
+    """One polynomial q(v) of `degree` on [low, high], close to `target`; errors count times `weight`."""
 
     name: str
     dtype: str
@@ -122,13 +123,25 @@ def log_ratio(z: mp.mpf) -> mp.mpf:
     return mp.log((1 + s) / (1 - s)) / s
 
 
+def log_tail(z: mp.mpf) -> mp.mpf:
+    """What is left of log((1+s)/(1-s)) / s after four terms of its series, over z**4."""
+    return (((log_ratio(z) - 2) / z - mp.mpf(2) / 3) / z - mp.mpf(2) / 5) / z**2 - mp.mpf(2) / 7 / z
+
+
+def exp2_tail(v: mp.mpf) -> mp.mpf:
+    """(2**v - the terms of its series up to v**6) / v**7."""
+    return mp.fsum(mp.log(2) ** (k + 7) * v**k / mp.factorial(k + 7) for k in range(40))
+
+
 def fits() -> list[Fit]:
     """Every polynomial that the library uses."""
     root = mp.sqrt
     ln2 = mp.log(2)
     found: list[Fit] = []
 
-    def add(name: str, formula: str, low: object, high: object, target: Real, weight: Real, **degrees: int) -> None:
+    def add(
+        name: str, formula: str, low: object, high: object, target: Real, weight: Real, **degrees: int
+    ) -> None:
         for dtype, degree in degrees.items():
             found.append(Fit(name, dtype, formula, degree, mp.mpf(low), mp.mpf(high), target, weight))
 
@@ -144,13 +157,14 @@ def fits() -> list[Fit]:
         f32=3, f64=6)  # fmt: skip
     add("EXP2", "2**v = 1 + v*q(v)", -0.501, 0.501,
         lambda v: mp.expm1(v * ln2) / v, lambda v: v / 2**v, f32=5, f64=11)  # fmt: skip
+    add("EXP2_TAIL", "2**v = sum of the first terms + v**7*q(v), absolute", -0.501, 0.503, exp2_tail,
+        lambda v: (abs(v) + 0.05) ** 7, f64=9)  # fmt: skip
     add("LOG", "log(1+v) = v + v*v*q(v)", ROOT_HALF - 1, 2 * ROOT_HALF - 1,
         lambda v: (mp.log1p(v) - v) / v**2, lambda v: v**2 / mp.log1p(v), f32=8)  # fmt: skip
     add("LOG", "log((1+s)/(1-s)) = 2*s + s*v*q(v), v = s*s", 0, ATANH_LIMIT,
         lambda v: (log_ratio(v) - 2) / v, lambda v: v / log_ratio(v), f64=6)  # fmt: skip
-    add("LOG_TAIL", "log((1+s)/(1-s)) = 2*s + s*v*(2/3 + v*(2/5 + v*(2/7 + v*q(v)))), v = s*s", 0, ATANH_LIMIT,
-        lambda v: (((log_ratio(v) - 2) / v - mp.mpf(2) / 3) / v - mp.mpf(2) / 5) / v**2 - mp.mpf(2) / 7 / v,
-        lambda v: v**4, f64=5)  # fmt: skip
+    add("LOG_TAIL", "log((1+s)/(1-s)) = 2*s + s*v*(2/3 + v*(2/5 + v*(2/7 + v*q(v)))), v = s*s", 0,
+        ATANH_LIMIT, log_tail, lambda v: v**4, f64=5)  # fmt: skip
     add("LOG_WIDE", "log((1+s)/(1-s)) = 2*s + s*v*q(v), v = s*s, for power of f32", 0, ATANH_LIMIT,
         lambda v: (log_ratio(v) - 2) / v, lambda v: v / log_ratio(v), f64=3)  # fmt: skip
     add("SIN", "sin(r) = r + r*v*q(v), v = r*r", 0, QUARTER_PI**2,
@@ -160,7 +174,8 @@ def fits() -> list[Fit]:
         lambda v: (mp.cos(root(v)) - 1 + v / 2) / v**2, lambda v: v**2 / mp.cos(root(v)),
         f32=2, f64=5)  # fmt: skip
     add("TAN", "tan(r) = r + r*v*q(v), v = r*r", 0, QUARTER_PI**2,
-        lambda v: (mp.tan(root(v)) / root(v) - 1) / v, lambda v: v * root(v) / mp.tan(root(v)), f32=6)  # fmt: skip
+        lambda v: (mp.tan(root(v)) / root(v) - 1) / v, lambda v: v * root(v) / mp.tan(root(v)),
+        f32=6)  # fmt: skip
     add("ASIN", "asin(s) = s + s*v*q(v), v = s*s", 0, 0.2501,
         lambda v: (mp.asin(root(v)) / root(v) - 1) / v, lambda v: v * root(v) / mp.asin(root(v)),
         f32=4, f64=11)  # fmt: skip
@@ -169,7 +184,8 @@ def fits() -> list[Fit]:
         f32=8, f64=19)  # fmt: skip
     add("CBRT", "cbrt(v), a first guess", 1, 2, mp.cbrt, lambda v: 1 / mp.cbrt(v), f32=3, f64=3)
     add("ERF", "erf(x) = x + x*q(v), v = x*x", 0, 1,
-        lambda v: mp.erf(root(v)) / root(v) - 1, lambda v: root(v) / mp.erf(root(v)), f32=6, f64=12)  # fmt: skip
+        lambda v: mp.erf(root(v)) / root(v) - 1, lambda v: root(v) / mp.erf(root(v)),
+        f32=6, f64=12)  # fmt: skip
     add("ERFC", "log(erfc(a)) = q(a - 1)", 0, 3.1,
         lambda v: mp.log(mp.erfc(v + 1)), lambda v: mp.erfc(v + 1), f32=6)  # fmt: skip
     add("ERFC", "log(erfc(a)) = q(a - 1)", 0, 5,
@@ -177,11 +193,20 @@ def fits() -> list[Fit]:
     return found
 
 
-HEADER = '''"""Polynomial coefficients of the math functions: written by tools/fit_polynomials.py, not by hand.
+HEADER = '''"""Polynomial coefficients of the math functions: written by tools/fit_polynomials.py.
 
-Holds tuples in ascending order only; the functions that use them say how. Each set is a minimax fit (Remez exchange at
-50 digits), rounded to the dtype coefficient by coefficient with a new fit of the rest after each; the error is that of
-the rounded polynomial in exact arithmetic, relative to the function unless the formula is of a logarithm of one.
+Holds tuples in ascending order; the functions that use them say how. Each set is a minimax fit (Remez
+exchange at 50 digits), rounded to the dtype coefficient by coefficient with a new fit of the rest after
+each. The error is that of the rounded polynomial in exact arithmetic, relative to the function; of a
+logarithm, that of its exponential.
+"""
+
+'''
+
+
+ROWS_HEADER = '''"""The bits of 2/pi for the reduction of large angles: written by tools/fit_polynomials.py.
+
+Holds tables only; `trigonometric.py` says how they are used.
 """
 
 '''
@@ -194,13 +219,22 @@ def show(spec: Fit) -> str:
     lines = "".join(f"    {float(c):{digits}},\n" for c in coefficients)
     low, high = float(spec.low), float(spec.high)
     return (
-        f"# {spec.formula}\n# v in [{low:.5g}, {high:.5g}]: error {float(error):.2g} (2^{float(mp.log(error, 2)):.1f}).\n"
+        f"# {spec.formula}\n"
+        f"# v in [{low:.5g}, {high:.5g}]: error {float(error):.2g} (2^{float(mp.log(error, 2)):.1f}).\n"
         f"{spec.name}_{spec.dtype.upper()} = (\n{lines})\n"
     )
 
 
+def head_of_exp2() -> str:
+    """The first terms of the series of 2**v, each as a sum of two float64."""
+    terms = [mp.log(2) ** k / mp.factorial(k) for k in range(1, 7)]
+    pairs = [(float(t), float(t - mp.mpf(float(t)))) for t in terms]
+    lines = "".join(f"    ({high:.17g}, {low:.17g}),\n" for high, low in pairs)
+    return f"# 2**v = 1 + v*(...): log(2)**k / k! for k = 1 ... 6, high + low.\nEXP2_HEAD_F64 = (\n{lines})\n"
+
+
 def rows_of_two_over_pi() -> str:
-    """For each exponent of a large float32, 2**k * 2/pi modulo 4 as a float64 of 29 bits and one of the rest."""
+    """For each exponent of a large float32, 2**k * 2/pi modulo 4 as a float64 of 29 bits and the rest."""
     numbers: list[float] = []
     with mp.workprec(400):
         for k in range(15 - 23, 128 - 23):
@@ -233,8 +267,9 @@ def main() -> None:
     if only:
         sys.stdout.write("\n".join(texts))
         return
-    path = Path(__file__).parent.parent / "compiler" / "math" / "coefficients.py"
-    path.write_text(HEADER + "\n".join([*texts, rows_of_two_over_pi(), limbs_of_two_over_pi()]))
+    folder = Path(__file__).parent.parent / "compiler" / "math"
+    (folder / "coefficients.py").write_text(HEADER + "\n".join([*texts, head_of_exp2()]).rstrip() + "\n")
+    (folder / "two_over_pi.py").write_text(ROWS_HEADER + rows_of_two_over_pi() + limbs_of_two_over_pi())
 
 
 if __name__ == "__main__":

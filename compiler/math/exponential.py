@@ -1,6 +1,7 @@
 """exp, exp2, expm1 and the parts of them that other functions use.
 
-Results are within 1 ulp; overflow gives inf, underflow rounds once to a denormal or 0, without a case for either.
+Results are within 1 ulp; overflow gives inf, underflow rounds once to a denormal or 0, without a case for
+either.
 """
 
 from weft.compiler.math import coefficients as table
@@ -46,13 +47,16 @@ def exp2(x: Expr) -> Expr:
 def scaled(power: Expr, shifted: Expr) -> Expr:
     """power * 2**n, where `shifted` is n + 2 * bias + shifter.
 
-    In two factors, as 2**n may be no normal number; the first product is exact, so that a denormal is rounded once.
+    In two factors, as 2**n may be no normal number; the first product is exact, so that a denormal is rounded
+    once.
     """
     form = format_of(power)
     bits = to_bits(shifted)
     first = bits >> 1
     second = bits - first
-    return power * from_bits(first << form.fraction_bits, form) * from_bits(second << form.fraction_bits, form)
+    return (
+        power * from_bits(first << form.fraction_bits, form) * from_bits(second << form.fraction_bits, form)
+    )
 
 
 def expm1_parts(x: Expr, shift: int) -> tuple[Expr, Expr]:

@@ -7,8 +7,17 @@ from weft.compiler.math import coefficients as table
 from weft.compiler.math.exponential import LN2, LOG2_E, expm1_parts
 from weft.compiler.math.logarithm import log_of_sum
 from weft.compiler.math.parts import (
-    INFINITY, NAN, exact_sum, fast_sum, format_of, magnitude, polynomial, power_of_two, sign_of, with_sign,
-)  # fmt: skip
+    INFINITY,
+    NAN,
+    exact_sum,
+    fast_sum,
+    format_of,
+    magnitude,
+    polynomial,
+    power_of_two,
+    sign_of,
+    with_sign,
+)
 from weft.ir import Expr
 from weft.ir.expr import constant, fma, select, sqrt
 

@@ -21,7 +21,7 @@ LOG10_2 = {"f32": (0.301030009984970092773437, -1.432098889755970e-8),
 
 
 def split_exponent(x: Expr, *, denormal: bool = False) -> tuple[Expr, Expr, Expr]:
-    """(m, e, b): x = m * 2**e with m in [sqrt(1/2), sqrt(2)), e a float, b its exponent with bias as an integer.
+    """(m, e, b): x = m * 2**e with m in [sqrt(1/2), sqrt(2)), e a float, b that plus the bias, an integer.
 
     For positive finite x; `denormal` says that x may be one.
     """

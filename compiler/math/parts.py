@@ -1,7 +1,7 @@
-"""What the math functions share: facts of the two float formats, polynomials, sums and products with their error.
+"""What the math functions share: facts of float formats, polynomials, sums and products with their error.
 
-Not here: any function of mathematics. Everything is written for lanes of any width and without branches, but for
-`where_any` and `repeat`, which skip work that no lane needs.
+Not here: any function of mathematics. Everything is written for lanes of any width and without branches, but
+for `where_any` and `repeat`, which skip work that no lane needs.
 """
 
 from collections.abc import Callable, Sequence
@@ -102,7 +102,7 @@ def flip_sign(x: Expr, sign: Expr) -> Expr:
 
 
 def power_of_two(sum_with_shifter: Expr) -> Expr:
-    """2**n as a float, where the operand is n + bias + shifter (`Format.shifter`) and n + bias is a normal exponent."""
+    """2**n as a float; the operand is n + bias + shifter (`Format.shifter`), n + bias a normal exponent."""
     form = format_of(sum_with_shifter)
     return from_bits(to_bits(sum_with_shifter) << form.fraction_bits, form)
 
@@ -129,7 +129,7 @@ def smaller(x: Expr, y: Expr) -> Expr:
 def where_any(
     mask: Expr, operands: Sequence[Expr], rare: Callable[..., Sequence[Expr]], usual: Sequence[Expr]
 ) -> list[Expr]:
-    """`rare(*operands)` in the lanes of `mask`, `usual` in the others; `rare` is skipped if no lane is set."""
+    """`rare(*operands)` in the lanes of `mask`, `usual` in others; `rare` is skipped if no lane is set."""
     builder = mask.builder
 
     def then(inner: Builder) -> list[Expr]:

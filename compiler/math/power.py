@@ -1,16 +1,29 @@
 """power, cbrt, hypot.
 
-power of float32 is computed in float64. That of float64 takes log2 |x| as a sum of two numbers (about 70 bits), as y times
-it may be near 1024.
+power of float32 is computed in float64. That of float64 takes log2 |x| as a sum of two numbers (about 70
+bits), as y times it may be near 1024.
 """
 
 from weft.compiler.math import coefficients as table
 from weft.compiler.math.exponential import EXP2_BOUNDS, scaled
 from weft.compiler.math.logarithm import LOG2_E, split_exponent
 from weft.compiler.math.parts import (
-    INFINITY, NAN, clamp, exact_product, exact_sum, fast_sum, flip_sign, format_of, from_bits, larger, magnitude,
-    polynomial, sign_of, smaller, to_bits,
-)  # fmt: skip
+    INFINITY,
+    NAN,
+    clamp,
+    exact_product,
+    exact_sum,
+    fast_sum,
+    flip_sign,
+    format_of,
+    from_bits,
+    larger,
+    magnitude,
+    polynomial,
+    sign_of,
+    smaller,
+    to_bits,
+)
 from weft.ir import Expr
 from weft.ir.expr import cast, constant, floor, fma, select, sqrt
 from weft.ir.types import F32, F64
@@ -65,7 +78,8 @@ def single_power(x: Expr, y: Expr) -> Expr:
 def log2_sum(a: Expr) -> tuple[Expr, Expr]:
     """log2(a) = high + low of a positive float64, about 2**-68 of it.
 
-    log(m) = 2 s + s z (2/3 + z (2/5 + z (2/7 + z q(z)))) with s = (m - 1) / (m + 1), z = s * s, s and the outer sums in two parts.
+    log(m) = 2 s + s z (2/3 + z (2/5 + z (2/7 + z q(z)))) with s = (m - 1) / (m + 1), z = s * s, s and the
+    outer sums in two parts.
     """
     mantissa, exponent, _ = split_exponent(a, denormal=True)
     f = mantissa - 1.0
@@ -116,7 +130,9 @@ def cbrt(x: Expr) -> Expr:
     tiny = a.lt(form.smallest_normal)
     b = select(tiny, a * 2.0**54, a)
     bits = to_bits(b)
-    biased = from_bits((bits >> form.fraction_bits) | ((form.bias + form.fraction_bits) << form.fraction_bits), form)
+    biased = from_bits(
+        (bits >> form.fraction_bits) | ((form.bias + form.fraction_bits) << form.fraction_bits), form
+    )
     # biased exponent plus what makes it a multiple of 3 above 0: exact thirds by floor of a product
     exponent = biased - (form.shifter / 1.5 + form.bias)
     third = floor(fma(exponent, 1.0 / 3.0, 1.0 / 6.0))
@@ -149,8 +165,12 @@ def hypot(x: Expr, y: Expr) -> Expr:
         result = cast(sqrt(fma(c, c, d * d)), F32)
     else:
         most, least = larger(a, b), smaller(b, a)
-        scale = select(most.gt(2.0**500), constant(x, 2.0**-600), select(most.lt(2.0**-400), constant(x, 2.0**600), 1.0))
-        back = select(most.gt(2.0**500), constant(x, 2.0**600), select(most.lt(2.0**-400), constant(x, 2.0**-600), 1.0))
+        scale = select(
+            most.gt(2.0**500), constant(x, 2.0**-600), select(most.lt(2.0**-400), constant(x, 2.0**600), 1.0)
+        )
+        back = select(
+            most.gt(2.0**500), constant(x, 2.0**600), select(most.lt(2.0**-400), constant(x, 2.0**-600), 1.0)
+        )
         c, d = most * scale, least * scale
         result = sqrt(fma(c, c, d * d)) * back
     return select(infinite, constant(x, INFINITY), result)

@@ -1,17 +1,30 @@
 """sin, cos, tan and their inverses, for arguments of any size.
 
-x is reduced to r = x - n * pi/2, |r| <= pi/4, with r a sum high + low: by three fma where n is small, and otherwise, if
-any lane is large, by products with the bits of 2/pi (Payne and Hanek 1983).
+x is reduced to r = x - n * pi/2, |r| <= pi/4, with r a sum high + low: by three fma where n is small, and
+otherwise, if any lane is large, by products with the bits of 2/pi (Payne and Hanek 1983).
 """
 
 from dataclasses import dataclass
 
 from weft.compiler.math import coefficients as table
-from weft.compiler.math.coefficients import TWO_OVER_PI_LIMBS, TWO_OVER_PI_ROWS
 from weft.compiler.math.parts import (
-    FORMATS, exact_product, exact_sum, fast_sum, flip_sign, format_of, from_bits, larger, magnitude, polynomial, sign_of, smaller,
-    to_bits, where_any, with_sign,
-)  # fmt: skip
+    FORMATS,
+    exact_product,
+    exact_sum,
+    fast_sum,
+    flip_sign,
+    format_of,
+    from_bits,
+    larger,
+    magnitude,
+    polynomial,
+    sign_of,
+    smaller,
+    to_bits,
+    where_any,
+    with_sign,
+)
+from weft.compiler.math.two_over_pi import TWO_OVER_PI_LIMBS, TWO_OVER_PI_ROWS
 from weft.ir import Expr
 from weft.ir.expr import cast, constant, fma, lookup, rint, select, sqrt
 from weft.ir.types import F32, F64, I32, I64, U64
@@ -29,7 +42,7 @@ LIMBS = 7  # of x * 2/pi: one of the integer part and 168 bits of the fraction; 
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """x = quadrant * pi/2 + high + low; the quadrant is an integer of the lane's width, to be taken modulo 4."""
+    """x = quadrant * pi/2 + high + low; the quadrant is an unsigned integer, to be taken modulo 4."""
 
     high: Expr
     low: Expr
@@ -54,8 +67,8 @@ def reduce_angle(x: Expr) -> Reduced:
 def reduce_large_single(x: Expr) -> tuple[Expr, Expr, Expr]:
     """High, low, quadrant of a large float32.
 
-    |x| = m * 2**k with an integer m below 2**24; row k of the table holds 2**k * 2/pi modulo 4 as a float64 of 29 bits,
-    so that its product with m is exact, and another of the 53 bits below.
+    |x| = m * 2**k with an integer m below 2**24; row k of the table holds 2**k * 2/pi modulo 4 as a float64
+    of 29 bits, so that its product with m is exact, and another of the 53 bits below.
     """
     form = FORMATS["f32"]
     bits = to_bits(x)
@@ -64,7 +77,10 @@ def reduce_large_single(x: Expr) -> tuple[Expr, Expr, Expr]:
     m = cast(scaled, F64)
     row = cast((bits >> 23) & 0xFF, I64) - (form.bias + 15)
     row = select(row.lt(0), constant(row, 0), row)
-    row = select(row.gt(len(TWO_OVER_PI_ROWS) // 2 - 1), constant(row, len(TWO_OVER_PI_ROWS) // 2 - 1), row) << 1
+    row = (
+        select(row.gt(len(TWO_OVER_PI_ROWS) // 2 - 1), constant(row, len(TWO_OVER_PI_ROWS) // 2 - 1), row)
+        << 1
+    )
     product = m * lookup(TWO_OVER_PI_ROWS, F64, row)
     below = m * lookup(TWO_OVER_PI_ROWS, F64, row + 1)
     count = rint(product + below)
@@ -77,8 +93,9 @@ def reduce_large_single(x: Expr) -> tuple[Expr, Expr, Expr]:
 def reduce_large_double(x: Expr) -> tuple[Expr, Expr, Expr]:
     """High, low, quadrant of a large float64, in limbs of 28 bits.
 
-    |x| = m * 2**(28 * q + s) with s < 28: the limbs of m * 2**s times a window of 2/pi, of which limb j is the bits from
-    2**(-28 * j) down. Products whose weight is a multiple of 2**28 are left out: they are whole turns.
+    |x| = m * 2**(28 * q + s) with s < 28: the limbs of m * 2**s times a window of 2/pi, of which limb j is
+    the bits from 2**(-28 * j) down. Products whose weight is a multiple of 2**28 are left out: they are whole
+    turns.
     """
     form = FORMATS["f64"]
     bits = to_bits(x)
@@ -130,7 +147,7 @@ def fraction_to_angle(limbs: list[Expr], up: Expr) -> tuple[Expr, Expr]:
 
 
 def sin_of(r: Expr, low: Expr) -> Expr:
-    """sin(r + low) for |r| <= pi/4 and a tiny low."""
+    """Sine of r + low, for |r| <= pi/4 and a tiny low."""
     z = r * r
     odd = table.SIN_F32 if r.dtype == F32 else table.SIN_F64
     if r.dtype == F32:
@@ -140,7 +157,7 @@ def sin_of(r: Expr, low: Expr) -> Expr:
 
 
 def cos_of(r: Expr, low: Expr) -> Expr:
-    """cos(r + low) for |r| <= pi/4 and a tiny low."""
+    """Cosine of r + low, for |r| <= pi/4 and a tiny low."""
     z = r * r
     half = z * 0.5
     even = table.COS_F32 if r.dtype == F32 else table.COS_F64
@@ -171,7 +188,7 @@ def by_quadrant(angle: Reduced, turn: int) -> Expr:
 
 
 def tan(x: Expr) -> Expr:
-    """Tangent: tan(r), or -1/tan(r) in odd quadrants."""
+    """Tangent: that of r, or minus its reciprocal in odd quadrants."""
     angle = reduce_angle(x)
     odd = (angle.quadrant & 1).ne(0)
     r, low = angle.high, angle.low
@@ -206,7 +223,7 @@ def root_of_rest(a: Expr, large: Expr) -> tuple[Expr, Expr]:
 
 
 def arcsin(x: Expr) -> Expr:
-    """Inverse sine: pi/2 - 2 * arcsin(sqrt((1 - |x|) / 2)) above 1/2."""
+    """Inverse sine; above 1/2 it is pi/2 minus twice that of sqrt((1 - |x|) / 2)."""
     first, second, _ = HALF_PI[x.dtype.name]
     a = magnitude(x)
     large = a.gt(0.5)
@@ -219,7 +236,7 @@ def arcsin(x: Expr) -> Expr:
 
 
 def arccos(x: Expr) -> Expr:
-    """Inverse cosine: pi/2 - arcsin(x), or 2 * arcsin(sqrt((1 - |x|) / 2)), and pi minus it for a negative x."""
+    """Inverse cosine: pi/2 - arcsin(x), or 2 * arcsin(sqrt((1 - |x|) / 2)), pi minus it for a negative x."""
     first, second, _ = HALF_PI[x.dtype.name]
     a = magnitude(x)
     large = a.gt(0.5)

@@ -1,6 +1,7 @@
-"""Pass `lower_math`: replaces loop-level mathematics by polynomials, the same for every target (DESIGN D11).
+"""Which function replaces which op of mathematics, the same for every target (DESIGN D11).
 
-Holds the table `MATH`, from the name of an op to the function that writes it. Not here: the functions (`compiler/math`).
+Holds the table `MATH`, from the name of an op to the function that writes it. Not here: the functions
+(`compiler/math`), and the pass that applies them (`expand_math.py`).
 """
 
 from collections.abc import Callable

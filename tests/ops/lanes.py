@@ -1,7 +1,7 @@
-"""Runs loop-level scalar functions on arrays: a function of `Expr` -> loop-level ops -> LLVM text -> native code.
+"""Runs loop-level functions on arrays: a function of `Expr` -> loop-level ops -> LLVM text -> native code.
 
-A small emitter of its own, so that the math functions are tested for bits and speed without schedules or a backend.
-Not here: memory, masks, schedules (`backends/cpu`).
+A small emitter of its own, so that the math functions are tested for bits and speed without schedules or a
+backend. Not here: memory, masks, schedules (`backends/cpu`).
 """
 
 import ctypes
@@ -22,10 +22,10 @@ _SPELLED = {"bool": "i1", "f32": "float", "f64": "double"}
 _FLOATS = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}
 _INTEGERS = {"add": "add", "subtract": "sub", "multiply": "mul", "bitwise_and": "and", "bitwise_or": "or",
              "bitwise_xor": "xor", "shift_left_raw": "shl"}
-_INTRINSICS = {"fma": "fma", "absolute_raw": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "trunc": "trunc",
-               "rint": "roundeven"}
-_COMPARE = {"equal": ("oeq", "eq"), "not_equal": ("une", "ne"), "less": ("olt", "lt"), "less_equal": ("ole", "le"),
-            "greater": ("ogt", "gt"), "greater_equal": ("oge", "ge")}
+_INTRINSICS = {"fma": "fma", "absolute_raw": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil",
+               "trunc": "trunc", "rint": "roundeven"}
+_COMPARE = {"equal": ("oeq", "eq"), "not_equal": ("une", "ne"), "less": ("olt", "lt"),
+            "less_equal": ("ole", "le"), "greater": ("ogt", "gt"), "greater_equal": ("oge", "ge")}
 # fmt: on
 
 
@@ -153,15 +153,19 @@ class Emitter:
         result, lanes = op.result.type, source.lanes
         element, table = _element(result.dtype), op.attributes["table"]
         numbers = ", ".join(f"{element} {_number(v, result.dtype)}" for v in table)
-        self.tables.append(f"@t{len(self.tables)} = private constant [{len(table)} x {element}] [{numbers}], align 64")
+        self.tables.append(
+            f"@t{len(self.tables)} = private constant [{len(table)} x {element}] [{numbers}], align 64"
+        )
         pointers = self.put(f"getelementptr {element}, ptr @t{len(self.tables) - 1}, {ty} {a[0]}")
         if lanes == 1:
             return self.put(f"load {element}, ptr {pointers}")
         short = f"{'f' if result.dtype.is_float else 'i'}{result.dtype.bits}"
         function, full = f"@llvm.masked.gather.v{lanes}{short}.v{lanes}p0", _type(result)
         self.declared.add(f"declare {full} {function}(<{lanes} x ptr>, i32, <{lanes} x i1>, {full})")
-        mask = f"<{lanes} x i1> splat (i1 true)"
-        return self.put(f"call {full} {function}(<{lanes} x ptr> {pointers}, i32 {result.dtype.size_bytes}, {mask}, {full} poison)")
+        mask, size = f"<{lanes} x i1> splat (i1 true)", result.dtype.size_bytes
+        return self.put(
+            f"call {full} {function}(<{lanes} x ptr> {pointers}, i32 {size}, {mask}, {full} poison)"
+        )
 
     def any_lane(self, _op: Op, source: VectorType, ty: str, a: Sequence[str]) -> str:
         if source.lanes == 1:
@@ -207,13 +211,17 @@ class Emitter:
 def machine() -> llvm.TargetMachine:
     """This machine with all its features."""
     features = llvm.get_host_cpu_features().flatten()
-    return llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3)
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=3
+    )
 
 
 class Compiled:
     """`function` of lanes as a native loop over arrays; `lanes` lanes at a time."""
 
-    def __init__(self, function: Callable[..., Expr], dtypes: Sequence[DType], lanes: int | None = None) -> None:
+    def __init__(
+        self, function: Callable[..., Expr], dtypes: Sequence[DType], lanes: int | None = None
+    ) -> None:
         self.lanes = lanes or 256 // dtypes[0].bits
         self.dtypes = tuple(dtypes)
         region = Region([VectorType(d, self.lanes) for d in dtypes])
