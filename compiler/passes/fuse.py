@@ -66,10 +66,8 @@ def shape_of(value: Value) -> Shape:
 
 
 def is_free(op: Op) -> bool:
-    """Whether the op only re-indexes, or is one number, so that each reader may repeat it."""
+    """Whether the op only re-indexes, or is a constant, so that each reader may repeat it."""
     form = record(op).form
-    if op.name == "constant":
-        return isinstance(op.attributes["value"], bool | int | float) or shape_of(op.result) == ()
     return isinstance(form, Element) and form.aligned
 
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, VectorType, record
 from weft.ir.dims import Compound, Dim, DimLike, bounds, fold_dim, show_dim, substitute, symbol, symbols_of
 from weft.ir.errors import InternalError
-from weft.ir.expr import cast, select
+from weft.ir.expr import cast, lookup, select
 from weft.ir.opdef import Element, Scalar
 from weft.ir.ops.shape import linear_index
 from weft.ir.types import BOOL, I64
@@ -252,7 +254,7 @@ class Writer:
         if op is None:
             raise InternalError(f"value {value!r} of a fusion has no source")
         if op.name == "constant":
-            return self._constant(op)
+            return self._constant(op, index)
         form = record(op).form
         if isinstance(form, Element):
             return form.rule(OpContext(self, op), op, index)
@@ -268,13 +270,18 @@ class Writer:
             return form.rule(op.attributes, *operands)
         return self.builder.expr(self.builder.emit(op.name, [e.value for e in operands], op.attributes).result)
 
-    def _constant(self, op: Op) -> Expr:
+    def _constant(self, op: Op, index: Index) -> Expr:
         number = op.attributes["value"]
         ty = op.results[0].type
         assert isinstance(ty, TensorType)
-        if not isinstance(number, bool | int | float):
-            number = number.item()  # pyright: ignore -- arrays of one element; larger ones are parameters
-        return self.builder.constant(number, VectorType(ty.dtype))  # pyright: ignore
+        if isinstance(number, np.ndarray) and number.size > 1:
+            linear = linear_index(index, ty.shape)
+            place = self.lanes_of_index(linear) if self.is_spread(linear) else self.number(linear)
+            return lookup(number.ravel().tolist(), ty.dtype, place)
+        if isinstance(number, np.ndarray | np.generic):
+            number = number.item()
+        assert isinstance(number, bool | int | float)
+        return self.builder.constant(number, VectorType(ty.dtype))
 
     # ---------------------------------------------------------------- memory
 

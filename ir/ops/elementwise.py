@@ -341,7 +341,7 @@ def _cast_rule(attributes: Attributes, x: Expr) -> Expr:
     assert isinstance(dtype, DType)
     if dtype == BOOL and x.dtype != BOOL:
         return x.ne(0)
-    if not (x.dtype.is_float and dtype.is_integer):
+    if not (x.dtype.is_float and dtype.is_integer) or attributes.get("is_in_range"):
         return cast(x, dtype)
     if dtype.bits < 32:
         return cast(_in_range(x, I32), dtype)
@@ -360,7 +360,9 @@ def _in_range(x: Expr, dtype: DType) -> Expr:
     limit = 2.0 ** (dtype.bits - 1)
     above = x.ge(-limit) if x.dtype.bits <= dtype.bits else x.gt(-limit - 1.0)
     good = above & x.lt(limit)
-    return select(good, cast(select(good, x, constant(x, 0.0)), dtype), constant(x, -(2 ** (dtype.bits - 1)), dtype))
+    inside = select(good, x, constant(x, 0.0))
+    number = x.builder.emit("cast", [inside.value], {"dtype": dtype, "is_in_range": True}).result
+    return select(good, Expr(x.builder, number), constant(x, -(2 ** (dtype.bits - 1)), dtype))
 
 
 def _cast_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
