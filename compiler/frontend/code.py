@@ -83,19 +83,12 @@ def _block_end(lines: list[str], code: CodeType) -> int:
     """Give the number of the last line of the block that starts at the code's first line."""
     start = lines[code.co_firstlineno - 1]
     indent = len(start) - len(start.lstrip())
-    last = max(code.co_firstlineno, *(line for *_, line in _line_table(code) if line))
+    last = max(code.co_firstlineno, *(line for one in all_code(code) for *_, line in one.co_lines() if line))
     for index in range(last, len(lines)):
         text = lines[index].lstrip()
         if text and text[0] != "#" and len(lines[index]) - len(text) <= indent and text[0] not in ")]}":
             return index
     return len(lines)
-
-
-def _line_table(code: CodeType) -> Iterator[tuple[int, int, int | None]]:
-    yield from code.co_lines()
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _line_table(constant)
 
 
 def _parse_function(lines: list[str], first: int, last: int, name: str) -> Function | None:
@@ -217,6 +210,14 @@ def _inner_code(code: CodeType, name: str) -> CodeType:
     return next(
         constant for constant in code.co_consts if isinstance(constant, CodeType) and constant.co_name == name
     )
+
+
+def all_code(code: CodeType) -> Iterator[CodeType]:
+    """Yield `code` and all code inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from all_code(constant)
 
 
 def _retitle(code: CodeType, name: str, old: str, base: str) -> CodeType:

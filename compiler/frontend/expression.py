@@ -6,8 +6,10 @@ Statements are `statement.py`'s. Nothing is evaluated here, and nothing in anoth
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 from weft.compiler.frontend.code import PREFIX, THUNK_MARK
@@ -32,6 +34,7 @@ COMPARISON_SYMBOLS: dict[type[ast.cmpop], str] = {
     ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
 ASKED = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
+INLINES = sys.version_info >= (3, 12)
 CONVERSION_LETTERS = {-1: "", 115: "s", 114: "r", 97: "a"}
 
 
@@ -102,6 +105,8 @@ class ExpressionRewriter(ast.NodeTransformer):
             return node
         owner = self.scope.owner(node.id)
         loads = isinstance(node.ctx, ast.Load)
+        if owner is not None and node.id in owner.renamed:
+            return located(ast.Name(owner.renamed[node.id], node.ctx), node)
         if owner is not None:
             doubtful = loads and node.id in owner.doubtful
             return hook("load_local", node, self.text(node.id), node) if doubtful else node
@@ -297,10 +302,22 @@ class ExpressionRewriter(ast.NodeTransformer):
         args.defaults = self.several(args.defaults)
         args.kw_defaults = [self.visit(default) if default else None for default in args.kw_defaults]
 
+    def _comprehension_scope(self, node: Comprehension) -> Scope:
+        """Give the scope of a comprehension, with other names for variables that hide those of a function.
+
+        Python 3.12 to 3.14 inlines comprehensions, and takes the two variables for one where a function
+        reads its outer one in a second comprehension only, or an inner function holds one. That depends on what
+        stands in the same function, and statement bodies and thunks are functions of their own.
+        """
+        names = comprehension_names(node)
+        hiding = [name for name in sorted(names.bound) if self.scope.meaning(name) != "global"]
+        renamed = {name: self.fresh(name) for name in hiding} if INLINES else {}
+        return replace(self.scope.inner("comprehension", names), renamed=renamed)
+
     def _comprehension(self, node: Comprehension) -> ast.expr:
         first = node.generators[0].iter
         outer: ast.expr = self.visit(first)
-        with self.within(self.scope.inner("comprehension", comprehension_names(node))):
+        with self.within(self._comprehension_scope(node)):
             for generator in node.generators:
                 source = outer if generator.iter is first else self.visit(generator.iter)
                 generator.iter = source if generator.is_async else hook("iterate", first, source)

@@ -195,7 +195,8 @@ class Hooks(Protocol):
 _OPERATORS: UserValue = operator  # typeshed leaves the operands of the in-place functions untyped
 _IN_PLACE_NAMES = {
     "+=": "iadd", "-=": "isub", "*=": "imul", "/=": "itruediv", "//=": "ifloordiv",
-    "%=": "imod", "**=": "ipow", "@=": "imatmul", "&=": "iand", "|=": "ior", "^=": "ixor", "<<=": "ilshift", ">>=": "irshift",
+    "%=": "imod", "**=": "ipow", "@=": "imatmul", "&=": "iand",
+    "|=": "ior", "^=": "ixor", "<<=": "ilshift", ">>=": "irshift",
 }  # fmt: skip
 IN_PLACE: dict[str, Callable[[UserValue, UserValue], UserValue]] = {
     symbol: getattr(_OPERATORS, name) for symbol, name in _IN_PLACE_NAMES.items()

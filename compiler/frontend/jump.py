@@ -26,7 +26,8 @@ def has_regions(function: Function) -> bool:
     """Whether the statements of a function can become regions.
 
     Not so in generators and coroutines (a body that yields cannot be a function), where `finally` jumps
-    (which drops an exception), and where a builtin looks at the variables of its caller.
+    (which drops an exception), where a `with` may swallow the exception that stops a jump, and where a
+    builtin looks at the variables of its caller.
     """
     found = facts_of(function.body)
     plain = isinstance(function, ast.AsyncFunctionDef) or found.suspends or found.drops
@@ -210,8 +211,11 @@ class JumpLowering:
         if orelse and inner.may:
             place = node.orelse[0]
             orelse = [located(ast.If(self._none_of(inner.may, place), orelse, []), place)]
+        undone: list[ast.stmt] = []
+        if facts_of(node.body).leaves:  # a handler runs only if the jump was given up for an exception
+            undone = [self._set(flag, False, node) for flag in sorted(inner.may)]
         caught = [
-            located(ast.ExceptHandler(handler.type, handler.name, lowered.body), handler)
+            located(ast.ExceptHandler(handler.type, handler.name, [*undone, *lowered.body]), handler)
             for handler, lowered in handlers
         ]
         lowered = type(node)(inner.body, caught, orelse, last.body)

@@ -19,7 +19,7 @@ from functools import partial
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import NamedTuple, cast
 
-from weft.compiler.frontend.code import compile_function, find_definition
+from weft.compiler.frontend.code import all_code, compile_function, find_definition
 from weft.compiler.frontend.expression import HOOKS, Reference
 from weft.compiler.frontend.hooks import Hooks, Link
 from weft.compiler.frontend.location import is_user_code
@@ -51,6 +51,9 @@ class Rewritten:
         return made
 
 
+FINISHED = Rewritten((lambda: None).__code__, ())
+"""Stands for what became of code that is itself rewritten."""
+
 _known: dict[int, tuple[weakref.ref[CodeType], Rewritten | None]] = {}
 
 
@@ -64,9 +67,16 @@ def rewritten_code(function: FunctionType) -> Rewritten | None:
     if known is not None and known[0]() is code:
         return known[1]
     made = _rewrite_code(function)
-    key = id(code)
-    _known[key] = (weakref.ref(code, lambda _: _known.pop(key, None)), made)
+    _keep(code, made)
+    if made is not None:
+        for inner in all_code(made.code):
+            _keep(inner, FINISHED)
     return made
+
+
+def _keep(code: CodeType, made: Rewritten | None) -> None:
+    key = id(code)
+    _known[key] = (weakref.ref(code, lambda _, known=_known: known.pop(key, None)), made)
 
 
 def _rewrite_code(function: FunctionType) -> Rewritten | None:
@@ -83,7 +93,9 @@ def _rewrite_code(function: FunctionType) -> Rewritten | None:
 
 def is_rewritten(function: FunctionType) -> bool:
     """Whether `function` was made here, by itself or inside of another rewritten function."""
-    return HOOKS in function.__code__.co_freevars
+    code = function.__code__
+    known = _known.get(id(code))  # one that needs no hook does not hold them
+    return HOOKS in code.co_freevars or (known is not None and known[1] is FINISHED and known[0]() is code)
 
 
 def rewrite(function: FunctionType, hooks: Hooks) -> FunctionType | None:

@@ -6,7 +6,7 @@ Works on the user's syntax only; it knows Python's rules of scope and nothing of
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -16,7 +16,17 @@ Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.Gener
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _TELLING = (
-    *(ast.Global, ast.Nonlocal, ast.Return, ast.Break, ast.Continue, ast.Try, ast.TryStar, ast.comprehension),
+    *(
+        ast.Global,
+        ast.Nonlocal,
+        ast.Return,
+        ast.Break,
+        ast.Continue,
+        ast.Try,
+        ast.TryStar,
+        ast.With,
+        ast.comprehension,
+    ),
     *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping, ast.alias),
     *(ast.Yield, ast.YieldFrom, ast.Await, ast.AsyncFor, ast.AsyncWith),
 )
@@ -51,6 +61,7 @@ class Scope:
     parent: Scope | None = None
     closure: frozenset[str] = frozenset()
     doubtful: frozenset[str] = frozenset()
+    renamed: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def owner(self, name: str) -> Scope | None:
         """Give the scope of which `name` is a local name; None if it is no one's or declared global."""
@@ -95,7 +106,8 @@ class Facts(NamedTuple):
     shared: frozenset[str] = frozenset()  # what functions inside it declare nonlocal
     suspends: bool = False  # yields or awaits
     jumps: bool = False  # holds break, continue or return
-    drops: bool = False  # holds a `finally` that jumps
+    drops: bool = False  # holds a `finally` that jumps, or a `with` around what `leaves`
+    leaves: bool = False  # holds a jump out of a `with` or of a `try` with `finally`, which may raise instead
 
 
 NOTHING = Facts()
@@ -149,8 +161,8 @@ class _Scan:
     """Collects facts."""
 
     def __init__(self) -> None:
-        self.names: list[set[str]] = [set(), set(), set(), set(), set(), set()]
-        self.flags = [False, False, False]
+        self.names: list[set[str]] = [set() for _ in range(6)]
+        self.flags = [False, False, False, False]
 
     def add(self, other: Facts) -> None:
         """Add what is known of a part."""
@@ -165,7 +177,7 @@ class _Scan:
             self.names[1].update(other.globals)
             self.names[2].update(other.nonlocals)
             self.names[5].update(other.shared)
-        if other.suspends or other.jumps or other.drops:
+        if other.suspends or other.jumps or other.drops or other.leaves:
             self.flags = [one or more for one, more in zip(self.flags, other[6:], strict=True)]
 
     def result(self) -> Facts:
@@ -210,6 +222,11 @@ class _Scan:
                 self.flags[1] = True
             case ast.Try() | ast.TryStar():
                 self.flags[2] |= any(facts(part).jumps for part in node.finalbody)
+                self.flags[3] |= bool(node.finalbody) and facts_of(children(node)).jumps
+            case ast.With():
+                inside = facts_of(node.body)
+                self.flags[2] |= inside.leaves
+                self.flags[3] |= inside.jumps
             case ast.comprehension(is_async=is_async):
                 self.flags[0] |= bool(is_async)
             case _ if isinstance(node, SUSPENDING):

@@ -1,5 +1,7 @@
 """Rewritten functions, with hooks that do what Python does, against the originals."""
 
+# ruff: noqa: E501  programs are easier to survey as one string each
+
 import asyncio
 import contextlib
 import dataclasses
@@ -243,6 +245,20 @@ PROGRAMS = {
     "imports": ("def f(x):\n    import os.path as p, math\n    from math import sqrt as root\n    if x:\n        import json\n    return p.basename('a/b'), math.pi, root(4), json.dumps(x)", [(1,), (0,)]),
     "unbound": ("def f(x):\n    if x == 1:\n        y = 1\n    for i in range(x):\n        y = i\n        if i == 2:\n            z = y\n    return y + z", [(0,), (1,), (2,), (3,)]),
     "recursion": ("def f(n):\n    if n < 2:\n        return n\n    return f(n - 1) + f(n - 2)", [(10,)]),
+    "comprehensions_that_hide": (
+        "def f(b, d):\n    x = [0, 1, 2]\n    if b and [b for d in x if d] + [5 for b in x if d]:\n        r = [(lambda: d)() for d in x], d\n    for i in x:\n"
+        "        d += 1\n        r = r, [(lambda: (d, i))() for d in x for i in range(d) if 0 < d <= 2], [d for b in x if [b for d in x]], d, i\n    return r, d, b",
+        [(7, 8), (0, 1)],
+    ),
+    "discarded_jumps": (
+        "def f(n):\n    import contextlib\n    for i in range(4):\n        try:\n            try:\n                if i == n: return 'lost'\n                if i == n + 1: break\n            finally:\n                if n < 3: raise KeyError(i)\n        except KeyError:\n"
+        "            log(i)\n            if i == 3: continue\n        log('end')\n    with contextlib.suppress(KeyError):\n        try:\n            return 'lost'\n        finally:\n            if n: raise KeyError\n    return i",
+        [(0,), (1,), (3,)],
+    ),
+    "discarded_return": (
+        "def f(n):\n    try:\n        try:\n            if n: return 'lost'\n        finally:\n            raise KeyError\n    except KeyError:\n        log('caught')\n    return n",
+        [(0,), (1,)],
+    ),
     "nothing": ("def f(x):\n    pass", [(1,)]),
     "constant": ("def f(x): return 1", [(1,)]),
     "dead_code": ("def f(x):\n    return x\n    y = 1\n    yield y", [(1,)]),
@@ -595,39 +611,39 @@ def test_liveness():
     assert hooks.told[1][1] == {"written": ("u", "v"), "live": ("v",)}
 
 
+def emptied(cells, names):
+    for one in names:
+        with contextlib.suppress(ValueError):
+            del cells[one].cell_contents
+
+
+class Forgetting(Facts):
+    """Unbinds every variable that a body wrote and that is neither live nor carried."""
+
+    def if_(self, test, then, orelse, /, *, written, live):
+        (then if test else orelse or (lambda: None))()
+        emptied(variables(then, orelse), set(written) - set(live))
+
+    def for_(self, iterable, body, stop, /, *, written, carried, live):
+        for item in iterable:
+            body(item)
+            if stop is not None and stop():
+                break
+            emptied(variables(body), set(written) - set(carried))
+        emptied(variables(body), set(written) - set(live))
+
+    def while_(self, test, body, stop, /, *, written, carried, live):
+        while test():
+            body()
+            if stop is not None and stop():
+                break
+            emptied(variables(test, body), set(written) - set(carried))
+        emptied(variables(test, body), set(written) - set(live))
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_facts_hold(name, capsys):
-    """A body may lose every variable that is neither live nor carried, and nothing changes."""
     text, calls = PROGRAMS[name]
-
-    def emptied(cells, names):
-        for one in names:
-            with contextlib.suppress(ValueError):
-                del cells[one].cell_contents
-
-    class Forgetting(Facts):
-        def if_(self, test, then, orelse, /, *, written, live):
-            (then if test else orelse or (lambda: None))()
-            emptied(variables(then, orelse), set(written) - set(live))
-
-        def for_(self, iterable, body, stop, /, *, written, carried, live):
-            cells = variables(body)
-            for item in iterable:
-                body(item)
-                if stop is not None and stop():
-                    break
-                emptied(cells, set(written) - set(carried))
-            emptied(cells, set(written) - set(live))
-
-        def while_(self, test, body, stop, /, *, written, carried, live):
-            cells = variables(test, body)
-            while test():
-                body()
-                if stop is not None and stop():
-                    break
-                emptied(cells, set(written) - set(carried))
-            emptied(cells, set(written) - set(live))
-
     for args in calls or [(1,)]:
         plain = outcome(load(text, log=lambda v: v, np=np), *_fresh(args))
         made = outcome(rewritten(load(text, log=lambda v: v, np=np), Forgetting()), *_fresh(args))
