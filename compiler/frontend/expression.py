@@ -306,8 +306,8 @@ class ExpressionRewriter(ast.NodeTransformer):
         """Give the scope of a comprehension, with other names for variables that hide those of a function.
 
         Python 3.12 to 3.14 inlines comprehensions, and takes the two variables for one where a function
-        reads its outer one in a second comprehension only, or an inner function holds one. That depends on what
-        stands in the same function, and statement bodies and thunks are functions of their own.
+        reads its outer one in a second comprehension only, or an inner function holds one. That depends on
+        what stands in the same function, and statement bodies and thunks are functions of their own.
         """
         names = comprehension_names(node)
         hiding = [name for name in sorted(names.bound) if self.scope.meaning(name) != "global"]
