@@ -34,7 +34,7 @@ class Scope:
     values: dict[tuple[Value, Index], Expr] = field(default_factory=dict[tuple[Value, Index], Expr])
     sizes: dict[DimLike, Expr] = field(default_factory=dict[DimLike, Expr])
     mask: Expr | None = None
-    is_floor: bool = False  # nothing that is written under a condition may move out of it
+    is_floor: bool = False  # nothing may move out: what is written here is under a condition, or uses what was defined here
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +243,9 @@ class Writer:
         return self.here(result)
 
     def define(self, value: Value, index: Sequence[DimLike], e: Expr) -> None:
-        """Say what a value is at an index, for the innermost scope."""
+        """Say what a value is at an index, for the innermost scope; what is written from now on may use it, so it stays inside."""
         self.scopes[-1].values[(value, tuple(index))] = e
+        self.scopes[-1].is_floor = True
 
     def _write(self, value: Value, index: Index) -> Expr:
         if value in self.sources:
