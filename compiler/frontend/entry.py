@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from weft.compiler.frontend import numpy as namespace
+from weft.compiler.frontend.arguments import StaticSpec, spec_of
 from weft.compiler.frontend.assumption import Assumptions, Restart, SizeGuard
 from weft.compiler.frontend.capture import Inputs, ObjectGuard, Parameter, TraceOptions
 from weft.compiler.frontend.result import Effect, Outputs, ResultNode
@@ -61,6 +64,8 @@ def trace(
 ) -> Traced:
     """Trace `fn` for arguments described by trees of specs (`arguments.py`).
 
+    Paths of parameters and guards are those of a call of the Python function behind `fn`, with what a method, partial
+    or callable object is bound to as its first arguments.
     Raises UserError with the user's line for what cannot be traced, and what the function itself raises.
     """
     options = options or TraceOptions()
@@ -84,14 +89,21 @@ def _attempt(
     one.adopt = inputs.adopt
     if root is not None and rewritten_code(root) is None:
         inputs.unhooked = root
-    names = root.__code__.co_varnames[: root.__code__.co_argcount] if root is not None else ()
-    skip = 0 if callee is None else len(callee.args)
-    given = [
-        inputs.argument(Argument(k, names[k + skip] if k + skip < len(names) else ""), tree) for k, tree in enumerate(args)
-    ]
-    named = {key: inputs.argument(Argument(key, key), tree) for key, tree in kwargs.items()}
-    value = hooks.call(fn, *given, **named)
+    names = () if root is None else root.__code__.co_varnames[: root.__code__.co_argcount]
+    trees, named_trees = list(args), dict(kwargs)
+    if callee is not None:
+        trees = [*map(_bound_spec, callee.args), *args]
+        named_trees = {**{key: _bound_spec(v) for key, v in callee.kwargs.items()}, **kwargs}
+    given = [inputs.argument(Argument(k, names[k] if k < len(names) else ""), tree) for k, tree in enumerate(trees)]
+    named = {key: inputs.argument(Argument(key, key), tree) for key, tree in named_trees.items()}
+    value = hooks.call(fn if root is None else root, *given, **named)
     return _finish(one, inputs, hooks, value)
+
+
+def _bound_spec(value: Any) -> Any:
+    """The specs of what a callable is bound to: an object is looked into where it is, not taken apart."""
+    plain = isinstance(value, np.ndarray | np.generic) or type(value) in (int, float, tuple, list, dict)
+    return spec_of(value) if plain else StaticSpec(value)
 
 
 def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Traced:
@@ -104,6 +116,7 @@ def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Trac
     one.emit_op("return", results)
     one.func.into = (*(-1 for _ in outputs.values), *(s.parameter for s in written if s.parameter is not None))
     one.func.symbols = _bound_symbols(one.func)
+    one.func.strided = tuple(k for k, p in enumerate(inputs.parameters) if getattr(p.spec, "layout", "C") == "strided")
     log = [*one.log, *(f"{guard}: {guard.reason}, {guard.location}" for guard in one.assumptions.guards)]
     return Traced(
         one.func, tuple(inputs.parameters), result, effects, tuple(dict.fromkeys(inputs.guards)),

@@ -83,7 +83,8 @@ def traced(fn, *args, sizes="constant", alias=False, **kwargs):
 
 def execute(program: Traced, fn, args, kwargs=None):
     """Run a traced program on arguments as the runtime will."""
-    function = resolve_callable(fn).function if resolve_callable(fn) else fn
+    callee = resolve_callable(fn, args, kwargs)
+    function, args, kwargs = callee or (fn, args, kwargs)
     given = []
     for one, param in zip(program.parameters, program.func.params, strict=True):
         value = one.source.read(function, args, kwargs or {})
