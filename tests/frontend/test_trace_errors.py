@@ -1,0 +1,130 @@
+"""Mistakes of the user: the class that NumPy raises, the code, the line, the fix."""
+
+import time
+
+import numpy as np
+import pytest
+
+from tests.frontend.running import traced
+from weft.ir.errors import WeftError
+
+X = np.arange(12.0).reshape(3, 4)
+V = np.arange(3.0)
+I = np.arange(12).reshape(3, 4)
+OBJECTS = np.array([object()])
+
+
+def ragged(x):
+    return np.array([[x[0, 0], 1], [2]])
+
+
+CASES = [
+    (lambda x, v: x + v, ValueError, "E012"),
+    (lambda x, v: x.reshape(5, 2), ValueError, "E013"),
+    (lambda x, v: x @ v, ValueError, "E010"),
+    (lambda x, v: x.sum(axis=2), ValueError, "E015"),
+    (lambda x, v: x[5], IndexError, "E020"),
+    (lambda x, v: x[0, -5], IndexError, "E020"),
+    (lambda x, v: x[0, 0, 0], IndexError, "E021"),
+    (lambda x, v: x["a"], IndexError, "E020"),
+    (lambda x, v: x[v], IndexError, "E020"),
+    (lambda x, v: x[x > 0] + 1, TypeError, "E051"),
+    (lambda x, v: float(x.sum()), TypeError, "E052"),
+    (lambda x, v: int(v[0]), TypeError, "E052"),
+    (lambda x, v: 1 if x.sum() > 0 else 2, TypeError, "E052"),
+    (lambda x, v: np.save("/tmp/never.npy", x), TypeError, "E053"),
+    (lambda x, v: x.item(), TypeError, "E052"),
+    (lambda x, v: x.tolist(), TypeError, "E052"),
+    (lambda x, v: x + np.random.rand(), TypeError, "E053"),
+    (lambda x, v: x * time.time(), TypeError, "E053"),
+    (lambda x, v: open("/tmp/never"), TypeError, "E053"),
+    (lambda x, v: print(x), TypeError, "E053"),
+    (lambda x, v: np.sort(x), TypeError, "E053"),
+    (lambda x, v: x.cumsum(), TypeError, "E053"),
+    (lambda x, v: np.linspace(0, 1, 5, axis=1), TypeError, "E054"),
+    (lambda x, v: x * 1j, TypeError, "E051"),
+    (lambda x, v: x & 1, TypeError, "E030"),
+    (lambda x, v: x.astype("c16"), TypeError, "E031"),
+    (lambda x, v: x.astype("U4"), TypeError, "E031"),
+    (lambda x, v: OBJECTS[0], TypeError, "E031"),
+    (lambda x, v: ragged(x), ValueError, "E017"),
+    (lambda x, v: np.concatenate([x, v]), ValueError, "E010"),
+    (lambda x, v: np.zeros((2, -3)), ValueError, "E016"),
+    (lambda x, v: np.zeros(0).max(), ValueError, "E016"),
+    (lambda x, v: np.add(x, x, out=np.zeros((3, 4), int)), TypeError, "E032"),
+    (lambda x, v: np.add(x, "text"), TypeError, "E031"),
+    (lambda x, v: x.flags, TypeError, "E053"),
+]
+
+
+@pytest.mark.parametrize(("fn", "base", "code"), CASES)
+def test_mistakes(fn, base, code):
+    with pytest.raises(WeftError) as caught:
+        traced(fn, X, V)
+    assert isinstance(caught.value, base), type(caught.value)
+    assert caught.value.code == code
+    assert caught.value.location is not None
+    assert caught.value.location.file == __file__
+    assert caught.value.location.line in range(fn.__code__.co_firstlineno - 12, fn.__code__.co_firstlineno + 1) or fn is CASES[28][0]
+
+
+def augmented_cast(i):
+    i += 1.5
+
+
+@pytest.mark.parametrize(
+    ("fn", "error"),
+    [
+        (augmented_cast, TypeError),
+        (lambda i: i ** -1, ValueError),
+        (lambda i: np.uint8(i) + 300, OverflowError),
+        (lambda i: i.nothing, AttributeError),
+        (lambda i: i.shape[0] / (i.shape[0] - 3), ZeroDivisionError),
+        (lambda i: i[::0], ValueError),
+        (lambda i: len(i[0, 0]), TypeError),
+        (lambda i: i[0, 0][0], IndexError),
+        (lambda i: np.broadcast_to(i, (2, 3, 4)).fill(1), ValueError),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("sizes", ["constant", "symbolic"])
+def test_errors_of_numpy_and_python(fn, error, sizes):
+    with pytest.raises(error):
+        fn(I.copy())
+    with pytest.raises(error):
+        traced(fn, I, sizes=sizes)
+
+
+def test_read_only_arguments_are_not_written():
+    def fn(x):
+        x[0] = 1
+
+    x = X.copy()
+    x.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        traced(fn, x)
+
+
+def test_all_unsupported_names_are_reported_at_once():
+    def fn(x):
+        y = np.sort(x)
+        return np.fft.fft(y) + np.median(x)
+
+    with pytest.raises(WeftError) as caught:
+        traced(fn, X)
+    text = str(caught.value)
+    assert all(name in text for name in ("np.sort", "np.fft.fft", "np.median"))
+
+
+def test_the_message_shows_line_operands_and_fix():
+    with pytest.raises(WeftError) as caught:
+        traced(lambda x, v: x + v, X, V)
+    text = str(caught.value)
+    assert "x + v" in text
+    assert "[3,4]" in text
+    assert "Fix:" in text
+
+
+def test_the_next_good_call_works():
+    with pytest.raises(WeftError):
+        traced(lambda x: x[9], X)
+    assert traced(lambda x: x[1], X)
