@@ -6,7 +6,7 @@ swaps. A kernel writes over what it reads only where each read is of the element
 Not here: where an arena buffer lies (`plan_memory`), loops (`lower_tensor`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from weft.ir import Builder, BufferType, Func, IndexType, Op, Region, TensorType, Value, record
@@ -125,7 +125,7 @@ class _Bufferizer:
         partial = op.attributes.get("in_place", ())
         assert isinstance(partial, tuple)
         outputs: list[Value] = []
-        later: list[tuple[Value, Value]] = []
+        later: dict[int, Value] = {}
         for number, result in enumerate(op.results):
             value = region.terminator.operands[number]
             if number in partial or op.attributes["schedule"] == "scatter":
@@ -133,14 +133,29 @@ class _Bufferizer:
             else:
                 outputs.append(self._destination(op, number))
             self.memory[result] = outputs[-1]
-        facts = {**op.attributes, "outputs": len(outputs)}
-        kernel = Op("fusion", [*inputs, *outputs], (), facts, op.regions, op.locations)
+        facts = {**op.attributes, "outputs": len(outputs), "in_place": tuple(k for k in partial if k not in later)}
+        regions = (_returning_parts(region, later),) if later else op.regions
+        kernel = Op("fusion", [*inputs, *outputs], (), facts, regions, op.locations)
         self.builder.region.ops.append(kernel)
-        for source, target in later:
-            self._copy(source, target)
+        for number, memory in later.items():
+            self._write_part(op, number, outputs[number], memory)
+            self.memory[op.results[number]] = memory
 
-    def _updated(self, op: Op, value: Value, number: int, later: list[tuple[Value, Value]]) -> Value:
-        """Memory of an update's result: that of the old value, if the kernel does not read it elsewhere."""
+    def _write_part(self, op: Op, number: int, part: Value, memory: Value) -> None:
+        """A kernel of its own that puts a computed part where it belongs."""
+        update = op.regions[0].terminator.operands[number].op
+        assert update is not None
+        region = Region([v.type for v in update.operands])
+        inner = Builder(region, update.locations)
+        inner.emit("return", [inner.emit("update", region.params, update.attributes).result])
+        facts = {"schedule": "pointwise", "outputs": 1, "in_place": (0,)}
+        self.builder.region.ops.append(Op("fusion", [memory, part, memory], (), facts, [region], update.locations))
+
+    def _updated(self, op: Op, value: Value, number: int, later: dict[int, Value]) -> Value:
+        """Memory of an update's result: that of the old value, if the kernel does not read it elsewhere.
+
+        If it does, but the old value ends here, the part is computed aside and put there afterwards (`later`).
+        """
         update = value.op
         assert update is not None
         old_param = update.operands[0]
@@ -154,11 +169,11 @@ class _Bufferizer:
         safe = owner and reads_only_written(op.regions[0], old_param, update)
         if safe:
             return memory
+        if owner and update.name == "update":
+            later[number] = memory
+            return self._alloc(update.operands[1].type)
         fresh = self._alloc(op.results[number].type)
         self._copy(memory, fresh)
-        if owner:
-            later.append((fresh, memory))
-            self.memory[op.results[number]] = memory
         return fresh
 
     def _owns(self, value: Value, op: Op) -> bool:
@@ -323,6 +338,15 @@ class _Bufferizer:
 
     def _copy(self, source: Value, target: Value) -> None:
         self.builder.emit("copy", [source, target])
+
+
+def _returning_parts(region: Region, numbers: Mapping[int, Value]) -> Region:
+    """The same ops, but these results are the parts instead of the updated wholes."""
+    new = Region()
+    new.params, new.ops = region.params, region.ops[:-1]
+    results = [v.op.operands[1] if k in numbers and v.op is not None else v for k, v in enumerate(region.terminator.operands)]
+    Builder(new).emit("return", results)
+    return new
 
 
 def _began(value: Value) -> Value:

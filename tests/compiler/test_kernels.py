@@ -1,0 +1,135 @@
+"""Kernel counts and bytes moved of programs that users write, counted by the interpreter on the loop-level program."""
+
+import numpy as np
+import pytest
+
+from weft.backends.cpu.target import host_target
+from weft.compiler.frontend.arguments import spec_of
+from weft.compiler.frontend.entry import trace
+from weft.ir import Options, interpret
+from weft.ir.memory import Traffic
+from weft.ir.walk import walk
+from weft.native import optimize
+
+RNG = np.random.default_rng(0)
+
+
+def f32(*shape):
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def chain(x, a, b):
+    return np.tanh(x * a + b) * sigmoid(x) + np.exp(-x * x)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def layer_norm(x, gamma, beta):
+    mean = x.mean(axis=-1, keepdims=True)
+    variance = ((x - mean) ** 2).mean(axis=-1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta
+
+
+def layer_norm_var(x, gamma, beta):
+    return (x - np.mean(x, axis=1, keepdims=True)) / np.sqrt(np.var(x, axis=1, keepdims=True) + 1e-5) * gamma + beta
+
+
+def logsumexp(x):
+    top = np.max(x, axis=1)
+    return np.log(np.sum(np.exp(x - top[:, None]), axis=1)) + top
+
+
+def column_statistics(x):
+    return x.mean(axis=0), x.var(axis=0)
+
+
+def dense(x, w, b):
+    return np.maximum(x @ w + b, 0)
+
+
+def concat(x, y, z):
+    return np.concatenate([x * 2, np.exp(y), z - 1])
+
+
+def stencil(x):
+    out = np.zeros_like(x)
+    out[1:-1, 1:-1] = (x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]) * 0.25
+    return out
+
+
+def stencil_in_place(x):
+    x[1:-1, 1:-1] = (x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]) * 0.25
+
+
+def full_sum(x):
+    return np.sum(np.exp(x) * x)
+
+
+def scale_in_place(x):
+    x *= 2
+    x += 1
+
+
+CASES = {
+    "chain": (chain, (f32(1000), f32(1000), f32(1000)), 1),
+    "chain of scalars": (chain, (f32(1000), 2.0, 1.0), 1),
+    "softmax": (softmax, (f32(20, 100),), 1),
+    "softmax, long rows": (softmax, (f32(3, 9000),), 1),
+    "layer norm": (layer_norm, (f32(20, 100), f32(100), f32(100)), 1),
+    "layer norm by var": (layer_norm_var, (f32(20, 100), f32(100), f32(100)), 1),
+    "logsumexp": (logsumexp, (f32(20, 100),), 1),
+    "mean and variance of columns": (column_statistics, (f32(200, 70),), 1),
+    "concatenate": (concat, (f32(100), f32(33), f32(7)), 1),
+    "stencil": (stencil, (f32(40, 50),), 1),
+    "sum of all": (full_sum, (f32(70, 30),), 1),
+    "in place": (scale_in_place, (f32(500),), 1),
+}
+
+
+def lowered(fn, arguments):
+    specs = [spec_of(a) for a in arguments]
+    return optimize(trace(fn, specs).func, Options(), host_target())
+
+
+def kernels(program):
+    return sum(op.name == "kernel" for op in walk(program)) + sum(op.name == "copy" for op in walk(program))
+
+
+def run(program, arguments):
+    """Bytes moved, and bytes of arguments and results."""
+    traffic = Traffic()
+    given = [np.array(a) for a in arguments]
+    results = interpret(program, *given, traffic=traffic)
+    return traffic.moved_bytes, sum(np.asarray(a).nbytes for a in given) + sum(r.nbytes for r in results)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_kernels_and_bytes(name):
+    fn, arguments, expected = CASES[name]
+    program = lowered(fn, arguments)
+    assert kernels(program) == expected
+    moved, least = run(program, arguments)
+    if fn is scale_in_place:
+        least *= 2  # the argument is a result too
+    assert moved <= 1.1 * least + 64
+
+
+def test_dense_is_one_kernel():
+    assert kernels(lowered(dense, (f32(64, 100), f32(100, 32), f32(32)))) == 1
+
+
+def test_stencil_in_place_is_one_kernel_and_the_copy_back():
+    x = f32(40, 50)
+    program = lowered(stencil_in_place, (x,))
+    assert kernels(program) <= 2
+    expected = x.copy()
+    stencil_in_place(expected)
+    interpret(program, x)
+    np.testing.assert_array_equal(x, expected)
