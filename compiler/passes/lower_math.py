@@ -5,11 +5,30 @@ Holds the table `MATH`, from the name of an op to the function that writes it. N
 """
 
 from collections.abc import Callable
+from functools import wraps
 
 from weft.compiler.math import exponential, hyperbolic, logarithm, power, special, trigonometric
 from weft.ir import Expr
+from weft.ir.expr import cast
+from weft.ir.types import F32
 
-MATH: dict[str, Callable[..., Expr]] = {
+Function = Callable[..., Expr]
+
+
+def widened(function: Function) -> Function:
+    """`function`, with 16-bit floats computed in float32 and rounded once (DESIGN D10)."""
+
+    @wraps(function)
+    def write(*operands: Expr) -> Expr:
+        dtype = operands[0].dtype
+        if dtype.bits > 16:
+            return function(*operands)
+        return cast(function(*(cast(x, F32) for x in operands)), dtype)
+
+    return write
+
+
+_FUNCTIONS: dict[str, Function] = {
     "exp": exponential.exp,
     "exp2": exponential.exp2,
     "expm1": exponential.expm1,
@@ -40,3 +59,4 @@ MATH: dict[str, Callable[..., Expr]] = {
     "remainder_float": special.remainder,
     "floor_divide_float": special.floor_divide,
 }
+MATH: dict[str, Function] = {name: widened(function) for name, function in _FUNCTIONS.items()}
