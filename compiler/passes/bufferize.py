@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from weft.ir import Builder, BufferType, Func, IndexType, Op, Region, TensorType, Value, record
 from weft.ir.opdef import Scalar
-from weft.ir.types import INDEX
+from weft.ir.dims import show_dim
+from weft.ir.types import INDEX, Type
 from weft.ir.walk import free_values, uses
 
 
@@ -215,7 +216,7 @@ class _Bufferizer:
 
     def _if(self, op: Op) -> None:
         tensors = [r for r in op.results if isinstance(r.type, TensorType)]
-        places = {r: self._alloc(r.type) for r in tensors}
+        places = {r: self._free_destination(r) or self._alloc(r.type) for r in tensors}
         condition = self._scalar(op.operands[0])
         regions: list[Region] = []
         for old in op.regions:
@@ -228,6 +229,14 @@ class _Bufferizer:
         self.builder.region.ops.append(new_op)
         self.memory.update(places)
         self.memory.update(zip([r for r in op.results if r not in places], new_op.results, strict=True))
+
+    def _free_destination(self, result: Value) -> Value | None:
+        """Where a result is wanted, if nothing lives there."""
+        plan = self.wanted.get(result)
+        return plan.destination if plan is not None and plan.holds is None and not self._lives_in(plan.destination) else None
+
+    def _lives_in(self, memory: Value) -> bool:
+        return any(m is memory for m in self.memory.values())
 
     def _inside(self, new: Region, old: Region, moves: Sequence[tuple[Value, Value]]) -> None:
         """Write a region's ops; `moves` say in which memory yielded values must end."""
@@ -288,7 +297,7 @@ class _Bufferizer:
     def _body(self, op: Op, operands: Sequence[Value], spares: Sequence[bool], first: int) -> Region:
         old = op.regions[-1]
         skip = 1 if op.name == "for" else 0
-        new = Region([INDEX] if skip else [])
+        new = Region([INDEX] if skip else [], [_symbol_name(old.params[0].type)] if skip else [])
         if skip:
             self.memory[old.params[0]] = new.params[0]
         now = [new.add_param(v.type) for v in operands]
@@ -364,8 +373,9 @@ def _began(value: Value) -> Value:
     return value
 
 
-def _symbol_name(ty: IndexType) -> str:
-    return str(ty)[6:-1]
+def _symbol_name(ty: Type) -> str:
+    assert isinstance(ty, IndexType)
+    return show_dim(ty.dim)
 
 
 def reads_in_step(fusion: Op, param: Value, root: Value) -> bool:

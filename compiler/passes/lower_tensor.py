@@ -13,7 +13,7 @@ from weft.compiler.schedule.pointwise import lower_pointwise
 from weft.compiler.schedule.rows import lower_rows
 from weft.compiler.schedule.scatter import lower_scatter
 from weft.ir import Builder, BufferType, Expr, Func, IndexType, Op, Region, UnsupportedError, Value
-from weft.ir.dims import DimLike, fold_dim, symbol
+from weft.ir.dims import DimLike, fold_dim, show_dim, symbol
 from weft.ir.target import Target
 from weft.ir.types import INDEX
 
@@ -57,6 +57,7 @@ class _Lowering:
         """Write the ops of `old` into `new`."""
         builder = Builder(new)
         outer = dict(self.sizes)
+        self.sizes.update({p.name: p for p in new.params if p.type == INDEX and p.name})
         for op in old.ops:
             builder.locations = op.locations
             self.op(builder, op)
@@ -81,7 +82,7 @@ class _Lowering:
         self.values[op.results[0]] = value
         ty = op.results[0].type
         assert isinstance(ty, IndexType)
-        self.sizes.setdefault(str(ty)[6:-1], value)
+        self.sizes.setdefault(show_dim(ty.dim), value)
 
     def number(self, builder: Builder, value: Value) -> Value:
         """A size expression as an i64."""
@@ -95,7 +96,7 @@ class _Lowering:
                 case "mul":
                     return a * b
                 case "floordiv" | "mod":
-                    quotient = a.apply("floor_divide", b) if False else _floor(a, b)
+                    quotient = _floor(a, b)
                     return quotient if kind == "floordiv" else a - quotient * b
                 case _:
                     return a.apply("minimum" if kind == "min" else "maximum", b)
