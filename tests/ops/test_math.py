@@ -14,6 +14,8 @@ import pytest
 from tests.ops import accuracy
 from weft.compiler.math import coefficients, two_over_pi
 from weft.compiler.passes.lower_math import MATH
+from weft.ir import Builder, Region, VectorType
+from weft.ir.types import DTYPES as TYPES
 
 DTYPES = ("f32", "f64")
 CASES = [(op, dtype) for op in MATH for dtype in DTYPES]
@@ -104,3 +106,13 @@ def test_coefficients_are_what_the_tool_writes():
     text = Path(two_over_pi.__file__).read_text()
     assert tool.rows_of_two_over_pi() in text
     assert tool.limbs_of_two_over_pi() in text
+
+
+@pytest.mark.parametrize("name", ["f16", "bf16"])
+def test_16_bit_floats_are_computed_in_float32(name):
+    region = Region([VectorType(TYPES[name], 8)])
+    builder = Builder(region)
+    result = MATH["exp"](builder.expr(region.params[0]))
+    casts = [op.attributes["dtype"].name for op in region.ops if op.name == "cast"]
+    assert casts == ["f32", name]
+    assert result.dtype == TYPES[name]
