@@ -10,9 +10,9 @@ from weft.ir.dims import DimLike, decide
 from weft.ir.errors import InternalError
 from weft.ir.opdef import Element
 
-from weft.compiler.schedule.dot_direct import SKINNY_ROWS, lower_skinny, lower_small
+from weft.compiler.schedule.dot_direct import lower_skinny, lower_small, skinny_rows
 from weft.compiler.schedule.dot_packed import Order, lower_packed
-from weft.compiler.schedule.dot_tile import Product, largest_tile, product_of
+from weft.compiler.schedule.dot_tile import Product, product_of
 from weft.compiler.schedule.kernel import Kernel
 from weft.compiler.schedule.pointwise import coefficient
 
@@ -47,24 +47,12 @@ def lower_dot(kernel: Kernel, builder: Builder, version: str = "") -> None:
 
 
 def _choose(problem: Product, builder: Builder, write: Callable[[str, Builder], None]) -> None:
-    """The first version whose condition holds: known now, or asked at run time."""
+    """The first version whose condition holds: known now, or asked at run time; two of them at most."""
     bytes_near = problem.k * problem.n * problem.dtype.size_bytes
-    rows = 2 * largest_tile(problem.target, problem.dtype).rows
+    near = ("small", bytes_near, NEAR_BYTES)
+    few = ("skinny", problem.m, skinny_rows(problem))
     is_near = decide(bytes_near, "<=", NEAR_BYTES)
-    if isinstance(problem.m, int) and is_near is None and problem.m <= rows:
-        is_near = problem.m > SKINNY_ROWS
-    conditions: list[tuple[str, DimLike, int]] = []
-    if is_near is None:
-        conditions.append(("small", bytes_near, NEAR_BYTES))
-    if is_near is True:
-        write("small", builder)
-        return
-    if is_near is False:
-        if isinstance(problem.m, int) and SKINNY_ROWS < problem.m <= rows:
-            write("small", builder)
-            return
-        conditions.append(("skinny", problem.m, SKINNY_ROWS))
-    _chain(problem, builder, write, conditions)
+    _chain(problem, builder, write, [near] if is_near is None and decide(problem.m, "<=", few[2]) is None else [near, few])
 
 
 def _chain(

@@ -13,7 +13,7 @@ from weft.ir.expr import select
 from weft.ir.ops.shape import split_index
 
 from weft.compiler.schedule.dot_tile import (
-    CHUNK, Finish, Place, Product, Tile, add_sums, allocate, chunk_sums, largest_tile, load_lanes, minimum, multiply_add,
+    CHUNK, Finish, Place, Product, Tile, add_sums, allocate, bound, chunk_sums, largest_tile, load_lanes, minimum, multiply_add,
     store_lanes, store_results, tail_mask, zero_sum, zero_total,
 )  # fmt: skip
 from weft.compiler.schedule.element import Index, Writer
@@ -21,7 +21,8 @@ from weft.compiler.schedule.kernel import ceil_divide, parallel_chunks, serial, 
 
 FLOPS_PER_BYTE = 16  # a tile does this much arithmetic in the time that one byte moves
 BLOCK_TILES = 8  # tiles of columns in one task where there are few rows
-SKINNY_ROWS = 4
+SKINNY_ROWS = 8  # of a skinny product
+SKINNY_SYMBOLIC_ROWS = 4  # where their number is not known: fewer are computed as so many
 SKINNY_BYTES = 8192  # sums of one task of a skinny product, over all rows
 UNROLL = 4  # steps of k for one load and store of a skinny product's sums
 
@@ -86,7 +87,8 @@ class _Strip:
     def write(self, index: Sequence[DimLike]) -> None:
         """Loops over the columns of one row of tiles."""
         writer, problem, tile = self.writer, self.problem, self.tile
-        *batch, row_tile, strip = index
+        *around, row_tile, strip = index
+        batch = bound(writer, around, problem.batch)
         start = writer.number(row_tile) * tile.rows
         rows = self._rows(start)
         first, end = writer.builder.index(0), writer.number(problem.n)
@@ -99,7 +101,7 @@ class _Strip:
         rest = modulo(problem.n, tile.columns)
 
         def column(j: DimLike) -> None:
-            self._tile(tuple(batch), start, rows, writer.number(j), tile, None)
+            self._tile(batch, start, rows, writer.number(j), tile, None)
 
         if decide(problem.n, "<", tile.columns) is not True:
             serial(writer, "c", first, whole, (0, problem.n), column, tile.columns)
@@ -109,12 +111,12 @@ class _Strip:
 
         def last(builder: Builder) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
-                self._tile(tuple(batch), start, rows, writer.here(whole), tail, rest)
+                self._tile(batch, start, rows, writer.here(whole), tail, rest)
             return []
 
         if isinstance(rest, int) and not self.strips:
             with writer.scope(floor=True):
-                self._tile(tuple(batch), start, rows, writer.here(whole), tail, rest)
+                self._tile(batch, start, rows, writer.here(whole), tail, rest)
         else:
             writer.builder.branch(writer.here(whole).lt(writer.here(end)), last, lambda builder: [])
 
@@ -185,10 +187,15 @@ def chunk_end(writer: Writer, problem: Product) -> Expr:
 # ---------------------------------------------------------------- skinny
 
 
+def skinny_rows(problem: Product) -> int:
+    """Rows that a skinny product may have."""
+    return SKINNY_ROWS if isinstance(problem.m, int) else SKINNY_SYMBOLIC_ROWS
+
+
 def lower_skinny(problem: Product, builder: Builder) -> None:
-    """Few rows: walk the right operand once, in the order of memory, sums in near memory; at most `SKINNY_ROWS` rows."""
+    """Few rows: walk the right operand once, in the order of memory, sums in near memory; at most `skinny_rows` rows."""
     writer = problem.kernel.writer(builder)
-    rows = problem.m if isinstance(problem.m, int) else SKINNY_ROWS
+    rows = problem.m if isinstance(problem.m, int) else SKINNY_SYMBOLIC_ROWS
     width = max(problem.lanes, SKINNY_BYTES // (rows * problem.dtype.size_bytes) // problem.lanes * problem.lanes)
     sizes = (*problem.batch, ceil_divide(problem.n, width))
     moved = min(_magnitude(problem.n), width) * _magnitude(problem.k) * problem.dtype.size_bytes
@@ -218,7 +225,8 @@ class _Skinny:
     def write(self, index: Sequence[DimLike]) -> None:
         """Chunk by chunk, then the results."""
         writer, problem = self.writer, self.problem
-        *batch, block = index
+        *around, block = index
+        batch = bound(writer, around, problem.batch)
         first = writer.number(block) * self.width
         count = minimum(writer.number(problem.n) - first, self.width)
         span = (first, first + count)
@@ -226,18 +234,18 @@ class _Skinny:
         rows = [self._row(r, last) for r in range(self.rows)]
         end = writer.number(problem.k)
         if self.totals is None:
-            self._chunk(tuple(batch), rows, span, (writer.builder.index(0), end))
+            self._chunk(batch, rows, span, (writer.builder.index(0), end))
         else:
             self._fill(self.totals, zero_total)
 
             def chunk(builder: Builder, start: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
                 with writer.scope(builder):
-                    self._chunk(tuple(batch), rows, span, (start, minimum(start + CHUNK, writer.here(end))))
+                    self._chunk(batch, rows, span, (start, minimum(start + CHUNK, writer.here(end))))
                     self._add()
                 return []
 
             writer.builder.loop(writer.builder.index(0), chunk_end(writer, problem), CHUNK, [], chunk)
-        self._finish(tuple(batch), span)
+        self._finish(batch, span)
 
     def _row(self, r: int, last: Expr | None) -> DimLike:
         writer = self.writer

@@ -17,7 +17,7 @@ from weft.ir.ops.shape import split_index
 
 from weft.compiler.schedule.dot_direct import chunk_end
 from weft.compiler.schedule.dot_tile import (
-    CHUNK, Finish, Place, Product, Tile, add_sums, allocate, ceiling, chunk_sums, largest_tile, load_lanes, minimum, store_lanes,
+    CHUNK, Finish, Place, Product, Tile, add_sums, allocate, bound, ceiling, chunk_sums, largest_tile, load_lanes, minimum, store_lanes,
     tail_mask,
 )  # fmt: skip
 from weft.compiler.schedule.element import Index, Writer
@@ -122,7 +122,7 @@ def lower_packed(problem: Product, left: Order, right: Order, builder: Builder) 
         columns((0,) * len(problem.batch))
     else:
         start, stop = writer.builder.index(0), writer.number(count)
-        serial(writer, "b", start, stop, (0, count), lambda b: columns(tuple(split_index(b, problem.batch))))
+        serial(writer, "b", start, stop, (0, count), lambda b: columns(bound(writer, split_index(b, problem.batch), problem.batch)))
 
 
 @dataclass(frozen=True, slots=True)

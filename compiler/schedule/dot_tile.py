@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, VectorType
-from weft.ir.dims import DimLike, decide
+from weft.ir.dims import DimLike, as_symbol, decide
 from weft.ir.expr import cast, fma, select
 from weft.ir.target import Target
 from weft.ir.types import BOOL, F32, DType
@@ -140,6 +140,15 @@ def chunk_sums(writer: Writer, tile: Tile, dtype: DType, limits: tuple[Expr, Exp
     zero = zero_sum(writer.builder, dtype, tile.lanes)
     lower, upper = (writer.here(e) for e in limits)
     return writer.builder.loop(lower, upper, 1, [zero] * (tile.rows * tile.vectors), step)
+
+
+def bound(writer: Writer, index: Sequence[DimLike], sizes: Sequence[DimLike]) -> Index:
+    """The same index as symbols, so that a loop inside does not divide again."""
+    found: list[DimLike] = []
+    for i, size in zip(index, sizes, strict=True):
+        is_simple = isinstance(i, int) or as_symbol(i) is not None
+        found.append(i if is_simple else writer.bind(writer.fresh("b"), writer.number(i), 0, size))
+    return tuple(found)
 
 
 def load_lanes(writer: Writer, buffer: Value, offset: DimLike, lanes: int) -> Expr:
