@@ -28,7 +28,8 @@ _OPERATIONS = {
     "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
 }  # fmt: skip
-_INVERSE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+INVERSE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+"""What holds if a relation does not."""
 _MIRROR = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _EXAMPLE_SIZE = 1009  # stands for a size of which no call is known
 
@@ -90,11 +91,11 @@ class Assumptions:
         if certain is not None:
             return certain
         difference = left - right
-        for one, answer in ((relation, True), (_INVERSE[relation], False)):
+        for one, answer in ((relation, True), (INVERSE[relation], False)):
             if (difference, one) in self._known:
                 return answer
-        answer = _OPERATIONS[relation](self.now(left), self.now(right))
-        fact = relation if answer else _INVERSE[relation]
+        answer = compare(self.now(left), relation, self.now(right))
+        fact = relation if answer else INVERSE[relation]
         guard = SizeGuard(left, fact, right, reason, location)
         if not self._narrow(difference, fact, guard):
             self._known.add((difference, fact))
@@ -165,6 +166,11 @@ class Assumptions:
                 kept = SizeGuard(atom_dim(one), "==", value, guard.reason, guard.location) if plain else guard
                 return self._replace(one, value, kept)
         return False
+
+
+def compare(left: int, relation: str, right: int) -> bool:
+    """A relation of two numbers."""
+    return _OPERATIONS[relation](left, right)
 
 
 def _divided(dim: DimLike, divisor: int) -> DimLike | None:

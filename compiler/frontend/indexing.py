@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.number import TracedNumber, as_dim
+from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit, show_shape
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.storage import Pick, Reshape, Shape, Slice, Strides, View
@@ -137,7 +137,12 @@ def _walk_item(trace: Trace, walk: _Walk, item: Any, shape: Shape) -> None:
     if item is None:
         walk.kept.append(None)
     elif dim is not None:
-        walk.take(_position(trace, dim, shape[axis], axis), 1, 1, keep=False)
+        position = _position(trace, dim, shape[axis], axis)
+        if position is None:  # it is checked when the program runs
+            walk.arrays.append((len(walk.kept), operand(trace, size_number(trace, dim))))
+            walk.take(0, shape[axis], 1)
+        else:
+            walk.take(position, 1, 1, keep=False)
     elif isinstance(item, slice):
         walk.take(*slice_part(trace, item, shape[axis]))
     else:
@@ -146,11 +151,15 @@ def _walk_item(trace: Trace, walk: _Walk, item: Any, shape: Shape) -> None:
             walk.take(0, size, 1)
 
 
-def _position(trace: Trace, index: DimLike, size: DimLike, axis: int) -> DimLike:
-    """An int index as a position in [0, size); raises IndexFault."""
+def _position(trace: Trace, index: DimLike, size: DimLike, axis: int) -> DimLike | None:
+    """An int index as a position in [0, size), None where that depends on a loop; raises IndexFault."""
     reason = "index within its axis"
-    position = index + size if trace.holds(index, "<", 0, reason) else index
-    if trace.holds(position, "<", 0, reason) or not trace.holds(position, "<", size, reason):
+    below = trace.known(index, "<", 0, reason)
+    position = index + size if below else index
+    fits = (trace.known(position, ">=", 0, reason), trace.known(position, "<", size, reason))
+    if below is None or (None in fits and False not in fits):
+        return None
+    if False in fits:
         raise IndexFault(
             f"index {show_dim(index)} is out of bounds for axis {axis} with size {show_dim(size)}",
             location=trace.location(), fix="use an index between -size and size - 1",

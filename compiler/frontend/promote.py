@@ -51,7 +51,7 @@ def loop_of(
     try:
         found = ufunc.resolve_dtypes((*kinds, *outputs), casting=casting, **wanted)
     except TypeError as error:
-        code = "E032" if "Casting" in type(error).__name__ else "E030"
+        code = "E032" if str(error).startswith("Cannot cast") else "E030"
         fix = "convert an operand with astype, or write to an array of a wider dtype"
         raise DTypeError(str(error), code=code, location=location, fix=fix) from None
     if np.dtype(np.float16) in found[ufunc.nin :]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
-from weft.compiler.frontend.assumption import Assumptions
+from weft.compiler.frontend.assumption import INVERSE, Assumptions, compare
 from weft.compiler.frontend.location import current_position, resolve
 from weft.compiler.frontend.storage import Storage, row_major
 from weft.ir.builder import Builder
-from weft.ir.dims import DimLike
-from weft.ir.errors import UnsupportedError
+from weft.ir.dims import Dim, DimLike, Symbol, bounds, show_dim, substitute, symbols_of
+from weft.ir.errors import Fact, UnsupportedError
 from weft.ir.expr import Expr, Number
 from weft.ir.node import Attributes, Func, Op, Region, Value
 from weft.ir.source import LIBRARIES, Location
@@ -53,6 +54,9 @@ class Trace:
         self._call = call
         self._builder = Builder(self.func.body)
         self._locations: dict[tuple[int, int], Location] = {}
+        self._loops: dict[str, tuple[DimLike, DimLike]] = {}
+        self._names: set[str] = set()
+        self._closed: dict[Op | Region, Location | None] = {}
 
     # ---- where
 
@@ -98,8 +102,18 @@ class Trace:
         return self.builder.emit(name, operands, attributes).result
 
     def expr(self, value: Value) -> Expr:
-        """A handle for compositions."""
+        """A handle for compositions; raises UnsupportedError for a value of a region that is closed."""
+        if value.owner in self._closed:
+            raise self._escaped(value)
         return Expr(self.builder, value)
+
+    def _escaped(self, value: Value) -> UnsupportedError:
+        error = self.refuse(
+            "a value made in a loop or branch is used after it, and is not carried out of it",
+            "give it a value before, and assign to that name inside", "E060",
+        )  # fmt: skip
+        error.facts = (Fact("made as", str(value.type), self._closed[value.owner]),)
+        return error
 
     def constant(self, number: Number, dtype: DType) -> Expr:
         """A rank-0 constant."""
@@ -114,11 +128,73 @@ class Trace:
     # ---- sizes
 
     def holds(self, left: DimLike, relation: str, right: DimLike, reason: str) -> bool:
-        """Whether a relation of sizes holds in this variant; it may become a guard."""
-        return self.assumptions.holds(left, relation, right, reason, self.location())
+        """Whether a relation of sizes holds in this variant; it may become a guard.
+
+        Raises UnsupportedError if it holds in some iterations of an open loop and not in others.
+        """
+        answer = self.known(left, relation, right, reason)
+        if answer is None:
+            raise self.refuse(
+                f"{show_dim(left)} {relation} {show_dim(right)} depends on the iteration of a loop ({reason})",
+                "make it hold in all iterations, for example by other bounds", "E051",
+            )  # fmt: skip
+        return answer
+
+    def known(self, left: DimLike, relation: str, right: DimLike, reason: str) -> bool | None:
+        """As `holds`, but None if the answer differs between iterations of an open loop."""
+        difference = left - right
+        if not any(s.name in self._loops for s in symbols_of(difference)):
+            return self.assumptions.holds(left, relation, right, reason, self.location())
+        low, high = self._extreme(difference, largest=False), self._extreme(difference, largest=True)
+        for answer, fact in ((True, relation), (False, INVERSE[relation])):
+            if self._proves(low, high, fact, reason):
+                return answer
+        return None
+
+    def _proves(self, low: DimLike | None, high: DimLike | None, fact: str, reason: str) -> bool:
+        """Whether `d fact 0` follows for all d in [low, high]."""
+        if fact in ("<", "<="):
+            return high is not None and self._holds_now(high, fact, reason)
+        if fact in (">", ">="):
+            return low is not None and self._holds_now(low, fact, reason)
+        if fact == "!=":
+            return self._proves(low, high, "<", reason) or self._proves(low, high, ">", reason)
+        return False
+
+    def _holds_now(self, dim: DimLike, relation: str, reason: str) -> bool:
+        """Assume a relation to 0 if it holds in the present call."""
+        return compare(self.assumptions.now(dim), relation, 0) and self.assumptions.holds(
+            dim, relation, 0, reason, self.location()
+        )
+
+    def _extreme(self, dim: DimLike, *, largest: bool) -> DimLike | None:
+        """A bound of `dim` over all iterations of open loops, in the other symbols; None if it is not linear in an index."""
+        for name, (lower, last) in reversed(self._loops.items()):
+            if not isinstance(dim, Dim) or all(s.name != name for s in symbols_of(dim)):
+                continue
+            step = substitute(dim, {name: last}) - substitute(dim, {name: last - 1})
+            if not isinstance(step, int):
+                return None
+            dim = substitute(dim, {name: last if (step > 0) == largest else lower})
+        return dim
+
+    def bind_index(self, name: str, lower: DimLike, upper: DimLike) -> Symbol:
+        """A new symbol for the index of a loop from `lower` to before `upper`."""
+        taken = self._loops.keys() | self._names
+        unique = next(n for n in (name, *(f"{name}{k}" for k in count(2))) if n not in taken)
+        self._names.add(unique)
+        self._loops[unique] = (lower, upper - 1)
+        low, high = bounds(lower)[0], bounds(upper - 1)[1]
+        return Symbol(unique, 0 if low is None else low, high)
+
+    def release_index(self, symbol: Symbol) -> None:
+        """The loop is closed."""
+        del self._loops[symbol.name]
 
     def pin(self, dim: DimLike, reason: str) -> int:
         """Fix a size to its present value."""
+        if any(s.name in self._loops for s in symbols_of(dim)):
+            raise self.refuse(f"a number that a loop changes must be known ({reason})", "use a constant", "E051")
         return dim if isinstance(dim, int) else self.assumptions.pin(dim, reason, self.location())
 
     # ---- storages
@@ -149,6 +225,27 @@ class Trace:
         if frame.repeats:
             storage.value = frame.start[storage] = Value(storage.type, frame.region, -1, storage.name)
             storage.version += 1
+
+    # ---- regions
+
+    def open(self, *, repeats: bool) -> Frame:
+        """Open a region."""
+        frame = Frame(Region(), repeats)
+        self.frames.append(frame)
+        return frame
+
+    def close(self, frame: Frame) -> dict[Storage, Value]:
+        """Close the innermost region, give back to outer storages the values from before, and give those they had in it."""
+        assert self.frames.pop() is frame
+        here = self.location()
+        self._closed[frame.region] = here
+        for op in frame.region.ops:
+            self._closed[op] = op.locations[0] if op.locations else here
+        last: dict[Storage, Value] = {}
+        for storage, before in frame.before.items():
+            last[storage], storage.value = storage.value, before
+            storage.version += 1
+        return last
 
     # ---- calls
 

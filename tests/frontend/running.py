@@ -24,7 +24,10 @@ from weft.compiler.frontend.source import Argument
 from weft.compiler.frontend.storage import Broadcast, Reshape, Slice, Transpose
 from weft.ir.dims import evaluate_dim, symbol
 from weft.ir.interp import interpret
+from weft.ir.parse import parse
+from weft.ir.text import equal, show
 from weft.ir.types import IndexType
+from weft.ir.verify import verify
 
 
 def symbolic(specs):
@@ -78,7 +81,10 @@ def traced(fn, *args, sizes="constant", alias=False, **kwargs):
         specs = map_tree(number, specs)
     arrays = {id(v): Argument(k) for k, v in enumerate(args) if isinstance(v, np.ndarray)} if alias else {}
     options = TraceOptions(present(specs, args) | present(named, kwargs), arrays=arrays)
-    return trace(fn, specs, named, options)
+    program = trace(fn, specs, named, options)
+    verify(program.func)
+    assert equal(parse(show(program.func)), program.func)
+    return program
 
 
 def execute(program: Traced, fn, args, kwargs=None):
