@@ -29,12 +29,12 @@ from weft.ir.dims import DimLike, as_symbol
 from weft.ir.node import Value
 from weft.ir.types import F64, IndexType, TensorType
 
-GuardKind = Literal["is", "equals", "type", "length", "same"]
+GuardKind = Literal["is", "equals", "type", "length", "keys", "same"]
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectGuard:
-    """What must hold for the value at a path: it `is` an object, `equals` a value, has a `type` or `length`, or is the
+    """What must hold for the value at a path: it `is` an object, `equals` a value, has a `type`, `length` or `keys`, or is the
     `same` object as that at another path."""
 
     source: Source
@@ -86,9 +86,25 @@ class Inputs:
 
     def argument(self, source: Source, tree: Any) -> Any:
         """What the function gets for an argument that is described by a tree of specs."""
+        self._guard_containers(source, tree)
         made = map_paths(lambda path, spec: self._leaf(path, spec, hidden=False), source, tree)
         self._remember_tree(source, made)
         return made
+
+    def _guard_containers(self, source: Source, tree: Any) -> None:
+        """Guard the structure of an argument, outer containers first: items are read after their container's check."""
+        if is_node(tree):
+            self.guards.append(ObjectGuard(source, "type", type(tree)))
+            self._guard_size(source, tree)
+            for key, item in children(tree):
+                self._guard_containers(step(source, tree, key), item)
+
+    def _guard_size(self, source: Source, container: Any) -> None:
+        """Guard the keys of a dict or the length of a list or tuple; the fields of a record are those of its type."""
+        if type(container) is dict:
+            self.guards.append(ObjectGuard(source, "keys", tuple(container)))
+        elif type(container) in (list, tuple):
+            self.guards.append(ObjectGuard(source, "length", len(container)))
 
     def _remember_tree(self, source: Source, value: Any) -> None:
         if is_node(value):
@@ -210,7 +226,7 @@ class Inputs:
         source = self.path(value)
         if source is None or not is_node(value) or id(value) in self._opened:
             return value
-        self.guards.append(ObjectGuard(source, "length", len(list(children(value)))))
+        self._guard_size(source, value)
         items = [self.open(self.capture(step(source, value, key), item)) for key, item in children(value)]
         copy = rebuild(value, items)
         self._copies[id(value)] = (value, copy)
