@@ -153,6 +153,14 @@ def _load_dense(writer: Writer, buffer: Value, offset: str, lanes: int, mask: st
     )
 
 
+def _prefetch(writer: Writer, op: Op) -> None:
+    """Into all caches; the address may lie outside of the buffer."""
+    buffer, offset = op.operands
+    writer.module.declarations.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+    place = _address(writer, buffer, writer.use(offset), inbounds=False)
+    writer.line(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
+
+
 def _reverse(writer: Writer, scalar: str, lanes: int, text: str) -> str:
     vector = f"<{lanes} x {scalar}>"
     order = ", ".join(f"i32 {i}" for i in reversed(range(lanes)))
@@ -406,5 +414,6 @@ def _to_index(writer: Writer, op: Op) -> None:
 MEMORY: Mapping[str, Callable[[Writer, Op], None]] = {
     "load": _load, "store": _store, "gather_lanes": _gather_lanes, "scatter_lanes": _scatter_lanes,
     "lookup": _lookup,
-    "alloc": _alloc, "view": _view, "copy": _copy, "fail_if": _fail_if, "to_index": _to_index,
+    "alloc": _alloc, "view": _view, "copy": _copy, "prefetch": _prefetch, "fail_if": _fail_if,
+    "to_index": _to_index,
 }  # fmt: skip

@@ -1,27 +1,26 @@
 """Schedule of kernels with a matrix product: which of its versions run, by sizes and the order of memory.
 
-Not here: the versions (`dot_direct.py`, `dot_packed.py`), nor products with vectors, which are sums (DESIGN D19).
+Not here: the versions (`dot_direct.py`, `dot_packed.py`), nor products with vectors, which are sums (D19).
 """
 
 from collections.abc import Callable, Sequence
-
-from weft.ir import Builder, BufferType, Expr, Op, Value, record
-from weft.ir.dims import DimLike, decide
-from weft.ir.errors import InternalError
-from weft.ir.opdef import Element
 
 from weft.compiler.schedule.dot_direct import lower_skinny, lower_small, skinny_rows
 from weft.compiler.schedule.dot_packed import Order, lower_packed
 from weft.compiler.schedule.dot_tile import Product, product_of
 from weft.compiler.schedule.kernel import Kernel
 from weft.compiler.schedule.pointwise import coefficient
+from weft.ir import BufferType, Builder, Expr, Op, Value, record
+from weft.ir.dims import DimLike, decide
+from weft.ir.errors import InternalError
+from weft.ir.opdef import Element
 
 NEAR_BYTES = 1 << 16  # a right operand up to this size is read where it is
 VERSIONS = ("small", "skinny", "packed")
 
 
 def lower_dot(kernel: Kernel, builder: Builder, version: str = "") -> None:
-    """Write the kernel's loops; `version` forces one of `VERSIONS`, where it can run. All give the same bits."""
+    """Write the kernel's loops; `version` forces one of `VERSIONS`, if it can run. All give the same bits."""
     problem = product_of(kernel)
     if any(size == 0 for size in (*problem.batch, problem.m, problem.n)):
         return
@@ -52,11 +51,19 @@ def _choose(problem: Product, builder: Builder, write: Callable[[str, Builder], 
     near = ("small", bytes_near, NEAR_BYTES)
     few = ("skinny", problem.m, skinny_rows(problem))
     is_near = decide(bytes_near, "<=", NEAR_BYTES)
-    _chain(problem, builder, write, [near] if is_near is None and decide(problem.m, "<=", few[2]) is None else [near, few])
+    _chain(
+        problem,
+        builder,
+        write,
+        [near] if is_near is None and decide(problem.m, "<=", few[2]) is None else [near, few],
+    )
 
 
 def _chain(
-    problem: Product, builder: Builder, write: Callable[[str, Builder], None], conditions: Sequence[tuple[str, DimLike, int]]
+    problem: Product,
+    builder: Builder,
+    write: Callable[[str, Builder], None],
+    conditions: Sequence[tuple[str, DimLike, int]],
 ) -> None:
     if not conditions:
         write("packed", builder)

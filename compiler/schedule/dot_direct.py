@@ -1,23 +1,38 @@
-"""Matrix products that read their operands where they are: small ones in register tiles, skinny ones row by row.
+"""Matrix products that read their operands where they are: small ones in tiles, skinny ones row by row.
 
-Both ask that neighbouring columns of the right operand are neighbours in memory. Not here: large products and other
-orders of memory (`dot_packed.py`).
+Both ask that neighbouring columns of the right operand are neighbours in memory. Not here: large products and
+other orders of memory (`dot_packed.py`).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from weft.compiler.schedule.dot_tile import (
+    CHUNK,
+    Finish,
+    Place,
+    Product,
+    Tile,
+    add_sums,
+    allocate,
+    bound,
+    chunk_sums,
+    largest_tile,
+    load_lanes,
+    minimum,
+    multiply_add,
+    store_lanes,
+    store_results,
+    tail_mask,
+    zero_sum,
+    zero_total,
+)  # fmt: skip
+from weft.compiler.schedule.element import Index, Writer
+from weft.compiler.schedule.kernel import ceil_divide, parallel_chunks, serial, vectorized
 from weft.ir import Builder, Expr, Value
 from weft.ir.dims import DimLike, decide, modulo, product
 from weft.ir.expr import select
 from weft.ir.ops.shape import split_index
-
-from weft.compiler.schedule.dot_tile import (
-    CHUNK, Finish, Place, Product, Tile, add_sums, allocate, bound, chunk_sums, largest_tile, load_lanes, minimum, multiply_add,
-    store_lanes, store_results, tail_mask, zero_sum, zero_total,
-)  # fmt: skip
-from weft.compiler.schedule.element import Index, Writer
-from weft.compiler.schedule.kernel import ceil_divide, parallel_chunks, serial, vectorized
 
 FLOPS_PER_BYTE = 16  # a tile does this much arithmetic in the time that one byte moves
 BLOCK_TILES = 8  # tiles of columns in one task where there are few rows
@@ -51,14 +66,25 @@ def lower_small(problem: Product, builder: Builder) -> None:
     tile = small_tile(problem)
     row_tiles = ceil_divide(problem.m, tile.rows)
     strips = _strips(problem, tile, row_tiles)
-    sizes = (*problem.batch, row_tiles, ceil_divide(ceil_divide(problem.n, tile.columns), strips) if strips else 1)
+    sizes = (
+        *problem.batch,
+        row_tiles,
+        ceil_divide(ceil_divide(problem.n, tile.columns), strips) if strips else 1,
+    )
     width = strips * tile.columns if strips else problem.n
     flops = 2.0 * tile.rows * _magnitude(width) * _magnitude(problem.k)
 
     def task(start: Expr, stop: Expr, _number: Expr) -> None:
         finish = Finish(writer, problem, tile)
         total = product(sizes)
-        serial(writer, "p", start, stop, (0, total), lambda p: _Strip(writer, problem, tile, finish, strips).write(split_index(p, sizes)))
+        serial(
+            writer,
+            "p",
+            start,
+            stop,
+            (0, total),
+            lambda p: _Strip(writer, problem, tile, finish, strips).write(split_index(p, sizes)),
+        )
 
     parallel_chunks(writer, product(sizes), 1, flops / FLOPS_PER_BYTE, task)
 
@@ -131,7 +157,15 @@ class _Strip:
             rows.append(writer.bind(writer.fresh("r"), row if last is None else minimum(row, last), 0, m))
         return rows
 
-    def _tile(self, batch: Index, start: Expr, rows: Sequence[DimLike], first: Expr, tile: Tile, rest: DimLike | None) -> None:
+    def _tile(
+        self,
+        batch: Index,
+        start: Expr,
+        rows: Sequence[DimLike],
+        first: Expr,
+        tile: Tile,
+        rest: DimLike | None,
+    ) -> None:
         """One tile; `rest` is the number of columns left if they may be fewer than it has."""
         writer, problem = self.writer, self.problem
         names: list[tuple[str, DimLike]] = []
@@ -140,7 +174,11 @@ class _Strip:
             name = writer.fresh("j")
             names.append((name, writer.bind(name, first + v * tile.lanes, 0, problem.n)))
             fits = rest is None or (isinstance(rest, int) and rest >= (v + 1) * tile.lanes)
-            masks.append(None if fits else tail_mask(writer, writer.number(problem.n) - (first + v * tile.lanes), tile.lanes))
+            masks.append(
+                None
+                if fits
+                else tail_mask(writer, writer.number(problem.n) - (first + v * tile.lanes), tile.lanes)
+            )
 
         def row(r: int, depth: DimLike) -> Expr:
             return problem.left(writer, batch, rows[r], depth)
@@ -158,7 +196,11 @@ class _Strip:
 
 
 def _all_chunks(
-    writer: Writer, problem: Product, tile: Tile, row: Callable[[int, DimLike], Expr], column: Callable[[int, DimLike], Expr]
+    writer: Writer,
+    problem: Product,
+    tile: Tile,
+    row: Callable[[int, DimLike], Expr],
+    column: Callable[[int, DimLike], Expr],
 ) -> Sequence[Expr]:
     """The sum over all of k."""
     end = writer.number(problem.k)
@@ -171,7 +213,9 @@ def _all_chunks(
             sums = chunk_sums(writer, tile, problem.dtype, (start, stop), row, column)
             return [add_sums(t, s) for t, s in zip(totals, sums, strict=True)]
 
-    return writer.builder.loop(writer.builder.index(0), chunk_end(writer, problem), CHUNK, _totals(writer, problem, tile), chunk)
+    return writer.builder.loop(
+        writer.builder.index(0), chunk_end(writer, problem), CHUNK, _totals(writer, problem, tile), chunk
+    )
 
 
 def _totals(writer: Writer, problem: Product, tile: Tile) -> list[Expr]:
@@ -193,15 +237,24 @@ def skinny_rows(problem: Product) -> int:
 
 
 def lower_skinny(problem: Product, builder: Builder) -> None:
-    """Few rows: walk the right operand once, in the order of memory, sums in near memory; at most `skinny_rows` rows."""
+    """Few rows: walk the right operand once, in the order of memory, sums in near memory."""
     writer = problem.kernel.writer(builder)
     rows = problem.m if isinstance(problem.m, int) else SKINNY_SYMBOLIC_ROWS
-    width = max(problem.lanes, SKINNY_BYTES // (rows * problem.dtype.size_bytes) // problem.lanes * problem.lanes)
+    width = max(
+        problem.lanes, SKINNY_BYTES // (rows * problem.dtype.size_bytes) // problem.lanes * problem.lanes
+    )
     sizes = (*problem.batch, ceil_divide(problem.n, width))
     moved = min(_magnitude(problem.n), width) * _magnitude(problem.k) * problem.dtype.size_bytes
 
     def task(start: Expr, stop: Expr, _number: Expr) -> None:
-        skinny = _Skinny(writer, problem, rows, width, allocate(writer, problem.dtype, rows * width, "scratch"), _second(writer, problem, rows * width))
+        skinny = _Skinny(
+            writer,
+            problem,
+            rows,
+            width,
+            allocate(writer, problem.dtype, rows * width, "scratch"),
+            _second(writer, problem, rows * width),
+        )
         serial(writer, "p", start, stop, (0, product(sizes)), lambda p: skinny.write(split_index(p, sizes)))
 
     parallel_chunks(writer, product(sizes), 1, moved, task)
@@ -213,7 +266,7 @@ def _second(writer: Writer, problem: Product, size: int) -> Value | None:
 
 @dataclass(frozen=True, slots=True)
 class _Skinny:
-    """All rows of some columns; `sums` of a chunk and `totals` of all chunks hold `width` columns for each row."""
+    """All rows of some columns; `sums` of a chunk and `totals` hold `width` columns of each row."""
 
     writer: Writer
     problem: Product
@@ -257,11 +310,21 @@ class _Skinny:
         """Every vector of the sums."""
         writer = self.writer
         end = self.rows * self.width
-        serial(writer, "t", writer.builder.index(0), writer.builder.index(end), (0, end), body, self.problem.lanes)
+        serial(
+            writer,
+            "t",
+            writer.builder.index(0),
+            writer.builder.index(end),
+            (0, end),
+            body,
+            self.problem.lanes,
+        )
 
     def _fill(self, buffer: Value, zero: Callable[..., Expr]) -> None:
         writer, problem = self.writer, self.problem
-        self._each(lambda t: store_lanes(writer, zero(writer.builder, problem.dtype, problem.lanes), buffer, t))
+        self._each(
+            lambda t: store_lanes(writer, zero(writer.builder, problem.dtype, problem.lanes), buffer, t)
+        )
 
     def _add(self) -> None:
         """Totals plus the sums of a chunk."""
@@ -269,11 +332,16 @@ class _Skinny:
         assert totals is not None
         self._each(
             lambda t: store_lanes(
-                writer, add_sums(load_lanes(writer, totals, t, lanes), load_lanes(writer, self.sums, t, lanes)), totals, t
+                writer,
+                add_sums(load_lanes(writer, totals, t, lanes), load_lanes(writer, self.sums, t, lanes)),
+                totals,
+                t,
             )
         )
 
-    def _chunk(self, batch: Index, rows: Sequence[DimLike], span: tuple[Expr, Expr], depths: tuple[Expr, Expr]) -> None:
+    def _chunk(
+        self, batch: Index, rows: Sequence[DimLike], span: tuple[Expr, Expr], depths: tuple[Expr, Expr]
+    ) -> None:
         """Sums over k in `depths`, several steps at once as long as there are so many."""
         writer = self.writer
         self._fill(self.sums, zero_sum)
@@ -283,10 +351,16 @@ class _Skinny:
         serial(writer, "k", lower, whole, limits, lambda k: self._steps(batch, rows, span, k, UNROLL), UNROLL)
         serial(writer, "k", whole, upper, limits, lambda k: self._steps(batch, rows, span, k, 1))
 
-    def _steps(self, batch: Index, rows: Sequence[DimLike], span: tuple[Expr, Expr], depth: DimLike, steps: int) -> None:
+    def _steps(
+        self, batch: Index, rows: Sequence[DimLike], span: tuple[Expr, Expr], depth: DimLike, steps: int
+    ) -> None:
         writer, problem = self.writer, self.problem
-        depths = [writer.bind(writer.fresh("k"), writer.number(depth) + u, 0, problem.k) for u in range(steps)]
-        left = [[writer.splat(problem.left(writer, batch, r, d), problem.lanes) for d in depths] for r in rows]
+        depths = [
+            writer.bind(writer.fresh("k"), writer.number(depth) + u, 0, problem.k) for u in range(steps)
+        ]
+        left = [
+            [writer.splat(problem.left(writer, batch, r, d), problem.lanes) for d in depths] for r in rows
+        ]
 
         def columns(j: DimLike) -> None:
             base = writer.bind(writer.fresh("t"), writer.number(j) - writer.here(span[0]), 0, self.width)
@@ -312,7 +386,9 @@ class _Skinny:
             def columns(j: DimLike) -> None:
                 offset = writer.number(i) * self.width + (writer.number(j) - writer.here(span[0]))
                 base = writer.bind(writer.fresh("t"), offset, 0, self.rows * self.width)
-                store_results(writer, problem, (*batch, i, j), load_lanes(writer, buffer, base, problem.lanes))
+                store_results(
+                    writer, problem, (*batch, i, j), load_lanes(writer, buffer, base, problem.lanes)
+                )
 
             vectorized(writer, *span, (0, problem.n), problem.lanes, columns, self._extent())
 

@@ -1,27 +1,39 @@
 """Large matrix products: both operands packed in the order in which register tiles read them.
 
-Columns and k are cut so that a piece of the right operand fits the outer cache. It is packed once, in parallel, chunk by
-chunk in panels of a tile's columns; then tasks, each with some rows and columns, pack their rows of the left operand and
-run tiles: for each panel, for each chunk, down the rows, so that sums of chunks wait in near memory, tile by tile.
-Not here: what a tile is (`dot_tile.py`).
+Columns and k are cut so that a piece of the right operand fits the outer cache. It is packed once, in
+parallel, chunk by chunk in panels of a tile's columns; then tasks, each with some rows and columns, pack their rows of
+the left operand and run tiles: for each panel, for each chunk, down the rows, so that sums of chunks wait in
+near memory, tile by tile. Not here: what a tile is (`dot_tile.py`).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from weft.compiler.schedule.dot_direct import chunk_end
+from weft.compiler.schedule.dot_tile import (
+    CHUNK,
+    Finish,
+    Place,
+    Product,
+    Tile,
+    add_sums,
+    allocate,
+    bound,
+    ceiling,
+    chunk_sums,
+    largest_tile,
+    load_lanes,
+    minimum,
+    store_lanes,
+    tail_mask,
+)  # fmt: skip
+from weft.compiler.schedule.element import Index, Writer
+from weft.compiler.schedule.kernel import ceil_divide, serial, vectorized
 from weft.ir import Builder, Expr, Value
 from weft.ir.dims import DimLike, decide, modulo, product
 from weft.ir.dims import minimum as smaller
 from weft.ir.expr import select
 from weft.ir.ops.shape import split_index
-
-from weft.compiler.schedule.dot_direct import chunk_end
-from weft.compiler.schedule.dot_tile import (
-    CHUNK, Finish, Place, Product, Tile, add_sums, allocate, bound, ceiling, chunk_sums, largest_tile, load_lanes, minimum, store_lanes,
-    tail_mask,
-)  # fmt: skip
-from weft.compiler.schedule.element import Index, Writer
-from weft.compiler.schedule.kernel import ceil_divide, serial, vectorized
 
 PARALLEL_FLOPS = 2e6  # below this a second thread costs more than it brings
 GROUP = 4  # panels that are packed together
@@ -44,8 +56,8 @@ class Order:
 class Plan:
     """Sizes of blocks.
 
-    `depth` is the room of a chunk, `chunks` are packed at once, `rows` and `columns` are those of a task, `outer` columns
-    at once.
+    `depth` is the room of a chunk, `chunks` are packed at once, `rows` and `columns` are those of a task,
+    `outer` columns at once.
     """
 
     tile: Tile
@@ -68,7 +80,7 @@ class Plan:
 
 
 def plan_of(problem: Product) -> Plan:
-    """Blocks for the caches of the target: panels in the first, a task's rows in the second, a chunk in the third."""
+    """For the caches: a panel in the first, a task's rows in the second, packed columns in the third."""
     target, size = problem.target, problem.dtype.size_bytes
     tile = largest_tile(target, problem.dtype)
     depth = CHUNK if not isinstance(problem.k, int) else min(CHUNK, -(-problem.k // tile.lanes) * tile.lanes)
@@ -83,7 +95,8 @@ def plan_of(problem: Product) -> Plan:
         rows = -(-tiles // blocks)
     else:
         rows = min(most, 8)
-    outer = max(GROUP, target.l3_bytes // 4 // (chunks * CHUNK * size) // (GROUP * tile.columns)) * GROUP * tile.columns
+    group = GROUP * tile.columns
+    outer = max(1, target.l3_bytes // 4 // (chunks * CHUNK * size) // group) * group
     columns = -(-TASK_COLUMNS // tile.columns) * tile.columns
     if isinstance(problem.n, int) and problem.n <= outer:
         panels = -(-problem.n // tile.columns)
@@ -102,7 +115,9 @@ def lower_packed(problem: Product, left: Order, right: Order, builder: Builder) 
     packed = allocate(writer, problem.dtype, panels * (plan.chunks * plan.panel), "global")
     partial = None
     if decide(problem.k, "<=", plan.steps) is not True:
-        partial = allocate(writer, problem.dtype, ceil_divide(problem.m, tile.rows) * panels * tile.size, "global")
+        partial = allocate(
+            writer, problem.dtype, ceil_divide(problem.m, tile.rows) * panels * tile.size, "global"
+        )
     packing = _Packed(writer, problem, plan, left, right, packed, partial, panels)
 
     def columns(batch: Index) -> None:
@@ -122,13 +137,19 @@ def lower_packed(problem: Product, left: Order, right: Order, builder: Builder) 
         columns((0,) * len(problem.batch))
     else:
         start, stop = writer.builder.index(0), writer.number(count)
-        serial(writer, "b", start, stop, (0, count), lambda b: columns(bound(writer, split_index(b, problem.batch), problem.batch)))
+        serial(
+            writer,
+            "b",
+            start,
+            stop,
+            (0, count),
+            lambda b: columns(bound(writer, split_index(b, problem.batch), problem.batch)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Where the loops are: a batch, columns [first, first + count), k in [start, start + steps), chunk `number` of those
-    that are packed."""
+    """A batch, columns [first, first + count), k in [start, start + steps), chunk `number` of some."""
 
     batch: Index
     first: Expr
@@ -162,7 +183,9 @@ class _Packed:
         def piece(builder: Builder, start: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
             with writer.scope(builder):
                 steps = minimum(writer.here(end) - start, self.plan.steps)
-                self._piece(_Block(batch, writer.here(first), writer.here(count), start, steps, writer.here(zero)))
+                self._piece(
+                    _Block(batch, writer.here(first), writer.here(count), start, steps, writer.here(zero))
+                )
             return []
 
         writer.builder.loop(zero, chunk_end(writer, problem), self.plan.steps, [], piece)
@@ -200,7 +223,9 @@ class _Packed:
             return block
         writer, distance = self.writer, number * CHUNK
         steps = minimum(writer.here(block.steps) - distance, CHUNK)
-        return _Block(block.batch, block.first, block.count, writer.here(block.start) + distance, steps, number)
+        return _Block(
+            block.batch, block.first, block.count, writer.here(block.start) + distance, steps, number
+        )
 
     def _slot(self, block: _Block, panel: Expr) -> Expr:
         """Which packed panel holds a panel of a chunk."""
@@ -216,7 +241,14 @@ class _Packed:
         if decide(self.problem.k, ">", 0) is not True:
             count = select(count.lt(1), count.like(1), count)
         zero = writer.builder.index(0)
-        serial(writer, "h", zero, count, (0, self.plan.chunks), lambda h: body(self._chunk(block, writer.number(h))))
+        serial(
+            writer,
+            "h",
+            zero,
+            count,
+            (0, self.plan.chunks),
+            lambda h: body(self._chunk(block, writer.number(h))),
+        )
 
     # ---------------------------------------------------------------- the right operand
 
@@ -265,7 +297,9 @@ class _Packed:
         start = writer.here(block.start)
 
         def step(k: DimLike) -> None:
-            row = writer.bind(writer.fresh("t"), (writer.number(k) - writer.here(start)) * tile.columns, 0, plan.panel)
+            row = writer.bind(
+                writer.fresh("t"), (writer.number(k) - writer.here(start)) * tile.columns, 0, plan.panel
+            )
             for u, (name, column) in enumerate(names):
                 with writer.scope(mask=masks[u]), writer.over_lanes(name, tile.lanes):
                     e = writer.splat(problem.right(writer, block.batch, k, column), tile.lanes)
@@ -284,14 +318,20 @@ class _Packed:
             number = writer.number(u)
             first = writer.here(block.first) + number * tile.lanes
             names = [
-                writer.bind(writer.fresh("j"), minimum(first + c, writer.here(last)), 0, problem.n) for c in range(tile.lanes)
+                writer.bind(writer.fresh("j"), minimum(first + c, writer.here(last)), 0, problem.n)
+                for c in range(tile.lanes)
             ]
             own = number.apply("divide_raw", tile.vectors)
             offset = self._slot(block, own) * plan.panel + (number - own * tile.vectors) * tile.lanes
             base = writer.bind(writer.fresh("t"), offset, 0, 1 << 62)
 
             def square(k: DimLike) -> None:
-                row = writer.bind(writer.fresh("t"), (writer.number(k) - writer.here(block.start)) * tile.columns, 0, plan.panel)
+                row = writer.bind(
+                    writer.fresh("t"),
+                    (writer.number(k) - writer.here(block.start)) * tile.columns,
+                    0,
+                    plan.panel,
+                )
                 vectors = [writer.splat(problem.right(writer, block.batch, k, j), tile.lanes) for j in names]
                 for c, e in enumerate(transposed(vectors)):
                     store_lanes(writer, e, self.packed, base + row + c * tile.columns)
@@ -316,7 +356,7 @@ class _Packed:
         return self.left.rows and not self.left.columns and self.plan.tile.lanes > 1
 
     def _pack_left(self, block: _Block, first: Expr, rows: Expr) -> Value:
-        """Some rows, [row][k] or [panel][k][row]; those over the end of the matrix are the last one again, or anything."""
+        """Some rows, [row][k] or [panel][k][row]; those over the end are the last one again, or anything."""
         writer, plan = self.writer, self.plan
         size = plan.chunks * plan.rows * plan.depth + plan.tile.lanes
         buffer = allocate(writer, self.problem.dtype, size, "scratch")
@@ -348,7 +388,7 @@ class _Packed:
         serial(writer, "r", writer.builder.index(0), padded, (0, plan.rows), row)
 
     def _copy_turned(self, block: _Block, buffer: Value, first: Expr, rows: Expr) -> None:
-        """A store writes more than the rows of a panel; the next ones, of the next k and panel, write over that."""
+        """A store writes more than the rows of a panel; those of the next k and panel write over it."""
         writer, problem, plan, tile = self.writer, self.problem, self.plan, self.plan.tile
 
         def panel(p: DimLike) -> None:
@@ -363,7 +403,9 @@ class _Packed:
             base = writer.bind(writer.fresh("t"), place, 0, 1 << 62)
 
             def step(k: DimLike) -> None:
-                at = writer.bind(writer.fresh("t"), (writer.number(k) - writer.here(block.start)) * tile.rows, 0, 1 << 62)
+                at = writer.bind(
+                    writer.fresh("t"), (writer.number(k) - writer.here(block.start)) * tile.rows, 0, 1 << 62
+                )
                 for v, (name, i, mask) in enumerate(names):
                     with writer.scope(mask=mask), writer.over_lanes(name, tile.lanes):
                         e = writer.splat(problem.left(writer, block.batch, i, k), tile.lanes)
@@ -392,10 +434,19 @@ class _Packed:
             self._each_chunk(block, lambda chunk: down(p, chunk))
 
         def down(p: DimLike, chunk: _Block) -> None:
-            base = writer.bind(writer.fresh("t"), self._slot(chunk, writer.number(p)) * plan.panel, 0, 1 << 62)
+            base = writer.bind(
+                writer.fresh("t"), self._slot(chunk, writer.number(p)) * plan.panel, 0, 1 << 62
+            )
             state = _Down(chunk, first, packed, finish, waiting, p, base)
             limits = (0, plan.rows // tile.rows)
-            serial(writer, "q", writer.builder.index(0), writer.here(tiles), limits, lambda q: self._tile(state, q))
+            serial(
+                writer,
+                "q",
+                writer.builder.index(0),
+                writer.here(tiles),
+                limits,
+                lambda q: self._tile(state, q),
+            )
 
         serial(writer, "p", panel, end, (0, 1 << 62), column)
 
@@ -453,9 +504,14 @@ class _Packed:
 
         def added(builder: Builder) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
-                return [add_sums(load_lanes(writer, waiting, o, tile.lanes), writer.here(s)) for o, s in zip(offsets, sums, strict=True)]
+                return [
+                    add_sums(load_lanes(writer, waiting, o, tile.lanes), writer.here(s))
+                    for o, s in zip(offsets, sums, strict=True)
+                ]
 
-        totals = writer.builder.branch(writer.here(block.start).eq(0), lambda b: [Expr(b, s.value) for s in sums], added)
+        totals = writer.builder.branch(
+            writer.here(block.start).eq(0), lambda b: [Expr(b, s.value) for s in sums], added
+        )
 
         def results(builder: Builder) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
@@ -474,7 +530,7 @@ class _Packed:
 
 @dataclass(frozen=True, slots=True)
 class _Down:
-    """A walk down the rows of a task: of one chunk and panel, which lies at `right`; sums of chunks are in `waiting`."""
+    """A walk down a task's rows: one chunk and panel, packed at `right`; sums of chunks are `waiting`."""
 
     block: _Block
     first: Expr

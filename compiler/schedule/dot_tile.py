@@ -1,25 +1,25 @@
-"""What all versions of a matrix product share: the product read off a kernel, register tiles, and storing results.
+"""What all versions of a matrix product share: the product, register tiles, and storing results.
 
-A tile of results is a list of vectors, row after row. It is computed by one loop over a chunk of k that carries all of
-it, each result from zero by fma in order, and chunk sums are added in order (DESIGN D19), so every version gives the
-same bits. Not here: which loops lead to a tile (`dot_direct.py`, `dot_packed.py`), which version runs (`dot.py`).
+A tile of results is a list of vectors, row after row. It is computed by one loop over a chunk of k that
+carries all of it, each result from zero by fma in order, and chunk sums are added in order (DESIGN D19), so every
+version gives the same bits.
+Not here: which loops lead to a tile (`dot_direct.py`, `dot_packed.py`), which version runs (`dot.py`).
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, VectorType
+from weft.compiler.schedule.element import Index, Writer
+from weft.compiler.schedule.kernel import Kernel, serial
+from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, VectorType
 from weft.ir.dims import DimLike, as_symbol, decide
 from weft.ir.expr import cast, fma, select
 from weft.ir.target import Target
 from weft.ir.types import BOOL, F32, DType
 
-from weft.compiler.schedule.element import Index, Writer
-from weft.compiler.schedule.kernel import Kernel, serial
-
 CHUNK = 256  # of k: DESIGN D19
-UNROLLED_OPS = 160  # an epilogue is written out for a whole tile up to this many ops, else it is a loop over rows
+UNROLLED_OPS = 160  # an epilogue of so many ops in a tile is written out, a longer one is a loop over rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def product_of(kernel: Kernel) -> Product:
 
 
 def largest_tile(target: Target, dtype: DType) -> Tile:
-    """The tile of a loop that reads rows from memory and holds one step's columns: sums take most registers."""
+    """The tile of a loop that reads rows and holds one step's columns; sums take most registers."""
     lanes = target.lanes(dtype.size_bytes)
     if lanes == 1:
         return Tile(4, 1, 1)
@@ -123,7 +123,9 @@ Row = Callable[[int, DimLike], Expr]  # (row of the tile, k) -> scalar
 Column = Callable[[int, DimLike], Expr]  # (vector of the tile, k) -> lanes
 
 
-def chunk_sums(writer: Writer, tile: Tile, dtype: DType, limits: tuple[Expr, Expr], row: Row, column: Column) -> list[Expr]:
+def chunk_sums(
+    writer: Writer, tile: Tile, dtype: DType, limits: tuple[Expr, Expr], row: Row, column: Column
+) -> list[Expr]:
     """The tile summed over k in [lower, upper)."""
 
     def step(builder: Builder, index: Expr, sums: Sequence[Expr]) -> Sequence[Expr]:
@@ -182,7 +184,7 @@ def ceiling(writer: Writer, a: Expr, unit: int) -> Expr:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tile of results goes: its batch, first row and first column, both as i64 and as bound symbols."""
+    """Where a tile of results goes: its batch, first row and first column."""
 
     batch: Index
     row: Expr
@@ -201,9 +203,15 @@ class Finish:
         self.is_written_out = cost <= UNROLLED_OPS
 
     def store(
-        self, place: Place, sums: Sequence[Expr], tile: Tile, *, rows_fit: bool | None, columns_fit: bool | None
+        self,
+        place: Place,
+        sums: Sequence[Expr],
+        tile: Tile,
+        *,
+        rows_fit: bool | None,
+        columns_fit: bool | None,
     ) -> None:
-        """Store a tile; whether all its rows and columns are results is known, or None: found out at run time."""
+        """Store a tile; whether all its rows and columns are results is known, or None: asked at run time."""
         writer, product = self.writer, self.product
         if not self.is_written_out or rows_fit is False or columns_fit is False:
             self._by_rows(place, sums, tile, is_whole=columns_fit is True)
@@ -235,7 +243,9 @@ class Finish:
         for r, row in enumerate(rows):
             for v, (name, column) in enumerate(columns):
                 with writer.over_lanes(name, tile.lanes):
-                    store_results(writer, self.product, (*place.batch, row, column), sums[r * tile.vectors + v])
+                    store_results(
+                        writer, self.product, (*place.batch, row, column), sums[r * tile.vectors + v]
+                    )
 
     def _by_rows(self, place: Place, sums: Sequence[Expr], tile: Tile, *, is_whole: bool) -> None:
         """Through memory, row by row, columns under masks unless all of them are there."""

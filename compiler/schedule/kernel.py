@@ -136,10 +136,11 @@ def parallel_chunks(
         body(writer.builder.index(0), writer.number(total), writer.builder.index(0))
         return
     upper = writer.number(total)
-    wanted = upper.like((upper + (grain - 1)).apply("divide_raw", upper.like(grain)))
+    some = select(upper.lt(1), upper.like(1), upper)  # nothing to do is one task of nothing
+    wanted = upper.like((some + (grain - 1)).apply("divide_raw", upper.like(grain)))
     tasks = select(wanted.lt(MAX_TASKS), wanted, upper.like(MAX_TASKS))
-    share = (upper + (tasks * unit - 1)).apply("divide_raw", tasks * unit) * unit
-    count = (upper + (share - 1)).apply("divide_raw", share)
+    share = (some + (tasks * unit - 1)).apply("divide_raw", tasks * unit) * unit
+    count = (some + (share - 1)).apply("divide_raw", share)
 
     def task(builder: Builder, number: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
         with writer.scope(builder, floor=True):

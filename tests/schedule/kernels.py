@@ -10,12 +10,12 @@ from weft.backends.cpu.emit import emit_program
 from weft.backends.cpu.target import host_target, machine_of
 from weft.backends.cpu.threads import process_pool
 from weft.compiler.passes.expand_math import lower_math
-from weft.compiler.passes.lower_tensor import SCHEDULES, lower_tensor
+from weft.compiler.passes.lower_tensor import lower_tensor
 from weft.compiler.passes.plan_memory import arena_bytes, plan_memory
-from weft.ir import Builder, BufferType, CodeOptions, Func, Op, Region
+from weft.ir import BufferType, Builder, CodeOptions, Func, Op, Region
 from weft.ir.dims import evaluate_dim, symbols_of
 from weft.ir.interp import interpret
-from weft.ir.types import INDEX, dtype_of
+from weft.ir.types import INDEX
 from weft.runtime.context import Context
 from weft.runtime.interface import Interface
 
@@ -52,7 +52,9 @@ class Compiled:
         fn = plan_memory(lower_math(fn))
         self.results = [r.type for r in results]
         self.fn = fn
-        self.text = emit_program(fn, Interface("program", numbers=tuple(self.numbers)), target or host_target(), CodeOptions())
+        self.text = emit_program(
+            fn, Interface("program", numbers=tuple(self.numbers)), target or host_target(), CodeOptions()
+        )
         self.lowered_s = time.perf_counter() - began
         machine = machine_of(target or host_target())
         began = time.perf_counter()
@@ -106,5 +108,5 @@ class Compiled:
 
 def interpreted(types, write, schedule, target, *arrays):
     """What the reference interpreter makes of the same loops."""
-    fn, results, _ = kernel_func(types, write, schedule, target=target)
+    fn, *_ = kernel_func(types, write, schedule, target=target)
     return interpret(plan_memory(lower_math(fn)), *arrays)[0]

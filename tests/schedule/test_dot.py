@@ -1,4 +1,4 @@
-"""Matrix products: values against float64, and the same bits from every version, thread count, tile and size."""
+"""Matrix products: values against wider floats, the same bits from every version, thread, tile and size."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,9 @@ from weft.ir.expr import maximum
 from weft.ir.types import DTYPES, F32, F64, tensor
 
 for _version in VERSIONS:
-    SCHEDULES[f"dot_{_version}"] = lambda kernel, builder, version=_version: lower_dot(kernel, builder, version)
+    SCHEDULES[f"dot_{_version}"] = lambda kernel, builder, version=_version: lower_dot(
+        kernel, builder, version
+    )
 
 rng = np.random.default_rng(7)
 
@@ -39,18 +41,24 @@ def check(result, a, b):
         assert np.array_equal(result, np.matmul(a, b))
         return
     exact = a.astype(np.longdouble) @ b.astype(np.longdouble)
-    bound = (np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)) * (a.shape[-1] + 2) * np.finfo(result.dtype).eps
+    bound = (
+        (np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64))
+        * (a.shape[-1] + 2)
+        * np.finfo(result.dtype).eps
+    )
     assert (np.abs(result - exact) <= bound + np.finfo(result.dtype).tiny).all()
 
 
 def chunked(a, b):
-    """The order of DESIGN D19 with numbers whose products and sums are exact but for the last step: chunks of 256."""
+    """The order of DESIGN D19, with fma: chunks of 256, each from zero."""
     total = None
     for start in range(0, max(a.shape[1], 1), 256):
         part = np.zeros((a.shape[0], b.shape[1]), np.float64)
         for k in range(start, min(start + 256, a.shape[1])):
             # a product of two f32 is exact in f64; round the sum to odd, then to f32: one rounding, as fma
-            part = fused(a[:, k : k + 1].astype(np.float64) * b[k : k + 1].astype(np.float64), part).astype(np.float64)
+            part = fused(a[:, k : k + 1].astype(np.float64) * b[k : k + 1].astype(np.float64), part).astype(
+                np.float64
+            )
         total = part.astype(np.float32) if total is None else total + part.astype(np.float32)
     return total
 
@@ -62,8 +70,8 @@ def fused(product, total):
 
 
 SIZES = [
-    (1, 1, 1), (6, 16, 16), (5, 7, 3), (7, 17, 33), (12, 256, 32), (13, 257, 31), (4, 513, 70), (61, 300, 70), (1, 600, 130),
-    (6, 1, 1100),
+    (1, 1, 1), (6, 16, 16), (5, 7, 3), (7, 17, 33), (12, 256, 32), (13, 257, 31), (4, 513, 70), (61, 300, 70),
+    (1, 600, 130), (6, 1, 1100),
 ]  # fmt: skip
 
 
@@ -173,8 +181,12 @@ def test_prologue():
     m, k, n = 19, 40, 27
 
     def write(x, w):
-        part = w.builder.expr(w.builder.emit("slice", [w.value], {"start": (1, 2), "size": (k, n), "step": (1, 2)}).result)
-        return (x * x + 1.0).apply("dot", w.builder.expr(w.builder.emit("cast", [part.value], {"dtype": F32}).result))
+        part = w.builder.expr(
+            w.builder.emit("slice", [w.value], {"start": (1, 2), "size": (k, n), "step": (1, 2)}).result
+        )
+        return (x * x + 1.0).apply(
+            "dot", w.builder.expr(w.builder.emit("cast", [part.value], {"dtype": F32}).result)
+        )
 
     x, w = numbers(F32, m, k), numbers(DTYPES["i32"], k + 1, 2 * n + 3)
     program = Compiled([tensor(F32, m, k), tensor(DTYPES["i32"], *w.shape)], write, "dot")
@@ -185,7 +197,16 @@ def test_symbolic_sizes():
     """One program for all sizes, with a version chosen at run time, and the bits of programs of one size."""
     m, k, n = (symbol(name, 0) for name in "mkn")
     program = Compiled([tensor(F32, m, k), tensor(F32, k, n)], product, "dot")
-    for size in [(2, 2, 2), (3, 5, 7), (13, 70, 37), (6, 0, 5), (0, 4, 4), (64, 300, 130), (130, 600, 90), (2, 2000, 100)]:
+    for size in [
+        (2, 2, 2),
+        (3, 5, 7),
+        (13, 70, 37),
+        (6, 0, 5),
+        (0, 4, 4),
+        (64, 300, 130),
+        (130, 600, 90),
+        (2, 2000, 100),
+    ]:
         a, b = numbers(F32, *size[:2]), numbers(F32, *size[1:])
         result = program(a, b)
         check(result, a, b)
@@ -253,12 +274,16 @@ def test_other_targets(name, version):
 def test_registers(name):
     """The inner loop of a tile keeps its sums in registers on machines that are not this one."""
     target = named_target(name)
-    text = Compiled([tensor(F32, 128, 128), tensor(F32, 128, 128)], product, "dot_packed", target=target).assembly()
+    text = Compiled(
+        [tensor(F32, 128, 128), tensor(F32, 128, 128)], product, "dot_packed", target=target
+    ).assembly()
     mnemonic = "vfmadd" if "86" in name else "fmla"
     lines = text.splitlines()
     first = next(i for i, line in enumerate(lines) if mnemonic in line)
     start = max(i for i in range(first) if lines[i].startswith(".LBB"))
-    end = next(i for i in range(first, len(lines)) if lines[i].lstrip().startswith(("j", "b.", "cbnz", "tbnz")))
+    end = next(
+        i for i in range(first, len(lines)) if lines[i].lstrip().startswith(("j", "b.", "cbnz", "tbnz"))
+    )
     body = lines[start:end]
     assert sum(mnemonic in line for line in body) in (28, 16)
     assert not any("sp" in line.replace("dispatch", "") for line in body if "," in line)
