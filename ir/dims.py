@@ -247,8 +247,9 @@ def _divide_bounds(a: Bounds, b: Bounds) -> Bounds:
 def _multiply_bounds(a: Bounds, b: Bounds) -> Bounds:
     if a[0] == a[1] == 0 or b[0] == b[1] == 0:
         return 0, 0
-    if None not in a and None not in b:
-        corners = [x * y for x in a for y in b]  # pyright: ignore[reportOptionalOperand] -- None was excluded above
+    ends_a, ends_b = [x for x in a if x is not None], [x for x in b if x is not None]
+    if len(ends_a) == len(ends_b) == 2:
+        corners = [x * y for x in ends_a for y in ends_b]
         return min(corners), max(corners)
     if a[0] is not None and b[0] is not None and a[0] >= 0 and b[0] >= 0:
         return a[0] * b[0], None

@@ -3,10 +3,11 @@
 Not here: scatters whose order does not matter run in parallel only where a later pass can prove it.
 """
 
-from weft.compiler.schedule.element import OpContext
+from weft.compiler.schedule.element import OpContext, Writer
 from weft.compiler.schedule.kernel import Kernel, serial
-from weft.ir import Builder, BufferType, TensorType
+from weft.ir import REGISTRY, Builder, BufferType, Expr, TensorType
 from weft.ir.dims import DimLike
+from weft.ir.opdef import Scalar
 from weft.ir.ops.index import indexed_axes
 
 
@@ -50,19 +51,10 @@ def lower_scatter(kernel: Kernel, builder: Builder) -> None:
     axis(0, [])
 
 
-def _combined(writer, name, old, new):  # noqa: ANN001, ANN202 -- Expr to Expr
-    from weft.ir import record  # noqa: PLC0415
-    from weft.ir.opdef import Scalar  # noqa: PLC0415
-
-    form = record_form(name)
+def _combined(writer: Writer, name: str, old: Expr, new: Expr) -> Expr:
+    """One elementwise op on the old and the new element."""
+    form = REGISTRY[name].form
     assert isinstance(form, Scalar)
     if form.rule is not None:
         return form.rule({}, old, writer.here(new))
     return old.apply(name, writer.here(new))
-
-
-def record_form(name: str):  # noqa: ANN201
-    """Form of an op by name."""
-    from weft.ir import REGISTRY  # noqa: PLC0415
-
-    return REGISTRY[name].form
