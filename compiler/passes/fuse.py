@@ -68,7 +68,7 @@ def shape_of(value: Value) -> Shape:
 def is_free(op: Op) -> bool:
     """Whether the op only re-indexes, or is a constant, so that each reader may repeat it."""
     form = record(op).form
-    return isinstance(form, Element) and form.aligned
+    return (isinstance(form, Element) and form.aligned) or op.name == "from_index"
 
 
 def path_of(value: Value) -> Path:
@@ -91,7 +91,7 @@ class Partition:
         self.used_by = _users(region)
         self.position = {op: k for k, op in enumerate(region.ops)}
         for op in region.ops:
-            if record(op).form is None:
+            if self._is_structural(op):
                 self._place_structure(op)
             elif not is_free(op) or self._must_exist(op):
                 self._place(op)
@@ -106,7 +106,7 @@ class Partition:
 
     @staticmethod
     def _is_structural(op: Op) -> bool:
-        return record(op).form is None
+        return record(op).form is None and op.name != "from_index"
 
     def source_group(self, value: Value) -> Group | None:
         """The group that computes a value of this region."""
@@ -189,7 +189,7 @@ class Partition:
         elif op in self.in_place:
             group = Group("pointwise", shape_of(op.operands[1]), is_closed=True)
         else:
-            assert isinstance(form, Scalar | Element)
+            assert isinstance(form, Scalar | Element) or op.name == "from_index"
             group = Group("pointwise", shape_of(op.result))
             group.full.update(op.results)
         group.ops.append(op)

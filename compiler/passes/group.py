@@ -9,7 +9,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from weft.compiler.passes.fuse import Group, Partition, is_free, path_of
-from weft.ir import Builder, Func, Op, Region, Value, record
+from weft.ir import Builder, Func, IndexType, Op, Region, Value, record
 from weft.ir.rewrite import Cloner
 from weft.ir.walk import walk_regions
 
@@ -76,7 +76,7 @@ def _read_by(op: Op) -> Sequence[Value]:
         for inner in ops:
             for value in inner.operands:
                 values.append(value)
-                if not (is_free(inner) if record(inner).form is not None else False):
+                if not is_free(inner):
                     values.append(path_of(value).source)
     return values
 
@@ -134,7 +134,11 @@ class _Fuser(Cloner):
             if value in local:
                 return local[value]
             op = value.op
-            if op is not None and op not in inside and (is_free(op) or record(op).form is not None and op.name == "from_index"):
+            if isinstance(value.type, IndexType):
+                region.ops.append(Op("dim", (), [value.type], {"dim": value.type.dim}))
+                local[value] = region.ops[-1].result
+                return local[value]
+            if op is not None and op not in inside and is_free(op):
                 return copy(op).results[value.index]
             outer = self.value(value)
             operands.append(outer)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, VectorType, record
+from weft.ir import Builder, BufferType, Expr, IndexType, Op, TensorType, Value, VectorType, record
 from weft.ir.dims import Compound, Dim, DimLike, bounds, fold_dim, show_dim, substitute, symbol, symbols_of
 from weft.ir.errors import InternalError
 from weft.ir.expr import cast, lookup, select
@@ -256,6 +256,8 @@ class Writer:
             raise InternalError(f"value {value!r} of a fusion has no source")
         if op.name == "constant":
             return self._constant(op, index)
+        if op.name == "from_index":
+            return self.number(_index_dim(op.operands[0]))
         form = record(op).form
         if isinstance(form, Element):
             return form.rule(OpContext(self, op), op, index)
@@ -339,6 +341,12 @@ class Writer:
 
 def _atom(atom: object) -> Dim:
     return Dim((((atom,), 1),))  # pyright: ignore[reportArgumentType]
+
+
+def _index_dim(value: Value) -> DimLike:
+    """The expression of a value of type index."""
+    assert isinstance(value.type, IndexType)
+    return value.type.dim
 
 
 def _slope(value: DimLike, name: str) -> DimLike | None:
