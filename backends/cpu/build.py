@@ -31,12 +31,12 @@ class CpuBackend:
 
     def assembly(self, text: str, target: Target) -> str:
         """The text as assembly, to be read."""
-        return assembly(text, machine_of(target), quick=True)
+        return assembly(text, machine_of(target))
 
     def build(self, text: str, interface: Interface, target: Target) -> Artifact:
         """The text as object code. Raises CompileError if LLVM refuses it."""
         try:
-            return Artifact(compile_text(text, machine_of(target), quick=True), interface)
+            return Artifact(compile_text(text, machine_of(target)), interface)
         except RuntimeError as problem:
             error = CompileError(f"LLVM does not take the code of {interface.name}: {problem}")
             error.source, error.log = text, str(problem)

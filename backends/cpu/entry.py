@@ -5,9 +5,9 @@
     them entries.publish(f, [variant, ...])       # at any time, from any thread; tried in this order, the
     latest that served first
 
-The native half is `entry_match.py`, `entry_run.py` and `entry_type.py`, compiled once and kept in the
-product's cache; the portable half is `entry_portable.py`. Which variants there are, and how many, is decided
-by the caller.
+The native half is `entry_type.py`, quick to build, and `entry_match.py` and `entry_run.py`, which are built in
+the background while `entry_early.py` serves calls; both are kept in the product's cache. The portable half is
+`entry_portable.py`. Which variants there are, and how many, is decided by the caller.
 """
 
 import ctypes
@@ -21,12 +21,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from weft.backends.cpu import entry_type
+from weft.backends.cpu import entry_early, entry_type
 from weft.backends.cpu.elf import LoadedObject
 from weft.backends.cpu.entry_pack import PackedTable, Published
 from weft.backends.cpu.entry_portable import PortableEntries
 from weft.backends.cpu.entry_records import Constants, EntryObject
+from weft.backends.cpu.entry_run import entry_vectorcall
+from weft.backends.cpu.later import Later
 from weft.backends.cpu.link import (
+    RUNTIME_PASSES,
     Fetch,
     Store,
     baseline_machine,
@@ -41,6 +44,8 @@ from weft.backends.cpu.threads import process_pool
 from weft.runtime.variant import Variant
 
 # Indices in NumPy's table of C functions, part of its stable ABI.
+_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+_ENTRY_KEY = f"entry-{_VERSION}"
 _NUMPY_FUNCTIONS = {"PyArray_NewFromDescr": 94, "PyArray_Scalar": 60, "PyArray_SetBaseObject": 282}
 
 
@@ -70,6 +75,10 @@ class Entries(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """Build at once what is built in the background otherwise, so that calls are as fast as they will be."""
+        ...
+
 
 def has_native_entry() -> bool:
     """Whether this interpreter's object layouts are those that the native entry knows."""
@@ -89,40 +98,81 @@ def build_entry() -> bytes:
 
     Names Python's functions, holds no address.
     """
+    return _build((entry_vectorcall, entry_type.entry_constants), level=2)
+
+
+def build_type() -> bytes:
+    """The same of the type and of what runs programs before the entry is built."""
+    return _build(entry_type.EXPORTS, level=0)
+
+
+def _build(exports: Sequence[Callable[..., int]], *, level: int) -> bytes:
     constants = {"HAS_IMMORTALS": int(sys.version_info >= (3, 12))}
-    text = translate(entry_type.EXPORTS, architecture=host_architecture(), constants=constants)
-    return compile_text(text, baseline_machine())
+    text = translate(exports, architecture=host_architecture(), constants=constants)
+    return compile_text(text, baseline_machine(), level=level, passes=RUNTIME_PASSES)
 
 
 class NativeEntries:
-    """Entries as instances of the native heap type."""
+    """Entries as instances of the native heap type.
 
-    def __init__(self, code: LoadedObject) -> None:
-        _fill_constants(code)
-        self.type: type[Any] = entry_type.make_type(code)
+    Calls are served in Python until what is built in the background is there.
+    """
+
+    def __init__(self, fetch: Fetch | None, store: Store | None) -> None:
+        self._fetch, self._store = fetch, store
+        self._code = load(cached_object(f"type-{_VERSION}", build_type, fetch, store)).keep()
+        _fill_constants(self._code)
+        self.type: type[Any] = entry_type.make_type(self._code)
+        self.run_early = entry_early.run_function(self._code)
+        self.is_native = False
         prototype = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.py_object, ctypes.py_object, ctypes.c_int64)
-        self._publish = prototype(code.address("entry_publish"))
+        self._publish = prototype(self._code.address("entry_publish"))
         self._set_slow = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.py_object, ctypes.py_object)(
-            code.address("entry_set_slow")
+            self._code.address("entry_set_slow")
         )
+        self._later = Later((self._load_pool, self._load_memory, self._load_entry))
+        if fetch is not None and all(fetch(key) is not None for key in ("threads", "memory", _ENTRY_KEY)):
+            self._later.finish()
+
+    def _load_pool(self) -> None:
+        process_pool(self._fetch, self._store)
+
+    def _load_memory(self) -> None:
+        process_memory(self._fetch, self._store)
+
+    def _load_entry(self) -> None:
+        pool, memory = process_pool(self._fetch, self._store), process_memory(self._fetch, self._store)
+        symbols = {**memory.symbols, **numpy_symbols(), "weft_parallel_for": pool.parallel_for}
+        code = load(cached_object(_ENTRY_KEY, build_entry, self._fetch, self._store), symbols).keep()
+        _fill_constants(code)
+        where = ctypes.CFUNCTYPE(ctypes.c_int64)(self._code.address("entry_dispatch"))()
+        ctypes.c_int64.from_address(where).value = code.address("entry_vectorcall")
+        self.is_native = True
+
+    def settle(self) -> None:
+        """See `Entries`."""
+        self._later.finish()
 
     def set_slow(self, entry: object, slow: Callable[..., object]) -> None:
         """See `Entries`."""
-        self._set_slow(entry, slow)
+        self._set_slow(entry, slow if self.is_native else entry_early.EarlyCall(self, entry, slow))
 
     def publish(self, entry: object, variants: Sequence[Variant]) -> None:
         """See `Entries`. A variant that stays keeps its table and its count."""
-        old = self._published(entry)
+        if not self.is_native:
+            self._later.touch()
+        old = self.published(entry)
         tables = {table.variant: table for table in (old.in_order() if old else ())}
         published = Published([tables.get(variant) or PackedTable(variant) for variant in variants])
         self._publish(entry, published, published.address)
 
     def variants(self, entry: object) -> list[tuple[Variant, int]]:
         """See `Entries`."""
-        published = self._published(entry)
+        published = self.published(entry)
         return [(table.variant, table.calls) for table in (published.in_order() if published else ())]
 
-    def _published(self, entry: object) -> Published | None:
+    def published(self, entry: object) -> Published | None:
+        """The tables of an entry, None before the first."""
         address = ctypes.c_void_p.from_address(id(entry) + EntryObject.offset("owner")).value
         return ctypes.cast(address, ctypes.py_object).value if address else None
 
@@ -150,17 +200,17 @@ _lock = threading.Lock()
 _made: list[Entries] = []
 
 
-def process_entries(fetch: Fetch | None = None, store: Store | None = None) -> Entries:
-    """The entries of this process; the first call loads the native code, from the cache if one is given."""
-    pool, memory = process_pool(fetch, store), process_memory(fetch, store)
+def process_entries(fetch: Fetch | None = None, store: Store | None = None, *, later: bool = False) -> Entries:
+    """The entries of this process; the first call loads the native code, from the cache if one is given.
+
+    `later` leaves what takes long to a thread in the background, unless the cache has it.
+    """
     with _lock:
         if not _made:
             if has_native_entry():
-                key = f"entry-{sys.version_info.major}.{sys.version_info.minor}"
-                symbols = {**memory.symbols, **numpy_symbols(), "weft_parallel_for": pool.parallel_for}
-                _made.append(
-                    NativeEntries(load(cached_object(key, build_entry, fetch, store), symbols).keep())
-                )
+                _made.append(NativeEntries(fetch, store))
             else:
-                _made.append(PortableEntries(pool.parallel_for))
-        return _made[0]
+                _made.append(PortableEntries(process_pool(fetch, store).parallel_for))
+    if not later:
+        _made[0].settle()
+    return _made[0]

@@ -6,6 +6,7 @@ list or tuple, and array checks precede alias tests. Holds no native code.
 
 import ctypes
 import sys
+import threading
 from collections.abc import Sequence
 
 from weft.backends.cpu.entry_records import (
@@ -33,6 +34,9 @@ _NUMBER_KINDS = {
 }
 
 
+_lock = threading.Lock()  # of the counts that Python writes
+
+
 class TableError(ValueError):
     """A table that the entry must not be given: it would read what it has not checked."""
 
@@ -49,6 +53,10 @@ class PackedTable:
     def calls(self) -> int:
         """Calls served so far."""
         return ctypes.c_int64.from_address(self.address + TableRecord.offset("calls")).value
+
+    def add_call(self) -> None:
+        """Count a call that the native entry did not serve."""
+        ctypes.c_int64.from_address(self.address + TableRecord.offset("calls")).value += 1
 
     def _pack(self, variant: Variant) -> int:
         table, program = variant.table, variant.program
@@ -318,3 +326,10 @@ class Published:
     def in_order(self) -> list[PackedTable]:
         """The tables, the one that served the latest call first: the entry moves it to the front."""
         return [self.tables[address] for address in list(self.memory)[1:]]
+
+    def note(self, table: PackedTable) -> None:
+        """What the native entry does for a call that a table serves: count it, try it first from now on."""
+        with _lock:
+            table.add_call()
+            others = [one.address for one in self.in_order() if one is not table]
+            self.memory[1:] = [table.address, *others]

@@ -43,7 +43,7 @@ class PortableEntry:
         """Serve a call by a variant, else by the slow path."""
         entries: PortableEntries = _entries[0]
         for variant in list(self.variants):
-            call = _Call(variant, entries)
+            call = PortableCall(variant, entries.parallel_for)
             if call.prepare(args, kwargs):
                 entries.count(self, variant)
                 try:
@@ -84,6 +84,9 @@ class PortableEntries:
             made = cast(PortableEntry, entry)
             return [(variant, made.calls[variant]) for variant in made.variants]
 
+    def settle(self) -> None:
+        """See `Entries`; there is nothing to build."""
+
     def count(self, entry: PortableEntry, variant: Variant) -> None:
         """Note that a variant serves a call; it is tried first from now on."""
         with self._lock:
@@ -92,11 +95,11 @@ class PortableEntries:
                 entry.variants = [variant, *(other for other in entry.variants if other is not variant)]
 
 
-class _Call:
+class PortableCall:
     """One call of one variant."""
 
-    def __init__(self, variant: Variant, entries: PortableEntries) -> None:
-        self.variant, self.entries = variant, entries
+    def __init__(self, variant: Variant, parallel_for: int) -> None:
+        self.variant, self.parallel_for = variant, parallel_for
         self.kept: list[Any] = []
 
     def prepare(self, args: Sequence[object], kwargs: dict[str, object]) -> bool:
@@ -112,27 +115,32 @@ class _Call:
         )
 
     def run(self) -> object:
-        table, program = self.variant.table, self.variant.program
+        """The call's result."""
+        table = self.variant.table
         outputs = [self._output(output) for output in table.outputs]
         pointers = [self._address(item) for item in self.binding.pointers]
         for output, memory in zip(table.outputs, outputs, strict=True):
             pointers[output.pointer] = memory.ctypes.data
         words = (ctypes.c_int64 * (len(pointers) + 1))(*pointers)
-        context = self._context()
-        run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
-            program.address
-        )
-        code = run(ctypes.addressof(context), ctypes.addressof(words), self.numbers.ctypes.data)
+        code, record = self.invoke(self._context(), ctypes.addressof(words), self.numbers.ctypes.data)
         if self.raised:
             raise self.raised[0]
         if code:
-            record = Context.unpack(bytes(context))
             facts = [record[f"error_fact{i}"] for i in range(3)]
             return self.variant.on_error(code, record["error_location"], *facts)
         made = [_result(output, memory) for output, memory in zip(table.outputs, outputs, strict=True)]
         if table.finish is not None:
             return table.finish(made, self.binding.registers, self.numbers[:-1].tolist())
         return None if table.tree is None else build(table.tree, made, self.binding.registers)
+
+    def invoke(self, context: dict[str, int], pointers: int, numbers: int) -> tuple[int, dict[str, int]]:
+        """Run the program; its code, and the context that it leaves."""
+        packed = Context.pack(**context)
+        memory = ctypes.create_string_buffer(packed, len(packed))
+        run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
+            self.variant.program.address
+        )
+        return run(ctypes.addressof(memory), pointers, numbers), Context.unpack(bytes(memory))
 
     def _memory(self, size_bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
         raw = np.empty(size_bytes + _ALIGNMENT, np.uint8)
@@ -161,7 +169,7 @@ class _Call:
         self.kept.append(cell)
         return cell.ctypes.data
 
-    def _context(self) -> ctypes.Array[ctypes.c_char]:
+    def _context(self) -> dict[str, int]:
         program = self.variant.program
         slot = program.arena_slot
         size = program.arena_bytes if slot is None else int(self.numbers[slot])
@@ -170,16 +178,15 @@ class _Call:
         allocate = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self._allocate)
         poll = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64)(_never)
         self.kept += [callback, allocate, poll]
-        packed = Context.pack(
-            arena=self._memory(size).ctypes.data if size else 0,
-            arena_bytes=size,
-            parallel_for=self.entries.parallel_for,
-            poll=ctypes.cast(poll, ctypes.c_void_p).value or 0,
-            callback=ctypes.cast(callback, ctypes.c_void_p).value or 0,
-            allocate=ctypes.cast(allocate, ctypes.c_void_p).value or 0,
-            driver=program.driver,
-        )
-        return ctypes.create_string_buffer(packed, len(packed))
+        return {
+            "arena": self._memory(size).ctypes.data if size else 0,
+            "arena_bytes": size,
+            "parallel_for": self.parallel_for,
+            "poll": ctypes.cast(poll, ctypes.c_void_p).value or 0,
+            "callback": ctypes.cast(callback, ctypes.c_void_p).value or 0,
+            "allocate": ctypes.cast(allocate, ctypes.c_void_p).value or 0,
+            "driver": program.driver,
+        }
 
     def _allocate(self, _context: int, size_bytes: int) -> int:
         return self._memory(size_bytes).ctypes.data

@@ -8,9 +8,10 @@ import ctypes
 from typing import Any, cast
 
 from weft.backends.cpu.elf import LoadedObject, process_symbol
+from weft.backends.cpu import entry_early
+from weft.backends.cpu.entry_early import dispatch, entry_early_call
 from weft.backends.cpu.entry_match import entry_drop, entry_keep
 from weft.backends.cpu.entry_records import Constants, EntryObject
-from weft.backends.cpu.entry_run import entry_vectorcall
 from weft.backends.cpu.native import address_of, external, invoke_int, native, native_cold, static
 from weft.runtime.layout import Pointer, i64
 
@@ -28,7 +29,9 @@ def entry_new(type_: Pointer, args: Pointer, kwargs: Pointer) -> Pointer:
     """tp_new: all fields are zero but the vectorcall pointer."""
     entry = EntryObject.at(generic_alloc(type_, 0))
     if address_of(entry) != 0:
-        entry.vectorcall = address_of(entry_vectorcall)
+        entry.vectorcall = dispatch.call
+        if dispatch.call == 0:
+            entry.vectorcall = address_of(entry_early_call)
     return address_of(entry)
 
 
@@ -127,6 +130,7 @@ EXPORTS = (
     entry_publish,
     entry_set_slow,
     entry_constants,
+    *entry_early.EXPORTS,
 )
 
 

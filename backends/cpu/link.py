@@ -7,8 +7,10 @@ independent, hold no address of the process and are the unit of the disk cache; 
 
 import functools
 import importlib
+import os
 import platform
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -21,6 +23,22 @@ if TYPE_CHECKING:
 # The two halves of a cache: given a key, the object that was stored, or None; and the storing of one.
 Fetch = Callable[[str], bytes | None]
 Store = Callable[[str, bytes], None]
+
+
+# Passes of LLVM by their names in llvmlite. LLVM's own list takes ten times as long and gains nothing: vectors
+# and unrolling are explicit, and our own passes have made the code lean.
+PROGRAM_PASSES = ("instruction_combine", "simplify_cfg")
+RUNTIME_PASSES = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg")
+
+_lock = threading.RLock()
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+)  # llvmlite's own lock would stay taken in a child
+
+
+def exclusive() -> threading.RLock:
+    """The lock around all work of LLVM, to be held in a `with`; a fork waits for it."""
+    return _lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +97,7 @@ def _target_machine(machine: Machine, level: int) -> "TargetMachine":
 
 
 def _optimized(
-    text: str, machine: Machine | None, level: int, *, quick: bool
+    text: str, machine: Machine | None, level: int, passes: Sequence[str]
 ) -> tuple["TargetMachine", "ModuleRef"]:
     """LLVM's module of `text`, checked and optimized, and what emits it."""
     llvm = _llvm()
@@ -89,36 +107,34 @@ def _optimized(
     module.verify()
     module.triple = machine.triple
     module.data_layout = str(target.target_data)
-    if quick:
-        options = llvm.create_pipeline_tuning_options(speed_level=level)
-        manager = llvm.create_new_module_pass_manager()
-        manager.add_instruction_combine_pass()
-        manager.add_simplify_cfg_pass()
-        manager.run(module, llvm.create_pass_builder(target, options))
-    elif level:
-        options = llvm.create_pipeline_tuning_options(speed_level=level)
-        options.loop_vectorization = options.slp_vectorization = False  # vectors are explicit
-        options.loop_unrolling = False  # and so is unrolling
-        builder = llvm.create_pass_builder(target, options)
-        builder.getModulePassManager().run(module, builder)
+    manager = llvm.create_new_module_pass_manager()
+    for name in passes:
+        getattr(manager, f"add_{name}_pass")()
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    manager.run(module, llvm.create_pass_builder(target, options))
     return target, module
 
 
-def compile_text(text: str, machine: Machine | None = None, *, level: int = 2, quick: bool = False) -> bytes:
-    """The object code of LLVM IR `text` for `machine` (default: the host), optimized at `level` 0 to 3.
+def compile_text(
+    text: str, machine: Machine | None = None, *, level: int = 2, passes: Sequence[str] = PROGRAM_PASSES
+) -> bytes:
+    """The object code of LLVM IR `text` for `machine` (default: the host).
 
-    `quick` runs two passes in place of LLVM's list: for programs, whose code our own passes have made lean.
-    Raises RuntimeError with LLVM's message when the text is not valid. One thread compiles at a time:
-    llvmlite holds a lock.
+    `level` 0 to 3 is that of code generation alone.
+    Raises RuntimeError with LLVM's message when the text is not valid. One thread compiles at a time.
     """
-    target, module = _optimized(text, machine, level, quick=quick)
-    return target.emit_object(module)
+    with _lock:
+        target, module = _optimized(text, machine, level, passes)
+        return target.emit_object(module)
 
 
-def assembly(text: str, machine: Machine | None = None, *, level: int = 2, quick: bool = False) -> str:
+def assembly(
+    text: str, machine: Machine | None = None, *, level: int = 2, passes: Sequence[str] = PROGRAM_PASSES
+) -> str:
     """The assembly text of the same code, to be read."""
-    target, module = _optimized(text, machine, level, quick=quick)
-    return target.emit_assembly(module)
+    with _lock:
+        target, module = _optimized(text, machine, level, passes)
+        return target.emit_assembly(module)
 
 
 def load(data: bytes, symbols: Mapping[str, int] | None = None) -> LoadedObject:

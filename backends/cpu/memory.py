@@ -20,6 +20,7 @@ import threading
 
 from weft.backends.cpu.elf import LoadedObject
 from weft.backends.cpu.link import (
+    RUNTIME_PASSES,
     Fetch,
     Store,
     baseline_machine,
@@ -434,7 +435,7 @@ class Memory:
 
 
 def _build() -> bytes:
-    return compile_text(translate(EXPORTS, architecture=host_architecture()), baseline_machine())
+    return compile_text(translate(EXPORTS, architecture=host_architecture()), baseline_machine(), passes=RUNTIME_PASSES)
 
 
 _lock = threading.Lock()

@@ -101,7 +101,8 @@ class _Function:
             self.emit("ret i64 0")
         head = ", ".join(f"i64 %{name}.in" for name in parameters)
         linkage = "" if self.visible else "internal "
-        traits = "nounwind noinline cold" if self.fn.is_cold else "nounwind"
+        hot = "nounwind" if self.visible else "nounwind alwaysinline"
+        traits = "nounwind noinline cold" if self.fn.is_cold else hot
         lines = ["entry:", *self.slots, *self.lines]
         return f"define {linkage}i64 @{self.fn.name}({head}) {traits} {{\n" + "\n".join(lines) + "\n}"
 

@@ -59,7 +59,7 @@ def compiled_class() -> tuple[type[Any], Any]:
     from weft.native import disk_cache  # noqa: PLC0415
 
     disk = disk_cache()
-    entries = process_entries(disk.fetch, disk.store)
+    entries = process_entries(disk.fetch, disk.store, later=True)
     made = type("CompiledFunction", (entries.type,), {**METHODS, "__module__": "weft"})
     if hasattr(entry_type, "inherit_vectorcall"):
         entry_type.inherit_vectorcall(made)

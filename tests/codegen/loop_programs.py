@@ -123,12 +123,12 @@ def check_text(text):
     llvm.parse_assembly(text).verify()
 
 
-def compile_func(fn, numbers=(), *, target=None, options=None, quick=True, **interface):
+def compile_func(fn, numbers=(), *, target=None, options=None, passes=link.PROGRAM_PASSES, **interface):
     target = target or host_target()
     face = Interface("program", numbers=tuple(numbers), sites=failure_sites(fn), **interface)
     text = emit_program(fn, face, target, options or CodeOptions())
     check_text(text)
-    return Compiled(text, face, link.load(link.compile_text(text, machine_of(target), quick=quick)))
+    return Compiled(text, face, link.load(link.compile_text(text, machine_of(target), passes=passes)))
 
 
 def dense(array):

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import numpy as np
 import programs
@@ -17,8 +18,9 @@ import pytest
 from programs import F32, ProgramError, add_table, entry, list_table, variant
 
 from weft.backends.cpu import entry_type
-from weft.backends.cpu.entry import NativeEntries, process_entries
+from weft.backends.cpu.entry import NativeEntries, has_native_entry, process_entries
 from weft.backends.cpu.entry_portable import PortableEntries
+from weft.backends.cpu.later import Later
 from weft.backends.cpu.memory import process_memory
 from weft.backends.cpu.threads import process_pool
 from weft.runtime.signature import (
@@ -46,9 +48,23 @@ from weft.runtime.signature import (
 X = Argument(0, 0, "x")
 
 
-@pytest.fixture(params=["native", "portable"], autouse=True)
+@pytest.fixture(scope="module")
+def early():
+    """Native entries whose calls are never built."""
+    if not has_native_entry():
+        pytest.skip("this interpreter has no native entry")
+    entries = NativeEntries(None, None)
+    entries._later = Later([])
+    return entries
+
+
+@pytest.fixture(params=["native", "early", "portable"], autouse=True)
 def kind(request, monkeypatch):
-    """Each test runs with both kinds of entries."""
+    """Each test runs with all kinds of entries."""
+    if request.param == "early":
+        early = request.getfixturevalue("early")
+        monkeypatch.setattr(programs, "process_entries", lambda: early)
+        return early
     if request.param == "portable":
         portable = PortableEntries(process_pool().parallel_for)
         monkeypatch.setattr(programs, "process_entries", lambda: portable)
@@ -213,7 +229,7 @@ def test_large_results_are_recycled(kind):
     memory.trim()
     first = f(a, b)
     np.testing.assert_array_equal(first, a + b)
-    if is_portable(kind):
+    if is_portable(kind) or not kind.is_native:
         return
     address = first.ctypes.data
     assert address % (1 << 21) == 0
@@ -473,3 +489,40 @@ print(f(1), "llvmlite" in sys.modules)
         for _ in range(2)
     ]
     assert seen == ["2 True\n", "2 False\n"]
+
+
+LATER = """
+import os, sys, threading, time
+sys.path.insert(0, {folder!r})
+import numpy as np, programs
+from weft.backends.cpu.entry import process_entries
+entries = process_entries(later=True)
+f = entries.type()
+entries.set_slow(f, lambda *args: "missed")
+a = np.arange(8, dtype=np.float32)
+entries.publish(f, [programs.variant(programs.add_table(), "add")])
+assert (f(a, a) == a + a).all() and f(1) == "missed" and not entries.is_native
+{then}
+assert (f(a, a) == a + a).all() and f(1) == "missed"
+print(entries.is_native, entries.variants(f)[0][1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "printed"),
+    [
+        ("", "False 2"),  # the program ends before the thread has begun
+        ("time.sleep(0.25)", None),  # while it builds
+        ("entries.settle()", "True 2"),
+        ("while not entries.is_native: time.sleep(0.01); f(a, a)", None),
+        ("time.sleep(0.23); child = os.fork(); entries.settle(); child and os.waitpid(child, 0)", "True 2"),
+        ("child = os.fork(); time.sleep(0.3); entries.settle(); child and os.waitpid(child, 0)", "True 2"),
+    ],
+)
+def test_native_calls_come_later(kind, then, printed):
+    if not isinstance(kind, NativeEntries) or not kind.is_native:
+        pytest.skip("once is enough")
+    script = LATER.format(folder=str(Path(__file__).parent), then=then)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert printed is None or set(done.stdout.split("\n")) == {printed, ""}
