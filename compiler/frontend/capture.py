@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Literal
 
@@ -160,7 +160,7 @@ class Inputs:
         return self.trace.func.body.add_param(ty, str(source))
 
     def _static(self, source: Source, value: Any) -> Any:
-        if _is_compared(value):
+        if is_compared(value) or type(value) in (int, float):  # a number that is static
             self.guards.append(ObjectGuard(source, "equals", value))
             return value
         if _has_identity(value):
@@ -262,10 +262,10 @@ def _is_builtin(value: Any) -> bool:
     return isinstance(value, BuiltinFunctionType) and value.__module__ == "builtins"
 
 
-def _is_compared(value: Any) -> bool:
+def is_compared(value: Any) -> bool:
     """Whether a value is compared by equality: its type has one that means being interchangeable."""
     if isinstance(value, tuple) and type(value) is tuple:
-        return all(_is_compared(v) or type(v) is int for v in value)
+        return all(is_compared(v) or type(v) is int for v in value)
     kinds = bool | str | bytes | complex | np.dtype | slice | range | frozenset
     return isinstance(value, kinds) or value is None or value is ...
 

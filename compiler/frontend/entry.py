@@ -6,7 +6,7 @@ Not here: variants, caching and calls (`weft.compile`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from weft.compiler.frontend.rewrite import resolve_callable, rewritten_code
 from weft.compiler.frontend.source import Argument
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.tracing import TracingHooks
-from weft.ir.dims import Symbol, symbols_of
+from weft.ir.dims import DimLike, Symbol, symbols_of
 from weft.ir.errors import InternalError
 from weft.ir.node import Func
 from weft.ir.types import IndexType, TensorType
@@ -34,7 +34,7 @@ class Traced:
 
     `func` is at stage "tensor": its parameters come from `parameters`, in order; its results are those that `result`
     and `effects` name by number, then one for each parameter that is written (`func.into`). The program holds for
-    calls that satisfy `guards` and `sizes`. `log` are facts for `explain()`.
+    calls that satisfy `guards` and `sizes`; `replaced` are symbols that became numbers or expressions. `log` are facts for `explain()`.
     """
 
     func: Func
@@ -44,6 +44,7 @@ class Traced:
     guards: tuple[ObjectGuard, ...]
     sizes: tuple[SizeGuard, ...]
     log: tuple[str, ...]
+    replaced: Mapping[str, DimLike] = field(default_factory=dict[str, DimLike])
 
     @property
     def pins(self) -> tuple[SizeGuard, ...]:
@@ -119,9 +120,14 @@ def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Trac
     one.func.strided = tuple(k for k, p in enumerate(inputs.parameters) if getattr(p.spec, "layout", "C") == "strided")
     log = [*one.log, *(f"{guard}: {guard.reason}, {guard.location}" for guard in one.assumptions.guards)]
     return Traced(
-        one.func, tuple(inputs.parameters), result, effects, tuple(dict.fromkeys(inputs.guards)),
-        tuple(one.assumptions.guards), tuple(log),
+        one.func, tuple(inputs.parameters), result, effects, _unique(inputs.guards),
+        tuple(one.assumptions.guards), tuple(log), dict(one.assumptions.replaced),
     )  # fmt: skip
+
+
+def _unique(guards: Sequence[ObjectGuard]) -> tuple[ObjectGuard, ...]:
+    """Each guard once; values need not be hashable."""
+    return tuple({(repr(g.source), g.kind, repr(g.value)): g for g in guards}.values())
 
 
 def _bound_symbols(func: Func) -> dict[str, Symbol]:
