@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from weft.ir import Builder, BufferType, Func, IndexType, Op, Region, TensorType, Value, record
 from weft.ir.opdef import Scalar
 from weft.ir.dims import show_dim
+from weft.ir.rewrite import Cloner
 from weft.ir.types import INDEX, Type
 from weft.ir.walk import free_values, uses
 
@@ -346,15 +347,24 @@ class _Bufferizer:
         return self.builder.emit("alloc", (), {"type": BufferType(ty.dtype, ty.shape)}).result
 
     def _copy(self, source: Value, target: Value) -> None:
-        self.builder.emit("copy", [source, target])
+        """Copy a buffer; one with strides by a kernel, which knows them."""
+        ty = source.type
+        assert isinstance(ty, BufferType)
+        if ty.strided or (isinstance(target.type, BufferType) and target.type.strided):
+            region = Region([TensorType(ty.dtype, ty.shape)])
+            Builder(region).emit("return", region.params)
+            self.builder.region.ops.append(Op("fusion", [source, target], (), {"schedule": "pointwise", "outputs": 1}, [region]))
+        else:
+            self.builder.emit("copy", [source, target])
 
 
 def _returning_parts(region: Region, numbers: Mapping[int, Value]) -> Region:
     """The same ops, but these results are the parts instead of the updated wholes."""
-    new = Region()
-    new.params, new.ops = region.params, region.ops[:-1]
+    new = Region([p.type for p in region.params], [p.name for p in region.params])
+    cloner = Cloner(dict(zip(region.params, new.params, strict=True)))
+    cloner.ops(region, Builder(new), terminator=False)
     results = [v.op.operands[1] if k in numbers and v.op is not None else v for k, v in enumerate(region.terminator.operands)]
-    Builder(new).emit("return", results)
+    Builder(new).emit("return", [cloner.value(v) for v in results])
     return new
 
 

@@ -71,6 +71,11 @@ def is_free(op: Op) -> bool:
     return (isinstance(form, Element) and form.aligned) or op.name == "from_index"
 
 
+def is_start(op: Op, value: Value) -> bool:
+    """Whether the op is written into the memory of `value`, which must be there before."""
+    return op.name == "scatter" and op.operands[0] is value
+
+
 def path_of(value: Value) -> Path:
     """Follow free ops back from a value."""
     chain: list[Op] = []
@@ -101,8 +106,11 @@ class Partition:
     # ---------------------------------------------------------------- facts
 
     def _must_exist(self, op: Op) -> bool:
-        """Whether a free op's result has to be in memory: a result of the region, or read by something that is no kernel."""
-        return any(self._is_structural(user) for user in self.used_by.get(op.results[0], ()))
+        """Whether a free op's result has to be in memory: a result of the region, read by something that is no kernel, or
+        what a scatter starts from.
+        """
+        value = op.results[0]
+        return any(self._is_structural(user) or is_start(user, value) for user in self.used_by.get(value, ()))
 
     @staticmethod
     def _is_structural(op: Op) -> bool:

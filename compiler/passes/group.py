@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
-from weft.compiler.passes.fuse import Group, Partition, is_free, path_of
+from weft.compiler.passes.fuse import Group, Partition, is_free, is_start, path_of
 from weft.ir import Builder, Func, IndexType, Op, Region, Value, record
 from weft.ir.rewrite import Cloner
 from weft.ir.walk import walk_regions
@@ -154,6 +154,10 @@ class _Fuser(Cloner):
             return new
 
         for op in group.ops:
+            if op.operands and is_start(op, op.operands[0]):
+                outer = self.value(op.operands[0])
+                operands.append(outer)
+                local[op.operands[0]] = region.add_param(outer.type, op.operands[0].name)
             copy(op)
         outputs = [r for op in group.ops for r in op.results if _is_read_outside(partition, r, inside)]
         attributes: dict[str, object] = {"schedule": group.kind}
@@ -171,7 +175,9 @@ class _Fuser(Cloner):
 
 
 def _is_read_outside(partition: Partition, value: Value, inside: set[Op]) -> bool:
-    return any(reader not in inside for reader in partition.readers(value))
+    """Whether a value is read elsewhere; what can fail is computed even if nothing reads it."""
+    readers = partition.readers(value)
+    return any(reader not in inside for reader in readers) or (not readers and value.op is not None and record(value.op).has("can_fail"))
 
 
 def _in_order(partition: Partition) -> list[Group]:

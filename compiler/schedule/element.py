@@ -51,6 +51,7 @@ class Writer:
     def __init__(self, builder: Builder, sizes: dict[str, Expr]) -> None:
         self.scopes = [Scope(builder, dict(sizes))]
         self.sources: dict[Value, Read] = {}
+        self.layouts: dict[Value, Sequence[DimLike]] = {}  # byte strides of buffers that are not dense
         self.ranges: Ranges = {}
         self.lane_symbol = ""
         self.lanes = 1
@@ -279,6 +280,7 @@ class Writer:
         assert isinstance(ty, TensorType)
         if isinstance(number, np.ndarray) and number.size > 1:
             linear = linear_index(index, ty.shape)
+            self.observed.append(linear)
             place = self.lanes_of_index(linear) if self.is_spread(linear) else self.number(linear)
             return lookup(number.ravel().tolist(), ty.dtype, place)
         if isinstance(number, np.ndarray | np.generic):
@@ -292,6 +294,7 @@ class Writer:
         """Elements of a buffer: dense ones in row-major order, strided ones by byte `strides`."""
         ty = buffer.type
         assert isinstance(ty, BufferType)
+        strides = strides or self.layouts.get(buffer)
         offset = self.offset(index, ty.shape, strides)
         if ty.size == 0:
             return self.builder.constant(0, VectorType(ty.dtype))
@@ -324,6 +327,7 @@ class Writer:
         """Write an element, or one for each lane if the index is spread."""
         ty = buffer.type
         assert isinstance(ty, BufferType)
+        strides = strides or self.layouts.get(buffer)
         offset = self.offset(index, ty.shape, strides)
         if not self.is_spread(offset):
             self.builder.emit("store", [self.here(e).value, buffer, self.number(offset).value])
@@ -396,6 +400,8 @@ class OpContext:
         writer = self.writer
         for k, (bound, piece) in enumerate(pieces):
             below = True if bound is None else writer.decide(index, "<", bound)
+            if bound is not None:
+                writer.observed.append(index)  # also an answer from ranges holds for these axes alone, not for merged ones
             if below is True:
                 return piece()
             if below is None:

@@ -51,12 +51,14 @@ class Kernel:
     sizes: dict[str, Expr]
     inputs: tuple[Input, ...]
     roots: tuple[Root, ...]
+    layouts: dict[Value, tuple[DimLike, ...]]
 
     def writer(self, builder: Builder) -> Writer:
         """A writer that finds the inputs in their buffers."""
         writer = Writer(builder, {name: Expr(builder, e.value) for name, e in self.sizes.items()})
         for entry in self.inputs:
             bind_input(writer, entry)
+        writer.layouts.update(self.layouts)
         return writer
 
     def probe(self) -> Writer:
@@ -98,7 +100,8 @@ def kernel_of(fusion: Op, target: Target, sizes: dict[str, Expr], strides: Calla
     for number, (value, buffer) in enumerate(zip(region.terminator.operands, buffers, strict=True)):
         roots.append(_root(value, buffer, partial=number in in_place))
     inputs = tuple(Input(p, b, strides(b)) for p, b in zip(region.params, fusion.operands, strict=False))
-    return Kernel(fusion, target, sizes, inputs, tuple(roots))
+    layouts = {b: found for b in fusion.operands if (found := strides(b)) is not None}
+    return Kernel(fusion, target, sizes, inputs, tuple(roots), layouts)
 
 
 def _root(value: Value, buffer: Value, *, partial: bool) -> Root:

@@ -140,7 +140,7 @@ class Nest:
             probe.element(root.value, full)
             ty = root.buffer.type
             assert isinstance(ty, BufferType)
-            offsets.append(probe.offset(root.place(full), ty.shape, None))
+            offsets.append(probe.offset(root.place(full), ty.shape, probe.layouts.get(root.buffer)))
         for access in probe.accesses:
             entry = strides[access.value]
             ty = entry.buffer.type

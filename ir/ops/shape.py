@@ -398,6 +398,8 @@ def _pad_element(context: Context, op: Op, index: Index) -> Expr:
     def axis(k: int, inner: list[DimLike]) -> Expr:
         if k == len(source):
             return context.read(0, inner)
+        if low[k] == 0 and source[k] == _result_type(op).shape[k]:
+            return axis(k + 1, [*inner, index[k]])
         inside: Callable[[], Expr] = lambda: axis(k + 1, [*inner, index[k] - low[k]])  # noqa: E731
         return context.piecewise(index[k], [(low[k], fill), (low[k] + source[k], inside), (None, fill)])
 

@@ -91,7 +91,7 @@ class Native:
 
     def _argument(self, k, a, offset, numbers):
         if k in self.fn.strided:
-            low = min(0, *((n - 1) * s for n, s in zip(a.shape, a.strides, strict=True) if n)) if a.size else 0
+            low = sum(min(0, (n - 1) * s) for n, s in zip(a.shape, a.strides, strict=True)) if a.size else 0
             high = sum(max(0, (n - 1) * s) for n, s in zip(a.shape, a.strides, strict=True)) if a.size else 0
             memory = Memory((high - low + a.itemsize,), np.dtype(np.uint8), offset)
             view = np.ndarray(a.shape, a.dtype, memory.array.data, -low, a.strides)
