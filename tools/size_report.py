@@ -94,8 +94,6 @@ def report(root: Path = ROOT) -> Iterator[str]:
     print(f"{'together':<12} {'':>5} {total:>6} {mean:>20.1f}   (budget {BUDGET_LINES} lines)")
     if mean > MEAN_CHARACTERS:
         print(f"warning: {mean:.1f} characters per line on average, above {MEAN_CHARACTERS}")
-    if total > BUDGET_LINES:
-        yield f"{total} lines of product code, above the budget of {BUDGET_LINES}"
 
 
 def _broken(size: FileSize, root: Path) -> Iterator[str]:
