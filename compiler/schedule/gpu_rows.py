@@ -139,16 +139,15 @@ class _Rows:
     def _join_parts(self, level: Sequence[Reduction], memory: Partials, line: Sequence[DimLike], count: DimLike, t: Dim) -> None:
         """Join parts pairwise: at distance 1, 2, 4, ... part 2 k d takes part 2 k d + d, so that an odd last one stays for later."""
         writer = self.writer
-        whole = writer.number(count)
 
-        def step(builder: Builder, distance: Expr) -> Expr:
+        def step(builder: Builder, distance: Expr, left: Expr) -> list[Expr]:
             with writer.scope(builder, floor=True):
-                pairs = (writer.here(whole) + distance - 1).apply("divide_raw", distance * 2)
+                pairs = left.apply("divide_raw", left.like(2))
                 serial(writer, "pair", writer.number(t), pairs, (0, count), lambda k: self._join_pair(level, memory, line, count, k, distance), THREADS)
                 barrier(writer)
-                return distance * 2
+                return [distance * 2, left - pairs]
 
-        _doubling(writer.builder, whole, step)
+        _halving(writer.builder, writer.number(count), step)
 
     def _join_pair(self, level: Sequence[Reduction], memory: Partials, line: Sequence[DimLike], count: DimLike, k: Dim, distance: Expr) -> None:
         writer = self.writer
@@ -298,12 +297,17 @@ class _Rows:
                 self.writer.sources[value] = lambda index, buffer=buffer: self.writer.load(buffer, [*line, index[-1]])
 
 
-def _doubling(builder: Builder, limit: Expr, body: Callable[[Builder, Expr], Expr]) -> None:
-    """`body(distance)` for distance = 1, 2, 4, ... below the limit."""
-    first = builder.index(1)
-    condition, inside = Region([first.value.type]), Region([first.value.type])
+def _halving(builder: Builder, count: Expr, body: Callable[[Builder, Expr, Expr], list[Expr]]) -> None:
+    """`body(distance, left)` while more than one of `count` is left: it gives the next of both, from 1 and `count` on.
+
+    Both are carried since a division by a number that only the run knows is a call on a GPU.
+    """
+    initial = [builder.index(1), count]
+    types = [e.value.type for e in initial]
+    condition, inside = Region(types), Region(types)
     test = builder.inside(condition)
-    test.emit("yield", [test.expr(condition.params[0]).lt(Expr(test, limit.value)).value])
+    test.emit("yield", [test.expr(condition.params[1]).gt(1).value])
     inner = builder.inside(inside)
-    inner.emit("yield", [body(inner, inner.expr(inside.params[0])).value])
-    builder.emit("while", [first.value], {}, [condition, inside])
+    results = body(inner, *map(inner.expr, inside.params))
+    inner.emit("yield", [e.value for e in results])
+    builder.emit("while", [e.value for e in initial], {}, [condition, inside])
