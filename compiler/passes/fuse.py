@@ -125,10 +125,15 @@ class Partition:
         """Ops that read a value, through free ops or directly."""
         found: list[Op] = []
         for user in self.used_by.get(value, ()):
-            if user not in self.group_of and is_free(user) and not self._must_exist(user):
-                found.extend(self.readers(user.result))
-            else:
+            if not is_free(user):
                 found.append(user)
+                continue
+            exists = self._must_exist(user)
+            if exists:
+                found.append(user)
+            for reader in self.readers(user.result):  # kernels copy a free op even if its result is in memory
+                if not exists or not (self._is_structural(reader) or is_start(reader, user.result)):
+                    found.append(reader)
         return found
 
     def _is_private(self, group: Group, value: Value, reader: Op) -> bool:
@@ -393,9 +398,9 @@ def _users(region: Region) -> dict[Value, list[Op]]:
     def visit(ops: Iterable[Op], holder: Op | None) -> None:
         for op in ops:
             for value in op.operands:
-                copied = holder is not None and record(op).form is not None and value.op is not None and is_free(value.op)
-                if not copied:  # a kernel inside a region copies the free ops that it reads
-                    found.setdefault(value, []).append(holder or op)
+                copied = holder is not None and not is_start(op, value) and record(op).form is not None
+                # a kernel inside a region copies the free ops that it reads
+                found.setdefault(path_of(value).source if copied else value, []).append(holder or op)
             for inner in op.regions:
                 visit(inner.ops, holder or op)
 

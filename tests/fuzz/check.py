@@ -96,19 +96,19 @@ def constant_sizes(case):
     return copy_function(case.fn, dict(case.sizes))
 
 
-def check_case(case, *, off=(), matrix=False, loops=False, level=1, quick=True):
+def check_case(case, *, off=(), matrix=False, loops=False, level=1):
     """Raise if the case fails. Gives the share of elements whose bits were compared, None if nothing could be said."""
     try:
         known = expected(case)
     except (Undecided, IndexFault):
         return None
-    native = Native(case.fn, level=level, quick=quick)
+    native = Native(case.fn, level=level)
     results = native(case.arguments, case.sizes)
     compare(case, results, known, "compiled")
     first = [r.copy() for r in results]
     compare_bits(first, native(case.arguments, case.sizes, threads=-1), "parallel loops backwards")
     for name in off:
-        other = Native(case.fn, off=(name,), level=level, quick=quick)
+        other = Native(case.fn, off=(name,), level=level)
         compare_bits(first, other(case.arguments, case.sizes), f"pass {name} off")
     if matrix:
         check_matrix(case, native, first)
@@ -131,7 +131,7 @@ def check_matrix(case, native, first):
     if case.fn.symbols:
         constant = Native(constant_sizes(case))
         compare_bits(first, constant(case.arguments, case.sizes), "constant sizes")
-    compare_bits(first, Native(case.fn, level=2, quick=False)(case.arguments, case.sizes), "LLVM's full list")
+    compare_bits(first, Native(case.fn, level=3)(case.arguments, case.sizes), "LLVM's highest level")
 
 
 def check_loops(case, native, known):

@@ -54,14 +54,14 @@ BACKWARDS = LOOP(_reversed)  # iterations of a parallel loop, last first
 class Native:
     """One program, compiled."""
 
-    def __init__(self, fn, *, off=(), level=1, quick=True):
+    def __init__(self, fn, *, off=(), level=1):
         self.fn = fn
         target = host_target()
         options = Options(CodeOptions(passes_off=tuple(off)), RunOptions(verify=1))
         self.lowered = optimize(fn, options, target)
         self.interface = interface_of(self.lowered, (), ())
         text = emit_program(self.lowered, self.interface, target, options.code)
-        self.code = load(compile_text(text, machine_of(target), level=level, quick=quick))
+        self.code = load(compile_text(text, machine_of(target), level=level))
         self.entry = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 3)(self.code.address(SYMBOL))
         self.prepare = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.code.address(f"{SYMBOL}_prepare"))
 
