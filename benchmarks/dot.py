@@ -2,9 +2,9 @@
 
     python benchmarks/dot.py [--threads N] [--sizes 64,256,8x1024x1024] [--versions dot,small,packed]
 
-A size is one number, or MxKxN. All run in turn in this process, the best of several rounds counts; with
-one thread the clock is that of the thread, so that a busy machine disturbs less. Results are compared with float64.
-The peak is a loop of independent fma.
+A size is one number, or MxKxN. All run in turn in this process, the best of several rounds counts; with one
+thread the clock is that of the thread, so that a busy machine disturbs less. Results are compared with
+float64. The peak is a loop of independent fma.
 """
 
 import argparse

@@ -92,12 +92,42 @@ def _collect(terms: list[tuple[Monomial, int]]) -> DimLike:
     total: dict[Monomial, int] = {}
     for monomial, coefficient in terms:
         total[monomial] = total.get(monomial, 0) + coefficient
+    if any(_is_remainder(atom) for monomial in total for atom in monomial):
+        _rejoin(total)
     kept = sorted(((m, c) for m, c in total.items() if c), key=_monomial_key)
     if not kept:
         return 0
     if len(kept) == 1 and not kept[0][0]:
         return kept[0][1]
     return Dim(tuple(kept))
+
+
+def _is_remainder(atom: Atom) -> bool:
+    return isinstance(atom, Compound) and atom.kind == "mod"
+
+
+def _rejoin(total: dict[Monomial, int]) -> None:
+    """b * (x // b) + x mod b == x: an index that was split and put together again is what it was."""
+    for monomial, coefficient in list(total.items()):
+        for atom in monomial if coefficient else ():
+            if not isinstance(atom, Compound) or atom.kind != "mod":
+                continue
+            rest = list(monomial)
+            rest.remove(atom)
+            quotient = Compound("floordiv", atom.left, atom.right)
+            pairs = [
+                (tuple(sorted((*rest, *m, quotient), key=_atom_key)), c * coefficient)
+                for m, c in _terms(atom.right)
+            ]
+            if any(total.get(m) != c for m, c in pairs):
+                continue
+            for m in (monomial, *(m for m, _ in pairs)):
+                del total[m]
+            for m, c in _terms(atom.left):
+                whole = tuple(sorted((*rest, *m), key=_atom_key))
+                total[whole] = total.get(whole, 0) + c * coefficient
+            return _rejoin(total)
+    return None
 
 
 def symbol(name: str, lower: int = 0, upper: int | None = None) -> Dim:
@@ -180,21 +210,21 @@ def _remove(monomial: Monomial, factor: Monomial) -> Monomial | None:
 
 def minimum(a: DimLike, b: DimLike) -> DimLike:
     """The smaller of two expressions."""
+    a, b = sorted((a, b), key=show_dim)
     if decide(a, "<=", b) is True:
         return a
     if decide(b, "<=", a) is True:
         return b
-    a, b = sorted((a, b), key=show_dim)
     return atom_dim(Compound("min", a, b))
 
 
 def maximum(a: DimLike, b: DimLike) -> DimLike:
     """The larger of two expressions."""
+    a, b = sorted((a, b), key=show_dim)
     if decide(a, ">=", b) is True:
         return a
     if decide(b, ">=", a) is True:
         return b
-    a, b = sorted((a, b), key=show_dim)
     return atom_dim(Compound("max", a, b))
 
 
@@ -266,9 +296,13 @@ def decide(a: DimLike, relation: str, b: DimLike, facts: Mapping[str, Bounds] | 
             answer = True if low == high == 0 else (False if (low or 0) > 0 or (high or 0) < 0 else None)
             return answer if relation == "==" or answer is None else not answer
         case "<":
-            return True if high is not None and high < 0 else (False if low is not None and low >= 0 else None)
+            return (
+                True if high is not None and high < 0 else (False if low is not None and low >= 0 else None)
+            )
         case "<=":
-            return True if high is not None and high <= 0 else (False if low is not None and low > 0 else None)
+            return (
+                True if high is not None and high <= 0 else (False if low is not None and low > 0 else None)
+            )
         case ">":
             return decide(b, "<", a, facts)
         case ">=":

@@ -1,9 +1,9 @@
 """Large matrix products: both operands packed in the order in which register tiles read them.
 
 Columns and k are cut so that a piece of the right operand fits the outer cache. It is packed once, in
-parallel, chunk by chunk in panels of a tile's columns; then tasks, each with some rows and columns, pack their rows of
-the left operand and run tiles: for each panel, for each chunk, down the rows, so that sums of chunks wait in
-near memory, tile by tile. Not here: what a tile is (`dot_tile.py`).
+parallel, chunk by chunk in panels of a tile's columns; then tasks, each with some rows and columns, pack
+their rows of the left operand and run tiles: for each panel, for each chunk, down the rows, so that sums of
+chunks wait in near memory, tile by tile. Not here: what a tile is (`dot_tile.py`).
 """
 
 from collections.abc import Callable, Sequence

@@ -1,9 +1,9 @@
 """What all versions of a matrix product share: the product, register tiles, and storing results.
 
 A tile of results is a list of vectors, row after row. It is computed by one loop over a chunk of k that
-carries all of it, each result from zero by fma in order, and chunk sums are added in order (DESIGN D19), so every
-version gives the same bits.
-Not here: which loops lead to a tile (`dot_direct.py`, `dot_packed.py`), which version runs (`dot.py`).
+carries all of it, each result from zero by fma in order, and chunk sums are added in order (DESIGN D19), so
+every version gives the same bits. Not here: which loops lead to a tile (`dot_direct.py`, `dot_packed.py`),
+which version runs (`dot.py`).
 """
 
 from collections.abc import Callable, Sequence

@@ -193,3 +193,14 @@ def test_unknown_symbols_are_named():
 @pytest.mark.parametrize("name", ["f32", "f32x8", "min", "true", "index", "in", "2n", ""])
 def test_names_that_symbols_cannot_have(name):
     assert not is_symbol_name(name)
+
+
+def test_split_indices_join_again():
+    """b * (x // b) + x mod b == x, in any depth, so that a reshape there and back costs no division."""
+    from weft.ir.ops.shape import linear_index, split_index
+
+    p, m, n = symbol("p"), symbol("m", 2), symbol("n", 2)
+    for shape in [(4, 5, 6), (m, n), (3, m, n), (3, m + 1, n)]:
+        assert linear_index(split_index(p, shape), shape) == p
+        assert linear_index(split_index(3 * p + 1, shape), shape) == 3 * p + 1
+    assert modulo(p, 5) + 4 * floor_divide(p, 5) != p

@@ -20,7 +20,7 @@ from weft.runtime.context import Context
 from weft.runtime.interface import Interface
 
 
-def kernel_func(types, write, schedule, strided=(), target=None):
+def kernel_func(types, write, schedule, strided=(), target=None, facts=None):
     """A loop-level Func: `write(*expressions)` gives the results. Parameters: inputs, results, sizes."""
     inner = Region(types)
     builder = Builder(inner)
@@ -33,7 +33,7 @@ def kernel_func(types, write, schedule, strided=(), target=None):
     names = [f"p{k}" for k in range(len(buffers))]
     numbers = [f"p{k}_s{axis}" for k in strided for axis in range(types[k].rank)] + symbols
     body = Region([*buffers, *[INDEX] * len(numbers)], [*names, *numbers])
-    attributes = {"schedule": schedule, "outputs": len(results)}
+    attributes = {"schedule": schedule, "outputs": len(results), **(facts or {})}
     body.ops.append(Op("fusion", body.params[: len(buffers)], (), attributes, [inner]))
     Builder(body).emit("return")
     fn = lower_tensor(Func("program", body, {}, "buffers"), target or host_target())
@@ -43,12 +43,11 @@ def kernel_func(types, write, schedule, strided=(), target=None):
 class Compiled:
     """Native code of one kernel."""
 
-    def __init__(self, types, write, schedule, strided=(), target=None, quick=True):
+    def __init__(self, types, write, schedule, strided=(), target=None, facts=None):
         self.types = types
-        self.quick = quick
         self.target = target or host_target()
         began = time.perf_counter()
-        fn, results, self.numbers = kernel_func(types, write, schedule, strided, target)
+        fn, results, self.numbers = kernel_func(types, write, schedule, strided, target, facts)
         fn = plan_memory(lower_math(fn))
         self.results = [r.type for r in results]
         self.fn = fn
@@ -58,7 +57,7 @@ class Compiled:
         self.lowered_s = time.perf_counter() - began
         machine = machine_of(target or host_target())
         began = time.perf_counter()
-        data = link.compile_text(self.text, machine, quick=quick)
+        data = link.compile_text(self.text, machine)
         self.compile_s = time.perf_counter() - began
         if target is not None:
             return  # made for another machine
@@ -67,7 +66,7 @@ class Compiled:
 
     def assembly(self):
         """The code as text."""
-        return link.assembly(self.text, machine_of(self.target), quick=self.quick)
+        return link.assembly(self.text, machine_of(self.target))
 
     def sizes(self, arrays):
         """What symbols and strides are for these arguments."""
@@ -106,7 +105,7 @@ class Compiled:
         return results if len(results) > 1 else results[0]
 
 
-def interpreted(types, write, schedule, target, *arrays):
+def interpreted(types, write, schedule, target, *arrays, facts=None):
     """What the reference interpreter makes of the same loops."""
-    fn, *_ = kernel_func(types, write, schedule, target=target)
+    fn, *_ = kernel_func(types, write, schedule, target=target, facts=facts)
     return interpret(plan_memory(lower_math(fn)), *arrays)[0]

@@ -287,3 +287,15 @@ def test_registers(name):
     body = lines[start:end]
     assert sum(mnemonic in line for line in body) in (28, 16)
     assert not any("sp" in line.replace("dispatch", "") for line in body if "," in line)
+
+
+def test_reshaped_operands():
+    """Split and merged axes are read where they are, without a division in the inner loop."""
+
+    def write(x, w):
+        return x.builder.reshape(x, (24, 32)).apply("dot", w.builder.reshape(w, (32, 16)))
+
+    x, w = numbers(F32, 4, 6, 32), numbers(F32, 8, 4, 16)
+    program = Compiled([tensor(F32, *x.shape), tensor(F32, *w.shape)], write, "dot")
+    check(program(x, w), x.reshape(24, 32), w.reshape(32, 16))
+    assert "div" not in program.text
