@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.number import TracedNumber, as_dim, extreme, number, size_number
+from weft.compiler.frontend.number import TracedNumber, as_dim, extreme, forced, number, size_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar
 
@@ -100,6 +100,21 @@ def _sum(trace: Trace, values: Any, start: Any = 0) -> Any:
     return functools.reduce(operator.add, values, start)
 
 
+def _text(fn: Any) -> None:
+    def meaning(trace: Trace, *values: Any) -> str:
+        for value in values:
+            if type(value) in TRACED and not _is_size(value):
+                raise forced(trace, f"a traced {value!r}", "text")
+        return fn(*(value.__index__() if _is_size(value) else value for value in values))
+
+    BUILTINS[fn] = meaning
+
+
+_text(str)
+_text(repr)
+_text(format)
+
+
 @_means(range)
 def _range(trace: Trace, *bounds: Any) -> range:
     return range(*(trace.pin(v.dim, "bound of range") if _is_size(v) else v for v in bounds))
@@ -109,7 +124,7 @@ def _is_size(value: Any) -> bool:
     return type(value) is TracedNumber and value.dim is not None
 
 
-for _fn in (abs, round, divmod, list, tuple, enumerate, zip, reversed, any, all, map, filter, sorted, dict, repr, str,
+for _fn in (abs, round, divmod, list, tuple, enumerate, zip, reversed, any, all, map, filter, sorted, dict,
             hash, iter, next, getattr, hasattr, callable, id, slice, set, frozenset, bool, complex, issubclass, super):  # fmt: skip
     BUILTINS[_fn] = (lambda fn: lambda trace, *args, **kwargs: fn(*args, **kwargs))(_fn)
 del BUILTINS[super]

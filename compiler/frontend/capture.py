@@ -25,7 +25,7 @@ from weft.compiler.frontend.source import Cell, Global, Source
 from weft.compiler.frontend.storage import Storage, Transpose, View, row_major
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, TracedScalar, new_array
-from weft.ir.dims import DimLike, as_symbol
+from weft.ir.dims import DimLike, as_symbol, symbols_of
 from weft.ir.node import Value
 from weft.ir.types import F64, IndexType, TensorType
 
@@ -157,6 +157,8 @@ class Inputs:
 
     def _parameter(self, source: Source, spec: ArgumentSpec, ty: TensorType | IndexType, *, hidden: bool) -> Value:
         self.parameters.append(Parameter(source, spec, hidden))
+        dims = (ty.dim,) if isinstance(ty, IndexType) else ty.shape
+        self.trace.names.update(s.name for dim in dims for s in symbols_of(dim))
         return self.trace.func.body.add_param(ty, str(source))
 
     def _static(self, source: Source, value: Any) -> Any:

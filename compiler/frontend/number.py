@@ -105,6 +105,12 @@ class TracedNumber:
             self._forced("a condition")
         return self.trace.holds(self.dim, "!=", 0, "truth of a size")
 
+    def __str__(self) -> str:
+        return str(self.__index__()) if self.dim is not None else self._forced("text")
+
+    def __format__(self, specification: str) -> str:
+        return format(self.__index__(), specification) if self.dim is not None else self._forced("text")
+
     def __float__(self) -> float:
         return self._forced("float()")
 

@@ -58,6 +58,26 @@ def unwrap(trace: Trace, value: Any) -> Expr:
     return elements(trace, value) if kind.number is None else as_expr(trace, value, IR_TYPES[kind.number])
 
 
+class Body(NamedTuple):
+    """A closed region: its parameters, what it yields of carried values, and the last values of storages."""
+
+    frame: Frame
+    params: list[Value]
+    values: list[Value]
+    ends: dict[Storage, Value]
+
+
+def _run(trace: Trace, types: Sequence[Type], part: Callable[[list[Value]], Sequence[Value]], *, repeats: bool) -> Body:
+    """Trace a body; `part` makes what is yielded from the parameters."""
+    frame = trace.open(repeats=repeats)
+    params = [frame.region.add_param(t) for t in types]
+    try:
+        values = list(part(params))
+    finally:
+        ends = trace.close(frame)
+    return Body(frame, params, values, ends)
+
+
 def for_loop(
     trace: Trace,
     lower: DimLike,
@@ -69,22 +89,20 @@ def for_loop(
 ) -> list[Any]:
     """`for i in range(lower, upper, step)`: `body(i, carried)` gives the next carried values; the last are the result."""
     kinds, initial = _initial(trace, carried)
-    first, last = (lower, upper) if step > 0 else (upper + 1, lower + 1)
-    symbol = trace.bind_index(name, first, last)
+    symbol = trace.bind_index(name, *((lower, upper) if step > 0 else (upper + 1, lower + 1)))
     index = atom_dim(symbol)
-    frame = trace.open(repeats=True)
-    params = [frame.region.add_param(t) for t in (IndexType(index), *(e.value.type for e in initial))]
+
+    def part(params: list[Value]) -> list[Value]:
+        return _yielded(trace, kinds, initial, body(size_number(trace, index), _wrapped(trace, kinds, params[1:])))
+
     try:
-        given = [kind.wrap(trace, p) for kind, p in zip(kinds, params[1:], strict=True)]
-        yielded = _yielded(trace, kinds, initial, body(size_number(trace, index), given))
+        ran = _run(trace, [IndexType(index), *(v.type for v in initial)], part, repeats=True)
     finally:
-        ends = trace.close(frame)
         trace.release_index(symbol)
-    written = _written(frame.start, ends)
-    region = _finish(frame, params, written, [*yielded, *(ends[s] for s in written)])
+    written = _written(ran.frame.start, ran.ends)
     limits = [trace.emit("dim", [], {"dim": d}) for d in (lower, upper, step)]
-    operands = [*limits, *(e.value for e in initial), *(trace.current_value(s) for s in written)]
-    results = trace.emit_op("for", operands, {"kind": "serial"}, [region]).results
+    operands = [*limits, *initial, *(trace.current_value(s) for s in written)]
+    results = trace.emit_op("for", operands, {"kind": "serial"}, [_finish(ran, written)]).results
     return _results(trace, kinds, written, results)
 
 
@@ -93,68 +111,44 @@ def while_loop(
 ) -> list[Any]:
     """While `condition(carried)` holds, `body(carried)` gives the next carried values."""
     kinds, initial = _initial(trace, carried)
-    types = [e.value.type for e in initial]
-
-    def run(part: Callable[[list[Any]], Sequence[Expr]]) -> tuple[Frame, list[Value], list[Value], dict[Storage, Value]]:
-        frame = trace.open(repeats=True)
-        params = [frame.region.add_param(t) for t in types]
-        try:
-            given = [kind.wrap(trace, p) for kind, p in zip(kinds, params, strict=True)]
-            return frame, params, [e.value for e in part(given)], (ends := trace.close(frame))
-        except BaseException:
-            if trace.is_open(frame.region):
-                trace.close(frame)
-            raise
-        finally:
-            del frame
-
-    tested = run(lambda given: [_condition(trace, condition(given))])
-    ran = run(lambda given: [trace.expr(v) for v in _yielded(trace, kinds, initial, body(given))])
-    if _written(tested[0].start, tested[3]):
+    types = [v.type for v in initial]
+    tested = _run(trace, types, lambda p: [_condition(trace, condition(_wrapped(trace, kinds, p))).value], repeats=True)
+    ran = _run(trace, types, lambda p: _yielded(trace, kinds, initial, body(_wrapped(trace, kinds, p))), repeats=True)
+    if _written(tested.frame.start, tested.ends):
         raise trace.refuse("the condition of a loop writes an array", "write it in the body", "E050")
-    written = _written(ran[0].start, ran[3])
-    regions = [
-        _finish(tested[0], tested[1], written, tested[2]),
-        _finish(ran[0], ran[1], written, [*ran[2], *(ran[3][s] for s in written)]),
-    ]
-    operands = [*(e.value for e in initial), *(trace.current_value(s) for s in written)]
-    results = trace.emit_op("while", operands, {}, regions).results
-    return _results(trace, kinds, written, results)
+    written = _written(ran.frame.start, ran.ends)
+    regions = [_finish(tested, written, passes_on=False), _finish(ran, written)]
+    operands = [*initial, *(trace.current_value(s) for s in written)]
+    return _results(trace, kinds, written, trace.emit_op("while", operands, {}, regions).results)
 
 
 def branch(
     trace: Trace, condition: Any, then: Callable[[], Carried], otherwise: Callable[[], Carried]
 ) -> list[Any]:
-    """One of two bodies, which give values of the same types."""
+    """One of two bodies, which give values of the same kinds and types."""
     test = _condition(trace, condition)
-    sides = [_run_side(trace, side) for side in (then, otherwise)]
-    (_, left, ends_left), (_, right, ends_right) = sides
-    kinds = [kind_of(trace, v) for v in left[0]]
-    if kinds != [kind_of(trace, v) for v in right[0]] or [v.type for v in left[1]] != [v.type for v in right[1]]:
-        raise _different(trace, [v.type for v in left[1]], [v.type for v in right[1]])
-    written = _written({s: s.value for s in (*ends_left, *ends_right)}, ends_left)
-    written += [s for s in _written({s: s.value for s in ends_right}, ends_right) if s not in written]
-    regions: list[Region] = []
-    for frame, values, ends in sides:
-        regions.append(_finish(frame, [], [], [*values[1], *(ends.get(s, s.value) for s in written)]))
-    results = trace.emit_op("if", [test.value], {}, regions).results
-    return _results(trace, kinds, written, results)
+    found: list[list[Kind]] = []
 
-
-def _run_side(
-    trace: Trace, side: Callable[[], Carried]
-) -> tuple[Frame, tuple[Carried, list[Value]], dict[Storage, Value]]:
-    frame = trace.open(repeats=False)
-    try:
+    def part(side: Callable[[], Carried]) -> list[Value]:
         values = side()
-        yielded = [unwrap(trace, v).value for v in values]
-    finally:
-        ends = trace.close(frame)
-    return frame, (values, yielded), ends
+        found.append([kind_of(trace, v) for v in values])
+        return [unwrap(trace, v).value for v in values]
+
+    sides = [_run(trace, [], lambda _, side=side: part(side), repeats=False) for side in (then, otherwise)]
+    types = [[v.type for v in side.values] for side in sides]
+    if found[0] != found[1] or types[0] != types[1]:
+        raise _different(trace, *types)
+    written = list(dict.fromkeys(s for side in sides for s in _written(side.frame.before, side.ends)))
+    regions = [_finish(side, written) for side in sides]
+    return _results(trace, found[0], written, trace.emit_op("if", [test.value], {}, regions).results)
 
 
-def _initial(trace: Trace, carried: Carried) -> tuple[list[Kind], list[Expr]]:
-    return [kind_of(trace, v) for v in carried], [unwrap(trace, v) for v in carried]
+def _wrapped(trace: Trace, kinds: list[Kind], values: Sequence[Value]) -> list[Any]:
+    return [kind.wrap(trace, v) for kind, v in zip(kinds, values, strict=True)]
+
+
+def _initial(trace: Trace, carried: Carried) -> tuple[list[Kind], list[Value]]:
+    return [kind_of(trace, v) for v in carried], [unwrap(trace, v).value for v in carried]
 
 
 def _condition(trace: Trace, value: Any) -> Expr:
@@ -165,10 +159,10 @@ def _condition(trace: Trace, value: Any) -> Expr:
     return expr
 
 
-def _yielded(trace: Trace, kinds: list[Kind], initial: list[Expr], values: Carried) -> list[Value]:
+def _yielded(trace: Trace, kinds: list[Kind], initial: list[Value], values: Carried) -> list[Value]:
     """The values at the end of a body, which must have the types that they began with."""
     found = [unwrap(trace, v).value for v in values]
-    expected = [e.value.type for e in initial]
+    expected = [v.type for v in initial]
     if [kind_of(trace, v) for v in values] != kinds or [v.type for v in found] != expected:
         raise _different(trace, expected, [v.type for v in found])
     return found
@@ -187,13 +181,15 @@ def _written(start: dict[Storage, Value], ends: dict[Storage, Value]) -> list[St
     return [s for s, value in ends.items() if s in start and value is not start[s]]
 
 
-def _finish(frame: Frame, params: list[Value], written: list[Storage], yielded: list[Value]) -> Region:
-    """The region with a parameter for each written storage; other provisional values become those from before."""
-    region = Region()
-    cloner = Cloner()
-    for param in params:
+def _finish(body: Body, written: list[Storage], *, passes_on: bool = True) -> Region:
+    """The region with a parameter for each written storage (if it repeats) that it passes on at the end.
+
+    Provisional values of other storages become the values from before.
+    """
+    frame, region, cloner = body.frame, Region(), Cloner()
+    for param in body.params:
         cloner.values[param] = region.add_param(param.type, param.name)
-    for storage in written:
+    for storage in written if frame.repeats else ():
         param = region.add_param(storage.type, storage.name)
         if storage in frame.start:
             cloner.values[frame.start[storage]] = param
@@ -201,8 +197,9 @@ def _finish(frame: Frame, params: list[Value], written: list[Storage], yielded: 
         if storage not in written:
             cloner.values[value] = frame.before[storage]
     builder = Builder(region, frame.region.ops[-1].locations if frame.region.ops else ())
-    cloner.ops(frame.region, builder, terminator=True)
-    builder.emit("yield", [cloner.value(v) for v in yielded])
+    cloner.ops(frame.region, builder)
+    passed = [body.ends.get(s, s.value) for s in written] if passes_on else []
+    builder.emit("yield", [cloner.value(v) for v in (*body.values, *passed)])
     return region
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 from weft.compiler.frontend.assumption import INVERSE, Assumptions, compare
@@ -55,7 +55,7 @@ class Trace:
         self._builder = Builder(self.func.body)
         self._locations: dict[tuple[int, int], Location] = {}
         self._loops: dict[str, tuple[DimLike, DimLike]] = {}
-        self._names: set[str] = set()
+        self.names: set[str] = set()  # of symbols, those of arguments too
         self._closed: dict[Op | Region, Location | None] = {}
 
     # ---- where
@@ -180,9 +180,8 @@ class Trace:
 
     def bind_index(self, name: str, lower: DimLike, upper: DimLike) -> Symbol:
         """A new symbol for the index of a loop from `lower` to before `upper`."""
-        taken = self._loops.keys() | self._names
-        unique = next(n for n in (name, *(f"{name}{k}" for k in count(2))) if n not in taken)
-        self._names.add(unique)
+        unique = next(n for n in chain([name], (f"{name}{k}" for k in count(2))) if n not in self.names)
+        self.names.add(unique)
         self._loops[unique] = (lower, upper - 1)
         low, high = bounds(lower)[0], bounds(upper - 1)[1]
         return Symbol(unique, 0 if low is None else low, high)

@@ -16,6 +16,7 @@ import numpy as np
 from weft.compiler.frontend import builtin, impure
 from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.hooks import Hooks, PlainHooks
+from weft.compiler.frontend.number import forced
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.table import name_of
 from weft.compiler.frontend.result import Effect
@@ -141,6 +142,12 @@ class TracingHooks:
 
     def _effect(self, kind: Any, source: Source, key: Any, value: Any) -> None:
         self.effects.append(Effect(kind, source, key, value))
+
+    def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
+        """Format what is known; the text of a traced value is not."""
+        if type(value) in TRACED:
+            raise forced(self.trace, f"a traced {value!r}", "text in an f-string")
+        return self._plain.format_value(value, conversion, specification)
 
     # ---- calls
 

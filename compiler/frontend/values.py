@@ -81,6 +81,8 @@ class Operators:
     def __float__(self) -> float: return self._forced("float()")
     def __complex__(self) -> complex: return self._forced("complex()")
     def __index__(self) -> int: return self._forced("an index")
+    def __str__(self) -> str: return self._forced("text")
+    def __format__(self, specification: str) -> str: return self._forced("text")
     def __round__(self, digits: int = 0) -> Any: return self.trace.call(np.round, self, digits)
     # fmt: on
 
