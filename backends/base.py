@@ -3,10 +3,10 @@
 Not here: any backend. The compiler knows none of this; it takes a `Target` and gives loop-level Funcs.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from weft.ir import CodeOptions, Func
+from weft.ir.dataclass import dataclass
 from weft.ir.target import Target
 from weft.runtime.interface import Interface
 

@@ -4,10 +4,11 @@ Not here: which passes there are and in what order (`pipeline.py`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from time import perf_counter
 
 from weft.ir import CodeOptions, Fact, Func, InternalError, UserError, WeftError
+from weft.ir.dataclass import dataclass
 from weft.ir.target import Target
 from weft.ir.text import show
 

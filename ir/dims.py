@@ -7,9 +7,11 @@ Not here: where a symbol gets its value (types of arguments, index-typed values)
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import reduce
 from typing import TypeVar
+
+from weft.ir.dataclass import dataclass
 
 T = TypeVar("T")
 

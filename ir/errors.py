@@ -7,9 +7,9 @@ enter (`weft.api`); the sections that explain each code are in `docs/errors.md`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
+from weft.ir.dataclass import dataclass
 from weft.ir.source import Location, excerpt, source_line
 
 # fmt: off

@@ -4,11 +4,12 @@ Not here: the records (`ops/`), nor any backend's spelling.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import numpy as np
 
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr

@@ -6,7 +6,9 @@ The fields are separated by type: `CodeOptions` changes the code that is made an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
+
+from weft.ir.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import ast
 import linecache
 import os
 import sys
-from dataclasses import dataclass
+
+from weft.ir.dataclass import dataclass
 
 LIBRARIES = frozenset({"numpy", "scipy", "weft"})
 """Top-level names of modules that are never user code, beside the standard library (decision D6)."""

@@ -5,7 +5,7 @@ what a schedule makes of the facts is the compiler's. Not here: devices, which a
 (`runtime`).
 """
 
-from dataclasses import dataclass
+from weft.ir.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,9 @@
 Sizes are `DimLike` (see `dims.py`). Not here: how a type is spelled in LLVM or C (backends), and promotion (frontend).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import Dim, DimLike, product, show_dim
 
 

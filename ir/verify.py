@@ -17,8 +17,8 @@ Not here: what only one pass or backend needs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import Symbol, as_symbol, symbols_of
 from weft.ir.errors import Fact, InternalError, UserError
 from weft.ir.node import Func, Op, Region, Value

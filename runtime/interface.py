@@ -6,9 +6,8 @@ computes sizes, and allocates results and arena. Facts alone: code generation re
 them, exports print them as a header. Not here: any of those three.
 """
 
-from dataclasses import dataclass
-
 from weft.ir import DType, Location
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 
 FAILED = 1

@@ -6,8 +6,9 @@ Both sides of the border use one definition: Python packs a record with `pack`, 
 """
 
 import struct
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Self, get_type_hints
+
+from weft.ir.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ set before it is used, a number is bound before it is compared:
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+
+from weft.ir.dataclass import dataclass
 
 # ---- loads: fill register `target` -------------------------------------------------------------------------
 

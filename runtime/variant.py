@@ -4,8 +4,8 @@ Holds records; who interprets them is the call entry of the backend (`weft.backe
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from weft.ir.dataclass import dataclass
 from weft.runtime.signature import Table
 
 

@@ -4,13 +4,12 @@ Holds the order of the steps alone; loading and calling an artifact is the runti
 `link.load`'s.
 """
 
-from dataclasses import dataclass
-
 from weft.backends.base import Artifact
 from weft.backends.cpu.emit import emit_program
 from weft.backends.cpu.link import assembly, compile_text
 from weft.backends.cpu.target import host_target, machine_of
 from weft.ir import CodeOptions, CompileError, Func
+from weft.ir.dataclass import dataclass
 from weft.ir.target import Target
 from weft.runtime.interface import Interface
 

@@ -11,7 +11,8 @@ import functools
 import mmap
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from weft.ir.dataclass import dataclass
 
 X86_64, AARCH64 = 62, 183
 _SYMBOL_TABLE, _RELOCATIONS, _NO_BITS = 2, 4, 8

@@ -11,11 +11,11 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from weft.backends.cpu.elf import LoadedObject, load_object
+from weft.ir.dataclass import dataclass
 
 if TYPE_CHECKING:
     from llvmlite.binding import ModuleRef, TargetMachine

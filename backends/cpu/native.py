@@ -20,9 +20,9 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import ParamSpec, TypeVar, cast
 
+from weft.ir.dataclass import dataclass
 from weft.runtime.layout import Struct, Words
 
 Parameters = ParamSpec("Parameters")

@@ -6,10 +6,10 @@ Not here: ops without regions, whose `vjp` stands in their record.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from weft.ir import Builder, Expr, Op, Value
+from weft.ir.dataclass import dataclass
 from weft.ir.rewrite import Cloner
 
 

@@ -7,13 +7,14 @@ trees are taken apart and put together. Not here: when two calls share a spec (s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from weft.compiler.frontend.promote import element_type
 from weft.compiler.frontend.source import Attribute, Item, Source
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.types import DType
 

@@ -8,8 +8,9 @@ as relations to check. Not here: guards on objects (`capture.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import (
     Dim,
     DimLike,

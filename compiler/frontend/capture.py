@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import field, is_dataclass
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Literal
 
 import numpy as np
 
 from weft.compiler.frontend.arguments import (
-    ArgumentSpec, ArraySpec, FloatSpec, IntSpec, ScalarSpec, StaticSpec, children, is_node, layout_of, map_paths, rebuild,
+    ArgumentSpec,
+    ArraySpec,
+    FloatSpec,
+    IntSpec,
+    ScalarSpec,
+    StaticSpec,
+    children,
+    is_node,
+    layout_of,
+    map_paths,
+    rebuild,
     step,
 )  # fmt: skip
 from weft.compiler.frontend.number import TracedNumber, size_number
@@ -25,6 +35,7 @@ from weft.compiler.frontend.source import Cell, Global, Source
 from weft.compiler.frontend.storage import Storage, Transpose, View, row_major
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, TracedScalar, new_array
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol, symbols_of
 from weft.ir.node import Value
 from weft.ir.types import F64, IndexType, TensorType

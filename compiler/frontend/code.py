@@ -10,7 +10,6 @@ import ast
 import linecache
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import reduce
 from types import CodeType, FunctionType
 from typing import Any, TypeAlias
@@ -26,6 +25,7 @@ from weft.compiler.frontend.scope import (
     mangle,
     parameter_names,
 )
+from weft.ir.dataclass import dataclass
 
 Constant: TypeAlias = Any  # what a code object may hold
 PREFIX = "__weft_"  # begins every name that rewriting makes up

@@ -6,7 +6,7 @@ Not here: variants, caching and calls (`weft.compile`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from weft.compiler.frontend.rewrite import resolve_callable, rewritten_code
 from weft.compiler.frontend.source import Argument
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.tracing import TracingHooks
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, Symbol, symbols_of
 from weft.ir.errors import InternalError
 from weft.ir.node import Func

@@ -8,10 +8,11 @@ on the only path that goes on are known to be bound. Knows nothing of hooks.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias, cast
 
 from weft.compiler.frontend.scope import INNER_SCOPES, Function, NodeT, facts_of, located
+from weft.ir.dataclass import dataclass
 
 RESULT = "__weft_result__"
 RETURNED = "__weft_returned__"

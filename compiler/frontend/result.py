@@ -6,7 +6,6 @@ Not here: how the runtime builds results (`runtime/`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from weft.compiler.frontend.arguments import children, is_node
@@ -16,6 +15,7 @@ from weft.compiler.frontend.source import Source
 from weft.compiler.frontend.storage import Lens, Pick, Storage, View
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Value
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import NamedTuple, cast
@@ -25,6 +24,7 @@ from weft.compiler.frontend.hooks import Hooks, Link
 from weft.compiler.frontend.location import is_user_code
 from weft.compiler.frontend.source import Cell, Global, UserValue
 from weft.compiler.frontend.statement import rewrite_definition
+from weft.ir.dataclass import dataclass
 
 NO_LIBRARY: frozenset[str] = frozenset()
 

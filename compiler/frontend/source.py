@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import CellType, FunctionType, ModuleType
 from typing import Any, Protocol, TypeAlias
+
+from weft.ir.dataclass import dataclass
 
 UserValue: TypeAlias = Any  # whatever the user's program handles: nothing is known of it
 

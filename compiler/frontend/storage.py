@@ -8,9 +8,10 @@ Not here: which index makes which lens (`indexing.py`), what a user touches (`va
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Region, Value
 from weft.ir.ops.shape import inverse_permutation

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from weft.compiler.frontend.number import TracedNumber, forced, size_number
 from weft.compiler.frontend.promote import Kind, element_type, numpy_dtype
 from weft.compiler.frontend.storage import Shape, View
 from weft.compiler.frontend.trace import Trace
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.errors import DTypeError, UnsupportedError
 from weft.ir.expr import Expr, Number, cast

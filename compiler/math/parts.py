@@ -5,9 +5,9 @@ for `where_any` and `repeat`, which skip work that no lane needs.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from weft.ir import Builder, DType, Expr, Region
+from weft.ir.dataclass import dataclass
 from weft.ir.expr import constant, fma, select
 from weft.ir.types import F32, F64, I32, I64, U32, U64
 

@@ -4,8 +4,6 @@ x is reduced to r = x - n * pi/2, |r| <= pi/4, with r a sum high + low: by three
 otherwise, if any lane is large, by products with the bits of 2/pi (Payne and Hanek 1983).
 """
 
-from dataclasses import dataclass
-
 from weft.compiler.math import coefficients as table
 from weft.compiler.math.parts import (
     FORMATS,
@@ -26,6 +24,7 @@ from weft.compiler.math.parts import (
 )
 from weft.compiler.math.two_over_pi import TWO_OVER_PI_LIMBS, TWO_OVER_PI_ROWS
 from weft.ir import Expr
+from weft.ir.dataclass import dataclass
 from weft.ir.expr import cast, constant, fma, lookup, rint, select, sqrt
 from weft.ir.types import F32, F64, I32, I64, U64
 

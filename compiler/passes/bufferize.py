@@ -7,11 +7,11 @@ Not here: where an arena buffer lies (`plan_memory`), loops (`lower_tensor`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from weft.ir import Builder, BufferType, Func, IndexType, Op, Region, TensorType, Value, record
-from weft.ir.opdef import Scalar
+from weft.ir import BufferType, Builder, Func, IndexType, Op, Region, TensorType, Value, record
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import show_dim
+from weft.ir.opdef import Scalar
 from weft.ir.rewrite import Cloner
 from weft.ir.types import INDEX, Type
 from weft.ir.walk import free_values, uses

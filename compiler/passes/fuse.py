@@ -8,9 +8,10 @@ Not here: writing the fused program (`group.py`), nor how a kernel is lowered (`
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from weft.ir import Op, Region, TensorType, Value, record
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.opdef import Combine, Element, Expand, Scalar
 from weft.ir.walk import free_values

@@ -5,7 +5,6 @@ other orders of memory (`dot_packed.py`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from weft.compiler.schedule.dot_tile import (
     CHUNK,
@@ -30,6 +29,7 @@ from weft.compiler.schedule.dot_tile import (
 from weft.compiler.schedule.element import Index, Writer
 from weft.compiler.schedule.kernel import ceil_divide, parallel_chunks, serial, vectorized
 from weft.ir import Builder, Expr, Value
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, decide, modulo, product
 from weft.ir.expr import select
 from weft.ir.ops.shape import split_index

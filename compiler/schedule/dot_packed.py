@@ -7,7 +7,6 @@ chunks wait in near memory, tile by tile. Not here: what a tile is (`dot_tile.py
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from weft.compiler.schedule.dot_direct import chunk_end
 from weft.compiler.schedule.dot_tile import (
@@ -30,6 +29,7 @@ from weft.compiler.schedule.dot_tile import (
 from weft.compiler.schedule.element import Index, Writer
 from weft.compiler.schedule.kernel import ceil_divide, serial, vectorized
 from weft.ir import Builder, Expr, Value
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, decide, modulo, product
 from weft.ir.dims import minimum as smaller
 from weft.ir.expr import select

@@ -8,11 +8,11 @@ which version runs (`dot.py`).
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 from weft.compiler.schedule.element import Index, Writer
 from weft.compiler.schedule.kernel import Kernel, serial
 from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, VectorType
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol, decide
 from weft.ir.expr import cast, fma, select
 from weft.ir.target import Target

@@ -8,11 +8,12 @@ Not here: which loops there are (the schedules), what becomes a kernel (`fuse`).
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
-from weft.ir import Builder, BufferType, Expr, IndexType, Op, TensorType, Value, VectorType, record
+from weft.ir import BufferType, Builder, Expr, IndexType, Op, TensorType, Value, VectorType, record
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import Compound, Dim, DimLike, bounds, fold_dim, show_dim, substitute, symbol, symbols_of
 from weft.ir.errors import InternalError
 from weft.ir.expr import cast, lookup, select

@@ -4,15 +4,14 @@ Not here: how elements are written (`element.py`), nor the schedules themselves.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from weft.ir import Builder, BufferType, Expr, Op, Region, TensorType, Value, VectorType
+from weft.compiler.schedule.element import Writer
+from weft.ir import BufferType, Builder, Expr, Op, Region, TensorType, Value, VectorType
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import Dim, DimLike, bounds, decide, floor_divide, modulo
 from weft.ir.expr import select
 from weft.ir.target import Target
 from weft.ir.types import DType
-
-from weft.compiler.schedule.element import Writer
 
 MAX_TASKS = 64  # indices of one parallel loop: enough to balance, few enough to cost nothing
 GRAIN_BYTES = 1 << 16  # a task should move about this much, or do as much arithmetic

@@ -6,14 +6,13 @@ Not here: anything that combines elements (`rows.py`, `columns.py`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from weft.ir import Builder, BufferType, Expr
-from weft.ir.dims import Compound, Dim, DimLike, as_symbol, decide, product, show_dim, symbols_of
-from weft.ir.expr import maximum, minimum
 
 from weft.compiler.schedule.element import Index, Writer
 from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks, serial, vectorized
+from weft.ir import BufferType, Builder, Expr
+from weft.ir.dataclass import dataclass
+from weft.ir.dims import Compound, Dim, DimLike, as_symbol, decide, product, show_dim, symbols_of
+from weft.ir.expr import maximum, minimum
 
 
 @dataclass(frozen=True, slots=True)

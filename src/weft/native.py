@@ -6,7 +6,6 @@ Not here: tracing, guards and calls (`function.py`), the passes themselves (`wef
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from time import perf_counter
@@ -19,6 +18,7 @@ from weft.compiler.manager import Setting, Watch, run
 from weft.compiler.passes.plan_memory import arena_bytes
 from weft.compiler.pipeline import PASSES
 from weft.ir import BufferType, Func, Location, Options, record
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.target import Target
 from weft.ir.text import show

@@ -13,15 +13,23 @@ calls that were seen (`function.py`).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from weft.compiler.frontend.arguments import (
-    ArgumentSpec, ArraySpec, FloatSpec, IntSpec, ScalarSpec, StaticSpec, is_node, map_tree, spec_of,
+    ArgumentSpec,
+    ArraySpec,
+    FloatSpec,
+    IntSpec,
+    ScalarSpec,
+    StaticSpec,
+    is_node,
+    map_tree,
+    spec_of,
 )  # fmt: skip
 from weft.ir import UserError
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, symbol
 from weft.ir.types import DTYPES, DType
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
 from weft.config import current
 from weft.ir import WeftError, describe
+from weft.ir.dataclass import dataclass
 from weft.unbuilt import refuse
 
 

@@ -9,7 +9,7 @@ import argparse
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from time import perf_counter
@@ -20,6 +20,7 @@ import numpy as np
 
 import weft
 from weft.ir import CompileError, UnsupportedError
+from weft.ir.dataclass import dataclass
 
 TEST_COUNT, BATCH, RATE = 360, 64, np.float32(0.3)
 ENOUGH = 0.96  # what the network must reach on images that it never saw

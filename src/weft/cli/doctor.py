@@ -10,12 +10,12 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from weft.config import cache_folder, chosen, current, overriding_variables
+from weft.ir.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
