@@ -38,7 +38,7 @@ class Builder:
 
     def expr(self, value: Value) -> Expr:
         """A handle that continues here."""
-        return Expr(self, value)
+        return Expr(self, value)  # pyright: ignore[reportArgumentType] -- the checker sees this class twice
 
     def inside(self, region: Region) -> "Builder":
         """A builder of a nested region."""

@@ -197,12 +197,17 @@ def unary(
         assert vjp is not None
         return (vjp(g[0], y[0], x[0]),)
 
+    def reference(_a: Attributes, x: np.ndarray) -> np.ndarray:
+        return np.asarray(evaluate(x))
+
+    def rule(_a: Attributes, x: Expr) -> Expr:
+        assert scalar is not None
+        return scalar(x)
+
+    form = Scalar(rule if scalar else None)
     return define(
-        OpDef(
-            name, doc, infer, lambda _a, x: np.asarray(evaluate(x)), pull if vjp else None,
-            Scalar((lambda _a, x: scalar(x)) if scalar else None), flops, samples or numbers(kinds, 1),
-        )
-    )  # fmt: skip
+        OpDef(name, doc, infer, reference, pull if vjp else None, form, flops, samples or numbers(kinds, 1))
+    )
 
 
 def binary(
@@ -228,13 +233,17 @@ def binary(
         assert vjp is not None
         return vjp(g[0], y[0], x[0], x[1])
 
+    def reference(_a: Attributes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.asarray(evaluate(x, y))
+
+    def rule(_a: Attributes, x: Expr, y: Expr) -> Expr:
+        assert scalar is not None
+        return scalar(x, y)
+
+    form, samples = Scalar(rule if scalar else None), samples or numbers(kinds, 2)
     return define(
-        OpDef(
-            name, doc, infer, lambda _a, x, y: np.asarray(evaluate(x, y)), pull if vjp else None,
-            Scalar((lambda _a, x, y: scalar(x, y)) if scalar else None), flops,
-            samples or numbers(kinds, 2), frozenset(traits),
-        )
-    )  # fmt: skip
+        OpDef(name, doc, infer, reference, pull if vjp else None, form, flops, samples, frozenset(traits))
+    )
 
 
 _SAMPLE_DTYPES: Mapping[str, tuple[str, ...]] = {

@@ -15,7 +15,7 @@ from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import (
     Arrays, OpDef, Scalar, binary, define, elements_of, numbers, random_array, same_types, unary, with_dtype,
 )  # fmt: skip
-from weft.ir.types import BOOL, DTYPES, F32, F64, I32, I64, U32, U64, DType, Type
+from weft.ir.types import BOOL, DTYPES, F32, F64, I32, I64, U32, DType, Type
 
 Numeric = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -28,11 +28,6 @@ def _quiet(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
             return function(*operands)
 
     return evaluate
-
-
-def _total(function: Numeric, by_zero: Numeric | None = None) -> Numeric:
-    """NumPy's integer division made total: 0 where the divisor is 0, wrapping at min // -1."""
-    return _quiet(function)
 
 
 # ---------------------------------------------------------------- arithmetic
@@ -319,6 +314,7 @@ def evaluate_cast(x: np.ndarray, dtype: DType) -> np.ndarray:
 
 def _float_to_integer(x: np.ndarray, dtype: DType) -> np.ndarray:
     """Through int32 for 8 and 16 bits; out of range gives the smallest value; u32 and u64 by halves."""
+    assert dtype.numpy is not None
     if dtype.bits < 32:
         return _float_to_integer(x, I32).astype(dtype.numpy)
     if dtype.kind == "u":

@@ -117,7 +117,7 @@ def _evaluate_scatter(attributes: Attributes, x: np.ndarray, part: np.ndarray, *
     else:
         assert isinstance(mode, str)
         with np.errstate(all="ignore"):
-            _UFUNCS[mode].at(view, place, part)
+            _UFUNCS[mode].at(view, place, part)  # pyright: ignore[reportArgumentType] -- slices are taken
     return result
 
 
