@@ -12,9 +12,9 @@ from weft.compiler.schedule.element import Writer
 from weft.compiler.schedule.kernel import serial
 from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, VectorType, record
 from weft.ir.dims import Dim, DimLike, decide
-from weft.ir.expr import select
+from weft.ir.expr import cast, select
 from weft.ir.opdef import Combine
-from weft.ir.types import DType
+from weft.ir.types import I8, I16, I32, I64, DType
 
 LANES = 64
 BLOCK = 4096
@@ -66,43 +66,149 @@ def grouped(values: Sequence[Expr], like: Sequence[Sequence[object]]) -> list[Ac
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Up to 4096 elements from `low` on: how they are shared among lanes.
+
+    `width` lanes are one group, `parts` groups are all lanes, `together` of them are swept at once. `extent` is the length where
+    an expression is known.
+    """
+
+    writer: Writer
+    reductions: Sequence[Reduction]
+    low: Expr
+    length: Expr
+    extent: DimLike | None
+    limits: tuple[DimLike, DimLike]
+    index: Callable[[Dim], Sequence[DimLike]]
+    width: int
+    parts: int
+    together: int
+
+    @property
+    def lanes(self) -> int:
+        """Elements of one step."""
+        return self.width * self.parts
+
+    @property
+    def shape(self) -> list[list[DType]]:
+        """Types of the accumulators while sweeping."""
+        return [[self.swept(r, k) for k in range(len(r.initial))] for r in self.reductions]
+
+    def swept(self, r: Reduction, number: int) -> DType:
+        """A position is the number of a step meanwhile, in an integer as wide as the elements."""
+        dtype = r.initial[number][0]
+        return self.counter(r) if _needs_position(r) and number == 1 else dtype
+
+    def counter(self, r: Reduction) -> DType:
+        """Integers that count steps next to elements of a reduction."""
+        least = 1 if BLOCK // self.lanes < 1 << 7 else 2
+        return _INTEGERS[max(r.initial[0][0].size_bytes, least)]
+
+    def start(self) -> list[Accumulators]:
+        """Accumulators that hold nothing."""
+        builder = self.writer.builder
+        numbers = [[number for _, number in r.initial] for r in self.reductions]
+        return [
+            [builder.constant(n, VectorType(d, self.width)) for d, n in zip(dtypes, group, strict=True)]
+            for dtypes, group in zip(self.shape, numbers, strict=True)
+        ]
+
+    def take(self, held: Sequence[Accumulators], j: Expr, step: Expr, mask: Expr | None, builder: Builder) -> list[Accumulators]:
+        """`width` elements from j on, in the step with this number."""
+        return take(self.writer, self.reductions, held, j, step + 1, self.limits, self.index, self.width, mask, builder, self.counter)
+
+
+_INTEGERS = {1: I8, 2: I16, 4: I32, 8: I64}
+
+
 def reduce_span(
     writer: Writer, reductions: Sequence[Reduction], low: Expr, length: Expr, extent: DimLike | None, limits: tuple[DimLike, DimLike],
-    index: Callable[[Dim], Sequence[DimLike]], width: int, *, is_costly: bool = False,
+    index: Callable[[Dim], Sequence[DimLike]], width: int, registers: int, *, is_costly: bool = False,
 ) -> list[Accumulators]:
     """Scalar accumulators of at most 4096 elements from `low` on; `extent` is the length where an expression is known.
 
-    `index(j)` is the operand's index at place j of the axis; `width` lanes are computed at once. Costly elements are written once,
-    under a mask that is full but in the last step; cheap ones a second time for the last step.
+    `index(j)` is the operand's index at place j of the axis; `width` lanes, two registers, are computed at once. Costly elements
+    are written once and once more under a mask, as a loop over the groups of lanes; so are those whose accumulators need more than
+    `registers`. The same lanes take the same elements in the same order.
     """  # fmt: skip
-    parts = LANES // width
-    shape = [r.initial for r in reductions]
-    most = extent if isinstance(extent, int) else BLOCK
-    live = max(1, min(parts, -(-most // width)))
-    groups = [start(writer, reductions, width) for _ in range(live)]
-    whole = length.apply("divide_raw", length.like(LANES))
-    has_rest = not (isinstance(extent, int) and extent % LANES == 0)
-    is_single = has_rest and is_costly and width > 1 and not (isinstance(extent, int) and extent < LANES)
-    end = low + length if is_single else low + whole * LANES
-    if most >= LANES:
-        carried = flat([a for g in groups for a in g])
+    exact = all(_needs_position(r) for r in reductions)
+    parts = min(2, LANES // width) if exact else LANES // width
+    sizes = [d.size_bytes for r in reductions for d, _ in r.initial[: 1 if exact else None]] * (2 if exact else 1)
+    needed = max(1, 2 * sum(sizes) // max(sizes))
+    together = 1 if is_costly else max(1, min(parts, 1 << (registers // needed).bit_length() >> 1))
+    span = _Span(writer, reductions, low, length, extent, limits, index, width, parts, together)
+    is_short = isinstance(extent, int) and extent < span.lanes
+    groups = _sweep_short(span) if is_short else _sweep(span) if together == parts else _sweep_groups(span)
+    groups = [[_in_lane(span, r, a, p) for r, a in zip(reductions, group, strict=True)] for p, group in enumerate(groups)]
+    joined = _join_lanes(span, groups)
+    for r, a in zip(reductions, joined, strict=True):
+        if _needs_position(r):
+            a[1] = cast(a[1], I64) + writer.here(low)
+    return joined
 
-        def body(builder: Builder, j: Expr, values: Sequence[Expr]) -> Sequence[Expr]:
-            with writer.scope(builder):
-                count = (j - writer.here(low)).apply("divide_raw", j.like(LANES)) + 1
-                accumulators = [grouped(part, shape) for part in grouped(values, [[0] * sum(map(len, shape))] * live)]
-                taken: list[Accumulators] = []
-                for p in range(live):
-                    mask = _below(writer, writer.here(end) - j - p * width, width) if is_single else None
-                    taken += take(writer, reductions, accumulators[p], j + p * width, count, limits, index, width, mask, builder)
-                return flat(taken)
 
-        results = writer.builder.loop(low, end, LANES, carried, body)
-        groups = [grouped(part, shape) for part in grouped(results, [[0] * sum(map(len, shape))] * live)]
-    if has_rest and not is_single:
-        span = whole * LANES
-        groups = _remainder(writer, reductions, groups, low + span, length - span, whole + 1, limits, index, width, extent)
-    return _join_lanes(writer, reductions, groups, length, width)
+def _in_lane(span: _Span, r: Reduction, held: Accumulators, part: int) -> Accumulators:
+    """Positions in the span, from numbers of steps."""
+    if not _needs_position(r):
+        return held
+    dtype = _INTEGERS[max(2, span.counter(r).size_bytes)]
+    builder = span.writer.builder
+    if span.width == 1:
+        return [held[0], cast(held[1], dtype) * span.lanes + part]
+    lane = cast(builder.expr(builder.emit("lane_index", (), {"lanes": span.width}).result), dtype)
+    return [held[0], cast(held[1], dtype) * span.lanes + (lane + part * span.width)]
+
+
+def _sweep_short(span: _Span) -> list[list[Accumulators]]:
+    """Less than one step, of a known number of elements."""
+    assert isinstance(span.extent, int)
+    live = max(1, -(-span.extent // span.width))
+    return _remainder(span, [span.start() for _ in range(live)], span.writer.builder.index(0), span.writer.builder.index(0), span.extent)
+
+
+def _sweep(span: _Span, first: Expr | None = None) -> list[list[Accumulators]]:
+    """The elements of `together` groups, the first of which is group number `first`."""
+    writer, width, lanes = span.writer, span.width, span.lanes
+    initial = [span.start() for _ in range(span.together)]
+    low = writer.here(span.low) if first is None else writer.here(span.low) + first * width
+    steps = writer.here(span.length).apply("divide_raw", span.length.like(lanes))
+
+    def body(builder: Builder, step: Expr, values: Sequence[Expr]) -> Sequence[Expr]:
+        with writer.scope(builder):
+            held = [grouped(part, span.shape) for part in grouped(values, [flat(g) for g in initial])]
+            j = writer.here(low) + step * lanes
+            return flat([a for p, group in enumerate(held) for a in span.take(group, j + p * width, step, None, builder)])
+
+    results = writer.builder.loop(writer.builder.index(0), steps, 1, flat([a for g in initial for a in g]), body)
+    groups = [grouped(part, span.shape) for part in grouped(results, [flat(g) for g in initial])]
+    if isinstance(span.extent, int) and span.extent % lanes == 0:
+        return groups
+    known = span.extent % lanes if isinstance(span.extent, int) and first is None else None
+    return _remainder(span, groups, steps, writer.builder.index(0) if first is None else first, known)
+
+
+def _sweep_groups(span: _Span) -> list[list[Accumulators]]:
+    """All elements, as a loop over groups of lanes whose accumulators wait in memory."""
+    writer = span.writer
+    types = [[BufferType(d, (span.lanes,), False, "scratch") for d in dtypes] for dtypes in span.shape]
+    buffers = [[writer.builder.emit("alloc", (), {"type": ty}).result for ty in group] for group in types]
+
+    def body(builder: Builder, first: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
+        with writer.scope(builder, floor=True):
+            for p, group in enumerate(_sweep(span, first)):
+                place = (writer.here(first) + p) * span.width
+                for e, buffer in zip(flat(group), flat(buffers), strict=True):  # pyright: ignore
+                    writer.builder.emit("store", [writer.here(e).value, buffer, place.value])  # pyright: ignore
+        return []
+
+    writer.builder.loop(writer.builder.index(0), writer.builder.index(span.parts), span.together, [], body)
+
+    def load(buffer: Value, p: int) -> Expr:
+        builder = writer.builder
+        return builder.expr(builder.emit("load", [buffer, builder.index(p * span.width).value], {"lanes": span.width}).result)
+
+    return [[[load(b, p) for b in group] for group in buffers] for p in range(span.parts)]
 
 
 def _below(writer: Writer, free: Expr, width: int) -> Expr:
@@ -114,8 +220,12 @@ def _below(writer: Writer, free: Expr, width: int) -> Expr:
 def take(
     writer: Writer, reductions: Sequence[Reduction], accumulators: Sequence[Accumulators], j: Expr, count: Expr,
     limits: tuple[DimLike, DimLike], index: Callable[[Dim], Sequence[DimLike]], width: int, mask: Expr | None, builder: Builder,
+    counter: Callable[[Reduction], DType] | None = None,
 ) -> list[Accumulators]:
-    """Every reduction takes `width` elements."""  # fmt: skip
+    """Every reduction takes `width` elements from j on; `count` is how many each lane then holds.
+
+    With `counter`, positions are numbers of steps in that type, else places along the axis.
+    """  # fmt: skip
     with writer.scope(builder, mask=mask):
         name = writer.fresh("j")
         variable = writer.bind(name, j, *limits)
@@ -124,9 +234,11 @@ def take(
             taken: list[Accumulators] = []
             for r, held in zip(reductions, accumulators, strict=True):
                 x = writer.splat(writer.element(r.operand, place), width)
-                position = writer.lanes_of_index(variable) if _needs_position(r) else writer.splat(writer.number(variable), width)
+                number = writer.here(count) if counter is None else cast(writer.here(count), counter(r))
+                number = writer.splat(number, width)
+                position = number if not _needs_position(r) else number - 1 if counter else writer.lanes_of_index(variable)
                 held = [writer.here(h) for h in held]
-                new = r.combine.step(held, x, position, writer.splat(writer.here(count), width))
+                new = r.combine.step(held, x, position, number)
                 if mask is not None:
                     new = [select(writer.here(mask), n, h) for n, h in zip(new, held, strict=True)]
                 taken.append(list(new))
@@ -138,44 +250,43 @@ def _needs_position(r: Reduction) -> bool:
 
 
 def _remainder(
-    writer: Writer, reductions: Sequence[Reduction], groups: Sequence[Sequence[Accumulators]], low: Expr, rest: Expr, count: Expr,
-    limits: tuple[DimLike, DimLike], index: Callable[[Dim], Sequence[DimLike]], width: int, extent: DimLike | None,
+    span: _Span, groups: Sequence[Sequence[Accumulators]], steps: Expr, first: Expr, known: int | None
 ) -> list[list[Accumulators]]:
-    """The last elements, fewer than 64, under masks; vectors that hold none are skipped."""  # fmt: skip
-    shape = [r.initial for r in reductions]
-    left = extent % LANES if isinstance(extent, int) else None
+    """The last elements, fewer than a step, under masks; groups that hold none are skipped. `known` is their number."""
+    writer, width = span.writer, span.width
+    done = steps * span.lanes
     result: list[list[Accumulators]] = []
     for p, group in enumerate(groups):
-        if left is not None and left <= p * width:
+        if known is not None and known <= p * width:
             result.append(list(group))
             continue
-        if left is not None and left >= (p + 1) * width:
-            result.append(take(writer, reductions, group, low + p * width, count, limits, index, width, None, writer.builder))
+        skipped = done + (first + p) * width
+        if known is not None and known >= (p + 1) * width:
+            result.append(span.take(group, writer.here(span.low) + skipped, steps, None, writer.builder))
             continue
-        free = rest - p * width
+        free = writer.here(span.length) - skipped
 
-        def masked(builder: Builder, p: int = p, group: Sequence[Accumulators] = group, free: Expr = free) -> Sequence[Expr]:
+        def masked(builder: Builder, group: Sequence[Accumulators] = group, free: Expr = free, skipped: Expr = skipped) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
                 mask = _below(writer, writer.here(free), width) if width > 1 else None
-                step = take(writer, reductions, group, writer.here(low) + p * width, count, limits, index, width,
-                             mask, builder)  # fmt: skip
-                return flat(step)
+                return flat(span.take(group, writer.here(span.low) + skipped, writer.here(steps), mask, builder))
 
-        if left is not None:
+        if known is not None:
             values: Sequence[Expr] = masked(writer.builder)
         else:
             values = writer.builder.branch(free.gt(0), masked, lambda builder, group=group: [Expr(builder, e.value) for e in flat(group)])
-        result.append(grouped([writer.here(v) for v in values], shape))
+        result.append(grouped([writer.here(v) for v in values], span.shape))
     return result
 
 
-def _join_lanes(
-    writer: Writer, reductions: Sequence[Reduction], groups: list[list[Accumulators]], length: Expr, width: int
-) -> list[Accumulators]:
-    """64 lanes to one, joining lane j with lane j + half for half = 32, 16, ..., 1."""
-    parts = LANES // width
-    lane = writer.builder.expr(writer.builder.emit("lane_index", (), {"lanes": width}).result) if width > 1 else writer.builder.index(0)
-    counts = [(writer.splat(length, width) - (lane + p * width) + (LANES - 1)).apply("divide_raw", lane.like(LANES)) for p in range(len(groups))]
+def _join_lanes(span: _Span, groups: list[list[Accumulators]]) -> list[Accumulators]:
+    """All lanes to one, joining lane j with lane j + half for half = 32, 16, ..., 1."""
+    writer, reductions, width, parts, lanes = span.writer, span.reductions, span.width, span.parts, span.lanes
+    length = cast(writer.here(span.length), I32)
+    lane = writer.builder.constant(0, VectorType(I32))
+    if width > 1:
+        lane = cast(writer.builder.expr(writer.builder.emit("lane_index", (), {"lanes": width}).result), I32)
+    counts = [(writer.splat(length, width) - (lane + p * width) + (lanes - 1)).apply("divide_raw", lane.like(lanes)) for p in range(len(groups))]
     counts = [select(c.lt(0), c.like(0), c) for c in counts]
     while parts > 1:
         half = parts // 2

@@ -47,6 +47,7 @@ class _Rows:
         self.levels = levels_of(kernel.ops)
         self.kept = kept_values(kernel, self.levels, space)
         self.lanes = min(kernel.lanes(), LANES)
+        self.registers = kernel.target.vector_registers * 3 // 4  # for accumulators
 
     @property
     def is_few(self) -> bool:
@@ -102,7 +103,7 @@ class _Rows:
             index = self._index(outer, fresh, scratch, line)
             if blocks is None:
                 zero, length = writer.builder.index(0), writer.number(self.length)
-                held = reduce_span(writer, level, zero, length, self.length, (0, self.length), index, self.lanes, is_costly=self._is_costly(level))
+                held = reduce_span(writer, level, zero, length, self.length, (0, self.length), index, self.lanes, self.registers, is_costly=self._is_costly(level))
             else:
                 held = self._blocks_in_row(level, blocks[number], p, index)
             self._finish(level, held, outer)
@@ -151,7 +152,7 @@ class _Rows:
         rest = writer.number(self.length) - low
         size = select(rest.lt(BLOCK), rest, rest.like(BLOCK))
         extent = BLOCK if isinstance(self.length, int) and self.length % BLOCK == 0 else None
-        held = reduce_span(writer, level, low, size, extent, (0, self.length), index, self.lanes, is_costly=self._is_costly(level))
+        held = reduce_span(writer, level, low, size, extent, (0, self.length), index, self.lanes, self.registers, is_costly=self._is_costly(level))
         partials.store(writer, held, place)
 
     def _finish(self, level: Sequence[Reduction], held: Sequence[Accumulators], outer: Sequence[DimLike]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from weft.ir.dims import DimLike
 from weft.ir.errors import DTypeError, ShapeError
-from weft.ir.expr import Expr, cast, constant, select
+from weft.ir.expr import Expr, cast, constant, logical_not, select
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Combine, OpDef, VjpRule, define, random_array
 from weft.ir.types import BOOL, I64, DType, TensorType, Type
@@ -156,25 +156,29 @@ any_ = _define("any", "Whether an element along `axis` is true.", lambda x, a: x
 # fmt: on
 
 
-def _position_of(name: str, better: str) -> Combine:
-    """First position of the extreme; NaN counts as the extreme. Position -1 marks an accumulator that holds nothing."""
+def _position_of(name: str, better: str, worst: Callable[[DType], int | float | bool]) -> Combine:
+    """First position of the extreme; NaN counts as the extreme.
+
+    It starts as the worst value at position 0: if that is the extreme of all, then of every element, and the first is at 0.
+    """
+    no_better = {"greater": "less_equal", "less": "greater_equal"}[better]
 
     def wins(x: Expr, held: Expr) -> Expr:
         if not x.dtype.is_float:
             return x.apply(better, held)
-        return x.apply(better, held) | (x.ne(x) & held.eq(held))
+        return logical_not(x.apply(no_better, held)) & held.eq(held)
 
     def step(a: Accumulators, x: Expr, position: Expr, count: Expr) -> Accumulators:
-        take = a[1].lt(0) | wins(x, a[0])
+        take = wins(x, a[0])
         return select(take, x, a[0]), select(take, position, a[1])
 
     def merge(a: Accumulators, b: Accumulators, count_a: Expr, count_b: Expr) -> Accumulators:
         same = a[0].eq(b[0]) | (a[0].ne(a[0]) & b[0].ne(b[0])) if a[0].dtype.is_float else a[0].eq(b[0])
-        earlier = b[1].ge(0) & (a[1].lt(0) | wins(b[0], a[0]) | (same & b[1].lt(a[1])))
-        return select(earlier, b[0], a[0]), select(earlier, b[1], a[1])
+        take = wins(b[0], a[0]) | (same & b[1].lt(a[1]))
+        return select(take, b[0], a[0]), select(take, b[1], a[1])
 
     return Combine(
-        initial=lambda dtype: ((dtype, 0), (I64, -1)),
+        initial=lambda dtype: ((dtype, worst(dtype)), (I64, 0)),
         step=step,
         merge=merge,
         finish=lambda attributes, a, count: (a[1],),
@@ -183,9 +187,9 @@ def _position_of(name: str, better: str) -> Combine:
 
 # fmt: off
 argmax = _define("argmax", "Position of the first maximum along `axis`.", lambda x, a: x.argmax(axis_of(a)),
-                 _position_of("argmax", "greater"), kinds="biuf", result=I64, flops=2, vjp=lambda op, g, y, x: (None,))
+                 _position_of("argmax", "greater", _least), kinds="biuf", result=I64, flops=2, vjp=lambda op, g, y, x: (None,))
 argmin = _define("argmin", "Position of the first minimum along `axis`.", lambda x, a: x.argmin(axis_of(a)),
-                 _position_of("argmin", "less"), kinds="biuf", result=I64, flops=2, vjp=lambda op, g, y, x: (None,))
+                 _position_of("argmin", "less", _greatest), kinds="biuf", result=I64, flops=2, vjp=lambda op, g, y, x: (None,))
 # fmt: on
 
 
