@@ -1,7 +1,8 @@
-"""The threads of a block in the reference interpreter: iterations that wait for one another and exchange values.
+"""The threads of a block in the reference interpreter: they wait for one another and exchange values.
 
-One thread runs at a time, up to the next op at which it meets others; the order may be any. What is not met by all that must is
-an error here, where a machine would hang or go on with rubbish. Not here: what ops do (`interp.py`), real threads of programs.
+One thread runs at a time, up to the next op at which it meets others; the order may be any. What is not met
+by all that must is an error here, where a machine would hang or go on with rubbish. Not here: what ops do
+(`interp.py`), real threads of programs.
 """
 
 import threading
@@ -66,7 +67,8 @@ class Thread:
 def run_block(count: int, order: Sequence[int], body: Callable[[Thread], None]) -> None:
     """Run `body` for threads 0 to count - 1 of one block, each time in the given order.
 
-    Raises what a thread raised, that of the first thread if several did, and InternalError if threads wait for others that do not come.
+    Raises what a thread raised, that of the first thread if several did, and InternalError if threads wait
+    for others that do not come.
     """
     control = threading.Semaphore(0)
     threads = [Thread(number, control) for number in range(count)]
@@ -100,7 +102,10 @@ def _resume(thread: Thread, control: threading.Semaphore) -> None:
 def _release(threads: Sequence[Thread]) -> None:
     """Let every group go on whose threads are all at the same op; at least one must be."""
     found = False
-    size = next((_group_size(t.op, len(threads)) for t in threads if t.op is not None and t.op.name != "barrier"), len(threads))
+    size = next(
+        (_group_size(t.op, len(threads)) for t in threads if t.op is not None and t.op.name != "barrier"),
+        len(threads),
+    )
     for first in range(0, len(threads), size):
         group = threads[first : first + size]
         op = group[0].op

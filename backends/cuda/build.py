@@ -21,9 +21,11 @@ class CudaBackend:
 
     def host(self) -> Target:
         """The GPU of this machine. Raises UnsupportedError: no driver is asked yet."""
-        raise UnsupportedError("GPUs are compiled for but not run on yet; name a target, as sm_90", code="E051")
+        raise UnsupportedError(
+            "GPUs are compiled for but not run on yet; name a target, as sm_90", code="E051"
+        )
 
-    def emit(self, fn: Func, interface: Interface, target: Target, options: CodeOptions) -> str:  # noqa: ARG002 -- the protocol's
+    def emit(self, fn: Func, interface: Interface, target: Target, options: CodeOptions) -> str:
         """The kernels as CUDA C; requires stage "loops", lowered for this target."""
         return emit_program(fn).text
 

@@ -2,8 +2,9 @@
 
     source = emit_program(fn)
 
-A function takes the program's buffers and numbers that it uses, and the arena last if it uses memory of it. Sizes that were computed
-before it are computed again in it. Not here: how ops are written (`spell.py`), cubins (`nvrtc.py`), launches.
+A function takes the program's buffers and numbers that it uses, and the arena last if it uses memory of it.
+Sizes that were computed before it are computed again in it. Not here: how ops are written (`spell.py`),
+cubins (`nvrtc.py`), launches.
 """
 
 from collections.abc import Iterator
@@ -19,15 +20,19 @@ SPELLED: frozenset[str] = frozenset({*SPELLERS, "kernel", "yield", "return"})
 """The loop-level operations that this backend spells."""
 ARENA = -1
 """The argument of a launch that is the address of the arena."""
-_HOST = ("constant", "alloc", "dim", "add", "subtract", "multiply", "divide_raw", "select", "less", "less_equal", "greater",
-         "greater_equal", "equal", "not_equal", "minimum", "maximum")  # fmt: skip
+_HOST = frozenset({
+    "constant", "alloc", "dim", "add", "subtract", "multiply", "divide_raw", "select", "minimum", "maximum",
+    "less", "less_equal", "greater", "greater_equal", "equal", "not_equal",
+})  # fmt: skip
+"""What may stand around a grid: sizes, which it computes again, and memory of the arena."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
     """How to run one function: `blocks` (may be 0: then it is not launched) of `threads`.
 
-    `arguments` are numbers of the program's parameters, or ARENA; buffers are passed as addresses, numbers as 64-bit integers.
+    `arguments` are numbers of the program's parameters, or ARENA; buffers are passed as addresses, numbers as
+    64-bit integers.
     """
 
     name: str
@@ -57,7 +62,9 @@ def emit_program(fn: Func) -> Source:
         if op.name == "kernel":
             writer.kernel(op)
         elif op.name not in _HOST:
-            raise UnsupportedError(f"the CUDA backend does not spell {op.name} between kernels yet", code="E051")
+            raise UnsupportedError(
+                f"the CUDA backend does not spell {op.name} between kernels yet", code="E051"
+            )
     tables = [f"static __device__ const {content.format(name)}" for content, name in writer.tables.items()]
     parts = ['#include "prelude.cuh"', *tables, *writer.functions]
     return Source("\n\n".join(parts) + "\n", tuple(writer.launches))
@@ -80,7 +87,9 @@ class _Program:
             if inner.name == "for" and inner.attributes.get("kind") == "grid":
                 self.grid(str(op.attributes.get("name", "kernel")), op, inner)
             elif inner.name not in _HOST:
-                raise UnsupportedError(f"the CUDA backend does not spell {inner.name} around a grid yet", code="E051")
+                raise UnsupportedError(
+                    f"the CUDA backend does not spell {inner.name} around a grid yet", code="E051"
+                )
 
     def grid(self, kernel: str, owner: Op, loop: Op) -> None:
         """One function."""

@@ -1,6 +1,7 @@
-"""NVRTC through ctypes: CUDA C to a cubin, without a GPU, a driver or a toolkit; the library comes in a wheel.
+"""NVRTC through ctypes: CUDA C to a cubin without a GPU, a driver or a toolkit; a wheel has the library.
 
-Holds the flags that make a GPU's bits those of the CPU. Not here: what is compiled (`emit.py`), loading cubins (a driver).
+Holds the flags that make a GPU's bits those of the CPU. Not here: what is compiled (`emit.py`), loading
+cubins (a driver).
 """
 
 import ctypes
@@ -15,7 +16,14 @@ from weft.ir import CompileError, Fact, UnsupportedError
 from weft.ir.target import Target
 
 # Denormals stay, division and square root round to nearest, a multiply and an add stay two.
-FLAGS = ("--std=c++17", "--ftz=false", "--prec-div=true", "--prec-sqrt=true", "--fmad=false", "--ptxas-options=-v")
+FLAGS = (
+    "--std=c++17",
+    "--ftz=false",
+    "--prec-div=true",
+    "--prec-sqrt=true",
+    "--fmad=false",
+    "--ptxas-options=-v",
+)
 _PACKAGE = "nvidia-cuda-nvrtc"
 
 
@@ -65,17 +73,30 @@ def prelude() -> str:
 
 
 def compile_text(text: str, target: Target, name: str = "program") -> Cubin:
-    """The cubin of CUDA C text. Raises UnsupportedError without NVRTC, CompileError with source and log if it refuses the text."""
+    """The cubin of CUDA C text.
+
+    Raises UnsupportedError without NVRTC, CompileError with source and log if it refuses the text.
+    """
     library = load_nvrtc()
     program = ctypes.c_void_p()
     headers, names = (ctypes.c_char_p * 1)(prelude().encode()), (ctypes.c_char_p * 1)(b"prelude.cuh")
-    _check(library, library.nvrtcCreateProgram(ctypes.byref(program), text.encode(), f"{name}.cu".encode(), 1, headers, names))
+    _check(
+        library,
+        library.nvrtcCreateProgram(
+            ctypes.byref(program), text.encode(), f"{name}.cu".encode(), 1, headers, names
+        ),
+    )
     try:
         flags = [f"--gpu-architecture={target.cpu}", *FLAGS]
-        code = library.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*(f.encode() for f in flags)))
+        code = library.nvrtcCompileProgram(
+            program, len(flags), (ctypes.c_char_p * len(flags))(*(f.encode() for f in flags))
+        )
         log = _fetch(library, program, "ProgramLog").rstrip(b"\0").decode(errors="replace")
         if code:
-            error = CompileError(f"NVRTC does not take the code of {name}: {_first_error(log)}", facts=[Fact("target", target.cpu)])
+            error = CompileError(
+                f"NVRTC does not take the code of {name}: {_first_error(log)}",
+                facts=[Fact("target", target.cpu)],
+            )
             error.source, error.log = text, log
             raise error
         return Cubin(_fetch(library, program, "CUBIN"), log)
@@ -84,7 +105,9 @@ def compile_text(text: str, target: Target, name: str = "program") -> Cubin:
 
 
 def _first_error(log: str) -> str:
-    return next((line for line in log.splitlines() if "error" in line), log.strip()[:200] or "it gives no reason")
+    return next(
+        (line for line in log.splitlines() if "error" in line), log.strip()[:200] or "it gives no reason"
+    )
 
 
 def _fetch(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> bytes:
@@ -105,8 +128,12 @@ def _check(library: ctypes.CDLL, code: int) -> None:
 
 
 def nvrtc_paths() -> list[str]:
-    """Where NVRTC may be: in its wheel, then in a toolkit, then by the name that the system's loader knows."""
-    wheels = [str(p) for folder in sys.path for p in sorted(Path(folder or ".").glob("nvidia/*/lib/libnvrtc.so.*"), reverse=True)]
+    """Where NVRTC may be: in its wheel, in a toolkit, or where the system's loader finds it."""
+    wheels = [
+        str(p)
+        for folder in sys.path
+        for p in sorted(Path(folder or ".").glob("nvidia/*/lib/libnvrtc.so.*"), reverse=True)
+    ]
     toolkits = [str(p) for p in sorted(Path("/usr/local").glob("cuda*/lib64/libnvrtc.so.*"), reverse=True)]
     return [p for p in wheels + toolkits if "alt" not in Path(p).name and "static" not in p] + ["libnvrtc.so"]
 
@@ -119,4 +146,6 @@ def load_nvrtc() -> ctypes.CDLL:
             return ctypes.CDLL(path)
         except OSError:
             continue
-    raise UnsupportedError(f"NVRTC was not found, which compiles for GPUs; {_PACKAGE} has it", fix=f"pip install {_PACKAGE}")
+    raise UnsupportedError(
+        f"NVRTC was not found, which compiles for GPUs; {_PACKAGE} has it", fix=f"pip install {_PACKAGE}"
+    )

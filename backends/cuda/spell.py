@@ -1,7 +1,7 @@
 """How every operation of the loop level is written in CUDA C: one entry per operation.
 
-Float arithmetic is written as it stands and compiled without contraction; a fused multiply-add is asked for by name.
-Not here: the loop over blocks, which is the kernel itself (`emit.py`).
+Float arithmetic is written as it stands and compiled without contraction; a fused multiply-add is asked for
+by name. Not here: the loop over blocks, which is the kernel itself (`emit.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,9 @@ def _buffer(value: Value) -> BufferType:
 
 
 def _operator(sign: str) -> Speller:
-    return lambda writer, op: writer.set(op, f"{writer.use(op.operands[0])} {sign} {writer.use(op.operands[1])}")
+    return lambda writer, op: writer.set(
+        op, f"{writer.use(op.operands[0])} {sign} {writer.use(op.operands[1])}"
+    )
 
 
 def _call(integers: str, floats: Mapping[int, str] | str = "") -> Speller:
@@ -187,12 +189,16 @@ def _barrier(writer: Writer, _op: Op) -> None:
 
 def _check_group(op: Op) -> None:
     if op.attributes.get("group") != GROUP:
-        raise UnsupportedError(f"{op.name} in a group of {op.attributes.get('group')}, a warp has {GROUP} threads", code="E051")
+        raise UnsupportedError(
+            f"{op.name} in a group of {op.attributes.get('group')}, a warp has {GROUP} threads", code="E051"
+        )
 
 
 def _exchange_down(writer: Writer, op: Op) -> None:
     _check_group(op)
-    writer.set(op, f"__shfl_down_sync({FULL_MASK}, {writer.use(op.operands[0])}, {op.attributes['distance']})")
+    writer.set(
+        op, f"__shfl_down_sync({FULL_MASK}, {writer.use(op.operands[0])}, {op.attributes['distance']})"
+    )
 
 
 def _exchange_from(writer: Writer, op: Op) -> None:
@@ -257,8 +263,15 @@ def _threads(writer: Writer, op: Op) -> None:
     """Not a loop: every thread is one iteration."""
     lower, upper, step = (writer.use(v) for v in op.operands[:3])
     count = int(upper.removesuffix("ll"))
-    if (lower, step) != ("0ll", "1ll") or len(op.operands) > 3 or writer.thread_count not in (0, count) or writer.in_threads:
-        raise InternalError("a kernel has one loop over its threads, from 0 in steps of 1, that carries nothing")
+    if (
+        (lower, step) != ("0ll", "1ll")
+        or len(op.operands) > 3
+        or writer.thread_count not in (0, count)
+        or writer.in_threads
+    ):
+        raise InternalError(
+            "a kernel has one loop over its threads, from 0 in steps of 1, that carries nothing"
+        )
     writer.thread_count, writer.in_threads = count, True
     with writer.block(""):
         writer.names[op.regions[0].params[0]] = writer.let(INTEGER, "threadIdx.x")
@@ -292,24 +305,23 @@ def _if(writer: Writer, op: Op) -> None:
 
 # fmt: off
 SPELLERS: Mapping[str, Speller] = {
-    "add": _call("wrap_add", "+"), "subtract": _call("wrap_subtract", "-"), "multiply": _call("wrap_multiply", "*"),
-    "divide": _operator("/"), "divide_raw": _call("divide"),
-    "negative": _call("wrap_negative", "-"), "absolute_raw": _call("wrap_absolute", {32: "fabsf", 64: "fabs"}),
+    "add": _call("wrap_add", "+"), "subtract": _call("wrap_subtract", "-"),
+    "multiply": _call("wrap_multiply", "*"), "divide": _operator("/"), "divide_raw": _call("divide"),
+    "negative": _call("wrap_negative", "-"),
+    "absolute_raw": _call("wrap_absolute", {32: "fabsf", 64: "fabs"}),
     "sqrt": _float("__fsqrt_rn", "__dsqrt_rn"), "copysign": _float("copysignf", "copysign"),
-    "fma": _float("__fmaf_rn", "__fma_rn"),
-    "floor": _float("floorf", "floor"), "ceil": _float("ceilf", "ceil"), "trunc": _float("truncf", "trunc"),
-    "rint": _float("rintf", "rint"),
-    "equal": _operator("=="), "not_equal": _operator("!="), "less": _operator("<"), "less_equal": _operator("<="),
-    "greater": _operator(">"), "greater_equal": _operator(">="),
-    "logical_not": _invert, "invert": _invert,
-    "bitwise_and": _operator("&"), "bitwise_or": _operator("|"), "bitwise_xor": _operator("^"),
-    "shift_left_raw": _call("shift_left"), "shift_right_raw": _call("shift_right"),
-    "select": _select, "cast": _cast,
-    "bitcast": _bitcast, "bitcast_signed": _bitcast, "bitcast_unsigned": _bitcast, "bitcast_float": _bitcast,
-    "constant": _constant, "lookup": _lookup, "splat": _same, "lane_index": _lane_index, "shuffle": _shuffle, "any_lane": _same,
-    "dim": _dim, "from_index": _same,
-    "load": _load, "store": _store, "gather_lanes": _load, "scatter_lanes": _store, "view": _view, "alloc": _alloc,
-    "barrier": _barrier, "exchange_down": _exchange_down, "exchange_from": _exchange_from,
-    "for": _for, "while": _while, "if": _if,
+    "fma": _float("__fmaf_rn", "__fma_rn"), "floor": _float("floorf", "floor"),
+    "ceil": _float("ceilf", "ceil"), "trunc": _float("truncf", "trunc"), "rint": _float("rintf", "rint"),
+    "equal": _operator("=="), "not_equal": _operator("!="), "less": _operator("<"),
+    "less_equal": _operator("<="), "greater": _operator(">"), "greater_equal": _operator(">="),
+    "logical_not": _invert, "invert": _invert, "bitwise_and": _operator("&"),
+    "bitwise_or": _operator("|"), "bitwise_xor": _operator("^"), "shift_left_raw": _call("shift_left"),
+    "shift_right_raw": _call("shift_right"), "select": _select, "cast": _cast, "bitcast": _bitcast,
+    "bitcast_signed": _bitcast, "bitcast_unsigned": _bitcast, "bitcast_float": _bitcast,
+    "constant": _constant, "lookup": _lookup, "splat": _same, "lane_index": _lane_index,
+    "shuffle": _shuffle, "any_lane": _same, "dim": _dim, "from_index": _same, "load": _load,
+    "store": _store, "gather_lanes": _load, "scatter_lanes": _store, "view": _view, "alloc": _alloc,
+    "barrier": _barrier, "exchange_down": _exchange_down, "exchange_from": _exchange_from, "for": _for,
+    "while": _while, "if": _if,
 }
 # fmt: on

@@ -1,26 +1,39 @@
-"""The state of CUDA C text while it is written: `Writer` for one kernel, and the spelling of types and numbers.
+"""The state of CUDA C text while it is written: `Writer` for one kernel, spelling of types and numbers.
 
 Not here: what any operation is in CUDA C (`spell.py`), or what a kernel looks like (`emit.py`).
 """
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from weft.ir import (
-    BufferType, DType, IndexType, InternalError, Location, Op, Region, Type, UnsupportedError, Value, VectorType,
-)  # fmt: skip
+    BufferType,
+    DType,
+    IndexType,
+    InternalError,
+    Location,
+    Op,
+    Region,
+    Type,
+    UnsupportedError,
+    Value,
+    VectorType,
+)
 from weft.ir.dims import DimLike, Symbol, fold_dim
 
 Speller = Callable[["Writer", Op], None]
 
 # fmt: off
-_TYPES = {"bool": "bool", "i8": "signed char", "i16": "short", "i32": "int", "i64": "long long", "u8": "unsigned char",
-          "u16": "unsigned short", "u32": "unsigned int", "u64": "unsigned long long", "f32": "float", "f64": "double"}
+_TYPES = {
+    "bool": "bool", "i8": "signed char", "i16": "short", "i32": "int", "i64": "long long",
+    "u8": "unsigned char", "u16": "unsigned short", "u32": "unsigned int", "u64": "unsigned long long",
+    "f32": "float", "f64": "double",
+}
 _SUFFIXES = {"i32": "", "i64": "ll", "u32": "u", "u64": "ull"}
 # fmt: on
 INTEGER = "long long"
@@ -75,7 +88,9 @@ def _float_text(number: float, bits: int) -> str:
         return _ZEROS.sub("", number.hex()) + ("f" if bits == 32 else "")
     sign = math.copysign(1, number) < 0
     if bits == 32:
-        return f"as_float({'0x7fc00000u' if math.isnan(number) else '0xff800000u' if sign else '0x7f800000u'})"
+        return (
+            f"as_float({'0x7fc00000u' if math.isnan(number) else '0xff800000u' if sign else '0x7f800000u'})"
+        )
     top = "0x7ff8" if math.isnan(number) else "0xfff0" if sign else "0x7ff0"
     return f"as_double({top}000000000000ull)"
 
@@ -84,7 +99,8 @@ def _float_text(number: float, bits: int) -> str:
 class Writer:
     """One kernel: its lines, the text of each value, the constant tables that it reads.
 
-    `symbols` are the values that sizes are made of. `thread_count` is the number of threads of a block, once a loop over them was seen.
+    `symbols` are the values that sizes are made of. `thread_count` is the number of threads of a block, once
+    a loop over them was seen.
     """
 
     spellers: Mapping[str, Speller]
@@ -121,7 +137,7 @@ class Writer:
         self.names[value] = self.let(type_text(value.type), text)
 
     @contextmanager
-    def block(self, head: str) -> Iterator[None]:
+    def block(self, head: str) -> Generator[None]:
         """Lines in braces."""
         self.line(f"{head} {{")
         self._depth += 1

@@ -1,7 +1,7 @@
-"""What the schedules of GPU kernels share: a grid of blocks, the threads of a block, groups of threads that exchange values.
+"""What GPU schedules share: a grid of blocks, threads of a block, groups of threads that exchange values.
 
-A kernel is loops of kind "grid" at its top, each of which is one launch; in it shared memory and one loop of kind "thread".
-Not here: how elements are written (`element.py`), any backend's spelling.
+A kernel is loops of kind "grid" at its top, each of which is one launch; in it shared memory and one loop of
+kind "thread". Not here: how elements are written (`element.py`), any backend's spelling.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,9 @@ def grid(writer: Writer, blocks: DimLike, body: Body) -> None:
         return []
 
     attributes = {"extent": blocks}
-    writer.builder.loop(writer.builder.index(0), writer.number(blocks), 1, [], write, kind="grid", attributes=attributes)
+    writer.builder.loop(
+        writer.builder.index(0), writer.number(blocks), 1, [], write, kind="grid", attributes=attributes
+    )
 
 
 def threads(writer: Writer, count: int, body: Body) -> None:
@@ -56,7 +58,9 @@ def exchange_down(e: Expr, distance: int) -> Expr:
 
 def exchange_from(e: Expr, thread: int) -> Expr:
     """The value of one thread of the group, in all of them."""
-    return Expr(e.builder, e.builder.emit("exchange_from", [e.value], {"thread": thread, "group": GROUP}).result)
+    return Expr(
+        e.builder, e.builder.emit("exchange_from", [e.value], {"thread": thread, "group": GROUP}).result
+    )
 
 
 def bind(writer: Writer, prefix: str, value: DimLike, upper: DimLike) -> Dim:
@@ -65,7 +69,7 @@ def bind(writer: Writer, prefix: str, value: DimLike, upper: DimLike) -> Dim:
 
 
 def guarded(writer: Writer, index: Dim, total: DimLike, unit: int, body: Callable[[], None]) -> None:
-    """`body()` where the index is below the total; no question if the total is a multiple of the `unit` that indices come in."""
+    """`body()` where the index is below the total, which is no question if `unit` divides the total."""
     if modulo(total, unit) == 0:
         body()
         return

@@ -1,7 +1,8 @@
 """GPU schedule of kernels whose results share one index space: one thread for each element.
 
-The axes are those of the CPU's schedule (`pointwise.Nest`): neighbours that every access walks alike are one. An element that is
-made of pieces (concatenate, pad) asks where it is. Not here: anything that combines elements (`gpu_rows.py`).
+The axes are those of the CPU's schedule (`pointwise.Nest`): neighbours that every access walks alike are one.
+An element that is made of pieces (concatenate, pad) asks where it is. Not here: anything that combines
+elements (`gpu_rows.py`).
 """
 
 from weft.compiler.schedule.gpu import THREADS, bind, grid, guarded, threads
@@ -24,7 +25,9 @@ def _write(nest: Nest) -> None:
     total = product(tuple(sizes))
 
     def element(place: Dim) -> None:
-        index: list[DimLike] = [bind(writer, "i", i, size) for i, size in zip(split_index(place, sizes), sizes, strict=True)]
+        index: list[DimLike] = [
+            bind(writer, "i", i, size) for i, size in zip(split_index(place, sizes), sizes, strict=True)
+        ]
         nest.store(index)
 
     def block(number: Dim) -> None:

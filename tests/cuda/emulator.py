@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from gpu_programs import SM_90, lower, parameters
 
 from weft.backends.cuda.emit import ARENA, emit_program
@@ -20,7 +19,9 @@ from weft.ir.dims import evaluate_dim
 
 HERE = Path(__file__).parent
 COMPILER = next((c for c in (os.environ.get("CXX"), "g++", "clang++") if c and shutil.which(c)), None)
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler (g++ or clang++) to build the emulator with")
+needs_compiler = pytest.mark.skipif(
+    COMPILER is None, reason="no C++ compiler (g++ or clang++) to build the emulator with"
+)
 GUARD = 64
 
 
@@ -44,7 +45,17 @@ def build(source, folder):
     (folder / "prelude.cuh").write_text(prelude())
     path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
     if not path.exists():
-        flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-shared", "-fPIC", f"-I{HERE}", f"-I{folder}"]
+        flags = [
+            "-std=c++17",
+            "-O1",
+            "-ffp-contract=off",
+            "-fwrapv",
+            "-fno-strict-aliasing",
+            "-shared",
+            "-fPIC",
+            f"-I{HERE}",
+            f"-I{folder}",
+        ]
         subprocess.run([COMPILER, *flags, "-x", "c++", "-", "-o", str(path)], input=text.encode(), check=True)
     return ctypes.CDLL(str(path))
 
@@ -60,7 +71,10 @@ class Emulated:
 
     def __call__(self, *arrays, seed=0):
         known, memory, results = parameters(self.fn, arrays)
-        guarded = [np.concatenate([a.view(np.uint8).reshape(-1), np.full(GUARD, 0x5A, np.uint8)]) for a in map(np.ascontiguousarray, memory)]
+        guarded = [
+            np.concatenate([a.view(np.uint8).reshape(-1), np.full(GUARD, 0x5A, np.uint8)])
+            for a in map(np.ascontiguousarray, memory)
+        ]
         size = evaluate_dim(arena_bytes(self.fn), known)
         arena = np.full(size + 64, 0xFF, np.uint8)
         values, place = {ARENA: ctypes.c_void_p((arena.ctypes.data + 63) // 64 * 64)}, 0
@@ -71,8 +85,12 @@ class Emulated:
             else:
                 values[number] = ctypes.c_longlong(known[param.name])
         for launch in self.source.launches:
-            blocks = evaluate_dim(launch.blocks, known) if not isinstance(launch.blocks, int) else launch.blocks
-            addresses = (ctypes.c_void_p * len(launch.arguments))(*[ctypes.addressof(values[n]) for n in launch.arguments])
+            blocks = (
+                evaluate_dim(launch.blocks, known) if not isinstance(launch.blocks, int) else launch.blocks
+            )
+            addresses = (ctypes.c_void_p * len(launch.arguments))(
+                *[ctypes.addressof(values[n]) for n in launch.arguments]
+            )
             run = getattr(self.library, f"launch_{launch.name}")
             run.restype = ctypes.c_char_p
             problem = run(blocks, launch.threads, addresses, seed)

@@ -11,7 +11,7 @@ from weft.backends.cuda.target import named_target
 from weft.compiler.manager import Setting, run
 from weft.compiler.passes.plan_memory import arena_bytes
 from weft.compiler.pipeline import PASSES
-from weft.ir import Builder, BufferType, Func, Region, verify
+from weft.ir import BufferType, Builder, Func, Region, verify
 from weft.ir.dims import evaluate_dim, symbols_of
 from weft.ir.expr import constant
 from weft.runtime.context import Context
@@ -62,7 +62,9 @@ def parameters(fn, arrays):
     buffers = [p for p in fn.params if isinstance(p.type, BufferType)]
     for param in buffers:
         if param.name.startswith("a"):
-            for axis, (dim, size) in enumerate(zip(param.type.shape, arrays[int(param.name[1:])].shape, strict=True)):
+            for axis, (dim, size) in enumerate(
+                zip(param.type.shape, arrays[int(param.name[1:])].shape, strict=True)
+            ):
                 known[str(dim)] = size
                 known[f"{param.name}_s{axis}"] = arrays[int(param.name[1:])].strides[axis]
     memory, results = [], []

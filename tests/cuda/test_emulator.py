@@ -1,10 +1,9 @@
-"""Kernels printed as CUDA C, run on the CPU thread by thread: the bits of the CPU backend and of the interpreter."""
+"""Kernels printed as CUDA C, run on the CPU thread by thread, give the bits of the CPU backend."""
 
 import re
 
 import numpy as np
 import pytest
-
 from emulator import Emulated, EmulatorError, needs_compiler
 from gpu_programs import SM_90, chain, lower, program, reduce, run_cpu, same, softmax
 
@@ -69,13 +68,18 @@ def test_broadcast_and_transpose(folder):
 
 
 def test_concatenate(folder):
-    fn = program([tensor(F32, m), tensor(F32, n)],
-                 lambda b, x, y: b.expr(b.emit("concatenate", [(x * 2.0).value, (y + 1.0).value], {"axis": 0}).result))  # fmt: skip
+    def write(b, x, y):
+        return b.expr(b.emit("concatenate", [(x * 2.0).value, (y + 1.0).value], {"axis": 0}).result)
+
+    fn = program([tensor(F32, m), tensor(F32, n)], write)
     check(Emulated(fn, folder), fn, numbers(300), numbers(77, seed=1))
 
 
 def test_integers_wrap(folder):
-    fn = program([tensor(I32, n)] * 2, lambda b, x, y: (x * y + x, x.apply("floor_divide", y), x.apply("left_shift", y)))
+    fn = program(
+        [tensor(I32, n)] * 2,
+        lambda b, x, y: (x * y + x, x.apply("floor_divide", y), x.apply("left_shift", y)),
+    )
     rng = np.random.default_rng(0)
     x, y = (rng.integers(-(2**31), 2**31, 500).astype("i4") for _ in range(2))
     y[::3] %= 40
@@ -84,7 +88,9 @@ def test_integers_wrap(folder):
     check(Emulated(fn, folder), fn, x, y)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(5, 1), (1, 2), (4, 64), (9, 65), (6, 1000), (2, 4096), (3, 4097), (2, 10000)])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(5, 1), (1, 2), (4, 64), (9, 65), (6, 1000), (2, 4096), (3, 4097), (2, 10000)]
+)
 def test_softmax(folder, rows, columns):
     fn = program([tensor(F32, rows, columns)], softmax)
     emulated = Emulated(fn, folder)
@@ -153,6 +159,10 @@ def test_a_missing_barrier_is_found(folder, number):
 
 def test_a_barrier_that_some_threads_miss_is_reported(folder):
     fn = program([tensor(F32, 2, 9000)], softmax)
-    spoiled = Emulated(fn, folder, change=lambda text: text.replace("__syncthreads();", "if (threadIdx.x < 40) __syncthreads();", 1))
+    spoiled = Emulated(
+        fn,
+        folder,
+        change=lambda text: text.replace("__syncthreads();", "if (threadIdx.x < 40) __syncthreads();", 1),
+    )
     with pytest.raises(EmulatorError, match="does not go on"):
         spoiled(ordinary(2, 9000))

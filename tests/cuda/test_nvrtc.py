@@ -1,7 +1,6 @@
-"""Printed kernels compiled to machine code for GPUs, by NVRTC: what they take, and what it says of bad text."""
+"""Printed kernels compiled to machine code by NVRTC: what they take, what it says of bad text."""
 
 import pytest
-
 from gpu_programs import chain, lower, program, softmax
 
 from weft.backends.cuda import nvrtc
@@ -24,7 +23,9 @@ def has_nvrtc():
     return True
 
 
-needs_nvrtc = pytest.mark.skipif(not has_nvrtc(), reason="NVRTC is not installed: pip install nvidia-cuda-nvrtc, or weft[cuda-test]")
+needs_nvrtc = pytest.mark.skipif(
+    not has_nvrtc(), reason="NVRTC is not installed: pip install nvidia-cuda-nvrtc, or weft[cuda-test]"
+)
 PROGRAMS = {
     "chain": (chain, [tensor(F32, n)] * 3),
     "chain of doubles": (chain, [tensor(F64, n)] * 3),
@@ -66,7 +67,7 @@ def test_a_multiply_and_an_add_stay_two():
 @needs_nvrtc
 def test_text_that_is_refused():
     target = named_target("sm_90")
-    with pytest.raises(CompileError, match="NVRTC does not take the code of broken.*error") as caught:
+    with pytest.raises(CompileError, match=r"NVRTC does not take the code of broken.*error") as caught:
         nvrtc.compile_text("__global__ void f() { return 1 +; }", target, "broken")
     assert "1 +;" in caught.value.source
     assert "error" in caught.value.log
@@ -109,5 +110,7 @@ def test_text_needs_no_llvm():
     import subprocess
     import sys
 
-    code = "import sys, weft.backends.cuda.emit, weft.backends.cuda.target; assert 'llvmlite' not in sys.modules"
+    code = (
+        "import sys, weft.backends.cuda.emit, weft.backends.cuda.target; assert 'llvmlite' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

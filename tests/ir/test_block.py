@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from weft.ir import Builder, BufferType, Func, InternalError, Region, interpret, verify
+from weft.ir import BufferType, Builder, Func, InternalError, Region, interpret, verify
 from weft.ir.types import I64
 
 THREADS = 64
 
 
 def block(write, size=THREADS):
-    """A program of one block: `write(builder, thread, shared)` gives what each thread puts into the result."""
+    """A program of one block: `write(builder, thread, shared)` gives what each thread stores."""
     body = Region([BufferType(I64, (size,))], ["r0"])
     region = Region()
     kernel = Builder(region)
@@ -74,7 +74,9 @@ def test_exchanges_stay_in_their_group():
 def test_one_group_may_exchange_alone():
     def write(b, thread, _shared):
         def exchange(inner):
-            return [inner.expr(inner.emit("exchange_from", [thread.value], {"thread": 0, "group": 32}).result)]
+            return [
+                inner.expr(inner.emit("exchange_from", [thread.value], {"thread": 0, "group": 32}).result)
+            ]
 
         return b.branch(thread.lt(32), exchange, lambda inner: [inner.expr(thread.value)])[0]
 
