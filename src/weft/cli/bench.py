@@ -1,16 +1,250 @@
-"""`weft bench`: time Weft against NumPy in one run."""
+"""`weft bench`: time Weft against NumPy in one run: the same inputs, results checked first, in turn, beside the machine's limits.
+
+Each peer runs in a process of its own whose environment has no settings of numerical libraries left over from the shell.
+Only one of them is busy at a time. Not here: the rows, that process and the limits (`benchmark/`).
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from types import TracebackType
+from typing import Any
 
-from weft.unbuilt import refuse
+import numpy as np
+
+import weft
+from weft import config
+from weft.cli.benchmark import limits, worker
+from weft.ir import InternalError, UserError
+
+PEERS = ("weft", "numpy")
+SAMPLES = 7  # of each row and peer, in turn
+
+
+@dataclass(slots=True)
+class Timing:
+    """What one peer did with one row."""
+
+    row: str
+    who: str
+    first_s: float = 0.0
+    error: float = 0.0
+    samples: list[float] = field(default_factory=list[float])
+    limit_s: float | None = None
+    failed: str = ""
+
+    @property
+    def median_s(self) -> float:
+        """Seconds of a call."""
+        return median(self.samples)
+
+    def as_json(self) -> dict[str, object]:
+        """The entry in the file of `--json`."""
+        share = None if self.limit_s is None else self.limit_s / self.median_s
+        return {
+            "row": self.row, "who": self.who, "median_s": self.median_s, "first_s": self.first_s,
+            "error": self.error, "limit_share": share,
+        }  # fmt: skip
+
+
+class Process:
+    """A peer's process."""
+
+    def __init__(self, who: str, environment: dict[str, str]) -> None:
+        self.who = who
+        command = [sys.executable, "-m", "weft.cli.benchmark.worker", who]
+        self.pipe = subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, **request: object) -> dict[str, Any]:
+        """Send a request and wait for the answer."""
+        assert self.pipe.stdin is not None
+        assert self.pipe.stdout is not None
+        self.pipe.stdin.write(json.dumps(request) + "\n")
+        self.pipe.stdin.flush()
+        answer = self.pipe.stdout.readline()
+        if not answer:
+            raise InternalError(f"the process of {self.who} ended with status {self.pipe.wait()}")
+        return json.loads(answer)
+
+    def __enter__(self) -> Process:
+        """Give the process."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End it."""
+        self.pipe.communicate()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `weft bench`."""
+    parser.add_argument("--suite", default="core", help="the list of rows: core")
+    parser.add_argument("--rows", default="", metavar="NAME,NAME", help="only these rows")
+    parser.add_argument("--seconds", type=float, default=0.1, help="of each sample; there are 7 of each row and peer (0.1)")
+    parser.add_argument("--threads", type=int, default=0, help="threads of every peer; default: the cores of this process")
+    parser.add_argument("--json", default="", metavar="FILE", help="write the results to a file")
+    parser.add_argument("--plot", nargs="?", const="bench.png", default="", metavar="FILE", help="draw the results (needs matplotlib)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Raise UnsupportedError."""
-    refuse("the command `weft bench`")
+    """Measure, print, write; return 1 if a result is wrong."""
+    rows = choose_rows(arguments.suite, arguments.rows)
+    if arguments.plot:
+        from weft.cli.benchmark import plot
+
+        plot.require()
+    threads = arguments.threads or usable_cores()
+    print_head(threads)
+    timings: list[Timing] = []
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        environment = environment_of(threads, folder)
+        processes = {who: stack.enter_context(Process(who, environment)) for who in PEERS}
+        for row in rows:
+            store_reference(row, folder)
+            found = measure(row, arguments, threads, folder, processes)
+            print_row(row, found)
+            timings += found
+    print_summary(timings)
+    done = [t for t in timings if not t.failed]
+    facts = {"machine": machine_facts(threads), "suite": arguments.suite, "rows": [t.as_json() for t in done]}
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(facts, indent=1) + "\n")
+        print(f"written to {arguments.json}")
+    if arguments.plot:
+        plot.draw(facts, Path(arguments.plot))
+        print(f"drawn in {arguments.plot}")
+    wrong = [t for t in timings if t.failed or t.error > next(r.tolerance for r in rows if r.name == t.row)]
+    return int(bool(wrong))
+
+
+def choose_rows(suite: str, names: str) -> list[Any]:
+    """The rows of a suite that were asked for, all if none was."""
+    suites = worker.load_rows().SUITES
+    if suite not in suites:
+        raise UserError(f"there is no suite {suite!r}", code="E003", fix=f"choose one of {', '.join(suites)}.")
+    known = {row.name: row for row in suites[suite]}
+    chosen = [name.strip() for name in names.split(",") if name.strip()] or list(known)
+    for name in chosen:
+        if name not in known:
+            raise UserError(f"suite {suite} has no row {name!r}", code="E003", fix=f"choose of {', '.join(known)}.")
+    return [known[name] for name in chosen]
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def environment_of(threads: int, folder: Path) -> dict[str, str]:
+    """The environment of every peer's process; the empty cache makes first calls compile."""
+    number = str(threads)
+    return {
+        **config.clean_environment(), "OPENBLAS_NUM_THREADS": number, "OMP_NUM_THREADS": number,
+        "WEFT_THREADS": number, "WEFT_CACHE_DIR": str(folder / "cache"),
+    }  # fmt: skip
+
+
+def measure(
+    row: Any, arguments: argparse.Namespace, threads: int, folder: Path, processes: dict[str, Process]
+) -> list[Timing]:
+    """All peers on one row, and the machine's limit for it."""
+    timings = {who: Timing(row.name, who) for who in processes}
+    for who, process in processes.items():
+        _note(timings[who], process.ask(start=row.name, suite=arguments.suite, folder=str(folder)))
+    running = [who for who in processes if not timings[who].failed]
+    for _ in range(SAMPLES):
+        for who in running:
+            timings[who].samples.append(processes[who].ask(sample=arguments.seconds)["seconds"])
+    limit_s = limit_of(row, threads)
+    for timing in timings.values():
+        timing.limit_s = limit_s
+    return list(timings.values())
+
+
+def _note(timing: Timing, answer: dict[str, Any]) -> None:
+    """Note how a peer took up a row."""
+    timing.failed = answer.get("failed", "")
+    if not timing.failed:
+        timing.first_s, timing.error = answer["first_s"], answer["error"]
+
+
+def store_reference(row: Any, folder: Path) -> None:
+    """Write the results of plain NumPy in float64 on the same inputs, for the peers to compare with."""
+    wide = [a.astype(np.float64) if a.dtype == np.float32 else a for a in row.inputs()]
+    for number, result in enumerate(worker.results_of(row.fn(*wide))):
+        np.save(folder / f"{number}.npy", result)
+
+
+def limit_of(row: Any, threads: int) -> float | None:
+    """The seconds that the machine's limits allow for a row, None where no limit is known."""
+    if row.flops:
+        return row.flops / limits.flops_per_second(threads)
+    return limits.copy_seconds(row.bytes, threads) if row.bytes else None
+
+
+def machine_facts(threads: int) -> dict[str, object]:
+    """What the figures depend on."""
+    return {
+        "processor": processor(), "cores": usable_cores(), "threads": threads, "system": platform.platform(),
+        "python": platform.python_version(), "numpy": np.__version__, "weft": weft.__version__,
+        "multiply_add_gflops": round(limits.flops_per_second(threads) / 1e9, 1),
+        "copy_gb_per_s": round((1 << 27) / limits.copy_seconds(1 << 27, threads) / 1e9, 1),
+    }  # fmt: skip
+
+
+def processor() -> str:
+    """The name of the processor."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def print_head(threads: int) -> None:
+    """Print what is measured on what, and the names of the columns."""
+    print(f"{processor()}, {threads} threads, NumPy {np.__version__}; medians of {SAMPLES} samples in turn")
+    print(f"{'row':<21}{'weft':>10}{'numpy':>10}{'numpy/weft':>12}{'of limit':>10}{'first call':>12}{'error':>9}")
+
+
+def print_row(row: Any, timings: Sequence[Timing]) -> None:
+    """Print one row of the table."""
+    ours, other = timings
+    failed = [f"{t.who} failed: {t.failed}" for t in timings if t.failed]
+    if failed:
+        print(f"{row.name:<21}{'; '.join(failed)}", flush=True)
+        return
+    share = "" if ours.limit_s is None else f"{ours.limit_s / ours.median_s:.0%}"
+    wrong = "  WRONG" if ours.error > row.tolerance else ""
+    ratio = other.median_s / ours.median_s
+    print(
+        f"{row.name:<21}{_time(ours.median_s):>10}{_time(other.median_s):>10}{ratio:>11.2f}x{share:>10}"
+        f"{_time(ours.first_s):>12}{ours.error:>9.0e}{wrong}",
+        flush=True,
+    )
+
+
+def print_summary(timings: Sequence[Timing]) -> None:
+    """Print the mean ratio and what the columns mean."""
+    pairs = [(a, b) for a, b in zip(timings[::2], timings[1::2], strict=True) if not (a.failed or b.failed)]
+    if pairs:
+        mean = float(np.exp(np.mean([np.log(b.median_s / a.median_s) for a, b in pairs])))
+        print(f"\ngeometric mean of numpy/weft over {len(pairs)} rows: {mean:.2f}x")
+    print("of limit: the time of a copy loop of the same footprint, or of as many multiply-adds, by Weft's time")
+    print("first call: trace, compile and run, nothing cached but Weft itself loaded; error: against NumPy in float64")
+
+
+def _time(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds * 1e9:.0f} ns"

@@ -1,0 +1,122 @@
+"""The process of one peer: reads a line of JSON for each thing to do, answers with one line of JSON.
+
+    {"start": row, "folder": path}   load the row and its reference, call it once, check -> {"first_s", "error"}
+    {"sample": seconds}              the seconds of one call, over a run of about so long -> {"seconds"}
+
+Not here: who is asked when (`bench.py`). A peer is one line of `PEERS`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import timeit
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from weft.cli.files import load_file
+
+ROWS = Path(__file__).parent / "rows.py"
+
+
+def load_rows() -> ModuleType:
+    """The module of rows, as a user's file."""
+    return load_file(ROWS, "rows")
+
+
+def _compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
+    import weft  # noqa: PLC0415 -- only in the process that measures it
+
+    return weft.compile(fn)
+
+
+def _load_weft() -> None:
+    """Load the compiler and LLVM, so that first calls are those of a process that has compiled before."""
+    _compiled(load_rows().add)(np.ones(3), np.ones(3))
+
+
+PEERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {"weft": _compiled, "numpy": lambda fn: fn}
+"""From the name of a peer to what makes its version of a NumPy function."""
+
+
+class Peer:
+    """One row at a time in this process."""
+
+    def __init__(self, name: str) -> None:
+        self.make = PEERS[name]
+        self.rows = load_rows()
+        self.call: Callable[[], object] = lambda: None
+        self.timer = timeit.Timer()
+        self.estimate_s = 0.0
+        if name == "weft":
+            _load_weft()
+
+    def start(self, name: str, suite: str, folder: str) -> dict[str, float]:
+        """Take up a row: the seconds of its first call and the error of the result."""
+        self.timer = timeit.Timer()  # lets go of the last row's arrays
+        row = next(r for r in self.rows.SUITES[suite] if r.name == name)
+        arguments = row.inputs()
+        fn = self.make(row.fn)
+        began = perf_counter()
+        result = fn(*arguments)
+        first_s = perf_counter() - began
+        error = difference(row.error, result, Path(folder))
+        names = {f"a{k}": value for k, value in enumerate(arguments)}
+        self.timer = timeit.Timer(f"f({', '.join(names)})", globals={"f": fn, **names})
+        del result
+        self.timer.timeit(1)
+        self.estimate_s = self.timer.timeit(1)
+        return {"first_s": first_s, "error": error}
+
+    def sample(self, seconds: float) -> dict[str, float]:
+        """The time of one call, of as many as fit into `seconds`."""
+        count = max(1, int(seconds / max(self.estimate_s, 1e-8)))
+        self.estimate_s = self.timer.timeit(count) / count
+        return {"seconds": self.estimate_s}
+
+
+def results_of(value: Any) -> list[np.ndarray]:
+    """The arrays of a result."""
+    return [np.asarray(v) for v in (value if isinstance(value, tuple) else (value,))]
+
+
+def difference(kind: str, result: Any, folder: Path) -> float:
+    """How far a result is from the reference: beside the largest element, or the share of elements that differ."""
+    worst = 0.0
+    for number, got in enumerate(results_of(result)):
+        wanted = np.load(folder / f"{number}.npy")
+        if got.shape != wanted.shape:
+            return float("inf")
+        far = float(np.mean(got != wanted)) if kind == "fraction" else _relative(got, wanted)
+        worst = max(worst, far)
+    return worst
+
+
+def _relative(got: np.ndarray, wanted: np.ndarray) -> float:
+    far = float(np.max(np.abs(got - wanted)) / np.max(np.abs(wanted)))
+    return far if far == far else float("inf")  # NaN is as wrong as can be
+
+
+def main(name: str) -> None:
+    """Answer until the input ends."""
+    peer, answers = Peer(name), sys.stdout
+    sys.stdout = sys.stderr  # what a row prints is no answer
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if "start" in request:
+                answer: dict[str, Any] = peer.start(request["start"], request["suite"], request["folder"])
+            else:
+                answer = peer.sample(request["sample"])
+        except Exception as error:  # noqa: BLE001 -- the parent reports it and goes on with the next row
+            answer = {"failed": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
