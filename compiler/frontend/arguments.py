@@ -1,7 +1,8 @@
-"""Arguments as trees: specs of leaves (arrays, numbers, static values) in tuples, lists, dicts and dataclasses.
+"""Arguments as trees: specs of leaves (arrays, numbers, static values) in tuples, lists.
 
-A tree of specs has the structure of the arguments; a leaf is an `ArgumentSpec`. Here specs are made from values, and
-trees are taken apart and put together. Not here: when two calls share a spec (signatures of `weft.compile`).
+Dicts and dataclasses. A tree of specs has the structure of the arguments; a leaf is an `ArgumentSpec`. Here
+specs are made from values, and trees are taken apart and put together. Not here: when two calls share a spec
+(signatures of `weft.compile`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ Layout: TypeAlias = Literal["C", "F", "strided"]
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """An array; sizes that leaves share are the same symbol. Leaves with one `alias` number are the same array."""
+    """An array; sizes that leaves share are the same symbol.
+
+    Leaves with one `alias` number are the same array.
+    """
 
     dtype: DType
     shape: tuple[DimLike, ...]
@@ -53,7 +57,10 @@ class ScalarSpec:
 
 @dataclass(frozen=True, slots=True)
 class StaticSpec:
-    """A value known while tracing; the variant holds for values that are equal to it, or for the same object."""
+    """A value known while tracing.
+
+    The variant holds for values that are equal to it, or for the same object.
+    """
 
     value: Any
 
@@ -70,7 +77,10 @@ def layout_of(array: np.ndarray) -> Layout:
 
 
 def spec_of(value: Any) -> Any:
-    """The tree of specs of one argument, all sizes and ints constant; raises DTypeError for arrays not held."""
+    """The tree of specs of one argument, all sizes and ints constant.
+
+    Raises DTypeError for arrays not held.
+    """
     return map_tree(_leaf_spec, value)
 
 

@@ -1,8 +1,8 @@
 """What a trace takes for granted about sizes, with the reason: the guards of a variant.
 
-A question that the symbols leave open is answered as the present call answers it. An answer that narrows one symbol
-(n == 5, n >= 2, n == m) starts the trace again with the symbol replaced, so that types hold it; all others are kept
-as relations to check. Not here: guards on objects (`capture.py`).
+A question that the symbols leave open is answered as the present call answers it. An answer that narrows one
+symbol (n == 5, n >= 2, n == m) starts the trace again with the symbol replaced, so that types hold it; all
+others are kept as relations to check. Not here: guards on objects (`capture.py`).
 """
 
 from __future__ import annotations
@@ -36,12 +36,18 @@ _EXAMPLE_SIZE = 1009  # stands for a size of which no call is known
 
 
 class Restart(BaseException):
-    """The trace must begin again under what `Assumptions` now holds. Not an Exception: user code must not catch it."""
+    """The trace must begin again under what `Assumptions` now holds.
+
+    Not an Exception: user code must not catch it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class SizeGuard:
-    """`left relation right` holds in this variant; `reason` says what needed it. A pin fixes a symbol to a number."""
+    """`left relation right` holds in this variant.
+
+    `reason` says what needed it. A pin fixes a symbol to a number.
+    """
 
     left: DimLike
     relation: str

@@ -1,6 +1,7 @@
-"""Builtins of Python with a meaning for traced values: `len`, `min`, `abs`, `isinstance`, `range` and the like.
+"""Builtins of Python with a meaning for traced values.
 
-With ordinary arguments they are Python's own. Not here: NumPy functions (`numpy/`).
+`len`, `min`, `abs`, `isinstance`, `range` and the like. With ordinary arguments they are Python's own. Not
+here: NumPy functions (`numpy/`).
 """
 
 from __future__ import annotations
@@ -77,9 +78,12 @@ def _extreme(fn: Callable[..., Any], *, largest: bool) -> None:
     BUILTINS[fn] = meaning
 
 
-def _of_two(trace: Trace, largest: bool, a: Any, b: Any) -> Any:  # noqa: FBT001
+def _of_two(trace: Trace, largest: bool, a: Any, b: Any) -> Any:
     """Python's rule: the first, unless the second compares as better. Both must be of one kind."""
-    if any(type(v) is TracedArray and v.ndim for v in (a, b)) or (type(a), type(b)) == (TracedScalar, TracedScalar):
+    if any(type(v) is TracedArray and v.ndim for v in (a, b)) or (type(a), type(b)) == (
+        TracedScalar,
+        TracedScalar,
+    ):
         if type(a) is TracedScalar and type(b) is TracedScalar and a.dtype == b.dtype:
             better = trace.call(np.greater if largest else np.less, b, a)
             return trace.call(np.where, better, b, a)[()]

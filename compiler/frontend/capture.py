@@ -1,15 +1,16 @@
-"""What a trace takes in: arguments, and what the function reaches outside of them, with the guards that go with it.
+"""What a trace takes in.
 
-Arrays, floats and NumPy scalars become parameters; ints become constants under a guard, or symbols; other values are
-known while tracing, under a guard. Containers and objects are remembered with the path to them, so that what is read
-from them has a path too. Not here: which load leads where (`tracing.py`).
+Arguments, and what the function reaches outside of them, with the guards that go with it. Arrays, floats and
+NumPy scalars become parameters; ints become constants under a guard, or symbols; other values are known while
+tracing, under a guard. Containers and objects are remembered with the path to them, so that what is read from
+them has a path too. Not here: which load leads where (`tracing.py`).
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import field, is_dataclass
+from dataclasses import field
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Literal
 
@@ -28,7 +29,7 @@ from weft.compiler.frontend.arguments import (
     map_paths,
     rebuild,
     step,
-)  # fmt: skip
+)
 from weft.compiler.frontend.number import TracedNumber, size_number
 from weft.compiler.frontend.promote import element_type
 from weft.compiler.frontend.source import Cell, Global, Source
@@ -45,8 +46,11 @@ GuardKind = Literal["is", "equals", "type", "length", "keys", "same"]
 
 @dataclass(frozen=True, slots=True)
 class ObjectGuard:
-    """What must hold for the value at a path: it `is` an object, `equals` a value, has a `type`, `length` or `keys`, or is the
-    `same` object as that at another path."""
+    """What must hold for the value at a path.
+
+    It `is` an object, `equals` a value, has a `type`, `length` or `keys`, or is the `same` object as that at
+    another path.
+    """
 
     source: Source
     kind: GuardKind
@@ -55,7 +59,10 @@ class ObjectGuard:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Where a parameter of the function comes from. One of layout F has the type of the transpose, which is dense."""
+    """Where a parameter of the function comes from.
+
+    One of layout F has the type of the transpose, which is dense.
+    """
 
     source: Source
     spec: ArgumentSpec
@@ -64,9 +71,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class TraceOptions:
-    """What the caller decides: sizes of the present call, which hidden ints and sizes are symbols, whose code is not traced.
+    """What the caller decides.
 
-    `arrays` leads from the id of an array among the arguments to its path.
+    Sizes of the present call, which hidden ints and sizes are symbols, whose code is not traced. `arrays`
+    leads from the id of an array among the arguments to its path.
     """
 
     present: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -84,7 +92,9 @@ class Inputs:
         self.parameters: list[Parameter] = []
         self.guards: list[ObjectGuard] = []
         self.storages: list[Storage] = []
-        self.unhooked: FunctionType | None = None  # the traced function, if it has no source and runs as it is
+        self.unhooked: FunctionType | None = (
+            None  # the traced function, if it has no source and runs as it is
+        )
         self._arrays: dict[int, tuple[Any, TracedArray]] = {}
         self._numbers: dict[str, Any] = {}
         self._aliases: dict[int, TracedArray] = {}
@@ -103,7 +113,10 @@ class Inputs:
         return made
 
     def _guard_containers(self, source: Source, tree: Any) -> None:
-        """Guard the structure of an argument, outer containers first: items are read after their container's check."""
+        """Guard the structure of an argument, outer containers first.
+
+        Items are read after their container's check.
+        """
         if is_node(tree):
             self.guards.append(ObjectGuard(source, "type", type(tree)))
             self._guard_size(source, tree)
@@ -111,7 +124,10 @@ class Inputs:
                 self._guard_containers(step(source, tree, key), item)
 
     def _guard_size(self, source: Source, container: Any) -> None:
-        """Guard the keys of a dict or the length of a list or tuple; the fields of a record are those of its type."""
+        """Guard the keys of a dict or the length of a list or tuple.
+
+        The fields of a record are those of its type.
+        """
         if type(container) is dict:
             self.guards.append(ObjectGuard(source, "keys", tuple(container)))
         elif type(container) in (list, tuple):
@@ -134,7 +150,9 @@ class Inputs:
                 value = self._parameter(source, spec, TensorType(F64), hidden=hidden)
                 return TracedNumber(self.trace, float, value=value)
             case ScalarSpec(dtype):
-                return TracedScalar(self.trace, self._parameter(source, spec, TensorType(dtype), hidden=hidden))
+                return TracedScalar(
+                    self.trace, self._parameter(source, spec, TensorType(dtype), hidden=hidden)
+                )
             case StaticSpec(value):
                 return self._static(source, value)
 
@@ -166,7 +184,9 @@ class Inputs:
             self.guards.append(ObjectGuard(source, "equals", spec.value))
         return size_number(self.trace, value)
 
-    def _parameter(self, source: Source, spec: ArgumentSpec, ty: TensorType | IndexType, *, hidden: bool) -> Value:
+    def _parameter(
+        self, source: Source, spec: ArgumentSpec, ty: TensorType | IndexType, *, hidden: bool
+    ) -> Value:
         self.parameters.append(Parameter(source, spec, hidden))
         dims = (ty.dim,) if isinstance(ty, IndexType) else ty.shape
         self.trace.names.update(s.name for dim in dims for s in symbols_of(dim))
@@ -235,7 +255,10 @@ class Inputs:
         return None if known is None else known[1]
 
     def open(self, value: Any) -> Any:
-        """A container from outside with its items captured, as a copy that the trace may change; others as they are."""
+        """A container from outside with its items captured, as a copy that the trace may change.
+
+        Others as they are.
+        """
         source = self.path(value)
         if source is None or not is_node(value) or id(value) in self._opened:
             return value
@@ -247,14 +270,19 @@ class Inputs:
         return self.remember(copy, source)
 
     def adopt(self, array: np.ndarray) -> TracedArray:
-        """The traced array of an array object that no load brought: code without source has it, or a library made it."""
+        """The traced array of an array object that no load brought.
+
+        Code without source has it, or a library made it.
+        """
         if id(array) in self._arrays:
             return self._arrays[id(array)][1]
         path = self.options.arrays.get(id(array)) or self._search(array)
         if path is not None:
             return self._captured_array(path, array)
         if array.flags.writeable and self.unhooked:
-            raise self.trace.refuse("an array of unknown origin would be frozen", "pass it as an argument", "E053")
+            raise self.trace.refuse(
+                "an array of unknown origin would be frozen", "pass it as an argument", "E053"
+            )
         ty = TensorType(element_type(array.dtype, self.trace.location()), array.shape)
         return new_array(self.trace, self.trace.builder.constant(np.array(array), ty))
 
@@ -265,7 +293,9 @@ class Inputs:
         for name, value in self.unhooked.__globals__.items():
             if value is array:
                 return Global(name)
-        for name, cell in zip(self.unhooked.__code__.co_freevars, self.unhooked.__closure__ or (), strict=True):
+        for name, cell in zip(
+            self.unhooked.__code__.co_freevars, self.unhooked.__closure__ or (), strict=True
+        ):
             if cell.cell_contents is array:
                 return Cell(name)
         return None
@@ -284,5 +314,8 @@ def is_compared(value: Any) -> bool:
 
 
 def _has_identity(value: Any) -> bool:
-    """Whether a value is known by being that object: code, modules, enums. Methods are made anew at each load."""
+    """Whether a value is known by being that object: code, modules, enums.
+
+    Methods are made anew at each load.
+    """
     return isinstance(value, FunctionType | type | ModuleType | np.ufunc | BuiltinFunctionType | enum.Enum)

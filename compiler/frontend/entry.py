@@ -33,9 +33,10 @@ _RESTARTS = 1000
 class Traced:
     """A traced function.
 
-    `func` is at stage "tensor": its parameters come from `parameters`, in order; its results are those that `result`
-    and `effects` name by number, then one for each parameter that is written (`func.into`). The program holds for
-    calls that satisfy `guards` and `sizes`; `replaced` are symbols that became numbers or expressions. `log` are facts for `explain()`.
+    `func` is at stage "tensor": its parameters come from `parameters`, in order; its results are those that
+    `result` and `effects` name by number, then one for each parameter that is written (`func.into`). The
+    program holds for calls that satisfy `guards` and `sizes`; `replaced` are symbols that became numbers or
+    expressions. `log` are facts for `explain()`.
     """
 
     func: Func
@@ -66,9 +67,9 @@ def trace(
 ) -> Traced:
     """Trace `fn` for arguments described by trees of specs (`arguments.py`).
 
-    Paths of parameters and guards are those of a call of the Python function behind `fn`, with what a method, partial
-    or callable object is bound to as its first arguments.
-    Raises UserError with the user's line for what cannot be traced, and what the function itself raises.
+    Paths of parameters and guards are those of a call of the Python function behind `fn`, with what a method,
+    partial or callable object is bound to as its first arguments. Raises UserError with the user's line for
+    what cannot be traced, and what the function itself raises.
     """
     options = options or TraceOptions()
     assumptions = Assumptions(options.present)
@@ -96,7 +97,9 @@ def _attempt(
     if callee is not None:
         trees = [*map(_bound_spec, callee.args), *args]
         named_trees = {**{key: _bound_spec(v) for key, v in callee.kwargs.items()}, **kwargs}
-    given = [inputs.argument(Argument(k, names[k] if k < len(names) else ""), tree) for k, tree in enumerate(trees)]
+    given = [
+        inputs.argument(Argument(k, names[k] if k < len(names) else ""), tree) for k, tree in enumerate(trees)
+    ]
     named = {key: inputs.argument(Argument(key, key), tree) for key, tree in named_trees.items()}
     value = hooks.call(fn if root is None else root, *given, **named)
     return _finish(one, inputs, hooks, value)
@@ -109,21 +112,35 @@ def _bound_spec(value: Any) -> Any:
 
 
 def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Traced:
-    """Close the function: results in the order of the return value and the effects, then the written parameters."""
+    """Close the function: results in the order of the return value and the effects.
+
+    Then the written parameters.
+    """
     outputs = Outputs(one, inputs, [value, [effect.value for effect in hooks.effects]])
     result = outputs.describe(value)
     effects = tuple(replace(e, value=outputs.describe(e.value)) for e in hooks.effects)
     written = [s for s in inputs.storages if s.version]
     results = [*outputs.values, *(s.value for s in written)]
     one.emit_op("return", results)
-    one.func.into = (*(-1 for _ in outputs.values), *(s.parameter for s in written if s.parameter is not None))
+    one.func.into = (
+        *(-1 for _ in outputs.values),
+        *(s.parameter for s in written if s.parameter is not None),
+    )
     one.func.symbols = _bound_symbols(one.func)
-    one.func.strided = tuple(k for k, p in enumerate(inputs.parameters) if getattr(p.spec, "layout", "C") == "strided")
+    one.func.strided = tuple(
+        k for k, p in enumerate(inputs.parameters) if getattr(p.spec, "layout", "C") == "strided"
+    )
     log = [*one.log, *(f"{guard}: {guard.reason}, {guard.location}" for guard in one.assumptions.guards)]
     return Traced(
-        one.func, tuple(inputs.parameters), result, effects, _unique(inputs.guards),
-        tuple(one.assumptions.guards), tuple(log), dict(one.assumptions.replaced),
-    )  # fmt: skip
+        one.func,
+        tuple(inputs.parameters),
+        result,
+        effects,
+        _unique(inputs.guards),
+        tuple(one.assumptions.guards),
+        tuple(log),
+        dict(one.assumptions.replaced),
+    )
 
 
 def _unique(guards: Sequence[ObjectGuard]) -> tuple[ObjectGuard, ...]:
@@ -138,5 +155,3 @@ def _bound_symbols(func: Func) -> dict[str, Symbol]:
         for dim in (param.type.dim,) if isinstance(param.type, IndexType) else dims:
             found.update({s.name: s for s in symbols_of(dim)})
     return found
-
-

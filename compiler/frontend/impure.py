@@ -38,4 +38,6 @@ def advice(fn: Any) -> str | None:
     module = getattr(home, "__module__", None) or ""
     if getattr(owner, "__name__", None) in _MODULES and not isinstance(owner, type):
         module = owner.__name__  # pyright: ignore[reportOptionalMemberAccess] -- a module has a name
-    return _MODULES.get(module) or next((text for name, text in _MODULES.items() if module.startswith(name + ".")), None)
+    return _MODULES.get(module) or next(
+        (text for name, text in _MODULES.items() if module.startswith(name + ".")), None
+    )

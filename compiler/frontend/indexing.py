@@ -1,7 +1,7 @@
 """Indexing as NumPy does it: what a key selects of an array, to be read or written.
 
-Slices, ints, new axes and the ellipsis make a view. Integer arrays gather and scatter; a mask in a write selects.
-Not here: the lenses (`storage.py`) and the ops (`ir/ops/index.py`).
+Slices, ints, new axes and the ellipsis make a view. Integer arrays gather and scatter; a mask in a write
+selects. Not here: the lenses (`storage.py`) and the ops (`ir/ops/index.py`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,15 @@ from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.storage import Pick, Reshape, Shape, Slice, Strides, View
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import (
-    MaskedElements, Operand, TracedArray, TracedScalar, elements, new_array, operand, shape_of,
-)  # fmt: skip
+    MaskedElements,
+    Operand,
+    TracedArray,
+    TracedScalar,
+    elements,
+    new_array,
+    operand,
+    shape_of,
+)
 from weft.ir.dims import DimLike, floor_divide, show_dim
 from weft.ir.errors import Fact, IndexFault
 from weft.ir.expr import Expr, cast, select
@@ -29,9 +36,10 @@ from weft.ir.types import BOOL, I64
 
 @dataclass(slots=True)
 class Selection:
-    """What a key selects: a basic view, in which `axes` are then indexed by `indices`, or the axes from `axes[0]` masked.
+    """What a key selects: a basic view, in which `axes` are then indexed by `indices`.
 
-    `place` is where the indexed axes go in the result. `whole` says that ints alone were given, one for each axis.
+    Or the axes from `axes[0]` masked. `place` is where the indexed axes go in the result. `whole` says that
+    ints alone were given, one for each axis.
     """
 
     view: View
@@ -49,8 +57,12 @@ class _Walk:
     start: list[DimLike] = field(default_factory=list[DimLike])
     size: list[DimLike] = field(default_factory=list[DimLike])
     step: list[DimLike] = field(default_factory=list[DimLike])
-    kept: list[int | None] = field(default_factory=list[int | None])  # source axis of each axis of the view; None: new
-    arrays: list[tuple[int, Operand]] = field(default_factory=list[tuple[int, Operand]])  # by axis of the view
+    kept: list[int | None] = field(
+        default_factory=list[int | None]
+    )  # source axis of each axis of the view; None: new
+    arrays: list[tuple[int, Operand]] = field(
+        default_factory=list[tuple[int, Operand]]
+    )  # by axis of the view
 
     def take(self, start: DimLike, size: DimLike, step: DimLike, *, keep: bool = True) -> None:
         """Take part of the next source axis."""
@@ -100,8 +112,10 @@ def _item(trace: Trace, part: Any) -> Any:
     if one is None or isinstance(one.kind, type) or one.dtype.kind not in "iub":
         raise IndexFault(
             "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays are valid indices",
-            location=trace.location(), facts=[Fact("index", repr(part))], fix="convert the index with astype(int)",
-        )  # fmt: skip
+            location=trace.location(),
+            facts=[Fact("index", repr(part))],
+            fix="convert the index with astype(int)",
+        )
     return one
 
 
@@ -124,9 +138,12 @@ def _expand(trace: Trace, array: TracedArray, items: list[Any]) -> list[Any]:
     missing = array.ndim - count
     if missing < 0:
         raise IndexFault(
-            f"too many indices for array: array is {array.ndim}-dimensional, but {count} were indexed", code="E021",
-            location=trace.location(), facts=[Fact("array", repr(array))], fix="remove an index, or add an axis",
-        )  # fmt: skip
+            f"too many indices for array: array is {array.ndim}-dimensional, but {count} were indexed",
+            code="E021",
+            location=trace.location(),
+            facts=[Fact("array", repr(array))],
+            fix="remove an index, or add an axis",
+        )
     place = places[0] if places else len(items)
     return [*items[:place], *[slice(None)] * missing, *items[place + len(places) :]]
 
@@ -162,8 +179,9 @@ def _position(trace: Trace, index: DimLike, size: DimLike, axis: int) -> DimLike
     if False in fits:
         raise IndexFault(
             f"index {show_dim(index)} is out of bounds for axis {axis} with size {show_dim(size)}",
-            location=trace.location(), fix="use an index between -size and size - 1",
-        )  # fmt: skip
+            location=trace.location(),
+            fix="use an index between -size and size - 1",
+        )
     return position
 
 
@@ -192,8 +210,9 @@ def _bound(trace: Trace, value: Any, default: int) -> DimLike:
         if isinstance(value, TracedArray | TracedScalar | TracedNumber):
             raise trace.refuse(
                 f"a bound of a slice must be known when the program starts, got a traced {value!r}",
-                "use ints and sizes, or a mask", "E051",
-            )  # fmt: skip
+                "use ints and sizes, or a mask",
+                "E051",
+            )
         return operator.index(value)
     return dim
 
@@ -218,7 +237,10 @@ def _basic_view(view: View, walk: _Walk) -> View:
 
 
 def _place(items: Sequence[Any], walk: _Walk, axes: tuple[int, ...]) -> int:
-    """Where indexed axes go: in front if a slice or new axis lies between index arrays or ints, else where they were."""
+    """Where indexed axes go.
+
+    In front if a slice or new axis lies between index arrays or ints, else where they were.
+    """
     indexed = [k for k, item in enumerate(items) if isinstance(item, Operand) or as_dim(item) is not None]
     between = items[indexed[0] : indexed[-1] + 1]
     if any(item is None or isinstance(item, slice) for item in between):
@@ -317,7 +339,9 @@ def scatter(trace: Trace, selection: Selection, value: Expr, mode: str) -> None:
     back = moved_back(len(shape), place, len(shape) + len(others))
     part = _transpose(trace, part, tuple(back.index(k) for k in range(len(back))))
     facts = {"axes": selection.axes, "mode": mode}
-    selection.view.write(trace, trace.emit("scatter", [whole, part.value, *(i.value for i in indices)], facts))
+    selection.view.write(
+        trace, trace.emit("scatter", [whole, part.value, *(i.value for i in indices)], facts)
+    )
 
 
 def _write_masked(trace: Trace, selection: Selection, value: Any, operation: Any) -> None:
@@ -332,8 +356,9 @@ def _write_masked(trace: Trace, selection: Selection, value: Any, operation: Any
             raise IndexFault(
                 f"boolean index did not match indexed array along axis {axis + k}; size of axis is "
                 f"{show_dim(view.shape[axis + k])} but size of corresponding boolean axis is {show_dim(size)}",
-                location=trace.location(), fix="make the mask from the array that it indexes",
-            )  # fmt: skip
+                location=trace.location(),
+                fix="make the mask from the array that it indexes",
+            )
     old = trace.expr(view.read(trace))
     after = len(view.shape) - axis - count
     wide = trace.builder.reshape(mask.expr(trace, BOOL), (*view.shape[axis : axis + count], *(1,) * after))
@@ -355,13 +380,16 @@ def _aligned(trace: Trace, value: Expr, after: int, count: int) -> Expr:
     if shape[place] != 1:
         raise trace.refuse(
             f"writing a value of shape {show_shape(shape)} at a mask, one element for each that is true, is not built yet",
-            "write a scalar, or use np.where(mask, value, x) with a value of the array's shape", "E051",
-        )  # fmt: skip
+            "write a scalar, or use np.where(mask, value, x) with a value of the array's shape",
+            "E051",
+        )
     return trace.builder.reshape(value, (*shape[:place], *(1,) * count, *shape[place + 1 :]))
 
 
 @implements(np.take)
-def take(trace: Trace, a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
+def take(
+    trace: Trace, a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise"
+) -> Any:
     """Elements at positions along an axis."""
     array = trace.call(np.asarray, a)
     if axis is None:
@@ -380,7 +408,9 @@ def _at(mode: str) -> Any:
     def composition(trace: Trace, a: TracedArray, indices: Any, b: Any) -> None:
         selection = select_key(trace, a, indices)
         if not selection.indices:
-            raise trace.refuse("ufunc.at without an index array is not supported", "write `a[i] += b`", "E050")
+            raise trace.refuse(
+                "ufunc.at without an index array is not supported", "write `a[i] += b`", "E050"
+            )
         scatter(trace, selection, elements(trace, b, a.element), mode)
 
     return composition

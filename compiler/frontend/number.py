@@ -1,7 +1,8 @@
-"""Traced Python numbers: ints that are sizes (backed by an expression), floats and truth values (backed by a value).
+"""Traced Python numbers.
 
-They are immutable and weak, and follow Python's rules among themselves; with arrays and NumPy scalars they go the way
-of ufuncs. Not here: NumPy's promotion (`promote.py`).
+Ints that are sizes (backed by an expression), floats and truth values (backed by a value). They are immutable
+and weak, and follow Python's rules among themselves; with arrays and NumPy scalars they go the way of ufuncs.
+Not here: NumPy's promotion (`promote.py`).
 """
 
 from __future__ import annotations

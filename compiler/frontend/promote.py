@@ -46,7 +46,10 @@ def loop_of(
     casting: str,
     location: Location | None,
 ) -> tuple[np.dtype, ...]:
-    """dtypes of the inputs and outputs of the loop that NumPy chooses; raises DTypeError where NumPy raises TypeError."""
+    """dtypes of the inputs and outputs of the loop that NumPy chooses.
+
+    Raises DTypeError where NumPy raises TypeError.
+    """
     wanted = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
     try:
         found = ufunc.resolve_dtypes((*kinds, *outputs), casting=casting, **wanted)

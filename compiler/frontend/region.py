@@ -1,7 +1,7 @@
 """Loops and branches as regions: the body is traced once, and storages that it writes are carried (D4).
 
-What a body reads of outer storages is provisional while it is traced. When it closes, a storage that it wrote, by
-whatever call, becomes a parameter, yielded at the end; of all others the value from before is read.
+What a body reads of outer storages is provisional while it is traced. When it closes, a storage that it
+wrote, by whatever call, becomes a parameter, yielded at the end; of all others the value from before is read.
 Not here: which Python statements become regions (`tracing.py`, later), and joins of names of different types.
 """
 
@@ -26,7 +26,10 @@ Carried = Sequence[Any]
 
 
 class Kind(NamedTuple):
-    """How a carried value is put together again: its Python class and, for a Python number, that of the number."""
+    """How a carried value is put together again.
+
+    Its Python class and, for a Python number, that of the number.
+    """
 
     traced: type
     number: type | None = None
@@ -35,7 +38,9 @@ class Kind(NamedTuple):
         """The user's value for one of the IR."""
         if self.number is not None:
             return number(trace, trace.expr(value), self.number)
-        return new_array(trace, trace.expr(value)) if self.traced is TracedArray else TracedScalar(trace, value)
+        return (
+            new_array(trace, trace.expr(value)) if self.traced is TracedArray else TracedScalar(trace, value)
+        )
 
 
 def kind_of(trace: Trace, value: Any) -> Kind:
@@ -47,8 +52,9 @@ def kind_of(trace: Trace, value: Any) -> Kind:
     if type(value) is int or type(value) is TracedNumber:
         raise trace.refuse(
             "a Python int that a loop or branch changes is not built yet",
-            "use a NumPy scalar such as np.int64(0), or a loop index", "E051",
-        )  # fmt: skip
+            "use a NumPy scalar such as np.int64(0), or a loop index",
+            "E051",
+        )
     return Kind(TracedArray if type(value) is TracedArray else TracedScalar)
 
 
@@ -67,7 +73,9 @@ class Body(NamedTuple):
     ends: dict[Storage, Value]
 
 
-def _run(trace: Trace, types: Sequence[Type], part: Callable[[list[Value]], Sequence[Value]], *, repeats: bool) -> Body:
+def _run(
+    trace: Trace, types: Sequence[Type], part: Callable[[list[Value]], Sequence[Value]], *, repeats: bool
+) -> Body:
     """Trace a body; `part` makes what is yielded from the parameters."""
     frame = trace.open(repeats=repeats)
     params = [frame.region.add_param(t) for t in types]
@@ -87,13 +95,18 @@ def for_loop(
     body: Callable[[Any, list[Any]], Carried],
     name: str = "i",
 ) -> list[Any]:
-    """`for i in range(lower, upper, step)`: `body(i, carried)` gives the next carried values; the last are the result."""
+    """`for i in range(lower, upper, step)`: `body(i, carried)` gives the next carried values.
+
+    The last are the result.
+    """
     kinds, initial = _initial(trace, carried)
     symbol = trace.bind_index(name, *((lower, upper) if step > 0 else (upper + 1, lower + 1)))
     index = atom_dim(symbol)
 
     def part(params: list[Value]) -> list[Value]:
-        return _yielded(trace, kinds, initial, body(size_number(trace, index), _wrapped(trace, kinds, params[1:])))
+        return _yielded(
+            trace, kinds, initial, body(size_number(trace, index), _wrapped(trace, kinds, params[1:]))
+        )
 
     try:
         ran = _run(trace, [IndexType(index), *(v.type for v in initial)], part, repeats=True)
@@ -107,13 +120,20 @@ def for_loop(
 
 
 def while_loop(
-    trace: Trace, carried: Carried, condition: Callable[[list[Any]], Any], body: Callable[[list[Any]], Carried]
+    trace: Trace,
+    carried: Carried,
+    condition: Callable[[list[Any]], Any],
+    body: Callable[[list[Any]], Carried],
 ) -> list[Any]:
     """While `condition(carried)` holds, `body(carried)` gives the next carried values."""
     kinds, initial = _initial(trace, carried)
     types = [v.type for v in initial]
-    tested = _run(trace, types, lambda p: [_condition(trace, condition(_wrapped(trace, kinds, p))).value], repeats=True)
-    ran = _run(trace, types, lambda p: _yielded(trace, kinds, initial, body(_wrapped(trace, kinds, p))), repeats=True)
+    tested = _run(
+        trace, types, lambda p: [_condition(trace, condition(_wrapped(trace, kinds, p))).value], repeats=True
+    )
+    ran = _run(
+        trace, types, lambda p: _yielded(trace, kinds, initial, body(_wrapped(trace, kinds, p))), repeats=True
+    )
     if _written(tested.frame.start, tested.ends):
         raise trace.refuse("the condition of a loop writes an array", "write it in the body", "E050")
     written = _written(ran.frame.start, ran.ends)
@@ -170,7 +190,9 @@ def _yielded(trace: Trace, kinds: list[Kind], initial: list[Value], values: Carr
 
 def _different(trace: Trace, first: list[Type], second: list[Type]) -> Exception:
     error = trace.refuse(
-        "a value has different types where paths join", "convert it with astype or np.float64(...) on one path", "E061"
+        "a value has different types where paths join",
+        "convert it with astype or np.float64(...) on one path",
+        "E061",
     )
     error.facts = (Fact("before", ", ".join(map(str, first))), Fact("after", ", ".join(map(str, second))))
     return error

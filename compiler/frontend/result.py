@@ -1,6 +1,6 @@
-"""What a function gives back, as a tree that says for each leaf where it comes from, and effects on Python objects.
+"""What a function gives back, as a tree that says for each leaf where it comes from.
 
-Not here: how the runtime builds results (`runtime/`).
+And effects on Python objects. Not here: how the runtime builds results (`runtime/`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ Kind = Literal["array", "scalar", "float", "bool"]
 
 @dataclass(frozen=True, slots=True)
 class ResultValue:
-    """Result `number` of the function, as an array, a NumPy scalar or a Python number. Equal numbers: one object."""
+    """Result `number` of the function, as an array, a NumPy scalar or a Python number.
+
+    Equal numbers: one object.
+    """
 
     number: int
     kind: Kind
@@ -46,7 +49,10 @@ class ResultObject:
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """A lens of results: a position on each of some axes, which vanish; results `numbers` hold the positions."""
+    """A lens of results: a position on each of some axes, which vanish.
+
+    Results `numbers` hold the positions.
+    """
 
     axes: tuple[int, ...]
     numbers: tuple[int, ...]
@@ -54,7 +60,10 @@ class Picked:
 
 @dataclass(frozen=True, slots=True)
 class ResultView:
-    """A view: of the memory of parameter `parameter`, or of result `number`, through lenses, the first one first."""
+    """A view: of the memory of parameter `parameter`, or of result `number`, through lenses.
+
+    The first one first.
+    """
 
     parameter: int | None
     number: int | None
@@ -83,8 +92,8 @@ ResultNode: TypeAlias = ResultValue | ResultSize | ResultObject | ResultView | R
 class Effect:
     """A change of a Python object that outlives the call, replayed after it: `kind` names the statement.
 
-    setitem and setattr: target at `source`, `key`, `value`; append: `value`; global and cell: `source` is the name's path;
-    the delete kinds have no value.
+    setitem and setattr: target at `source`, `key`, `value`; append: `value`; global and cell: `source` is the
+    name's path; the delete kinds have no value.
     """
 
     kind: Literal["setitem", "setattr", "append", "global", "cell", "delitem", "delattr"]
@@ -111,7 +120,9 @@ class Outputs:
                 return ResultValue(self._number(value, value.value), "scalar")
             case TracedNumber(dim=None):
                 assert value.value is not None
-                return ResultValue(self._number(value, value.value), "bool" if value.type is bool else "float")
+                return ResultValue(
+                    self._number(value, value.value), "bool" if value.type is bool else "float"
+                )
             case TracedNumber():
                 assert value.dim is not None
                 return ResultSize(value.dim)
@@ -141,7 +152,9 @@ class Outputs:
     def _lenses(self, view: View) -> tuple[Lens | Picked, ...]:
         """The lenses of a view, positions as results."""
         return tuple(
-            Picked(lens.axes, tuple(self._number(v, v) for v in lens.positions)) if isinstance(lens, Pick) else lens
+            Picked(lens.axes, tuple(self._number(v, v) for v in lens.positions))
+            if isinstance(lens, Pick)
+            else lens
             for lens in view.lenses
         )
 

@@ -1,8 +1,9 @@
-"""Memory as the tracer sees it: storages, whose SSA value changes, and views of them through chains of lenses (D3).
+"""Memory as the tracer sees it.
 
-A view reads by applying its lenses to the storage's current value and writes by inverting them, innermost last.
-Strides are tracked in elements, so that `reshape` knows whether NumPy gives a view; None is a stride not known.
-Not here: which index makes which lens (`indexing.py`), what a user touches (`values.py`).
+Storages, whose SSA value changes, and views of them through chains of lenses (D3). A view reads by applying
+its lenses to the storage's current value and writes by inverting them, innermost last. Strides are tracked in
+elements, so that `reshape` knows whether NumPy gives a view; None is a stride not known. Not here: which
+index makes which lens (`indexing.py`), what a user touches (`values.py`).
 """
 
 from __future__ import annotations
@@ -162,8 +163,8 @@ class Pick:
 class Storage:
     """Memory of one array: its current value, and how often it was written.
 
-    `parameter` is the number of the parameter that it came in by, None for what the program made itself. `depth` is
-    the number of regions that were open when it came to be. Names are for messages.
+    `parameter` is the number of the parameter that it came in by, None for what the program made itself.
+    `depth` is the number of regions that were open when it came to be. Names are for messages.
     """
 
     value: Value

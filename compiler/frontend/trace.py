@@ -1,6 +1,7 @@
-"""`Trace`: the function being built, its open regions, its storages, and what was assumed and captured on the way.
+"""`Trace`: the function being built, its open regions, its storages.
 
-Not here: what values do (`values.py`), what a NumPy function means (`numpy/`), how a trace begins and ends (`entry.py`).
+And what was assumed and captured on the way. Not here: what values do (`values.py`), what a NumPy function
+means (`numpy/`), how a trace begins and ends (`entry.py`).
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ Call = Callable[..., Any]
 class Frame:
     """An open region. `before` holds the value that each outer storage had when the region first touched it.
 
-    In a body that runs more than once (`repeats`) a touched storage starts with a provisional value, held in `start`,
-    which becomes a parameter of the region if the body writes the storage, and else the value before.
+    In a body that runs more than once (`repeats`) a touched storage starts with a provisional value, held in
+    `start`, which becomes a parameter of the region if the body writes the storage, and else the value
+    before.
     """
 
     region: Region
@@ -41,8 +43,8 @@ class Frame:
 class Trace:
     """Builds one function.
 
-    `call(fn, *args)` is how values reach the table of NumPy functions, `adopt(array)` how an array object that no load
-    brought becomes a traced one.
+    `call(fn, *args)` is how values reach the table of NumPy functions, `adopt(array)` how an array object
+    that no load brought becomes a traced one.
     """
 
     def __init__(self, name: str, assumptions: Assumptions, call: Callable[..., Any]) -> None:
@@ -110,8 +112,9 @@ class Trace:
     def _escaped(self, value: Value) -> UnsupportedError:
         error = self.refuse(
             "a value made in a loop or branch is used after it, and is not carried out of it",
-            "give it a value before, and assign to that name inside", "E060",
-        )  # fmt: skip
+            "give it a value before, and assign to that name inside",
+            "E060",
+        )
         error.facts = (Fact("made as", str(value.type), self._closed[value.owner]),)
         return error
 
@@ -136,8 +139,9 @@ class Trace:
         if answer is None:
             raise self.refuse(
                 f"{show_dim(left)} {relation} {show_dim(right)} depends on the iteration of a loop ({reason})",
-                "make it hold in all iterations, for example by other bounds", "E051",
-            )  # fmt: skip
+                "make it hold in all iterations, for example by other bounds",
+                "E051",
+            )
         return answer
 
     def known(self, left: DimLike, relation: str, right: DimLike, reason: str) -> bool | None:
@@ -168,7 +172,10 @@ class Trace:
         )
 
     def _extreme(self, dim: DimLike, *, largest: bool) -> DimLike | None:
-        """A bound of `dim` over all iterations of open loops, in the other symbols; None if it is not linear in an index."""
+        """A bound of `dim` over all iterations of open loops, in the other symbols.
+
+        None if it is not linear in an index.
+        """
         for name, (lower, last) in reversed(self._loops.items()):
             if not isinstance(dim, Dim) or all(s.name != name for s in symbols_of(dim)):
                 continue
@@ -193,7 +200,9 @@ class Trace:
     def pin(self, dim: DimLike, reason: str) -> int:
         """Fix a size to its present value."""
         if any(s.name in self._loops for s in symbols_of(dim)):
-            raise self.refuse(f"a number that a loop changes must be known ({reason})", "use a constant", "E051")
+            raise self.refuse(
+                f"a number that a loop changes must be known ({reason})", "use a constant", "E051"
+            )
         return dim if isinstance(dim, int) else self.assumptions.pin(dim, reason, self.location())
 
     # ---- storages
@@ -215,7 +224,10 @@ class Trace:
         storage.version += 1
 
     def _touch(self, storage: Storage, number: int) -> None:
-        """Note the value that `storage` has on entry to each open region younger than it, outer ones first."""
+        """Note the value that `storage` has on entry to each open region younger than it.
+
+        Outer ones first.
+        """
         frame = self.frames[number]
         if storage.depth > number or storage in frame.before:
             return
@@ -234,7 +246,10 @@ class Trace:
         return frame
 
     def close(self, frame: Frame) -> dict[Storage, Value]:
-        """Close the innermost region, give back to outer storages the values from before, and give those they had in it."""
+        """Close the innermost region, give back to outer storages the values from before.
+
+        And give those they had in it.
+        """
         assert self.frames.pop() is frame
         here = self.location()
         self._closed[frame.region] = here

@@ -16,12 +16,12 @@ import numpy as np
 from weft.compiler.frontend import builtin, impure
 from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.hooks import Hooks, PlainHooks
+from weft.compiler.frontend.location import is_user_code
 from weft.compiler.frontend.number import forced
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.table import name_of
 from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, unsupported_names
-from weft.compiler.frontend.location import is_user_code
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, BoundMethod
@@ -156,10 +156,16 @@ class TracingHooks:
         return self.inputs.open(iterable)
 
     def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Apply a NumPy function or builtin by its meaning for traced values, trace into user code, refuse the rest."""
+        """Apply a NumPy function or builtin by its meaning for traced values, trace into user code.
+
+        Refuse the rest.
+        """
         if type(fn) is BoundMethod:
             return fn(*map(self.inputs.open, args), **kwargs)
-        if isinstance(getattr(fn, "__self__", None), list | dict) and self.inputs.path(fn.__self__) is not None:
+        if (
+            isinstance(getattr(fn, "__self__", None), list | dict)
+            and self.inputs.path(fn.__self__) is not None
+        ):
             return self._call_method(fn, args, kwargs)
         if is_known(fn):
             opened = {name: self.inputs.open(value) for name, value in kwargs.items()}
@@ -178,8 +184,9 @@ class TracingHooks:
         elif name not in ("get", "items", "keys", "values", "index", "count", "copy"):
             raise self.trace.refuse(
                 f"{type(owner).__name__}.{name} of an object that outlives the call is not supported",
-                "assign to its items, use append, or return a new object", "E055",
-            )  # fmt: skip
+                "assign to its items, use append, or return a new object",
+                "E055",
+            )
         return getattr(self.inputs.open(owner), name)(*args, **kwargs)
 
     def _call_other(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -205,7 +212,10 @@ class TracingHooks:
     def _call_library(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Anything else, which must not look into traced values."""
         owner = getattr(fn, "__self__", None)
-        if isinstance(owner, list | tuple | dict | str | set) or getattr(fn, "__module__", None) in _TRANSPARENT:
+        if (
+            isinstance(owner, list | tuple | dict | str | set)
+            or getattr(fn, "__module__", None) in _TRANSPARENT
+        ):
             return fn(*map(self.inputs.open, args), **kwargs)
         if any(type(v) in TRACED and not _is_size(v) for v in (*args, *kwargs.values())):
             fix = "call it outside of the compiled function, or write it with NumPy"
@@ -213,7 +223,10 @@ class TracingHooks:
         return fn(*args, **kwargs)
 
     def _unsupported(self, fn: Any) -> Exception:
-        """The error for a NumPy function that the table lacks, with all others that the functions around name."""
+        """The error for a NumPy function that the table lacks.
+
+        With all others that the functions around name.
+        """
         names = [
             one
             for function in self._functions
@@ -222,11 +235,15 @@ class TracingHooks:
         error = self.trace.refuse(
             f"{name_of(fn)} is not supported", "see `weft ops --numpy` for what is", "E053"
         )
-        error.facts = tuple(Fact("not supported", f"{one.name}, line {one.line}") for one in dict.fromkeys(names))
+        error.facts = tuple(
+            Fact("not supported", f"{one.name}, line {one.line}") for one in dict.fromkeys(names)
+        )
         return error
 
 
-_TRANSPARENT = frozenset({"builtins", "itertools", "functools", "operator", "_operator", "_functools", "collections"})
+_TRANSPARENT = frozenset(
+    {"builtins", "itertools", "functools", "operator", "_operator", "_functools", "collections"}
+)
 
 
 def _is_size(value: Any) -> bool:
@@ -240,5 +257,3 @@ def _hashable(fn: Any) -> bool:
 def _is_numpy(fn: Any) -> bool:
     module = getattr(fn, "__module__", None) or type(fn).__module__
     return module.partition(".")[0] == "numpy"
-
-

@@ -1,7 +1,8 @@
-"""What the user's function holds while it is traced: arrays (mutable views) and NumPy scalars (immutable values).
+"""What the user's function holds while it is traced.
 
-Every operator goes to the table of NumPy functions through `Trace.call`; in-place operators write an array and rebind
-a scalar. Python numbers are in `number.py`. Not here: what an operation computes (`numpy/`), indexing (`indexing.py`).
+Arrays (mutable views) and NumPy scalars (immutable values). Every operator goes to the table of NumPy
+functions through `Trace.call`; in-place operators write an array and rebind a scalar. Python numbers are in
+`number.py`. Not here: what an operation computes (`numpy/`), indexing (`indexing.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from weft.ir.node import Value
 from weft.ir.types import DType, TensorType
 
 METHODS: dict[str, Callable[..., Any]] = {}
-"""Methods and attributes of arrays and NumPy scalars by name, filled by `numpy/methods.py`; called with the value first."""
+"""Methods and attributes of arrays and NumPy scalars by name, filled by `numpy/methods.py`.
+
+Called with the value first.
+"""
 
 PROPERTIES: dict[str, Callable[[Any], Any]] = {}
 """Attributes that are computed, filled by `numpy/methods.py`."""
@@ -107,7 +111,9 @@ class Operators:
         )
 
     def _forced(self, use: str) -> Any:
-        raise forced(self.trace, f"a traced {type(self).__name__.removeprefix('Traced').lower()} {self!r}", use)
+        raise forced(
+            self.trace, f"a traced {type(self).__name__.removeprefix('Traced').lower()} {self!r}", use
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,9 @@ class TracedArray(Operators):
 
     @shape.setter
     def shape(self, shape: Any) -> None:
-        raise self.trace.refuse("assignment to `shape` is not built yet", "write `x = x.reshape(...)`", "E051")
+        raise self.trace.refuse(
+            "assignment to `shape` is not built yet", "write `x = x.reshape(...)`", "E051"
+        )
 
     @property
     def ndim(self) -> int:
@@ -285,11 +293,16 @@ class MaskedElements:
         """Raise the error for every other use."""
         raise self.array.trace.refuse(
             "the elements at a mask have a size that is known only when the program runs",
-            "use np.where(mask, x, other), or a sum over np.where(mask, x, 0)", "E051",
-        )  # fmt: skip
+            "use np.where(mask, x, other), or a sum over np.where(mask, x, 0)",
+            "E051",
+        )
 
-    __array_ufunc__ = __array_function__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = refuse
-    __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __neg__ = __abs__ = __len__ = __iter__ = refuse
+    __array_ufunc__ = __array_function__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = (
+        refuse
+    )
+    __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __neg__ = __abs__ = __len__ = __iter__ = (
+        refuse
+    )
     __getitem__ = __setitem__ = __bool__ = __float__ = __int__ = __lt__ = __le__ = __gt__ = __ge__ = refuse
 
     def __getattr__(self, name: str) -> Any:
@@ -320,11 +333,16 @@ class Operand:
         if self.dim is not None:
             return cast(trace.size(self.dim), dtype)
         assert self.constant is not None
-        return trace.constant(_converted(trace, self.constant, dtype, weak=isinstance(self.kind, type)), dtype)
+        return trace.constant(
+            _converted(trace, self.constant, dtype, weak=isinstance(self.kind, type)), dtype
+        )
 
 
 def _converted(trace: Trace, constant: Number, dtype: DType, *, weak: bool) -> Number:
-    """A constant as an element of `dtype`; raises OverflowError for a Python int that does not fit, as NumPy does."""
+    """A constant as an element of `dtype`.
+
+    Raises OverflowError for a Python int that does not fit, as NumPy does.
+    """
     target = numpy_dtype(dtype)
     if weak:
         return target.type(constant).item()
@@ -355,13 +373,18 @@ def operand(trace: Trace, value: Any) -> Operand:
             return value.refuse()
         case complex():
             raise UnsupportedError(
-                "complex numbers are not built yet", code="E051", location=trace.location(), fix="use two real arrays"
+                "complex numbers are not built yet",
+                code="E051",
+                location=trace.location(),
+                fix="use two real arrays",
             )
         case _:
             raise DTypeError(
                 f"an object of type {type(value).__name__!r} is not an array or a number",
-                code="E031", location=trace.location(), fix="pass arrays and numbers only",
-            )  # fmt: skip
+                code="E031",
+                location=trace.location(),
+                fix="pass arrays and numbers only",
+            )
 
 
 def new_array(trace: Trace, value: Expr) -> TracedArray:

@@ -1,6 +1,7 @@
-"""Runs traced programs through the reference interpreter, and compares them with plain NumPy in every respect.
+"""Runs traced programs through the reference interpreter.
 
-What is compared: value, dtype, shape, kind, sharing of memory, and the arguments after the call.
+And compares them with plain NumPy in every respect. What is compared: value, dtype, shape, kind, sharing of
+memory, and the arguments after the call.
 """
 
 import copy
@@ -57,7 +58,9 @@ def present(specs, args):
     found = {}
     for spec, value in zip(leaves(specs), leaves(args), strict=True):
         if isinstance(spec, ArraySpec):
-            found.update({str(d): n for d, n in zip(spec.shape, value.shape, strict=True) if not isinstance(d, int)})
+            found.update(
+                {str(d): n for d, n in zip(spec.shape, value.shape, strict=True) if not isinstance(d, int)}
+            )
         elif isinstance(spec, IntSpec) and not isinstance(spec.value, int):
             found[str(spec.value)] = value
     return found
@@ -76,7 +79,13 @@ def traced(fn, *args, sizes="constant", alias=False, **kwargs):
             value = next(flat)
             if not isinstance(spec, ArraySpec):
                 return spec
-            return ArraySpec(spec.dtype, spec.shape, spec.layout, spec.writeable, numbers.setdefault(id(value), len(numbers)))
+            return ArraySpec(
+                spec.dtype,
+                spec.shape,
+                spec.layout,
+                spec.writeable,
+                numbers.setdefault(id(value), len(numbers)),
+            )
 
         specs = map_tree(number, specs)
     arrays = {id(v): Argument(k) for k, v in enumerate(args) if isinstance(v, np.ndarray)} if alias else {}
@@ -108,7 +117,9 @@ def execute(program: Traced, fn, args, kwargs=None):
     def build(node):
         match node:
             case ResultValue(number, kind):
-                made = {"array": lambda v: v, "scalar": lambda v: v[()], "float": float, "bool": bool}[kind](results[number])
+                made = {"array": lambda v: v, "scalar": lambda v: v[()], "float": float, "bool": bool}[kind](
+                    results[number]
+                )
                 return objects.setdefault(number, made)
             case ResultSize(dim):
                 return evaluate_dim(dim, known)
@@ -171,7 +182,10 @@ def perform(effect, function, args, kwargs, build):
 
 
 def check(fn, *args, sizes=("constant", "symbolic"), alias=False, tolerance=0.0, **kwargs):
-    """Compare the traced program with plain Python, for constant and for symbolic sizes; give the last program."""
+    """Compare the traced program with plain Python, for constant and for symbolic sizes.
+
+    Give the last program.
+    """
     program = None
     for one in (sizes,) if isinstance(sizes, str) else sizes:
         plain_args, plain_kwargs = copy.deepcopy((args, kwargs))
@@ -212,6 +226,10 @@ def same_sharing(found, expected):
     for k in range(len(expected)):
         for j in range(k):
             if isinstance(expected[k], np.ndarray) and isinstance(expected[j], np.ndarray):
-                assert (found[k] is found[j]) == (expected[k] is expected[j]), f"identity of leaves {j} and {k}"
+                assert (found[k] is found[j]) == (expected[k] is expected[j]), (
+                    f"identity of leaves {j} and {k}"
+                )
                 shares = np.shares_memory(expected[k], expected[j])
-                assert np.shares_memory(found[k], found[j]) == shares, f"sharing of leaves {j} and {k}: {shares}"
+                assert np.shares_memory(found[k], found[j]) == shares, (
+                    f"sharing of leaves {j} and {k}: {shares}"
+                )

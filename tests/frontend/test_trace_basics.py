@@ -88,6 +88,8 @@ def reshape_views(x):
         lambda x, a: reshape_views(x),
     ],
 )
-@pytest.mark.parametrize("x", [F4, F8, np.asfortranarray(F4), F8[:, ::-1], I4], ids=["f4", "f8", "F", "strided", "i4"])
+@pytest.mark.parametrize(
+    "x", [F4, F8, np.asfortranarray(F4), F8[:, ::-1], I4], ids=["f4", "f8", "F", "strided", "i4"]
+)
 def test_small_programs(fn, x):
     check(fn, x, 1.5)

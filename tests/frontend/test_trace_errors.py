@@ -65,7 +65,10 @@ def test_mistakes(fn, base, code):
     assert caught.value.code == code
     assert caught.value.location is not None
     assert caught.value.location.file == __file__
-    assert caught.value.location.line in range(fn.__code__.co_firstlineno - 12, fn.__code__.co_firstlineno + 1) or fn is CASES[28][0]
+    assert (
+        caught.value.location.line in range(fn.__code__.co_firstlineno - 12, fn.__code__.co_firstlineno + 1)
+        or fn is CASES[28][0]
+    )
 
 
 def augmented_cast(i):

@@ -1,4 +1,7 @@
-"""NumPy functions by groups: each program is compared with NumPy in value, dtype, shape and kind, at two kinds of sizes."""
+"""NumPy functions by groups.
+
+Each program is compared with NumPy in value, dtype, shape and kind, at two kinds of sizes.
+"""
 
 import math
 
@@ -33,7 +36,19 @@ BINARY = (
     "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor",
     "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift",
 )  # fmt: skip
-PAIRS = [(F4, G4), (F4, V4), (F8, V4), (J8, I4), (U8, I8), (F4, J8), (B, B), (B, I8), (U64, J8), (I8, U64), (U8, U8)]
+PAIRS = [
+    (F4, G4),
+    (F4, V4),
+    (F8, V4),
+    (J8, I4),
+    (U8, I8),
+    (F4, J8),
+    (B, B),
+    (B, I8),
+    (U64, J8),
+    (I8, U64),
+    (U8, U8),
+]
 
 
 def plain(fn, *args):
@@ -147,7 +162,9 @@ def test_reductions(name, axis):
         lambda x: np.average(x),
         lambda x: x.mean(axis=0, keepdims=True) - x,
         lambda x: (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5),
-        lambda x: np.exp(x - x.max(-1, keepdims=True)) / np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True),
+        lambda x: (
+            np.exp(x - x.max(-1, keepdims=True)) / np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True)
+        ),
         lambda x: np.log(np.sum(np.exp(x), axis=1)),
         lambda x: (np.linalg.norm(x), np.linalg.norm(x, axis=1), np.linalg.norm(x[0], 1)),
         lambda x: sum(x) + max(x.shape) + min(3, x.shape[0]),
@@ -240,7 +257,7 @@ INDEX = np.array([2, 0, -1, 1])
         lambda x, i: x[:, None, i], lambda x, i: x[None, i[:2], :, None], lambda x, i: x[i[:2][:, None], i[None, :]],
         lambda x, i: np.stack([x, x])[0, :, i], lambda x, i: np.stack([x, x])[:, i[:2], i[:2]],
         lambda x, i: np.stack([x, x])[i[3], 1:, i[:2]],
-        lambda x, i: x[int(2)], lambda x, i: x[x.shape[0] - 1], lambda x, i: x[: x.shape[1] // 2], lambda x, i: x[np.int64(1)],
+        lambda x, i: x[2], lambda x, i: x[x.shape[0] - 1], lambda x, i: x[: x.shape[1] // 2], lambda x, i: x[np.int64(1)],
         lambda x, i: x[[]],
     ],
 )  # fmt: skip
@@ -273,8 +290,12 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("value", [lambda x, i: 7, lambda x, i: 2.5, lambda x, i: x[0, 0] * 2], ids=["int", "float", "scalar"])
-@pytest.mark.parametrize("x", [F4, I4, np.asfortranarray(F4), F8[0][:, ::-1]], ids=["f4", "i4", "F", "strided"])
+@pytest.mark.parametrize(
+    "value", [lambda x, i: 7, lambda x, i: 2.5, lambda x, i: x[0, 0] * 2], ids=["int", "float", "scalar"]
+)
+@pytest.mark.parametrize(
+    "x", [F4, I4, np.asfortranarray(F4), F8[0][:, ::-1]], ids=["f4", "i4", "F", "strided"]
+)
 def test_writes_by_index(key, value, x):
     check(writes(key, value), x, INDEX)
 
@@ -310,7 +331,20 @@ def test_value_with_axes_at_a_mask():
 def test_python_numbers():
     def program(x, a, n):
         b = a * 2 + 1
-        return b, -a, a / 3, n + 1, n // 2, n * x.shape[0], n / 2, a + n, x * n, np.float32(a), np.add(a, 1), a > 0
+        return (
+            b,
+            -a,
+            a / 3,
+            n + 1,
+            n // 2,
+            n * x.shape[0],
+            n / 2,
+            a + n,
+            x * n,
+            np.float32(a),
+            np.add(a, 1),
+            a > 0,
+        )
 
     check(program, F4, 1.5, 7)
 

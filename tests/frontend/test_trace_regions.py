@@ -1,4 +1,7 @@
-"""Loops and branches by their explicit forms: what is carried, what is read from outside, what may not escape."""
+"""Loops and branches by their explicit forms.
+
+What is carried, what is read from outside, what may not escape.
+"""
 
 import numpy as np
 import pytest

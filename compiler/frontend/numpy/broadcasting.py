@@ -39,9 +39,12 @@ def common_shape(trace: Trace, shapes: Sequence[Shape]) -> Shape:
 def _mismatch(trace: Trace, shapes: Sequence[Shape]) -> ShapeError:
     facts = [Fact(f"operand {k}", show_shape(shape)) for k, shape in enumerate(shapes, 1)]
     return ShapeError(
-        f"operands could not be broadcast together: {' and '.join(map(show_shape, shapes))}", code="E012",
-        location=trace.location(), facts=facts, fix="reshape an operand, or add an axis with None",
-    )  # fmt: skip
+        f"operands could not be broadcast together: {' and '.join(map(show_shape, shapes))}",
+        code="E012",
+        location=trace.location(),
+        facts=facts,
+        fix="reshape an operand, or add an axis with None",
+    )
 
 
 def _join(trace: Trace, a: DimLike, b: DimLike) -> DimLike | None:
@@ -78,7 +81,9 @@ def fit(trace: Trace, value: Expr, shape: Shape, what: str) -> Expr:
     )
     if not fits:
         raise ShapeError(
-            f"could not broadcast {what} of shape {show_shape(have)} into shape {show_shape(shape)}", code="E012",
-            location=trace.location(), fix="make the shapes equal, or one of each pair of sizes 1",
-        )  # fmt: skip
+            f"could not broadcast {what} of shape {show_shape(have)} into shape {show_shape(shape)}",
+            code="E012",
+            location=trace.location(),
+            fix="make the shapes equal, or one of each pair of sizes 1",
+        )
     return broadcast_to(trace, value, shape)

@@ -17,9 +17,15 @@ from weft.compiler.frontend.promote import common_dtype, element_type
 from weft.compiler.frontend.storage import Shape
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import (
-    TRACED, TracedArray, TracedScalar, elements, new_array, operand, shape_of,
-)  # fmt: skip
-from weft.ir.dims import DimLike, floor_divide, maximum
+    TRACED,
+    TracedArray,
+    TracedScalar,
+    elements,
+    new_array,
+    operand,
+    shape_of,
+)
+from weft.ir.dims import DimLike, floor_divide
 from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, select
 from weft.ir.types import F64, I64, DType, TensorType
@@ -38,8 +44,9 @@ def as_size(trace: Trace, value: Any) -> DimLike:
         if type(value) in TRACED:
             raise trace.refuse(
                 f"a size must be known when the program starts, got a traced {value!r}",
-                "compute it from shapes or Python ints", "E051",
-            )  # fmt: skip
+                "compute it from shapes or Python ints",
+                "E051",
+            )
         raise TypeError(f"'{type(value).__name__}' object cannot be interpreted as an integer")
     if trace.holds(dim, "<", 0, "sign of a size"):
         raise ShapeError("negative dimensions are not allowed", code="E016", location=trace.location())
@@ -58,16 +65,19 @@ def filled(trace: Trace, shape: Shape, value: Expr) -> TracedArray:
 
 @implements(np.zeros, np.empty)
 def zeros(trace: Trace, shape: Any, dtype: Any = None, order: str = "C") -> TracedArray:
+    """Return a new array of given shape and type, filled with zeros."""
     return filled(trace, as_shape(trace, shape), trace.constant(0, as_dtype(trace, dtype, F64)))
 
 
 @implements(np.ones)
 def ones(trace: Trace, shape: Any, dtype: Any = None, order: str = "C") -> TracedArray:
+    """Return a new array of given shape and type, filled with ones."""
     return filled(trace, as_shape(trace, shape), trace.constant(1, as_dtype(trace, dtype, F64)))
 
 
 @implements(np.full)
 def full(trace: Trace, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> TracedArray:
+    """Return a new array of given shape and type, filled with `fill_value`."""
     return _full(trace, as_shape(trace, shape), fill_value, dtype)
 
 
@@ -78,25 +88,40 @@ def _full(trace: Trace, shape: Shape, fill_value: Any, dtype: Any) -> TracedArra
 
 def _like(a: Any, trace: Trace, dtype: Any, shape: Any) -> tuple[Shape, DType]:
     one = operand(trace, a)
-    return (one.shape if shape is None else as_shape(trace, shape)), as_dtype(trace, dtype, element_type(one.dtype))
+    return (one.shape if shape is None else as_shape(trace, shape)), as_dtype(
+        trace, dtype, element_type(one.dtype)
+    )
 
 
 @implements(np.zeros_like, np.empty_like)
-def zeros_like(trace: Trace, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> TracedArray:
+def zeros_like(
+    trace: Trace, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> TracedArray:
+    """Return an array of zeros with the same shape and type as a given array."""
     size, ty = _like(a, trace, dtype, shape)
     return filled(trace, size, trace.constant(0, ty))
 
 
 @implements(np.ones_like)
-def ones_like(trace: Trace, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> TracedArray:
+def ones_like(
+    trace: Trace, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> TracedArray:
+    """Return an array of ones with the same shape and type as a given array."""
     size, ty = _like(a, trace, dtype, shape)
     return filled(trace, size, trace.constant(1, ty))
 
 
 @implements(np.full_like)
 def full_like(
-    trace: Trace, a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+    trace: Trace,
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
 ) -> TracedArray:
+    """Return a full array with the same shape and type as a given array."""
     size, ty = _like(a, trace, dtype, shape)
     return _full(trace, size, fill_value, ty.numpy)
 
@@ -111,11 +136,14 @@ def iota(trace: Trace, size: DimLike, dtype: DType) -> Expr:
 
 @implements(np.arange)
 def arange(trace: Trace, start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> TracedArray:
+    """Return evenly spaced values within a given interval."""
     if stop is None:
         start, stop = 0, start
     dims = [as_dim(v) for v in (start, stop, step)]
     if any(type(v) in TRACED and d is None for v, d in zip((start, stop, step), dims, strict=True)):
-        raise trace.refuse("the bounds of arange must be known when the program starts", "use ints and sizes", "E051")
+        raise trace.refuse(
+            "the bounds of arange must be known when the program starts", "use ints and sizes", "E051"
+        )
     if None in dims or not isinstance(dims[2], int):
         known = [v if type(v) is not TracedNumber else v.__index__() for v in (start, stop, step)]
         return constant_array(trace, np.arange(*known, dtype=dtype))
@@ -123,7 +151,11 @@ def arange(trace: Trace, start: Any, stop: Any = None, step: Any = 1, dtype: Any
     assert first is not None
     assert last is not None
     assert isinstance(stride, int)
-    ty = as_dtype(trace, dtype, element_type(np.result_type(*(v for v in (start, stop, step) if type(v) is not TracedNumber), int)))
+    ty = as_dtype(
+        trace,
+        dtype,
+        element_type(np.result_type(*(v for v in (start, stop, step) if type(v) is not TracedNumber), int)),
+    )
     span = (last - first) if stride > 0 else (first - last)
     count = floor_divide(span + (abs(stride) - 1), abs(stride))
     if not trace.holds(span, ">", 0, "length of arange"):
@@ -138,14 +170,23 @@ def arange(trace: Trace, start: Any, stop: Any = None, step: Any = 1, dtype: Any
 
 @implements(np.linspace)
 def linspace(
-    trace: Trace, start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None
+    trace: Trace,
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
 ) -> Any:
+    """Return evenly spaced numbers over a specified interval."""
     count = as_size(trace, num)
     common = element_type(common_dtype([operand(trace, v).kind for v in (start, stop)]), trace.location())
     common = common if common.is_float else F64
     low, high = (elements(trace, v, common) for v in (start, stop))
     if shape_of(low) or shape_of(high):
-        raise trace.refuse("linspace between arrays is not supported", "compute start + step * np.arange(n)", "E050")
+        raise trace.refuse(
+            "linspace between arrays is not supported", "compute start + step * np.arange(n)", "E050"
+        )
     parts = count - 1 if endpoint else count
     if isinstance(parts, int) and parts <= 0:
         return full(trace, (count,), TracedScalar(trace, low.value), dtype)
@@ -164,13 +205,17 @@ def linspace(
 
 @implements(np.eye)
 def eye(trace: Trace, N: Any, M: Any = None, k: int = 0, dtype: Any = float, order: str = "C") -> TracedArray:  # noqa: N803
+    """Return a 2-D array with ones on the diagonal and zeros elsewhere."""
     rows = as_size(trace, N)
     columns = rows if M is None else as_size(trace, M)
-    return new_array(trace, cast(diagonal_mask(trace, rows, columns, k, "equal"), as_dtype(trace, dtype, F64)))
+    return new_array(
+        trace, cast(diagonal_mask(trace, rows, columns, k, "equal"), as_dtype(trace, dtype, F64))
+    )
 
 
 @implements(np.identity)
 def identity(trace: Trace, n: Any, dtype: Any = None) -> TracedArray:
+    """Return the identity array."""
     return eye(trace, n, dtype=float if dtype is None else dtype)
 
 
@@ -185,9 +230,12 @@ def diagonal_mask(trace: Trace, rows: DimLike, columns: DimLike, k: Any, relatio
 
 @implements(np.tri)
 def tri(trace: Trace, N: Any, M: Any = None, k: Any = 0, dtype: Any = float) -> TracedArray:  # noqa: N803
+    """An array with ones at and below the given diagonal and zeros elsewhere."""
     rows = as_size(trace, N)
     columns = rows if M is None else as_size(trace, M)
-    return new_array(trace, cast(diagonal_mask(trace, rows, columns, k, "less_equal"), as_dtype(trace, dtype, F64)))
+    return new_array(
+        trace, cast(diagonal_mask(trace, rows, columns, k, "less_equal"), as_dtype(trace, dtype, F64))
+    )
 
 
 # ---------------------------------------------------------------- from values
@@ -219,7 +267,13 @@ def asarray(trace: Trace, a: Any, dtype: Any = None, order: Any = None, copy: An
 
 @implements(np.array)
 def array(
-    trace: Trace, object: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", subok: bool = False, ndmin: int = 0
+    trace: Trace,
+    object: Any,
+    dtype: Any = None,
+    copy: bool | None = True,
+    order: str = "K",
+    subok: bool = False,
+    ndmin: int = 0,
 ) -> TracedArray:
     """A new array of a value, of nested sequences of values too."""
     if isinstance(object, np.ndarray):
@@ -233,9 +287,11 @@ def array(
         made = new_array(trace, cast(value, as_dtype(trace, dtype, value.dtype)))
     else:
         raise DTypeError(
-            f"an array of {type(object).__name__!r} objects is not supported", code="E031", location=trace.location(),
+            f"an array of {type(object).__name__!r} objects is not supported",
+            code="E031",
+            location=trace.location(),
             fix="use numbers, or arrays of numbers",
-        )  # fmt: skip
+        )
     missing = ndmin - made.ndim
     return made if missing <= 0 else made.reshape((1,) * missing + made.shape)
 
@@ -253,10 +309,16 @@ def _from_sequence(trace: Trace, items: Any, dtype: Any) -> TracedArray:
     inner = operands[0].shape
     if any(o.shape != inner for o in operands):
         shapes = " and ".join(show_shape(o.shape) for o in operands)
-        raise ShapeError(f"an array of elements of shapes {shapes} is ragged", code="E017", location=trace.location())
+        raise ShapeError(
+            f"an array of elements of shapes {shapes} is ragged", code="E017", location=trace.location()
+        )
     builder = trace.builder
     parts = [builder.reshape(o.expr(trace, ty), (1, *inner)) for o in operands]
-    whole = parts[0] if len(parts) == 1 else trace.expr(trace.emit("concatenate", [p.value for p in parts], {"axis": 0}))
+    whole = (
+        parts[0]
+        if len(parts) == 1
+        else trace.expr(trace.emit("concatenate", [p.value for p in parts], {"axis": 0}))
+    )
     return new_array(trace, builder.reshape(whole, (*shape, *inner)))
 
 
@@ -268,26 +330,33 @@ def _flatten(trace: Trace, items: Any) -> tuple[list[Any], tuple[int, ...]]:
     shapes = {shape for _, shape in parts}
     if len(shapes) != 1:
         raise ShapeError(
-            "nested sequences have different lengths", code="E017", location=trace.location(),
+            "nested sequences have different lengths",
+            code="E017",
+            location=trace.location(),
             fix="give all rows one length",
-        )  # fmt: skip
+        )
     return [leaf for leaves, _ in parts for leaf in leaves], (len(items), *shapes.pop())
 
 
 @implements(np.copy)
 def copy(trace: Trace, a: Any, order: str = "K", subok: bool = False) -> TracedArray:
+    """Return an array copy of the given object."""
     return new_array(trace, elements(trace, a))
 
 
-def astype(value: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+def astype(
+    value: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+) -> Any:
     """`x.astype(dtype)`: an array for an array, a scalar for a scalar."""
     trace: Trace = value.trace
     ty = element_type(dtype, trace.location())
     if not np.can_cast(value.dtype, np.dtype(dtype), casting):  # pyright: ignore
         raise DTypeError(
-            f"cannot cast from {value.dtype} to {np.dtype(dtype)} by the rule {casting!r}", code="E032",
-            location=trace.location(), fix="use casting='unsafe'",
-        )  # fmt: skip
+            f"cannot cast from {value.dtype} to {np.dtype(dtype)} by the rule {casting!r}",
+            code="E032",
+            location=trace.location(),
+            fix="use casting='unsafe'",
+        )
     if type(value) is TracedScalar:
         return TracedScalar(trace, cast(value.expr, ty).value)
     return value if not copy and ty == value.element else new_array(trace, cast(value.expr, ty))
@@ -307,7 +376,19 @@ def construct(dtype: np.dtype) -> Any:
     return composition
 
 
-for _name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"):
+for _name in (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float32",
+    "float64",
+):
     implements(np.dtype(_name).type)(construct(np.dtype(_name)))
 
 __all__ = ["as_dtype", "as_shape", "as_size", "astype", "constant_array", "filled", "iota"]

@@ -15,7 +15,15 @@ from weft.compiler.frontend.numpy.broadcasting import common_shape, show_shape
 from weft.compiler.frontend.numpy.creation import as_shape, as_size, diagonal_mask
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type
-from weft.compiler.frontend.storage import Broadcast, Reshape, Shape, Slice, Transpose, reshape_strides, row_major
+from weft.compiler.frontend.storage import (
+    Broadcast,
+    Reshape,
+    Shape,
+    Slice,
+    Transpose,
+    reshape_strides,
+    row_major,
+)
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of
 from weft.ir.dims import DimLike, floor_divide, modulo, product
@@ -28,9 +36,11 @@ def as_axis(trace: Trace, axis: Any, rank: int) -> int:
     number = axis.__index__()
     if not -rank <= number < rank:
         raise ShapeError(
-            f"axis {number} is out of bounds for array of dimension {rank}", code="E015", location=trace.location(),
+            f"axis {number} is out of bounds for array of dimension {rank}",
+            code="E015",
+            location=trace.location(),
             fix=f"use an axis from {-rank} to {rank - 1}",
-        )  # fmt: skip
+        )
     return number % rank
 
 
@@ -47,6 +57,7 @@ def as_axes(trace: Trace, axes: Any, rank: int) -> tuple[int, ...]:
 
 @implements(np.reshape)
 def reshape(trace: Trace, a: Any, shape: Any, order: str = "C", copy: bool | None = None) -> TracedArray:
+    """Gives a new shape to an array without changing its data."""
     array = as_array(trace, a)
     if order == "F":
         return transpose(trace, reshape(trace, transpose(trace, array), as_shape_with_gap(shape)[::-1]))
@@ -71,14 +82,18 @@ def _complete(trace: Trace, array: TracedArray, items: list[Any]) -> Shape:
     target = [1 if k in gaps else as_size(trace, item) for k, item in enumerate(items)]
     known = product(tuple(target))
     reason = "number of elements in reshape"
-    fits = known != 0 and trace.holds(_rest(trace, total, known), "==", 0, reason) if gaps else (
-        total == known or trace.holds(total, "==", known, reason)
-    )  # fmt: skip
+    fits = (
+        known != 0 and trace.holds(_rest(trace, total, known), "==", 0, reason)
+        if gaps
+        else (total == known or trace.holds(total, "==", known, reason))
+    )
     if not fits:
         raise ShapeError(
             f"cannot reshape array of size {total} into shape {show_shape([-1 if k in gaps else d for k, d in enumerate(target)])}",
-            code="E013", location=trace.location(), fix="give a shape with as many elements, or -1 for one size",
-        )  # fmt: skip
+            code="E013",
+            location=trace.location(),
+            fix="give a shape with as many elements, or -1 for one size",
+        )
     if gaps:
         target[gaps[0]] = floor_divide(total, known)
     return tuple(target)
@@ -90,6 +105,7 @@ def _rest(trace: Trace, total: DimLike, known: DimLike) -> DimLike:
 
 @implements(np.ravel)
 def ravel(trace: Trace, a: Any, order: str = "C") -> TracedArray:
+    """Return a contiguous flattened array."""
     array = as_array(trace, a)
     if order == "F":
         return ravel(trace, transpose(trace, array))
@@ -101,6 +117,7 @@ def ravel(trace: Trace, a: Any, order: str = "C") -> TracedArray:
 
 @implements(np.expand_dims)
 def expand_dims(trace: Trace, a: Any, axis: Any) -> TracedArray:
+    """Expand the shape of an array."""
     array = as_array(trace, a)
     axes = as_axes(trace, axis, array.ndim + (len(axis) if isinstance(axis, Sequence) else 1))
     return array[tuple(None if k in axes else slice(None) for k in range(array.ndim + len(axes)))]
@@ -108,29 +125,38 @@ def expand_dims(trace: Trace, a: Any, axis: Any) -> TracedArray:
 
 @implements(np.squeeze)
 def squeeze(trace: Trace, a: Any, axis: Any = None) -> TracedArray:
+    """Remove axes of length one from `a`."""
     array = as_array(trace, a)
     shape = array.view.shape
-    axes = tuple(k for k, d in enumerate(shape) if d == 1) if axis is None else as_axes(trace, axis, array.ndim)
+    axes = (
+        tuple(k for k, d in enumerate(shape) if d == 1) if axis is None else as_axes(trace, axis, array.ndim)
+    )
     for k in axes:
         if not trace.holds(shape[k], "==", 1, "squeezed axis"):
             raise ShapeError(
-                "cannot select an axis to squeeze out which has size not equal to one", code="E015",
-                location=trace.location(), fix="leave the axis out",
-            )  # fmt: skip
+                "cannot select an axis to squeeze out which has size not equal to one",
+                code="E015",
+                location=trace.location(),
+                fix="leave the axis out",
+            )
     return array[(*(0 if k in axes else slice(None) for k in range(array.ndim)), ...)]
 
 
 @implements(np.transpose, np.permute_dims)
 def transpose(trace: Trace, a: Any, axes: Any = None) -> TracedArray:
+    """Returns an array with axes transposed."""
     array = as_array(trace, a)
     order = tuple(reversed(range(array.ndim))) if axes is None else as_axes(trace, tuple(axes), array.ndim)
     if len(order) != array.ndim:
-        raise ShapeError("axes don't match array", code="E015", location=trace.location(), fix="name each axis once")
+        raise ShapeError(
+            "axes don't match array", code="E015", location=trace.location(), fix="name each axis once"
+        )
     return TracedArray(trace, array.view.through(Transpose(order)))
 
 
 @implements(np.swapaxes)
 def swapaxes(trace: Trace, a: Any, axis1: int, axis2: int) -> TracedArray:
+    """Interchange two axes of an array."""
     array = as_array(trace, a)
     first, second = as_axis(trace, axis1, array.ndim), as_axis(trace, axis2, array.ndim)
     order = list(range(array.ndim))
@@ -140,6 +166,7 @@ def swapaxes(trace: Trace, a: Any, axis1: int, axis2: int) -> TracedArray:
 
 @implements(np.moveaxis)
 def moveaxis(trace: Trace, a: Any, source: Any, destination: Any) -> TracedArray:
+    """Move axes of an array to new positions."""
     array = as_array(trace, a)
     origins, targets = as_axes(trace, source, array.ndim), as_axes(trace, destination, array.ndim)
     order = [k for k in range(array.ndim) if k not in origins]
@@ -150,26 +177,33 @@ def moveaxis(trace: Trace, a: Any, source: Any, destination: Any) -> TracedArray
 
 @implements(np.matrix_transpose)
 def matrix_transpose(trace: Trace, a: Any) -> TracedArray:
+    """Transposes a matrix (or a stack of matrices) ``x``."""
     return swapaxes(trace, a, -1, -2)
 
 
 @implements(np.broadcast_to)
 def broadcast_to(trace: Trace, array: Any, shape: Any, subok: bool = False) -> TracedArray:
+    """Broadcast an array to a new shape."""
     one = as_array(trace, array)
     target = as_shape(trace, shape)
     if common_shape(trace, [one.view.shape, target]) != target:
         raise ShapeError(
-            f"cannot broadcast {one!r} to {show_shape(target)}", code="E012", location=trace.location(),
+            f"cannot broadcast {one!r} to {show_shape(target)}",
+            code="E012",
+            location=trace.location(),
             fix="sizes must be equal, or 1 in the array",
-        )  # fmt: skip
+        )
     return TracedArray(trace, one.view.through(Broadcast(target)))
 
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(trace: Trace, *arrays: Any, subok: bool = False) -> tuple[TracedArray, ...]:
+    """Broadcast any number of arrays against each other."""
     given = [as_array(trace, a) for a in arrays]
     target = common_shape(trace, [a.view.shape for a in given])
-    return tuple(a if a.view.shape == target else TracedArray(trace, a.view.through(Broadcast(target))) for a in given)
+    return tuple(
+        a if a.view.shape == target else TracedArray(trace, a.view.through(Broadcast(target))) for a in given
+    )
 
 
 def _at_least(count: int) -> Any:
@@ -199,11 +233,16 @@ for _count, _fn in ((1, np.atleast_1d), (2, np.atleast_2d), (3, np.atleast_3d)):
 def concatenate(
     trace: Trace, arrays: Any, axis: Any = 0, out: Any = None, dtype: Any = None, casting: str = "same_kind"
 ) -> TracedArray:
+    """Join a sequence of arrays along an existing axis."""
     operands = [operand(trace, a) for a in arrays]
     if axis is None:
         operands, axis = [operand(trace, ravel(trace, a)) for a in arrays], 0
     if not operands or not operands[0].shape:
-        what = "need at least one array to concatenate" if not operands else "zero-dimensional arrays cannot be concatenated"
+        what = (
+            "need at least one array to concatenate"
+            if not operands
+            else "zero-dimensional arrays cannot be concatenated"
+        )
         raise ShapeError(what, location=trace.location(), fix="use np.stack for scalars")
     kinds = [o.dtype for o in operands]
     ty = element_type(common_dtype(kinds) if dtype is None else dtype, trace.location())
@@ -212,7 +251,8 @@ def concatenate(
     for one in operands[1:]:
         _check_joined(trace, first, one.shape, number)
     values = [
-        trace.builder.reshape(o.expr(trace, ty), (*first[:number], o.shape[number], *first[number + 1 :])) for o in operands
+        trace.builder.reshape(o.expr(trace, ty), (*first[:number], o.shape[number], *first[number + 1 :]))
+        for o in operands
     ]
     joined = values[0] if len(values) == 1 else join(trace, values, number)
     if out is None:
@@ -228,17 +268,21 @@ def join(trace: Trace, values: list[Expr], axis: int) -> Expr:
 
 def _check_joined(trace: Trace, first: Shape, other: Shape, axis: int) -> None:
     if len(first) == len(other) and all(
-        k == axis or trace.holds(a, "==", b, "sizes in concatenate") for k, (a, b) in enumerate(zip(first, other, strict=True))
+        k == axis or trace.holds(a, "==", b, "sizes in concatenate")
+        for k, (a, b) in enumerate(zip(first, other, strict=True))
     ):
         return
     raise ShapeError(
         f"all the input array dimensions except for the concatenation axis must match exactly: {show_shape(first)} and "
-        f"{show_shape(other)} along axis {axis}", location=trace.location(), fix="make the other sizes equal",
-    )  # fmt: skip
+        f"{show_shape(other)} along axis {axis}",
+        location=trace.location(),
+        fix="make the other sizes equal",
+    )
 
 
 @implements(np.stack)
 def stack(trace: Trace, arrays: Any, axis: int = 0, out: Any = None, dtype: Any = None) -> TracedArray:
+    """Join a sequence of arrays along a new axis."""
     given = [as_array(trace, a) for a in arrays]
     if not given:
         raise ShapeError("need at least one array to stack", location=trace.location())
@@ -248,28 +292,33 @@ def stack(trace: Trace, arrays: Any, axis: int = 0, out: Any = None, dtype: Any 
 
 @implements(np.vstack)
 def vstack(trace: Trace, tup: Any, dtype: Any = None) -> TracedArray:
+    """Stack arrays in sequence vertically (row wise)."""
     return concatenate(trace, [_padded(as_array(trace, a), 2) for a in tup], 0, dtype=dtype)
 
 
 @implements(np.hstack)
 def hstack(trace: Trace, tup: Any, dtype: Any = None) -> TracedArray:
+    """Stack arrays in sequence horizontally (column wise)."""
     given = [_padded(as_array(trace, a), 1) for a in tup]
     return concatenate(trace, given, 0 if given and given[0].ndim == 1 else 1, dtype=dtype)
 
 
 @implements(np.dstack)
 def dstack(trace: Trace, tup: Any) -> TracedArray:
+    """Stack arrays in sequence depth wise (along third axis)."""
     return concatenate(trace, [_padded(as_array(trace, a), 3) for a in tup], 2)
 
 
 @implements(np.column_stack)
 def column_stack(trace: Trace, tup: Any) -> TracedArray:
+    """Stack 1-D arrays as columns into a 2-D array."""
     given = [as_array(trace, a) for a in tup]
     return concatenate(trace, [a if a.ndim > 1 else _padded(a, 1)[:, None] for a in given], 1)
 
 
 @implements(np.append)
 def append(trace: Trace, arr: Any, values: Any, axis: Any = None) -> TracedArray:
+    """Append values to the end of an array."""
     return concatenate(trace, [as_array(trace, arr), as_array(trace, values)], axis)
 
 
@@ -278,6 +327,7 @@ def append(trace: Trace, arr: Any, values: Any, axis: Any = None) -> TracedArray
 
 @implements(np.split, np.array_split)
 def split(trace: Trace, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[TracedArray]:
+    """Split an array into multiple sub-arrays as views into `ary`."""
     array = as_array(trace, ary)
     number = as_axis(trace, axis, array.ndim)
     size = array.view.shape[number]
@@ -300,16 +350,19 @@ def _sections(trace: Trace, size: DimLike, count: int) -> list[Any]:
 
 @implements(np.hsplit)
 def hsplit(trace: Trace, ary: Any, indices_or_sections: Any) -> list[TracedArray]:
+    """Split an array into multiple sub-arrays horizontally (column-wise)."""
     return split(trace, ary, indices_or_sections, 0 if as_array(trace, ary).ndim == 1 else 1)
 
 
 @implements(np.vsplit)
 def vsplit(trace: Trace, ary: Any, indices_or_sections: Any) -> list[TracedArray]:
+    """Split an array into multiple sub-arrays vertically (row-wise)."""
     return split(trace, ary, indices_or_sections, 0)
 
 
 @implements(np.unstack)
 def unstack(trace: Trace, x: Any, axis: int = 0) -> tuple[Any, ...]:
+    """Split an array into a sequence of arrays along the given axis."""
     return tuple(moveaxis(trace, x, axis, 0))
 
 
@@ -318,6 +371,7 @@ def unstack(trace: Trace, x: Any, axis: int = 0) -> tuple[Any, ...]:
 
 @implements(np.flip)
 def flip(trace: Trace, m: Any, axis: Any = None) -> TracedArray:
+    """Reverse the order of elements in an array along the given axis."""
     array = as_array(trace, m)
     axes = range(array.ndim) if axis is None else as_axes(trace, axis, array.ndim)
     return array[tuple(slice(None, None, -1 if k in axes else None) for k in range(array.ndim)) or ...]
@@ -325,16 +379,19 @@ def flip(trace: Trace, m: Any, axis: Any = None) -> TracedArray:
 
 @implements(np.flipud)
 def flipud(trace: Trace, m: Any) -> TracedArray:
+    """Reverse the order of elements along axis 0 (up/down)."""
     return flip(trace, m, 0)
 
 
 @implements(np.fliplr)
 def fliplr(trace: Trace, m: Any) -> TracedArray:
+    """Reverse the order of elements along axis 1 (left/right)."""
     return flip(trace, m, 1)
 
 
 @implements(np.rot90)
 def rot90(trace: Trace, m: Any, k: int = 1, axes: Any = (0, 1)) -> TracedArray:
+    """Rotate an array by 90 degrees in the plane specified by axes."""
     array = as_array(trace, m)
     first, second = as_axes(trace, axes, array.ndim)
     match k % 4:
@@ -350,6 +407,7 @@ def rot90(trace: Trace, m: Any, k: int = 1, axes: Any = (0, 1)) -> TracedArray:
 
 @implements(np.roll)
 def roll(trace: Trace, a: Any, shift: Any, axis: Any = None) -> TracedArray:
+    """Roll array elements along a given axis."""
     array = as_array(trace, a)
     if axis is None:
         flat = ravel(trace, array)
@@ -365,7 +423,9 @@ def roll(trace: Trace, a: Any, shift: Any, axis: Any = None) -> TracedArray:
 def _rolled(trace: Trace, value: Expr, shift: DimLike | None, axis: int) -> Expr:
     size = shape_of(value)[axis]
     if shift is None:
-        raise trace.refuse("the shift of roll must be known when the program starts", "use an int or a size", "E051")
+        raise trace.refuse(
+            "the shift of roll must be known when the program starts", "use an int or a size", "E051"
+        )
     if size == 0:
         return value
     if isinstance(size, int) and isinstance(shift, int):
@@ -390,6 +450,7 @@ def _cut(trace: Trace, value: Expr, axis: int, start: DimLike, size: DimLike) ->
 
 @implements(np.repeat)
 def repeat(trace: Trace, a: Any, repeats: Any, axis: Any = None) -> TracedArray:
+    """Repeat each element of an array after themselves."""
     array = as_array(trace, a)
     count = as_dim(repeats)
     if count is None:
@@ -400,11 +461,14 @@ def repeat(trace: Trace, a: Any, repeats: Any, axis: Any = None) -> TracedArray:
     shape = array.view.shape
     value = trace.builder.reshape(array.expr, (*shape[: number + 1], 1, *shape[number + 1 :]))
     value = trace.builder.broadcast(value, (*shape[: number + 1], count, *shape[number + 1 :]))
-    return new_array(trace, trace.builder.reshape(value, (*shape[:number], shape[number] * count, *shape[number + 1 :])))
+    return new_array(
+        trace, trace.builder.reshape(value, (*shape[:number], shape[number] * count, *shape[number + 1 :]))
+    )
 
 
 @implements(np.tile)
 def tile(trace: Trace, A: Any, reps: Any) -> TracedArray:  # noqa: N803
+    """Construct an array by repeating A the number of times given by reps."""
     counts = list(as_shape(trace, reps))
     value = elements(trace, A)
     rank = max(len(counts), len(shape_of(value)))
@@ -438,6 +502,7 @@ implements(np.triu)(_triangle("greater_equal"))
 
 @implements(np.diagonal)
 def diagonal(trace: Trace, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> TracedArray:
+    """Return specified diagonals."""
     array = moveaxis(trace, a, (axis1, axis2), (-2, -1))
     part = array[..., max(-offset, 0) :, max(offset, 0) :]
     rows, columns = part.view.shape[-2:]
@@ -448,27 +513,42 @@ def diagonal(trace: Trace, a: Any, offset: int = 0, axis1: int = 0, axis2: int =
 
 @implements(np.diag)
 def diag(trace: Trace, v: Any, k: int = 0) -> TracedArray:
+    """Extract a diagonal or construct a diagonal array."""
     array = as_array(trace, v)
     if array.ndim == 2:
         return diagonal(trace, array, k)
     size = array.view.shape[0] + abs(k)
     mask = diagonal_mask(trace, size, size, k, "equal")
     low = max(k, 0)
-    padded = trace.emit("pad", [array.expr.value, trace.constant(0, array.element).value], {"low": (low,), "high": (abs(k) - low,)})
+    padded = trace.emit(
+        "pad",
+        [array.expr.value, trace.constant(0, array.element).value],
+        {"low": (low,), "high": (abs(k) - low,)},
+    )
     wide = trace.builder.broadcast(trace.expr(padded), (size, size))
-    return new_array(trace, select(mask, wide, trace.builder.broadcast(trace.constant(0, array.element), (size, size))))
+    return new_array(
+        trace, select(mask, wide, trace.builder.broadcast(trace.constant(0, array.element), (size, size)))
+    )
 
 
 @implements(np.trace)
-def trace_of(trace: Trace, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+def trace_of(
+    trace: Trace, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
+) -> Any:
+    """Return the sum along diagonals of the array."""
     return trace.call(np.sum, diagonal(trace, a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
 
 
 @implements(np.pad)
-def pad(trace: Trace, array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> TracedArray:
+def pad(
+    trace: Trace, array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
+) -> TracedArray:
+    """Pad an array."""
     value = elements(trace, array)
     if mode != "constant" or isinstance(constant_values, Sequence):
-        raise trace.refuse(f"np.pad with mode {mode!r} is not built yet", "use mode='constant' with one value", "E054")
+        raise trace.refuse(
+            f"np.pad with mode {mode!r} is not built yet", "use mode='constant' with one value", "E054"
+        )
     rank = len(shape_of(value))
     widths = np.broadcast_to(np.asarray(pad_width), (rank, 2)).tolist()
     fill = elements(trace, constant_values, value.dtype)
@@ -478,6 +558,7 @@ def pad(trace: Trace, array: Any, pad_width: Any, mode: str = "constant", consta
 
 @implements(np.diff)
 def diff(trace: Trace, a: Any, n: int = 1, axis: int = -1) -> TracedArray:
+    """Calculate the n-th discrete difference along the given axis."""
     array = as_array(trace, a)
     number = as_axis(trace, axis, array.ndim)
     front = (slice(None),) * number
@@ -489,5 +570,6 @@ def diff(trace: Trace, a: Any, n: int = 1, axis: int = -1) -> TracedArray:
 
 @implements(np.ascontiguousarray)
 def ascontiguousarray(trace: Trace, a: Any, dtype: Any = None) -> TracedArray:
+    """Return a contiguous array (ndim >= 1) in memory (C order)."""
     array = _padded(trace.call(np.asarray, a, dtype), 1)
     return array if array.view.is_dense else array.copy()

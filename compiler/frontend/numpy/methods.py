@@ -44,7 +44,9 @@ def _method(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 def _one_or_many(values: tuple[Any, ...]) -> Any:
     """`x.reshape(2, 3)` and `x.reshape((2, 3))` are the same."""
-    return values[0] if len(values) == 1 and (isinstance(values[0], Sequence) or values[0] is None) else values
+    return (
+        values[0] if len(values) == 1 and (isinstance(values[0], Sequence) or values[0] is None) else values
+    )
 
 
 @_method("reshape")
@@ -75,20 +77,26 @@ def _fill(value: TracedArray, number: Any) -> None:
 @_method("view")
 def _view(value: TracedArray, dtype: Any = None) -> Any:
     if dtype is not None and not (isinstance(dtype, type) and issubclass(dtype, np.ndarray)):
-        raise value.trace.refuse("a view of another dtype is not built yet", "use astype for a conversion", "E051")
+        raise value.trace.refuse(
+            "a view of another dtype is not built yet", "use astype for a conversion", "E051"
+        )
     return TracedArray(value.trace, value.view.through(Reshape(value.view.shape, value.view.strides)))
 
 
 @_method("item")
 def _item(value: Any, *index: Any) -> Any:
     raise value.trace.refuse(
-        f"item() of a traced {value!r} would need its value now", "index it with [()] to have a NumPy scalar", "E052"
+        f"item() of a traced {value!r} would need its value now",
+        "index it with [()] to have a NumPy scalar",
+        "E052",
     )
 
 
 @_method("tolist")
 def _tolist(value: Any) -> Any:
-    raise value.trace.refuse(f"tolist() of a traced {value!r} would need its elements now", "return the array", "E052")
+    raise value.trace.refuse(
+        f"tolist() of a traced {value!r} would need its elements now", "return the array", "E052"
+    )
 
 
 @_method("__array_namespace__")

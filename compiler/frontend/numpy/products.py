@@ -1,6 +1,7 @@
 """Products of arrays: matmul, dot, outer, inner, tensordot, norms.
 
-Two matrices meet in the op `dot`. A product with a vector is the sum of the elementwise products (DESIGN D19).
+Two matrices meet in the op `dot`. A product with a vector is the sum of the elementwise products (DESIGN
+D19).
 """
 
 from __future__ import annotations
@@ -43,9 +44,11 @@ def _check_inner(trace: Trace, a: Expr, b: Expr, inner_a: DimLike, inner_b: DimL
     if not trace.holds(inner_a, "==", inner_b, "inner sizes of a product"):
         facts = [Fact("left", str(a.type)), Fact("right", str(b.type))]
         raise ShapeError(
-            f"matmul: the inner sizes {inner_a} and {inner_b} differ", location=trace.location(), facts=facts,
+            f"matmul: the inner sizes {inner_a} and {inner_b} differ",
+            location=trace.location(),
+            facts=facts,
             fix="transpose an operand, or check which axis is summed over",
-        )  # fmt: skip
+        )
 
 
 def multiply_matrices(trace: Trace, a: Expr, b: Expr) -> Expr:
@@ -65,9 +68,11 @@ def _matmul(trace: Trace, a: Expr, b: Expr) -> Expr:
     left, right = shape_of(a), shape_of(b)
     if not left or not right:
         raise ShapeError(
-            "matmul: an operand does not have enough dimensions (a scalar)", code="E011", location=trace.location(),
+            "matmul: an operand does not have enough dimensions (a scalar)",
+            code="E011",
+            location=trace.location(),
             fix="use `*` with scalars",
-        )  # fmt: skip
+        )
     if len(left) > 1 and len(right) > 1:
         return multiply_matrices(trace, a, b)
     if len(right) == 1:
@@ -80,6 +85,7 @@ def _matmul(trace: Trace, a: Expr, b: Expr) -> Expr:
 
 @implements(np.matmul)
 def matmul(trace: Trace, x1: Any, x2: Any, out: Any = None, dtype: Any = None) -> Any:
+    """Matrix product of two arrays."""
     return store(trace, _matmul(trace, *_operands(trace, x1, x2, dtype=dtype)), out)
 
 
@@ -89,20 +95,23 @@ def store(trace: Trace, value: Expr, out: Any) -> Any:
         return wrap(trace, value)
     if not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
         raise DTypeError(
-            f"cannot store {value.dtype} in an output of {out.element}", code="E032", location=trace.location(),
+            f"cannot store {value.dtype} in an output of {out.element}",
+            code="E032",
+            location=trace.location(),
             fix="give an output of a wider dtype",
-        )  # fmt: skip
+        )
     out.write(fit(trace, cast(value, out.element), out.view.shape, "a result"))
     return out
 
 
 @implements(np.dot)
 def dot(trace: Trace, a: Any, b: Any, out: Any = None) -> Any:
+    """Dot product of two arrays."""
     x, y = _operands(trace, a, b)
     left, right = shape_of(x), shape_of(y)
     if not left or not right:
         return trace.call(np.multiply, as_array(trace, a), as_array(trace, b), out=out)
-    if len(left) <= 2 and len(right) <= 2 or len(right) == 1:
+    if (len(left) <= 2 and len(right) <= 2) or len(right) == 1:
         return store(trace, _matmul(trace, x, y), out)
     axis = len(right) - 2
     return store(trace, _contract(trace, x, y, [len(left) - 1], [axis]), out)
@@ -133,6 +142,7 @@ def _permuted(trace: Trace, value: Expr, axes: list[int]) -> Expr:
 
 @implements(np.tensordot)
 def tensordot(trace: Trace, a: Any, b: Any, axes: Any = 2) -> Any:
+    """Compute tensor dot product along specified axes."""
     x, y = _operands(trace, a, b)
     rank_a, rank_b = len(shape_of(x)), len(shape_of(y))
     if isinstance(axes, Sequence):
@@ -147,6 +157,7 @@ def tensordot(trace: Trace, a: Any, b: Any, axes: Any = 2) -> Any:
 
 @implements(np.inner)
 def inner(trace: Trace, a: Any, b: Any) -> Any:
+    """Inner product of two arrays."""
     x, y = _operands(trace, a, b)
     if not shape_of(x) or not shape_of(y):
         return trace.call(np.multiply, as_array(trace, a), as_array(trace, b))
@@ -155,24 +166,36 @@ def inner(trace: Trace, a: Any, b: Any) -> Any:
 
 @implements(np.vdot)
 def vdot(trace: Trace, a: Any, b: Any) -> Any:
-    return wrap(trace, _matmul(trace, *_operands(trace, as_array(trace, a).ravel(), as_array(trace, b).ravel())))
+    """Return the dot product of two vectors."""
+    return wrap(
+        trace, _matmul(trace, *_operands(trace, as_array(trace, a).ravel(), as_array(trace, b).ravel()))
+    )
 
 
 @implements(np.vecdot)
 def vecdot(trace: Trace, x1: Any, x2: Any, axis: int = -1) -> Any:
-    return trace.call(np.sum, trace.call(np.multiply, x1, x2), axis=axis, dtype=np.result_type(x1.dtype, x2.dtype))
+    """Vector dot product of two arrays."""
+    return trace.call(
+        np.sum, trace.call(np.multiply, x1, x2), axis=axis, dtype=np.result_type(x1.dtype, x2.dtype)
+    )
 
 
 @implements(np.outer)
 def outer(trace: Trace, a: Any, b: Any, out: Any = None) -> Any:
+    """Compute the outer product of two vectors."""
     x, y = as_array(trace, a).ravel(), as_array(trace, b).ravel()
     return trace.call(np.multiply, x[:, None], y[None, :], out=out)
 
 
 @implements(np.linalg.norm)
 def norm(trace: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    if ord not in (None, 2, 1, np.inf, "fro") or (ord in (1, 2, np.inf) and axis is None and as_array(trace, x).ndim != 1):
-        raise trace.refuse(f"norm of order {ord!r} is not built yet", "use order None, or 1, 2, inf over one axis", "E054")
+    """Matrix or vector norm."""
+    if ord not in (None, 2, 1, np.inf, "fro") or (
+        ord in (1, 2, np.inf) and axis is None and as_array(trace, x).ndim != 1
+    ):
+        raise trace.refuse(
+            f"norm of order {ord!r} is not built yet", "use order None, or 1, 2, inf over one axis", "E054"
+        )
     array = as_array(trace, x)
     if array.dtype.kind in "biu":
         array = array.astype(np.float64)
@@ -184,6 +207,7 @@ def norm(trace: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool
 
 @implements(np.kron)
 def kron(trace: Trace, a: Any, b: Any) -> Any:
+    """Kronecker product of two arrays."""
     x, y = as_array(trace, a), as_array(trace, b)
     rank = max(x.ndim, y.ndim)
     x, y = (v[(*(None,) * (rank - v.ndim), ...)] for v in (x, y))

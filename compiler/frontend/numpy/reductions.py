@@ -1,6 +1,7 @@
-"""Reductions over any axes, as compositions of reductions over one: adjacent axes are joined, the last goes first.
+"""Reductions over any axes, as compositions of reductions over one.
 
-Not here: the order in which elements are combined (`ir/ops/reduce.py`, DESIGN D19).
+Adjacent axes are joined, the last goes first. Not here: the order in which elements are combined
+(`ir/ops/reduce.py`, DESIGN D19).
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ from weft.ir.node import Attributes
 from weft.ir.ops.shape import inverse_permutation
 from weft.ir.types import BOOL, F64, I64, U64, DType
 
-NONE = np._NoValue  # noqa: SLF001 -- what NumPy's own signatures have as default
+NONE = np._NoValue
 _FIRST = {np.add: 0, np.multiply: 1}
 
 
-def reduce_axes(trace: Trace, op: str, value: Expr, axes: Sequence[int], attributes: Attributes | None = None) -> Expr:
-    """Reduce over `axes`: runs of adjacent axes become one by a reshape, and runs are reduced from the last."""
+def reduce_axes(
+    trace: Trace, op: str, value: Expr, axes: Sequence[int], attributes: Attributes | None = None
+) -> Expr:
+    """Reduce over `axes`: runs of adjacent axes become one by a reshape.
+
+    And runs are reduced from the last.
+    """
     for first, last in reversed(_runs(sorted(axes))):
         shape = shape_of(value)
         joined = (*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :])
@@ -53,7 +59,9 @@ def chosen_axes(trace: Trace, axis: Any, rank: int) -> tuple[int, ...]:
     return tuple(range(rank)) if axis is None else as_axes(trace, axis, rank)
 
 
-def finish(trace: Trace, value: Expr, shape: tuple[DimLike, ...], axes: Sequence[int], keepdims: Any, out: Any) -> Any:
+def finish(
+    trace: Trace, value: Expr, shape: tuple[DimLike, ...], axes: Sequence[int], keepdims: Any, out: Any
+) -> Any:
     """Put reduced axes back if asked, and store in `out` if given."""
     if keepdims is not NONE and keepdims:
         value = trace.builder.reshape(value, tuple(1 if k in axes else d for k, d in enumerate(shape)))
@@ -61,9 +69,11 @@ def finish(trace: Trace, value: Expr, shape: tuple[DimLike, ...], axes: Sequence
         return wrap(trace, value)
     if not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
         raise DTypeError(
-            f"cannot store {value.dtype} in an output of {out.element}", code="E032", location=trace.location(),
+            f"cannot store {value.dtype} in an output of {out.element}",
+            code="E032",
+            location=trace.location(),
             fix="give an output of a wider dtype",
-        )  # fmt: skip
+        )
     out.write(fit(trace, cast(value, out.element), out.view.shape, "a result"))
     return out
 
@@ -85,9 +95,15 @@ def _masked(trace: Trace, value: Expr, where: Any, start: Any) -> Expr:
 
 def _fold(op: str, combine: np.ufunc, identity: int) -> Callable[..., Any]:
     def composition(
-        trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE,
-        initial: Any = NONE, where: Any = True,
-    ) -> Any:  # fmt: skip
+        trace: Trace,
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: Any = NONE,
+        initial: Any = NONE,
+        where: Any = True,
+    ) -> Any:
         value = elements(trace, a)
         ty = _widened(value.dtype) if dtype is None else element_type(dtype, trace.location())
         value = _masked(trace, _as_type(value, ty), where, identity)
@@ -116,11 +132,19 @@ def _ufunc_form(composition: Callable[..., Any]) -> Callable[..., Any]:
     """`ufunc.reduce`, whose default axis is the first."""
 
     def reduce(
-        trace: Trace, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False,
-        initial: Any = NONE, where: Any = True,
-    ) -> Any:  # fmt: skip
+        trace: Trace,
+        array: Any,
+        axis: Any = 0,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        initial: Any = NONE,
+        where: Any = True,
+    ) -> Any:
         given = {"dtype": dtype} if dtype is not None else {}
-        return composition(trace, array, axis=axis, out=out, keepdims=keepdims, initial=initial, where=where, **given)
+        return composition(
+            trace, array, axis=axis, out=out, keepdims=keepdims, initial=initial, where=where, **given
+        )
 
     return reduce
 
@@ -133,12 +157,20 @@ def _extreme(op: str) -> Callable[..., Any]:
     larger = op == "max"
 
     def composition(
-        trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE, initial: Any = NONE, where: Any = True
+        trace: Trace,
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: Any = NONE,
+        initial: Any = NONE,
+        where: Any = True,
     ) -> Any:
         value = elements(trace, a)
         axes = chosen_axes(trace, axis, len(shape_of(value)))
         if where is not True and initial is NONE:
-            raise ValueError(f"reduction operation '{op}imum' does not have an identity, so to use a where mask one has to specify 'initial'")
+            raise ValueError(
+                f"reduction operation '{op}imum' does not have an identity, so to use a where mask one has to specify 'initial'"
+            )
         if initial is NONE:
             _refuse_empty(trace, op, value, axes)
             return finish(trace, reduce_axes(trace, op, value, axes), shape_of(value), axes, keepdims, out)
@@ -157,9 +189,11 @@ def _extreme(op: str) -> Callable[..., Any]:
 def _refuse_empty(trace: Trace, op: str, value: Expr, axes: Sequence[int]) -> None:
     if product(tuple(shape_of(value)[k] for k in axes)) == 0 and axes:
         raise ShapeError(
-            f"zero-size array to reduction operation {op} which has no identity", code="E016",
-            location=trace.location(), fix="give `initial`, or an array with elements",
-        )  # fmt: skip
+            f"zero-size array to reduction operation {op} which has no identity",
+            code="E016",
+            location=trace.location(),
+            fix="give `initial`, or an array with elements",
+        )
 
 
 max_ = implements(np.max, np.amax)(_extreme("max"))
@@ -168,7 +202,13 @@ min_ = implements(np.min, np.amin)(_extreme("min"))
 
 def _test(op: str) -> Callable[..., Any]:
     def composition(
-        trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE, initial: Any = NONE, where: Any = True
+        trace: Trace,
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: Any = NONE,
+        initial: Any = NONE,
+        where: Any = True,
     ) -> Any:
         value = _masked(trace, truth(elements(trace, a)), where, op == "all")
         axes = chosen_axes(trace, axis, len(shape_of(value)))
@@ -222,8 +262,15 @@ def _real(value: Expr, dtype: Any, trace: Trace) -> DType:
 
 @implements(np.mean)
 def mean(
-    trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE, where: Any = True
+    trace: Trace,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = NONE,
+    where: Any = True,
 ) -> Any:
+    """Compute the arithmetic mean along the specified axis."""
     value = elements(trace, a)
     ty = _real(value, dtype, trace)
     axes = chosen_axes(trace, axis, len(shape_of(value)))
@@ -260,18 +307,34 @@ def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[E
 
 @implements(np.var)
 def var(
-    trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = NONE,
-    *, correction: Any = NONE,
-) -> Any:  # fmt: skip
+    trace: Trace,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = NONE,
+    *,
+    correction: Any = NONE,
+) -> Any:
+    """Compute the variance along the specified axis."""
     result, value, axes = _variance(trace, a, axis, dtype, ddof if correction is NONE else correction)
     return finish(trace, result, shape_of(value), axes, keepdims, out)
 
 
 @implements(np.std)
 def std(
-    trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = NONE,
-    *, correction: Any = NONE,
-) -> Any:  # fmt: skip
+    trace: Trace,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = NONE,
+    *,
+    correction: Any = NONE,
+) -> Any:
+    """Compute the standard deviation along the specified axis."""
     result, value, axes = _variance(trace, a, axis, dtype, ddof if correction is NONE else correction)
     return finish(trace, result.apply("sqrt"), shape_of(value), axes, keepdims, out)
 
@@ -281,21 +344,32 @@ def std(
 
 @implements(np.ptp)
 def ptp(trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """Range of values (maximum - minimum) along an axis."""
     high, low = max_(trace, a, axis, None, keepdims), min_(trace, a, axis, None, keepdims)
     return trace.call(np.subtract, high, low, out=out)
 
 
 @implements(np.count_nonzero)
 def count_nonzero(trace: Trace, a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Counts the number of non-zero values in the array ``a``."""
     return sum_(trace, trace.call(np.not_equal, a, 0), axis, keepdims=keepdims)
 
 
 @implements(np.average)
 def average(
-    trace: Trace, a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
+    trace: Trace,
+    a: Any,
+    axis: Any = None,
+    weights: Any = None,
+    returned: bool = False,
+    *,
+    keepdims: Any = False,
 ) -> Any:
+    """Compute the weighted average along the specified axis."""
     if returned:
-        raise trace.refuse("np.average with returned=True is not supported", "sum the weights yourself", "E054")
+        raise trace.refuse(
+            "np.average with returned=True is not supported", "sum the weights yourself", "E054"
+        )
     if weights is None:
         return mean(trace, a, axis, keepdims=keepdims)
     values, scales = trace.call(np.asarray, a), trace.call(np.asarray, weights)
@@ -310,7 +384,9 @@ def average(
 def _ignoring_nan(reduce: Callable[..., Any], start: float) -> Callable[..., Any]:
     """NaN counts as `start`."""
 
-    def composition(trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
+    def composition(
+        trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE
+    ) -> Any:
         value = elements(trace, a)
         if value.dtype.is_float:
             value = select(value.ne(value), constant(value, start), value)
@@ -324,9 +400,14 @@ implements(np.nanprod)(_ignoring_nan(prod, 1.0))
 
 
 @implements(np.nanmean)
-def nanmean(trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
+def nanmean(
+    trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE
+) -> Any:
+    """Compute the arithmetic mean along the specified axis, ignoring NaNs."""
     held = trace.call(np.logical_not, trace.call(np.isnan, a))
-    clean = trace.call(np.where, held, a, 0) if operand(trace, a).dtype.kind != "f" else _without_nan(trace, a)
+    clean = (
+        trace.call(np.where, held, a, 0) if operand(trace, a).dtype.kind != "f" else _without_nan(trace, a)
+    )
     return mean(trace, clean, axis, dtype, out, keepdims, where=held)
 
 

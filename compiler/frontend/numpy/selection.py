@@ -1,4 +1,7 @@
-"""Choice and comparison: where, clip, isclose, nan_to_num, rounding to decimals, and other small elementwise functions."""
+"""Choice and comparison.
+
+Where, clip, isclose, nan_to_num, rounding to decimals, and other small elementwise functions.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,12 @@ from weft.ir.expr import Expr, select
 
 @implements(np.where)
 def where(trace: Trace, condition: Any, x: Any = None, y: Any = None) -> Any:
+    """Return elements chosen from `x` or `y` depending on `condition`."""
     if x is None or y is None:
         fix = "use np.where(condition, x, y), or a sum over the mask"
-        raise trace.refuse("np.where with one argument has a result of unknown size: not built yet", fix, "E051")
+        raise trace.refuse(
+            "np.where with one argument has a result of unknown size: not built yet", fix, "E051"
+        )
     mask = operand(trace, condition)
     sides = [operand(trace, v) for v in (x, y)]
     shape = common_shape(trace, [mask.shape, *(s.shape for s in sides)])
@@ -33,6 +39,7 @@ def where(trace: Trace, condition: Any, x: Any = None, y: Any = None) -> Any:
 
 @implements(np.select)
 def select_(trace: Trace, condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
+    """Return an array drawn from elements in choicelist, depending on conditions."""
     kinds = [operand(trace, c).kind for c in (*choicelist, default)]
     ty = element_type(common_dtype(kinds), trace.location())
     result: Any = wrap(trace, elements(trace, default, ty))
@@ -43,9 +50,17 @@ def select_(trace: Trace, condlist: Any, choicelist: Any, default: Any = 0) -> T
 
 @implements(np.clip)
 def clip(
-    trace: Trace, a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None,
+    trace: Trace,
+    a: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    out: Any = None,
+    *,
+    min: Any = None,
+    max: Any = None,
     dtype: Any = None,
-) -> Any:  # fmt: skip
+) -> Any:
+    """Clip (limit) the values in an array."""
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     if low is None and high is None:
         return trace.call(np.positive, a, out=out)
@@ -61,6 +76,7 @@ def clip(
 
 @implements(np.isclose)
 def isclose(trace: Trace, a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    """Returns a boolean array where two arrays are element-wise equal within a tolerance."""
     x, y = (_as_float(trace, v) for v in (a, b))
     near = trace.call(np.less_equal, abs(x - y), atol + rtol * abs(y))
     finite = trace.call(np.isfinite, y)
@@ -74,21 +90,34 @@ def _as_float(trace: Trace, value: Any) -> Any:
 
 
 @implements(np.allclose)
-def allclose(trace: Trace, a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
-    return number(trace, elements(trace, trace.call(np.all, isclose(trace, a, b, rtol, atol, equal_nan))), bool)
+def allclose(
+    trace: Trace, a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False
+) -> Any:
+    """Returns True if two arrays are element-wise equal within a tolerance."""
+    return number(
+        trace, elements(trace, trace.call(np.all, isclose(trace, a, b, rtol, atol, equal_nan))), bool
+    )
 
 
 @implements(np.array_equal)
 def array_equal(trace: Trace, a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    """True if two arrays have the same shape and elements, False otherwise."""
     x, y = operand(trace, a1), operand(trace, a2)
     same = len(x.shape) == len(y.shape) and all(
         trace.holds(p, "==", q, "shapes in array_equal") for p, q in zip(x.shape, y.shape, strict=True)
     )
-    return number(trace, elements(trace, trace.call(np.all, trace.call(np.equal, a1, a2))), bool) if same else False
+    return (
+        number(trace, elements(trace, trace.call(np.all, trace.call(np.equal, a1, a2))), bool)
+        if same
+        else False
+    )
 
 
 @implements(np.nan_to_num)
-def nan_to_num(trace: Trace, x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+def nan_to_num(
+    trace: Trace, x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
+    """Replace NaN with zero and infinity with large finite numbers (default behaviour) or with the."""
     value = elements(trace, x)
     if value.dtype.is_float:
         info = np.finfo(value.dtype.numpy)  # pyright: ignore
@@ -108,10 +137,13 @@ def _replaced(trace: Trace, value: Expr, mask: Expr, other: Any) -> Expr:
 
 @implements(np.round, np.around)
 def round_(trace: Trace, a: Any, decimals: int = 0, out: Any = None) -> Any:
+    """Evenly round to the given number of decimals."""
     value = elements(trace, a)
     if not value.dtype.is_float:
         if decimals < 0:
-            raise trace.refuse("rounding integers to tens is not supported", "divide, round and multiply", "E054")
+            raise trace.refuse(
+                "rounding integers to tens is not supported", "divide, round and multiply", "E054"
+            )
         return trace.call(np.positive, a, out=out)
     if decimals == 0:
         return trace.call(np.rint, a, out=out)
@@ -122,16 +154,19 @@ def round_(trace: Trace, a: Any, decimals: int = 0, out: Any = None) -> Any:
 
 @implements(np.fix)
 def fix(trace: Trace, x: Any, out: Any = None) -> Any:
+    """Round to nearest integer towards zero."""
     return trace.call(np.trunc, x, out=out)
 
 
 @implements(np.copyto)
 def copyto(trace: Trace, dst: TracedArray, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    """Copies values from one array to another, broadcasting as necessary."""
     trace.call(np.positive, src, out=dst, where=where, casting=casting)
 
 
 @implements(np.sinc)
 def sinc(trace: Trace, x: Any) -> Any:
+    """Return the normalized sinc function."""
     value = _as_float(trace, x)
     angle = np.pi * trace.call(np.where, value == 0, 1.0e-20, value)
     result = trace.call(np.sin, angle) / angle
@@ -151,47 +186,55 @@ implements(np.isneginf)(_infinity(-1.0))
 
 @implements(np.isscalar)
 def isscalar(trace: Trace, element: Any) -> bool:
+    """Returns True if the type of `element` is a scalar type."""
     return type(element) is not TracedArray and (not isinstance(element, np.ndarray | list | tuple | dict))
 
 
 @implements(np.ndim)
 def ndim(trace: Trace, a: Any) -> int:
+    """Return the number of dimensions of an array."""
     return len(operand(trace, a).shape)
 
 
 @implements(np.shape)
 def shape(trace: Trace, a: Any) -> tuple[Any, ...]:
+    """Return the shape of an array."""
     return a.shape if type(a) is TracedArray else trace.call(np.asarray, a).shape
 
 
 @implements(np.size)
 def size(trace: Trace, a: Any, axis: int | None = None) -> Any:
+    """Return the number of elements along a given axis."""
     array = trace.call(np.asarray, a)
     return array.size if axis is None else array.shape[axis]
 
 
 @implements(np.result_type)
 def result_type(trace: Trace, *arrays_and_dtypes: Any) -> np.dtype:
+    """Returns the type that results from applying the NumPy :ref:`type promotion <arrays.promotion>`."""
     return common_dtype([v if isinstance(v, np.dtype) else np.dtype(v) if isinstance(v, type | str) else operand(trace, v).kind
                          for v in arrays_and_dtypes])  # fmt: skip
 
 
 @implements(np.iscomplexobj)
 def iscomplexobj(trace: Trace, x: Any) -> bool:
+    """Check for a complex type or an array of complex numbers."""
     return operand(trace, x).dtype.kind == "c"
 
 
 @implements(np.isrealobj)
 def isrealobj(trace: Trace, x: Any) -> bool:
+    """Return True if x is a not complex type or an array of complex numbers."""
     return not iscomplexobj(trace, x)
 
 
 @implements(np.real)
 def real(trace: Trace, val: Any) -> Any:
+    """Return the real part of the complex argument."""
     return val
 
 
 @implements(np.shares_memory, np.may_share_memory)
 def shares_memory(trace: Trace, a: Any, b: Any) -> bool:
+    """Determine if two arrays share memory."""
     raise trace.refuse("whether arrays share memory is not known while tracing", "decide it outside", "E050")
-

@@ -1,7 +1,7 @@
 """The table of NumPy functions: from the function object, by identity, to a composition of builder calls.
 
-A composition takes the trace first, then the function's arguments. Keywords that it does not name are refused, not
-ignored. Not here: the compositions themselves, in the other files of this folder.
+A composition takes the trace first, then the function's arguments. Keywords that it does not name are
+refused, not ignored. Not here: the compositions themselves, in the other files of this folder.
 """
 
 from __future__ import annotations

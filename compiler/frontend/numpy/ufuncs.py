@@ -1,6 +1,6 @@
-"""Ufuncs: a table from the ufunc to a composition on operands of its loop's dtypes, and the one way to apply any.
+"""Ufuncs: a table from the ufunc to a composition on operands of its loop's dtypes.
 
-Not here: reductions (`reductions.py`), `matmul` and its kin (`products.py`).
+And the one way to apply any. Not here: reductions (`reductions.py`), `matmul` and its kin (`products.py`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,12 @@ def _divmod(x: Expr, y: Expr) -> tuple[Expr, Expr]:
 
 def _compare(name: str) -> Rule:
     """A comparison; of i64 with u64 it is exact, as in NumPy 2."""
-    mirrored = {"less": "greater", "less_equal": "greater_equal", "greater": "less", "greater_equal": "less_equal"}
+    mirrored = {
+        "less": "greater",
+        "less_equal": "greater_equal",
+        "greater": "less",
+        "greater_equal": "less_equal",
+    }
 
     def rule(x: Expr, y: Expr) -> Expr:
         if x.dtype == y.dtype:
@@ -102,12 +107,54 @@ def _times(factor: float) -> Rule:
 
 
 _SAME = (
-    "add", "subtract", "negative", "floor_divide", "remainder", "fmod", "minimum", "maximum", "fmin", "fmax",
-    "sign", "sqrt", "rint", "signbit", "copysign", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p",
-    "sin", "cos", "tan", "tanh", "sinh", "cosh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "cbrt",
-    "arctan2", "power", "hypot", "logaddexp", "logaddexp2", "nextafter", "bitwise_and", "bitwise_or", "bitwise_xor",
-    "left_shift", "right_shift", "invert",
-)  # fmt: skip
+    "add",
+    "subtract",
+    "negative",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "minimum",
+    "maximum",
+    "fmin",
+    "fmax",
+    "sign",
+    "sqrt",
+    "rint",
+    "signbit",
+    "copysign",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sin",
+    "cos",
+    "tan",
+    "tanh",
+    "sinh",
+    "cosh",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "cbrt",
+    "arctan2",
+    "power",
+    "hypot",
+    "logaddexp",
+    "logaddexp2",
+    "nextafter",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "left_shift",
+    "right_shift",
+    "invert",
+)
 
 RULES: dict[np.ufunc, Rule] = {
     **{getattr(np, name): _op(name) for name in _SAME if name != "add"},
@@ -156,9 +203,13 @@ def apply(
     inputs, outputs = _outputs(ufunc, inputs, out)
     operands = [operand(trace, x) for x in inputs]
     loop = loop_of(
-        ufunc, [o.kind for o in operands], [None if o is None else o.dtype for o in outputs],
-        dtype=None if dtype is None else np.dtype(dtype), casting=casting, location=trace.location(),
-    )  # fmt: skip
+        ufunc,
+        [o.kind for o in operands],
+        [None if o is None else o.dtype for o in outputs],
+        dtype=None if dtype is None else np.dtype(dtype),
+        casting=casting,
+        location=trace.location(),
+    )
     types = [element_type(d, trace.location()) for d in loop]
     shape = common_shape(trace, [o.shape for o in operands])
     mask = None if where is True else operand(trace, where)
@@ -207,11 +258,16 @@ def _check_power(ufunc: np.ufunc, operands: list[Operand], types: list[DType]) -
 
 
 def _beyond(ufunc: np.ufunc, operands: list[Operand]) -> bool | None:
-    """The answer of a comparison with a Python int that the other side's dtype cannot hold; None otherwise."""
+    """The answer of a comparison with a Python int that the other side's dtype cannot hold.
+
+    None otherwise.
+    """
     for number, (one, other) in enumerate(zip(operands, reversed(operands), strict=True)):
         if len(operands) != 2 or one.kind is not int or one.constant is None or isinstance(other.kind, type):
             continue
-        if other.dtype.kind not in "iu" or not ufunc.__name__.startswith(("less", "greater", "equal", "not_equal")):
+        if other.dtype.kind not in "iu" or not ufunc.__name__.startswith(
+            ("less", "greater", "equal", "not_equal")
+        ):
             continue
         info = np.iinfo(other.dtype)
         if not info.min <= one.constant <= info.max:
@@ -224,7 +280,9 @@ def _finish(trace: Trace, value: Expr, ty: DType, target: TracedArray | None, ma
     """Store a result in `target`, only where the mask holds, or give it as a new value."""
     if target is None:
         if mask is not None:
-            value = select(broadcast_to(trace, mask.expr(trace, BOOL), shape_of(value)), value, constant(value, 0))
+            value = select(
+                broadcast_to(trace, mask.expr(trace, BOOL), shape_of(value)), value, constant(value, 0)
+            )
         return wrap(trace, value)
     shape = target.view.shape
     if len(shape_of(value)) > len(shape):
@@ -254,7 +312,9 @@ def power(trace: Trace, base: Any, exponent: Any, out: TracedArray | None = None
     shortcut = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
     one = operand(trace, base)
     number = exponent if type(exponent) in (int, float) else None
-    if number in shortcut and (one.dtype.kind == "f" or (one.dtype.kind in "iu" and type(number) is int and number == 2)):
+    if number in shortcut and (
+        one.dtype.kind == "f" or (one.dtype.kind in "iu" and type(number) is int and number == 2)
+    ):
         return apply(trace, shortcut[number], base, out=out)
     return apply(trace, np.power, base, exponent, out=out)
 
