@@ -107,7 +107,7 @@ def _make(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: 
     """Facts as a line of JSON, then the object."""
     lowered = optimize(fn, options, target)
     interface = interface_of(lowered, guards, extra)
-    code = compile_text(emit_program(lowered, interface, target, options.code), machine_of(target), quick=True)
+    code = compile_text(emit_program(lowered, interface, target, options.code), machine_of(target))
     slot = interface.arena_slot + 1
     sizes: list[list[object]] = []
     for pointer in interface.pointers:
@@ -152,7 +152,7 @@ def stage_text(fn: Func, guards: Sequence[Guard], stage: str, options: Options) 
     if stage in seen:
         return seen[stage]
     text = emit_program(lowered, interface_of(lowered, guards, ()), target, options.code)
-    return text if stage == "llvm" else assembly(text, machine_of(target), quick=True)
+    return text if stage == "llvm" else assembly(text, machine_of(target))
 
 
 # ---------------------------------------------------------------- cache
