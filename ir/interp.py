@@ -247,6 +247,7 @@ class Machine:
 
 
 Handler = Callable[[Machine, Op], None]
+_RESULT = re.compile(r"r\d+")
 _ARGUMENT, _STRIDE = re.compile(r"a(\d+)"), re.compile(r"a(\d+)_s(\d+)")
 
 
@@ -256,7 +257,7 @@ def _argument_numbers(fn: Func, count: int) -> list[int | None]:
     A bufferized function says it by names: `a3` is argument 3, ints follow in order, the rest is made.
     """
     found = [_ARGUMENT.fullmatch(p.name) if isinstance(p.type, BufferType) else None for p in fn.params]
-    if not any(found):
+    if not any(found) and not any(isinstance(p.type, BufferType) and _RESULT.fullmatch(p.name) for p in fn.params):
         return [number if number < count else None for number in range(len(fn.params))]
     numbers = [None if match is None else int(match[1]) for match in found]
     rest = iter(sorted({*range(count)} - {*numbers}))

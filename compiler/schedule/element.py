@@ -283,6 +283,8 @@ class Writer:
             linear = linear_index(index, ty.shape)
             self.observed.append(linear)
             place = self.lanes_of_index(linear) if self.is_spread(linear) else self.number(linear)
+            if self.mask is not None and self.is_spread(linear):  # lanes that are left out may lie outside of the table
+                place = select(self.here(self.mask), place, place.like(0))
             return lookup(number.ravel().tolist(), ty.dtype, place)
         if isinstance(number, np.ndarray | np.generic):
             number = number.item()
