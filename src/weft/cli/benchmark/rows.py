@@ -78,7 +78,7 @@ def logsumexp(x):
 def bias_gelu(x, bias):
     """The usual approximation by tanh."""
     x = x + bias
-    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    return 0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3)))
 
 
 def column_statistics(x):

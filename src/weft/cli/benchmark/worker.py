@@ -36,8 +36,12 @@ def _compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _load_weft() -> None:
-    """Load the compiler and LLVM, so that first calls are those of a process that has compiled before."""
+    """Load the compiler, LLVM and the native entry: first calls are those of a process that has compiled before."""
+    from weft.api import compiled_class  # noqa: PLC0415
+
     _compiled(load_rows().add)(np.ones(3), np.ones(3))
+    _, entries = compiled_class()
+    entries.settle()
 
 
 PEERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {"weft": _compiled, "numpy": lambda fn: fn}
