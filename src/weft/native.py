@@ -12,7 +12,7 @@ from time import perf_counter
 
 from weft import config
 from weft.backends.cpu.emit import emit_program, failure_sites
-from weft.backends.cpu.link import assembly, compile_text, load
+from weft.backends.cpu.link import host_architecture, assembly, compile_text, load
 from weft.backends.cpu.target import host_target, machine_of
 from weft.compiler.manager import Setting, Watch, run
 from weft.compiler.passes.plan_memory import arena_bytes
@@ -181,6 +181,20 @@ def _python_files(folder):  # noqa: ANN001, ANN202 -- importlib's Traversable
             yield from _python_files(entry)
         elif entry.name.endswith((".py", ".cuh")):
             yield entry
+
+
+def _runtime_key(key: str) -> str:
+    return "\0".join(("runtime", key, host_architecture(), source_hash()))
+
+
+def runtime_fetch(key: str) -> bytes | None:
+    """An object of Weft's own runtime (call entry, pool, memory) from the disk cache."""
+    return disk_cache().fetch(_runtime_key(key))
+
+
+def runtime_store(key: str, data: bytes) -> None:
+    """Keep an object of Weft's own runtime."""
+    disk_cache().store(_runtime_key(key), data)
 
 
 _caches: dict[object, DiskCache] = {}
