@@ -6,6 +6,7 @@ is what the standard library says; other classes than frozen ones with slots are
 """
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -16,26 +17,61 @@ else:
 
     def dataclass(cls: type | None = None, /, **options: bool) -> Any:
         """See `dataclasses.dataclass`."""
-        is_quick = options.get("frozen") and options.get("slots") and options.keys() <= {"frozen", "slots", "eq"}
         if cls is None:
             return lambda body: dataclass(body, **options)
-        if not is_quick or any(dataclasses.is_dataclass(base) for base in cls.__mro__[1:]):
+        fields = _fields_of(cls) if _is_quick(options) else None
+        if fields is None:
             return dataclasses.dataclass(**options)(cls)
-        return _frozen(cls, has_equality=options.get("eq", True))
+        return _frozen(cls, fields, has_equality=options.get("eq", True))
 
 
+_OPTIONS = {"frozen", "slots", "eq"}
+_KIND = getattr(dataclasses, "_FIELD", None)  # what marks a field that is no ClassVar
+
+
+def _is_quick(options: dict[str, bool]) -> bool:
+    return bool(options.get("frozen") and options.get("slots")) and options.keys() <= _OPTIONS and _KIND is not None
+
+
+def _fields_of(body: type) -> dict[str, "dataclasses.Field[Any]"] | None:
+    """The fields; None for a class that is left to the standard library."""
+    notes = vars(body).get("__annotations__")
+    if body.__bases__ != (object,) or (notes is None and sys.version_info >= (3, 14)):
+        return None
+    fields: dict[str, Any] = {}
+    for name, kind in (notes or {}).items():
+        default = vars(body).get(name, dataclasses.MISSING)
+        field: Any = default if isinstance(default, dataclasses.Field) else dataclasses.field(default=default)
+        text = kind if isinstance(kind, str) else repr(kind)
+        if not field.init or "ClassVar" in text or "InitVar" in text or "KW_ONLY" in text:
+            return None
+        field.name, field.type, field._field_type, field.kw_only = name, kind, _KIND, False
+        fields[name] = field
+    return fields
+
+
+@dataclasses.dataclass(frozen=True)
+class _Like:
+    """Where the standard library's description of a frozen dataclass is taken from."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _LikeSame:
+    """The same of one that is compared by identity."""
+
+
+_PARAMETERS: dict[bool, Any] = {True: vars(_Like)["__dataclass_params__"], False: vars(_LikeSame)["__dataclass_params__"]}
 _set = object.__setattr__
 
 
-def _frozen(body: type, *, has_equality: bool) -> type:
+def _frozen(body: type, named: "dict[str, dataclasses.Field[Any]]", *, has_equality: bool) -> type:
     own = set(vars(body))
-    cls: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(body)
-    parameters = cls.__dataclass_params__
-    parameters.init = parameters.repr = parameters.frozen = True
-    parameters.eq = has_equality
-    fields = dataclasses.fields(cls)
-    if not all(f.init and not f.kw_only for f in fields):
-        raise TypeError(f"{body.__name__} has a field that the quick dataclass does not know")
+    scope = {name: value for name, value in vars(body).items() if name not in {*named, "__dict__", "__weakref__"}}
+    scope |= {"__slots__": tuple(named), "__match_args__": tuple(named), "__dataclass_fields__": named}
+    scope["__dataclass_params__"] = _PARAMETERS[has_equality]
+    cls: Any = type(body)(body.__name__, body.__bases__, scope)
+    cls.__qualname__ = body.__qualname__
+    fields = tuple(named.values())
     methods: dict[str, Callable[..., Any]] = {
         "__init__": _initializer(cls, fields),
         "__repr__": _printer(tuple(f.name for f in fields if f.repr)),

@@ -20,7 +20,7 @@ Arrays = tuple[np.ndarray, ...]
 InferRule = Callable[[Sequence[Type], Attributes, Sequence[Region]], Sequence[Type]]
 EvaluateRule = Callable[..., np.ndarray | Arrays]  # (attributes with numbers for sizes, *operands)
 VjpRule = Callable[[Op, Sequence[Expr], Sequence[Expr], Sequence[Expr]], Sequence[Expr | None]]
-Samples = Callable[[np.random.Generator], Iterator[tuple[Attributes, Arrays]]]
+Samples = Callable[["np.random.Generator"], Iterator[tuple[Attributes, Arrays]]]
 
 
 class Context(Protocol):
@@ -254,7 +254,7 @@ _SAMPLE_DTYPES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def random_array(rng: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+def random_array(rng: "np.random.Generator", dtype: str, shape: tuple[int, ...]) -> np.ndarray:
     """Elements over the useful range of a dtype: all integers of it, floats of mixed magnitude with special values."""
     kind = np.dtype(dtype).kind
     if kind == "b":
@@ -271,7 +271,7 @@ def random_array(rng: np.random.Generator, dtype: str, shape: tuple[int, ...]) -
 def numbers(kinds: str, count: int, shapes: Sequence[tuple[int, ...]] = ((3, 5), (), (33,))) -> Samples:
     """Samples: `count` arrays of one dtype and shape, for each dtype of `kinds`."""
 
-    def make(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:
+    def make(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
         for kind in kinds:
             for dtype in _SAMPLE_DTYPES.get(kind, ()):
                 for shape in shapes:

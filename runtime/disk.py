@@ -7,7 +7,6 @@ raises. Not here: what is a key (`weft.native`), where the folder is (`weft.conf
 import hashlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 _MAGIC = b"weft-cache-1\n"
@@ -33,22 +32,22 @@ class DiskCache:
             return None
         head = len(_MAGIC) + _DIGEST_BYTES
         body = data[head:]
-        digest = hashlib.sha256(key.encode() + b"\0" + body).digest()
+        digest = self._digest(key, body)
         return body if data[:head] == _MAGIC + digest else None
 
     def store(self, key: str, body: bytes) -> None:
         """Keep `body` under `key`; silently nothing where that is not possible."""
         if self.folder is None:
             return
-        digest = hashlib.sha256(key.encode() + b"\0" + body).digest()
+        digest = self._digest(key, body)
         try:
-            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")
+            name = self.folder / f".new-{os.getpid()}-{os.urandom(8).hex()}"
             try:
-                with os.fdopen(handle, "wb") as file:
+                with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                     file.write(_MAGIC + digest + body)
                 os.replace(name, self._path(key))
             except OSError:
-                os.unlink(name)
+                name.unlink(missing_ok=True)
                 raise
         except OSError:
             return
@@ -56,6 +55,9 @@ class DiskCache:
         if self._written > MAX_BYTES // 16:
             self._written = 0
             self._trim()
+
+    def _digest(self, key: str, body: bytes) -> bytes:
+        return hashlib.sha256(f"{key}\0".encode() + body).digest()
 
     def _path(self, key: str) -> Path:
         assert self.folder is not None

@@ -5,8 +5,9 @@ Both sides of the border use one definition: Python packs a record with `pack`, 
 (`weft.backends.cpu.native`) read its fields by name. Holds no records of its own and no code generation.
 """
 
+import inspect
 import struct
-from typing import Annotated, ClassVar, Self, get_type_hints
+from typing import Annotated, ClassVar, Self
 
 from weft.ir.dataclass import dataclass
 
@@ -51,12 +52,10 @@ class Struct:
     record_bytes: ClassVar[int] = 0
 
     def __init_subclass__(cls) -> None:
-        fields: dict[str, Field] = {}
-        offset = 0
-        for name, hint in get_type_hints(cls, include_extras=True).items():
-            width = next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Width)), None)
-            if width is None:
-                continue
+        fields = dict(cls.record_fields)
+        offset = max((field.offset + field.bits // 8 for field in fields.values()), default=0)
+        for name, hint in inspect.get_annotations(cls).items():
+            width: Width = hint.__metadata__[0]
             offset = -(-offset // width.size_bytes) * width.size_bytes
             fields[name] = Field(offset, width.bits)
             offset += width.size_bytes
@@ -89,10 +88,6 @@ class Struct:
     def offset(cls, name: str) -> int:
         """Bytes from the start of the record to the field `name`."""
         return cls.record_fields[name].offset
-
-
-# get_type_hints resolves the annotations of subclasses in their own modules; the ClassVars above carry no
-# Width and are skipped.
 
 
 class Words:

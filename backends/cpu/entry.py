@@ -14,7 +14,6 @@ import ctypes
 import importlib
 import platform
 import sys
-import sysconfig
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -85,7 +84,7 @@ def has_native_entry() -> bool:
     return (
         sys.implementation.name == "cpython"
         and (3, 11) <= sys.version_info[:2] <= (3, 13)
-        and not sysconfig.get_config_var("Py_GIL_DISABLED")
+        and "t" not in sys.abiflags  # free-threaded
         and not hasattr(sys, "gettotalrefcount")  # debug builds add fields to objects
         and sys.platform == "linux"
         and platform.machine() in ("x86_64", "aarch64")

@@ -8,7 +8,6 @@ import functools
 from dataclasses import replace
 from pathlib import Path
 
-from weft.backends.cpu.emit import SPELLED
 from weft.backends.cpu.link import Machine, host_architecture, host_machine
 from weft.ir import UnsupportedError
 from weft.ir.target import Target
@@ -42,7 +41,6 @@ def _x86(triple: str, cpu: str, flags: frozenset[str]) -> Target:
         has_masked_memory=wide or "avx2" in flags,
         has_gather=wide or "avx2" in flags,
         has_rounding="sse4_1" in flags,
-        ops=SPELLED,
     )
 
 
@@ -55,22 +53,38 @@ def _aarch64(triple: str, cpu: str, flags: frozenset[str]) -> Target:
         vector_registers=32,
         has_fma=True,
         has_rounding=True,
-        ops=SPELLED,
     )
 
 
 def named_target(name: str) -> Target:
     """A target by name: "x86-64", "x86-64-v2" to "-v4", "aarch64". Raises UnsupportedError for another."""
     if name in _LEVELS:
-        return _x86(f"x86_64-{LINUX}", name, _LEVELS[name])
+        return _spelled(_x86(f"x86_64-{LINUX}", name, _LEVELS[name]))
     if name == "aarch64":
-        return _aarch64(f"aarch64-{LINUX}", "generic", frozenset())
+        return _spelled(_aarch64(f"aarch64-{LINUX}", "generic", frozenset()))
     raise UnsupportedError(f"there is no target {name!r}; there are {', '.join([*_LEVELS, 'aarch64'])}")
+
+
+def _spelled(target: Target) -> Target:
+    from weft.backends.cpu.emit import SPELLED  # noqa: PLC0415 -- code generation is loaded when it is first used
+
+    return replace(target, ops=SPELLED)
 
 
 @functools.cache
 def host_target() -> Target:
     """The machine we run on. Loads LLVM only where the system does not list the CPU's flags."""
+    return _spelled(_host())
+
+
+@functools.cache
+def host_key() -> str:
+    """The key of `host_target()`, without loading code generation."""
+    return _host().key()
+
+
+@functools.cache
+def _host() -> Target:
     architecture = host_architecture()
     triple = f"{architecture}-{LINUX}"
     if architecture == "aarch64":
@@ -89,10 +103,11 @@ def machine_of(target: Target) -> Machine:
 def _flags(label: str) -> frozenset[str]:
     """The CPU's flags as Linux lists them; empty elsewhere."""
     try:
-        lines = _CPU_INFO.read_text().splitlines()
+        with _CPU_INFO.open() as lines:  # of the first CPU: there may be hundreds
+            found = next((line for line in lines if line.startswith(label)), ":")
     except OSError:
         return frozenset()
-    return frozenset(next((line.split(":")[1].split() for line in lines if line.startswith(label)), ()))
+    return frozenset(found.split(":")[1].split())
 
 
 def _flags_of_llvm() -> frozenset[str]:

@@ -6,8 +6,8 @@ Taking a position costs a walk over our own frames; line and column are looked u
 from __future__ import annotations
 
 import linecache
+import os
 import sys
-import sysconfig
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -103,7 +103,10 @@ def is_standard_library(file: str) -> bool:
     return file.startswith(_STANDARD_FOLDERS) and not file.startswith(_SITE_FOLDERS)
 
 
-_STANDARD_FOLDERS = tuple({str(Path(sysconfig.get_paths()[k])) + "/" for k in ("stdlib", "platstdlib")})
+_VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_STANDARD_FOLDERS = tuple(
+    {f"{Path(folder)}/" for folder in (Path(os.__file__).parent, Path(sys.base_exec_prefix, sys.platlibdir, _VERSION))}
+)  # what sysconfig says, without the 5 ms that it takes to load
 _SITE_FOLDERS = tuple(
     folder + name for folder in _STANDARD_FOLDERS for name in ("site-packages/", "dist-packages/")
 )

@@ -6,11 +6,11 @@ Not here: which loops run in parallel (`rows.py`, `columns.py`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from weft.compiler.schedule.element import Writer
 from weft.compiler.schedule.kernel import serial
-from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, VectorType, record
+from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, VectorType, record
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import Dim, DimLike, decide
 from weft.ir.expr import cast, select
 from weft.ir.opdef import Combine

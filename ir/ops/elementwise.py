@@ -192,7 +192,7 @@ bitwise_xor = binary("bitwise_xor", "Bits in one.", np.bitwise_xor, kinds="biu",
 # fmt: on
 
 
-def _shift_samples(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:
+def _shift_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
     for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"):
         x = random_array(rng, name, (3, 5))
         yield {}, (x, rng.integers(0, x.dtype.itemsize * 8, (3, 5)).astype(name))
@@ -283,7 +283,7 @@ def _select_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
     return None, select(x[0], g[0], zero), select(x[0], zero, g[0])
 
 
-def _select_samples(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:
+def _select_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
     for dtype in ("bool", "int8", "int32", "float32", "float64"):
         yield {}, (rng.random((4, 7)) < 0.5, random_array(rng, dtype, (4, 7)), random_array(rng, dtype, (4, 7)))
 
@@ -365,7 +365,7 @@ def _cast_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -
     return (cast(g[0], x[0].dtype) if x[0].dtype.is_float and y[0].dtype.is_float else None,)
 
 
-def _cast_samples(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:
+def _cast_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
     names = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
     for source in names:
         for target in ("bool", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64"):

@@ -81,7 +81,7 @@ def _gather_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
     return b.expr(total), *(None for _ in x[1:])
 
 
-def _samples(rng: np.random.Generator) -> Iterator[tuple[tuple[int, ...], np.ndarray, Arrays]]:
+def _samples(rng: "np.random.Generator") -> Iterator[tuple[tuple[int, ...], np.ndarray, Arrays]]:
     cases = (((5, 3), (0,), (7,)), ((5, 3), (1,), (2, 4)), ((4, 5, 6), (0, 2), (3,)), ((4, 5), (0, 1), ()))
     for shape, axes, part in cases:
         for dtype in ("float32", "int16"):
@@ -158,7 +158,7 @@ def _scatter_extreme(op: Op, g: Expr, y: Expr, x: Sequence[Expr]) -> tuple[Expr,
     return share * old, gathered(share) * new
 
 
-def _scatter_samples(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:
+def _scatter_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
     for axes, x, indices in _samples(rng):
         shape = moved_to_front(x, axes)[numpy_index(x.ndim, axes, indices)].shape
         part = (rng.normal(size=shape) * 9).astype(x.dtype)

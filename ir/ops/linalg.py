@@ -34,7 +34,7 @@ def _dot_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) ->
     return g[0].apply("dot", _swap(x[1])), _swap(x[0]).apply("dot", g[0])
 
 
-def _dot_samples(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:
+def _dot_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
     for dtype in ("float32", "float64", "int32"):
         for a, b in (((3, 5), (5, 4)), ((2, 3, 70), (2, 70, 9)), ((1, 300), (300, 33)), ((17, 1), (1, 19))):
             yield {}, ((rng.normal(size=a) * 4).astype(dtype), (rng.normal(size=b) * 4).astype(dtype))

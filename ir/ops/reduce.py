@@ -37,10 +37,10 @@ def _infer(name: str, kinds: str, result: DType | None) -> Callable[..., Sequenc
     return infer
 
 
-def _samples(kinds: str) -> Callable[[np.random.Generator], Iterator[tuple[Attributes, Arrays]]]:
+def _samples(kinds: str) -> Callable[["np.random.Generator"], Iterator[tuple[Attributes, Arrays]]]:
     dtypes = {"b": ("bool",), "i": ("int8", "int64"), "u": ("uint16",), "f": ("float32", "float64")}
 
-    def make(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:
+    def make(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
         for kind in kinds:
             for dtype in dtypes[kind]:
                 for shape, axis in (((3, 5), 1), ((3, 5), 0), ((200,), 0), ((2, 70, 3), 1)):

@@ -42,7 +42,7 @@ def tensor_operand(types: Sequence[Type], number: int = 0) -> TensorType:
 
 
 def _one_float(
-    rng: np.random.Generator, cases: Sequence[tuple[Attributes, tuple[int, ...]]]
+    rng: "np.random.Generator", cases: Sequence[tuple[Attributes, tuple[int, ...]]]
 ) -> Iterator[tuple[Attributes, Arrays]]:
     for attributes, shape in cases:
         for dtype in ("float32", "float64", "int16"):
@@ -367,7 +367,7 @@ def _update_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
     return b.expr(kept), b.expr(taken)
 
 
-def _update_samples(rng: np.random.Generator) -> Iterator[tuple[Attributes, Arrays]]:
+def _update_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
     for attributes, shape in _SLICES:
         part = tuple(attributes["size"])  # pyright: ignore
         places = {k: attributes[k] for k in ("start", "step")}

@@ -6,6 +6,7 @@ refused, not ignored. Not here: the compositions themselves, in the other files 
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,7 +17,6 @@ Composition = Callable[..., Any]
 C = TypeVar("C", bound=Composition)
 
 FUNCTIONS: dict[Any, Composition] = {}
-_KEYWORDS: dict[Any, frozenset[str] | None] = {}
 
 
 def implements(*functions: Any) -> Callable[[C], C]:
@@ -34,9 +34,14 @@ def enter(fn: Any, composition: Composition) -> None:
     """Register one composition; a second one for the same function is an error."""
     assert FUNCTIONS.get(fn, composition) is composition, fn
     FUNCTIONS[fn] = composition
+
+
+@functools.cache
+def _keywords(composition: Composition) -> frozenset[str] | None:
+    """The keywords that a composition takes; None for any."""
     parameters = list(inspect.signature(composition).parameters.values())[1:]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    _KEYWORDS[fn] = None if takes_any else frozenset(p.name for p in parameters)
+    return None if takes_any else frozenset(p.name for p in parameters)
 
 
 def is_known(fn: Any) -> bool:
@@ -61,7 +66,7 @@ def call(trace: Trace, fn: Any, *args: Any, **kwargs: Any) -> Any:
     """Apply a function of the table; raises UnsupportedError for one that it does not have, or a keyword."""
     if not is_known(fn):
         raise trace.refuse(f"{name_of(fn)} is not supported", "see `weft ops --numpy` for what is", "E053")
-    known = _KEYWORDS[fn]
+    known = _keywords(FUNCTIONS[fn])
     for keyword in () if known is None else kwargs.keys() - known:
         fix = "leave it out, or write out what it does"
         raise trace.refuse(f"{name_of(fn)} does not take the keyword {keyword!r} yet", fix, "E054")
