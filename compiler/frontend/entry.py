@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
+from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ import numpy as np
 from weft.compiler.frontend import numpy as namespace
 from weft.compiler.frontend.arguments import StaticSpec, spec_of
 from weft.compiler.frontend.assumption import Assumptions, Restart, SizeGuard
+from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.capture import Inputs, ObjectGuard, Parameter, TraceOptions
 from weft.compiler.frontend.result import Effect, Outputs, ResultNode
 from weft.compiler.frontend.rewrite import resolve_callable, rewritten_code
-from weft.compiler.frontend.source import Argument
+from weft.compiler.frontend.source import Argument, Cell, Default, Global, Source
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.tracing import TracingHooks
 from weft.ir.dataclass import dataclass
@@ -101,8 +103,31 @@ def _attempt(
         inputs.argument(Argument(k, names[k] if k < len(names) else ""), tree) for k, tree in enumerate(trees)
     ]
     named = {key: inputs.argument(Argument(key, key), tree) for key, tree in named_trees.items()}
-    value = hooks.call(fn if root is None else root, *given, **named)
+    if inputs.unhooked is not None:
+        value = _without_source(inputs.unhooked, inputs)(*given, **named)
+    else:
+        value = hooks.call(fn if root is None else root, *given, **named)
     return _finish(one, inputs, hooks, value)
+
+
+def _without_source(function: FunctionType, inputs: Inputs) -> FunctionType:
+    """A function that no hooks can reach into, with captured values in place of the globals and cells that it names."""
+
+    def taken(source: Source, value: Any) -> Any:
+        is_data = isinstance(value, np.ndarray | np.generic) or type(value) in (int, float, list, tuple, dict)
+        return inputs.open(inputs.capture(source, value)) if is_data else value
+
+    code = function.__code__
+    names = {name for one in all_code(code) for name in one.co_names} & function.__globals__.keys()
+    namespace = {**function.__globals__, **{name: taken(Global(name), function.__globals__[name]) for name in sorted(names)}}
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    closure = tuple(CellType(taken(Cell(name), cell.cell_contents)) for name, cell in cells)
+    made = FunctionType(code, namespace, function.__name__, None, closure)
+    defaults, first = function.__defaults__ or (), code.co_argcount - len(function.__defaults__ or ())
+    made.__defaults__ = tuple(taken(Default(code.co_varnames[first + k]), v) for k, v in enumerate(defaults)) or None
+    keyword_only = function.__kwdefaults__ or {}
+    made.__kwdefaults__ = {name: taken(Default(name), value) for name, value in keyword_only.items()} or None
+    return made
 
 
 def _bound_spec(value: Any) -> Any:
@@ -112,10 +137,7 @@ def _bound_spec(value: Any) -> Any:
 
 
 def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Traced:
-    """Close the function: results in the order of the return value and the effects.
-
-    Then the written parameters.
-    """
+    """Close the function: results as the return value and the effects name them, then written parameters."""
     outputs = Outputs(one, inputs, [value, [effect.value for effect in hooks.effects]])
     result = outputs.describe(value)
     effects = tuple(replace(e, value=outputs.describe(e.value)) for e in hooks.effects)

@@ -123,6 +123,8 @@ def resolve_callable(
         match fn:
             case MethodType():
                 fn, given = fn.__func__, (fn.__self__, *given)
+            case _ if getattr(type(fn), "is_weft_function", False):
+                fn = fn.__wrapped__
             case partial():
                 fn, given, named = fn.func, (*fn.args, *given), {**fn.keywords, **named}
             case _:

@@ -1,41 +1,128 @@
-"""What users ask of a compiled function beside calling it.
+"""What users ask of a compiled function beside calling it: prepare, ir, explain, stats, graph, verify.
 
-Not here: calls (`function.py`).
+Not here: calls (`function.py`), how facts about kernels are found (`weft.compiler.cost`, `weft.compiler.debug`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from weft import config
+from weft.ir import UserError
+from weft.native import STAGES, stage_text
+from weft.specs import has_specs
+from weft.unbuilt import refuse
+
+if TYPE_CHECKING:
+    from weft.function import Core, Version, Work
+
+_UNBUILT_STAGES = ("cuda",)
 
 
 def stats(self: Any) -> dict[str, Any]:
-    """Counters: compiles, calls, variants, kernels of the variant called last, bytes of its arena, seconds spent compiling."""
-    core = self._weft
-    served = core.entries.variants(self)
-    by_variant = {v.variant: v for v in core.versions}
-    current = by_variant.get(served[0][0]) if served else None
-    return {
-        "compiles": core.compiles,
-        "calls": sum(count for _, count in served),
-        "variants": [
-            {"key": str([str(p.spec) for p in by_variant[v].traced.parameters]), "guards": [str(g) for g in by_variant[v].traced.sizes],
-             "reason": by_variant[v].reason, "calls": count} for v, count in served if v in by_variant
-        ],
-        "kernels": [dict(k) for k in current.built.kernels] if current else [],
-        "arena_bytes": 0,
-        "compile_seconds": core.compile_seconds,
-    }  # fmt: skip
+    """Counters: compiles, calls, variants, kernels of the variant called last, bytes of its arena, seconds spent compiling.
+
+    Sizes, flops and bytes that follow from symbols are texts of expressions in them.
+    """
+    from weft.explanation import stats_of  # noqa: PLC0415 -- a tool
+
+    return stats_of(self._weft)
 
 
-def ir(self: Any, stage: str = "tensor", *args: Any) -> str:
-    """The program's text after a stage: tensor, fused, loops, llvm, asm; of the variant compiled last, or for `args`."""
-    from weft.native import stage_text  # noqa: PLC0415
+def ir(self: Any, stage: str = "tensor", *args: Any, **kwargs: Any) -> str:
+    """The program's text after a stage: tensor, fused, loops, llvm, asm; of the variant called last, or for values or specs."""
+    if stage in _UNBUILT_STAGES:
+        refuse(f"the stage {stage!r}")
+    if stage not in STAGES:
+        raise UserError(f"there is no stage {stage!r}", code="E002", fix=f"use one of {', '.join(STAGES)}")
+    core: Core = self._weft
+    options = config.current()
+    if args or kwargs:
+        from weft.function import program_of  # noqa: PLC0415
+        from weft.guards import sizes_of  # noqa: PLC0415
 
-    core = self._weft
-    version = core.compile_for(args, {}, config.current()) if args or not core.versions else core.versions[0]
-    return stage_text(version.traced.func, version.sizes.guards, stage, config.current())
+        traced, facts = core.trace(_work(core, args, kwargs))
+        sizes = sizes_of(traced, facts.ints)
+        return stage_text(program_of(traced, sizes), sizes.guards, stage, options)
+    version = _latest(core)
+    from weft.function import program_of  # noqa: PLC0415
+
+    return stage_text(program_of(version.traced, version.sizes), version.sizes.guards, stage, version.options)
 
 
-METHODS: dict[str, Any] = {"stats": stats, "ir": ir}
+def _work(core: Core, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Work:
+    """What to trace for values, or for specs."""
+    if has_specs(list(args)) or has_specs(dict(kwargs)):
+        return core.spec_work(args, kwargs)
+    from weft.binding import Call  # noqa: PLC0415
+
+    return core.work(Call.of(core.shape, args, kwargs), note=False)
+
+
+def _latest(core: Core) -> Version:
+    version = core.current()
+    if version is None:
+        if core.settings.signature is not None:
+            return core.add(core.lane(config.current()), core.signature_work(), config.current())
+        raise UserError(
+            f"{core.name} has not been compiled yet", fix='call it first, or give specs, as in f.ir("tensor", weft.spec("f32[n]"))'
+        )
+    return version
+
+
+def prepare(self: Any, *specs: Any, **keywords: Any) -> Any:
+    """Compile for these specs without running; returns the function. Static arguments are given as values."""
+    core: Core = self._weft
+    options = config.current()
+    if not specs and not keywords and core.settings.signature is not None:
+        specs = core.settings.signature
+    lane = core.lane(options)
+    with core.lock:
+        work = core.spec_work(specs, keywords)
+        core.add(lane, work, options)
+    return self
+
+
+def explain(self: Any) -> str:
+    """Why each variant was compiled, what it holds for, and what became of it: kernels, why they are apart, copies."""
+    from weft.explanation import explain_function  # noqa: PLC0415 -- a tool
+
+    return explain_function(self._weft)
+
+
+def graph(self: Any) -> Any:
+    """The program called last as a networkx DiGraph: values and ops with their lines and devices."""
+    from weft.compiler.debug.describe import graph_of  # noqa: PLC0415 -- a tool
+
+    version = _latest(self._weft)
+    return graph_of(version.traced.func, version.traced)
+
+
+def verify(self: Any, *args: Any, **kwargs: Any) -> bool:
+    """Run plain Python and the compiled function on copies; print the first difference; whether there is none."""
+    from weft.verification import verify_call  # noqa: PLC0415 -- a tool
+
+    return verify_call(self, args, kwargs)
+
+
+def run(self: Any, *_args: Any, **_keywords: Any) -> Any:
+    """Execute part of the graph; not built yet."""
+    refuse("f.run")
+
+
+def signature_of(self: Any) -> inspect.Signature | None:
+    """The signature of the user's function."""
+    return self._weft.shape.signature
+
+
+def represent(self: Any) -> str:
+    """The function's name, and that it is compiled."""
+    return f"<weft.compile({self._weft.name})>"
+
+
+METHODS: dict[str, Any] = {
+    "stats": stats, "ir": ir, "prepare": prepare, "explain": explain, "graph": graph, "verify": verify, "run": run, "__repr__": represent,
+}  # fmt: skip
+"""The methods of compiled functions."""

@@ -7,6 +7,7 @@ mean is decided where they are used; they are handed down as a frozen `Options`,
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -128,14 +129,19 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Options:
     return _apply(Options(), values)
 
 
-def current() -> Options:
-    """Return the options in force: the environment as first read, changed by the `options` blocks around."""
+def base() -> Options:
+    """Return the options outside of every `options` block: those of the environment as first read."""
     if not _base:
         _base.append(from_environment())
+    return _base[0]
+
+
+def current() -> Options:
+    """Return the options in force: the environment as first read, changed by the `options` blocks around."""
     overrides = _overrides.get()
     if not overrides and not library:
-        return _base[0]
-    return _apply(_base[0], {**overrides, "library": frozenset(library)})
+        return base()
+    return _apply(base(), {**overrides, "library": frozenset(library)})
 
 
 def chosen() -> dict[str, object]:
@@ -168,6 +174,21 @@ def disabled() -> Generator[None, None, None]:
     """Run plain Python instead of compiled code inside a `with` block."""
     with options(disable=True):
         yield
+
+
+def is_chosen(function: str, chosen: RunOptions) -> bool:
+    """Whether `WEFT_FUNC` lets something be shown for a function; raises UserError for a wrong expression."""
+    try:
+        return re.search(chosen.function, function) is not None
+    except re.error as error:
+        raise UserError(
+            f"WEFT_FUNC cannot be {chosen.function!r}: {error}", code="E002", fix="set it to a regular expression."
+        ) from None
+
+
+def tell(text: str) -> None:
+    """Write what an option asks to be shown to the standard error."""
+    sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
 
 
 def subscribe(listener: Callable[[int], None]) -> None:

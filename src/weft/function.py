@@ -1,40 +1,60 @@
-"""The compiled function: variants, generalization of sizes, and what a user asks of it.
+"""The compiled function: its variants, and what happens when no variant serves a call.
 
-A call that no variant serves comes to `Compiled._miss`, which traces and compiles one. The first call's sizes and ints are
-constants; one that is seen with a second value becomes a symbol. Not here: tracing (`weft.compiler.frontend`), native code
-(`native.py`), guard tables (`guards.py`).
+Users call a native entry. A call that none of its variants serves, and every call while a `weft.options` block is open, comes
+to `Core`, which finds the variants for the options in force, traces and compiles what is missing, and calls again. Not here:
+tracing (`weft.compiler.frontend`), native code (`native.py`), guard tables (`guards.py`), what varies (`history.py`).
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
+import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+from functools import partial
 from time import perf_counter
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from weft import config
-from weft.compiler.frontend.arguments import ArraySpec, IntSpec, StaticSpec, is_node, map_paths, spec_of
+from weft.binding import (
+    Call, Shape, class_of, key_of, leaves, places, plain, spec_tree, static_spec, with_alias,
+)  # fmt: skip
+from weft.checks import check_signature, check_sizes, shared_arrays
+from weft.compiler.frontend.arguments import ArraySpec, IntSpec, map_paths
 from weft.compiler.frontend.capture import TraceOptions
 from weft.compiler.frontend.entry import Traced, trace
-from weft.compiler.frontend.rewrite import resolve_callable
 from weft.compiler.frontend.source import Argument, Source
-from weft.guards import Sizes, TableMaker, sizes_of
-from weft.ir import CompileError, IndexFault, InternalError, Location, Options, WeftError
-from weft.ir.dims import DimLike, symbol
+from weft.guards import Facts, Sizes, TableMaker, sizes_of
+from weft.history import History, Place
+from weft.ir import CodeOptions, CompileError, Func, IndexFault, InternalError, Location, Options, TensorType, WeftError
+from weft.ir.dataclass import dataclass
+from weft.ir.dims import DimLike, as_symbol, product
 from weft.native import Built, build
+from weft.reasons import Key, advice, describe_difference, key_of_variant, nearest
 from weft.runtime.variant import Variant
+from weft.specs import argument_spec, examples
 
 log = logging.getLogger("weft")
 SHORT_BYTES = 1 << 14  # a program that moves no more than this keeps the GIL
+_ATTEMPTS = 16  # other threads may drop a variant before its call is made
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The keywords of `weft.compile`."""
+
+    static: tuple[str | int, ...] = ()
+    dynamic: bool = True
+    signature: tuple[Any, ...] | None = None
+    max_variants: int = 8
+    fast_math: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Version:
     """One variant with everything that is known of it."""
 
@@ -42,280 +62,370 @@ class Version:
     sizes: Sizes
     built: Built
     variant: Variant
+    key: Key
     reason: str
+    options: Options
+    present: Mapping[str, int]
     seconds: float
 
 
-@dataclass
-class History:
-    """Values of sizes and ints in the calls of one class: same structure, dtypes, ranks, static values."""
+@dataclass(eq=False, slots=True)
+class Lane:
+    """The variants for one setting of the options that change code, and an entry that tries them."""
 
-    seen: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
-    calls: int = 0
+    entry: Any
+    versions: list[Version] = field(default_factory=list[Version])
+    generation: int = 0
 
-    def add(self, values: Mapping[str, int]) -> None:
-        """Note one more call."""
-        for place, value in values.items():
-            self.seen.setdefault(place, [value] * 0).append(value)
-        self.calls += 1
 
-    def dim(self, place: str, value: int, *, is_size: bool) -> DimLike:
-        """The number, if every call had it; else a symbol, shared by places that were always equal."""
-        values = self.seen.get(place, [value])
-        if all(v == values[0] for v in values) or (is_size and value in (0, 1)):
-            return value
-        same = min(p for p, vs in self.seen.items() if vs == values)
-        least = 2 if any(p.startswith("size") for p, vs in self.seen.items() if vs == values) else min(0, min(values))
-        name = "n" + "".join(c if c.isalnum() else "_" for c in same)
-        return symbol(name, least if least == 2 else -(2**63))
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one trace starts from: the call, its trees of specs, and the values of the symbols in them."""
+
+    call: Call
+    trees: tuple[tuple[Argument, Any], ...]
+    present: dict[str, int]
+    ints: list[tuple[Source, DimLike]]
+    has_values: bool = True
+
+
+class _Unserved(Exception):
+    """No variant serves a call that was made to be served."""
 
 
 class Core:
     """What a compiled function knows, beside the native entry that users call."""
 
-    def __init__(self, fn: Callable[..., Any], settings: Mapping[str, Any], entry: Any, entries: Any) -> None:
-        self.fn = fn
-        self.settings = dict(settings)
-        self.entry, self.entries = entry, entries
+    def __init__(self, fn: Callable[..., Any], settings: Settings, entry: Any, entries: Any, make_entry: Callable[[], Any]) -> None:
+        self.fn, self.settings = fn, settings
+        self._entry = weakref.ref(entry)
+        self.entries, self.make_entry = entries, make_entry
+        self.shape = Shape.of(fn)
         self.lock = threading.RLock()
-        self.versions: list[Version] = []
+        self.publishing = threading.Lock()
+        self.lanes: dict[CodeOptions, Lane] = {}
         self.histories: dict[object, History] = {}
+        self.hidden = History()
         self.compiles = 0
         self.compile_seconds = 0.0
-        self.is_retry = threading.local()
-        callee = resolve_callable(fn)
-        self.function: FunctionType | None = callee.function if callee is not None else None
-        try:
-            self.signature: inspect.Signature | None = inspect.signature(fn)
-        except (TypeError, ValueError):
-            self.signature = None
-
-    # ---------------------------------------------------------------- calls
-
-    def miss(self, *args: Any, **kwargs: Any) -> Any:
-        """Serve a call that no variant serves."""
-        options = config.current()
-        if options.run.disable:
-            return self.fn(*args, **kwargs)
-        plain_args, plain_kwargs, restore = _plain(args, kwargs)
-        if getattr(self.is_retry, "on", False):
-            raise InternalError(f"a variant of {self.name} does not serve the call that it was compiled for")
-        self.compile_for(plain_args, plain_kwargs, options)
-        self.is_retry.on = True
-        try:
-            result = self.entry(*plain_args, **plain_kwargs)
-        finally:
-            self.is_retry.on = False
-        restore()
-        return result
+        self.plain_calls = 0
+        self.retired_calls = 0
+        self.counted: dict[Variant, int] = {}
+        self.reasons: list[str] = []
+        self.thread = threading.local()
+        _cores.add(self)
 
     @property
     def name(self) -> str:
         """Of the user's function."""
-        return getattr(self.fn, "__name__", type(self.fn).__name__)
+        return self.shape.name
 
-    def compile_for(self, args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> Version:
-        """Trace and compile a variant for these arguments, and publish it."""
-        start = perf_counter()
-        with self.lock:
-            positional, named = self._normalize(args, kwargs)
-            specs, keywords, present, is_general = self._specs(positional, named)
+    @property
+    def entry(self) -> Any:
+        """What users call."""
+        return self._entry()
+
+    # ---------------------------------------------------------------- calls
+
+    def route(self, *args: Any, **kwargs: Any) -> Any:
+        """Serve a call that users' entry did not serve, by the options in force here."""
+        options = config.current()
+        if options.run.disable:
+            return self.fn(*args, **kwargs)
+        if options.run.interpret:
+            from weft.interpreted import interpreted  # noqa: PLC0415 -- a tool
+
+            return interpreted(self, args, kwargs, options)
+        return self.lane(options).entry(*args, **kwargs)
+
+    def lane(self, options: Options) -> Lane:
+        """The variants for these options."""
+        code = self.code_options(options)
+        lane = self.lanes.get(code)
+        if lane is None:
+            with self.publishing:
+                lane = self.lanes.setdefault(code, Lane(self.make_entry()))
+                self.entries.set_slow(lane.entry, partial(self.miss, lane))
+        return lane
+
+    def code_options(self, options: Options) -> CodeOptions:
+        """The options that change code, with those of this function."""
+        return replace(options.code, fast_math=True) if self.settings.fast_math else options.code
+
+    def miss(self, lane: Lane, *args: Any, **kwargs: Any) -> Any:
+        """Compile what a call needs, and make the call."""
+        if getattr(self.thread, "is_retry", False):
+            raise _Unserved
+        generation = lane.generation
+        call = Call.of(self.shape, args, kwargs)
+        made = plain(call, self.is_static)
+        call = replace(call, positional=made.args, named=made.kwargs)
+        options = config.current()
+        if made.is_changed:
             try:
-                traced = trace(self.fn, specs, keywords, self._trace_options(positional, named, present))
-            except RecursionError as error:
-                raise CompileError(f"{self.name} recurses too deeply to be traced") from error
-            version = self._build(traced, options, len(positional), list(named), is_general, start)
-            self._publish(version)
-            return version
-
-    def _build(self, traced: Traced, options: Options, given: int, named: Sequence[str], is_general: bool, start: float) -> Version:
-        sizes = sizes_of(traced)
-        func = replace(traced.func, symbols={**traced.func.symbols, **{n: _symbol_of(n) for n in sizes.names if n not in traced.func.symbols}},
-                       strided=tuple(k for k, p in enumerate(traced.parameters) if isinstance(p.spec, ArraySpec) and p.spec.layout == "strided"))  # fmt: skip
-        code = replace(options.code, fast_math=self.settings["fast_math"] or options.code.fast_math)
-        options = Options(code, options.run)
-        built = build(func, sizes.guards, sizes.results, options, is_short=_is_short(func))
-        table = TableMaker(self.function, traced, sizes, built, given, named).table()
-        variant = Variant(table, built.program, lambda *facts: self._fail(built, *facts))
-        reason = "sizes became symbols" if is_general else "new arguments"
-        return Version(traced, sizes, built, variant, reason, perf_counter() - start)
-
-    def _publish(self, version: Version) -> None:
-        self.compiles += 1
-        self.compile_seconds += version.seconds
-        if self.compiles == 2:
-            log.info("%s: compiled again (%s)", self.name, version.reason)
-        elif self.compiles > 2:
-            log.warning("%s: compiled %d times; %s", self.name, self.compiles, self._advice(version))
-        order = [v for v, _ in self.entries.variants(self.entry)]
-        by_variant = {v.variant: v for v in self.versions}
-        kept = [by_variant[v] for v in order if v in by_variant][: self.settings["max_variants"] - 1]
-        self.versions = [version, *kept]
-        self.entries.publish(self.entry, [v.variant for v in self.versions])
-
-    def _advice(self, version: Version) -> str:
-        pins = [f"{pin} ({pin.reason})" for pin in version.traced.pins]
-        if pins:
-            return f"pinned: {', '.join(pins)}; pass varying values in other ways, or call with fewer of them"
-        return "its arguments differ in type, rank, dtype or a value known at compile time; see f.explain()"
-
-    def _fail(self, built: Built, code: int, site: int, *facts: int) -> object:
-        """Raise what a program recorded."""
-        if 0 <= site < len(built.sites):
-            where = built.sites[site]
-            location: Location | None = where.locations[0] if where.locations else None
-            if where.code == "index":
-                raise IndexFault(f"index {facts[0]} is out of bounds for axis with size {facts[1]}", location=location)
-            raise WeftError(f"the program failed: {where.code}", location=location)
-        if code == -1:
-            raise KeyboardInterrupt
-        raise InternalError(f"the program failed with code {code} at no known place")
-
-    # ---------------------------------------------------------------- signatures
-
-    def _normalize(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Keywords that name positional parameters become positional where nothing before them is missing."""
-        positional, named = list(args), dict(kwargs)
-        if self.signature is None:
-            return positional, named
-        try:
-            self.signature.bind(*args, **kwargs)
-        except TypeError:
-            self.fn(*args, **kwargs)  # raises as Python does
-            raise
-        for k, parameter in enumerate(self.signature.parameters.values()):
-            if k < len(positional):
+                return self._served(lane, call, made.restore)
+            except _Unserved:
+                pass
+        for _ in range(_ATTEMPTS):
+            with self.lock:
+                if lane.generation == generation:
+                    call = self._compile_for(lane, call, options)
+                generation = lane.generation
+            try:
+                return self._served(lane, call, made.restore)
+            except _Unserved:
                 continue
-            if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD or parameter.name not in named:
-                break
-            positional.append(named.pop(parameter.name))
-        return positional, named
+        raise InternalError(f"a variant of {self.name} does not serve the call that it was compiled for")
 
-    def _static(self, key: int | str) -> bool:
-        static = self.settings["static"]
-        if key in static:
-            return True
-        if isinstance(key, int) and self.signature is not None:
-            names = list(self.signature.parameters)
+    def _served(self, lane: Lane, call: Call, restore: Callable[[], None]) -> Any:
+        self.thread.is_retry = True
+        try:
+            return lane.entry(*call.positional, **call.named)
+        finally:
+            self.thread.is_retry = False
+            restore()
+
+    def _compile_for(self, lane: Lane, call: Call, options: Options) -> Call:
+        """Compile a variant for a call; gives the call as the variant takes it."""
+        if self.settings.signature is None:
+            self.add(lane, self.work(call), options)
+            return call
+        dense = check_signature(call, self.signature_work().trees)
+        if dense is not call:
+            return dense
+        self.add(lane, self.signature_work(), options)
+        return call
+
+    # ---------------------------------------------------------------- what to trace
+
+    def work(self, call: Call, *, note: bool = True) -> Work:
+        """Trees of specs for the values of a call, with symbols for what was seen to vary."""
+        trees = [(key, spec_tree(call.argument(key), value, static=self.is_static(key), location=self.shape.location)) for key, value in call.items()]
+        values: dict[Place, int] = {}
+        for key, tree in trees:
+            if not self.is_static(key):
+                values.update(places(call.argument(key), tree))
+        if not self.settings.dynamic:
+            return Work(call, tuple((call.argument(k), t) for k, t in trees), {}, [])
+        class_ = class_of(trees)
+        history = self.histories.get(class_, History())
+        if note:
+            self.histories[class_] = history
+            history.note(values)
+        present: dict[str, int] = {}
+        made = [(call.argument(k), t if self.is_static(k) else _symbolic(history, call.argument(k), t, present)) for k, t in trees]
+        return Work(call, tuple(made), present, _ints(made))
+
+    def spec_work(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Work:
+        """The same for specs that a user gives."""
+        call = Call.of(self.shape, args, kwargs)
+        trees = tuple((call.argument(k), self._given_spec(call.argument(k), k, v)) for k, v in call.items())
+        return Work(call, trees, examples(tree for _, tree in trees), _ints(trees), has_values=False)
+
+    def _given_spec(self, path: Argument, key: int | str, value: Any) -> Any:
+        return static_spec(path, value) if self.is_static(key) else argument_spec(value, key_of(path))
+
+    def signature_work(self) -> Work:
+        """The same for the keyword `signature`."""
+        assert self.settings.signature is not None
+        return self.spec_work(self.settings.signature, {})
+
+    def is_static(self, key: int | str) -> bool:
+        """Whether an argument is named in `static`."""
+        static = self.settings.static
+        if not static or key in static:
+            return bool(static)
+        if isinstance(key, int) and self.shape.signature is not None:
+            names = list(self.shape.signature.parameters)
             return key < len(names) and names[key] in static
         return False
 
-    def _specs(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any], dict[str, int], bool]:
-        """Trees of specs, with symbols for what was seen to vary; the sizes of the present call; whether there are symbols."""
-        trees: dict[int | str, Any] = {}
-        for key, value in [*enumerate(args), *kwargs.items()]:
-            trees[key] = StaticSpec(value) if self._static(key) else spec_of(value)
-        values: dict[str, int] = {}
-        for key, tree in trees.items():
-            map_paths(lambda path, spec: _note(values, path, spec), Argument(key, str(key)), tree)
-        history = self.histories.setdefault(_class_of(trees), History())
-        if self.settings["dynamic"]:
-            history.add(values)
-        present: dict[str, int] = {}
-        made = {
-            key: map_paths(lambda path, spec: _with_symbols(history, path, spec, present), Argument(key, str(key)), tree)
-            for key, tree in trees.items()
-        }
-        return [made[k] for k in range(len(args))], {k: made[k] for k in kwargs}, present, bool(present)
+    # ---------------------------------------------------------------- tracing
 
-    def _trace_options(self, args: Sequence[Any], kwargs: Mapping[str, Any], present: dict[str, int]) -> TraceOptions:
-        arrays: dict[int, Source] = {}
-        for key, value in [*enumerate(args), *kwargs.items()]:
-            map_paths(lambda path, leaf: arrays.setdefault(id(leaf), path) if isinstance(leaf, np.ndarray) else None,
-                      Argument(key, self._parameter_name(key)), value)  # fmt: skip
-        hidden = self.histories.setdefault("hidden", History())
+    def trace(self, work: Work) -> tuple[Traced, Facts]:
+        """Trace a function; arrays that share memory, one of them written, are traced as one."""
+        numbers: dict[str, int] = {}
+        arrays = work.call.arrays() if work.has_values else {}
+        traced = self._trace(work, numbers, arrays)
+        while work.has_values and any(p >= 0 for p in traced.func.into):
+            found = shared_arrays(traced, work.call)
+            for path, value, first in found:
+                numbers[str(path)] = numbers.setdefault(str(first), len(numbers))
+                arrays[id(value)] = first
+            if not found:
+                break
+            traced = self._trace(work, numbers, arrays)
+        same = self._same(work, traced, numbers)
+        return traced, Facts(work.call, work.trees, work.ints, same)
+
+    def _same(self, work: Work, traced: Traced, numbers: Mapping[str, int]) -> list[tuple[Source, ArraySpec, Source]]:
+        """Arguments that were traced as one with another."""
+        first = {numbers[str(p.source)]: p.source for p in reversed(traced.parameters) if str(p.source) in numbers}
+        found: list[tuple[Source, ArraySpec, Source]] = []
+        for path, tree in work.trees:
+            for place, leaf in leaves(path, tree):
+                number = numbers.get(str(place))
+                if isinstance(leaf, ArraySpec) and number in first and key_of(first[number]) != key_of(place):
+                    found.append((place, leaf, first[number]))
+        return found
+
+    def _trace(self, work: Work, numbers: Mapping[str, int], arrays: Mapping[int, Source]) -> Traced:
+        trees = [(path, with_alias(tree, path, numbers) if numbers else tree) for path, tree in work.trees]
+        positional = [tree for path, tree in trees if isinstance(path.key, int)]
+        named = {path.key: tree for path, tree in trees if isinstance(path.key, str)}
+        try:
+            return trace(self.fn, positional, named, self._trace_options(work, arrays))
+        except RecursionError as error:
+            raise CompileError(
+                f"{self.name} recurses too deeply to be traced", fix="write the recursion as a loop, or make its depth a static argument"
+            ) from error
+
+    def _trace_options(self, work: Work, arrays: Mapping[int, Source]) -> TraceOptions:
+        hidden, present, ints = self.hidden, work.present, {key_of(path): (path, dim) for path, dim in work.ints}
+
+        def dim_of(place: Place, value: int) -> DimLike:
+            if not self.settings.dynamic or abs(value) >= 2**62:
+                return value
+            hidden.note_one(place, value)
+            dim = hidden.dim(place, value)
+            if not isinstance(dim, int):
+                present[str(dim)] = value
+            return dim
 
         def hidden_int(path: Source, value: int) -> DimLike:
-            place = f"int {path}"
-            hidden.seen.setdefault(place, []).append(value)
-            dim = hidden.dim(place, value, is_size=False)
-            return _presented(dim, value, present)
+            dim = dim_of(Place(str(path), -1), value)
+            if not isinstance(dim, int) and key_of(path) not in ints:
+                ints[key_of(path)] = (path, dim)
+                work.ints.append((path, dim))
+            return dim
 
         def hidden_shape(path: Source, array: np.ndarray) -> tuple[DimLike, ...]:
-            dims: list[DimLike] = []
-            for axis, value in enumerate(array.shape):
-                place = f"size {path} {axis}"
-                hidden.seen.setdefault(place, []).append(value)
-                dims.append(_presented(hidden.dim(place, value, is_size=True), value, present))
-            return tuple(dims)
+            return tuple(dim_of(Place(str(path), axis), value) for axis, value in enumerate(array.shape))
 
         return TraceOptions(present, hidden_int, hidden_shape, arrays, frozenset(config.library))
 
-    def _parameter_name(self, key: int | str) -> str:
-        if isinstance(key, str) or self.function is None:
-            return str(key) if isinstance(key, str) else ""
-        code = self.function.__code__
-        return code.co_varnames[key] if key < code.co_argcount else ""
+    # ---------------------------------------------------------------- variants
+
+    def add(self, lane: Lane, work: Work, options: Options) -> Version:
+        """Trace, compile and publish a variant."""
+        start = perf_counter()
+        traced, facts = self.trace(work)
+        check_sizes(traced, work.present)
+        sizes = sizes_of(traced, facts.ints)
+        options = Options(self.code_options(options), options.run)
+        built = build(program_of(traced, sizes), sizes.guards, sizes.results, options, is_short=_is_short(traced.func))
+        table = TableMaker(facts, traced, sizes, built).table()
+        variant = Variant(table, built.program, lambda *found: _fail(self.name, built, *found))
+        key = key_of_variant(traced, work.trees, work.present)
+        old = nearest(key, [v.key for v in lane.versions])
+        reason = "first call" if old is None else describe_difference(old, key)
+        version = Version(traced, sizes, built, variant, key, reason, options, dict(work.present), perf_counter() - start)
+        self._report(version, old)
+        self._publish(lane, version)
+        return version
+
+    def _report(self, version: Version, old: Key | None) -> None:
+        self.compiles += 1
+        self.compile_seconds += version.seconds
+        self.reasons.append(version.reason)
+        if self.compiles == 2:
+            log.info("%s: compiled a second time: %s", self.name, version.reason)
+        elif self.compiles > 2:
+            log.warning("%s: compiled %d times, now because %s; %s", self.name, self.compiles, version.reason,
+                        advice(version.traced, old, version.key))  # fmt: skip
+        if version.options.run.explain and config.is_chosen(self.name, version.options.run):
+            from weft.explanation import explain_version  # noqa: PLC0415 -- a tool
+
+            config.tell(f"{self.name}: {explain_version(version)}")
+
+    def _publish(self, lane: Lane, version: Version) -> None:
+        with self.publishing:
+            order = [v for v, _ in self.entries.variants(self.entry)] if self.entry is not None else []
+            order += [v for v, _ in self.entries.variants(lane.entry) if v not in order]
+            by_variant = {v.variant: v for v in lane.versions}
+            kept = [by_variant[v] for v in order if v in by_variant]
+            self._keep_counts(kept[self.settings.max_variants - 1 :])
+            lane.versions = [version, *kept[: self.settings.max_variants - 1]]
+            self.entries.publish(lane.entry, [v.variant for v in lane.versions])
+            if not _open_blocks and lane is self.lanes.get(self.code_options(config.base())):
+                self.entries.publish(self.entry, [v.variant for v in lane.versions])
+            lane.generation += 1
+
+    def _keep_counts(self, dropped: Sequence[Version]) -> None:
+        counts = self.counts() if dropped else {}
+        for version in dropped:
+            self.retired_calls += counts.get(version.variant, 0)
+            self.counted.pop(version.variant, None)
+
+    def counts(self) -> dict[Variant, int]:
+        """Calls that each variant has served."""
+        found = dict(self.counted)
+        for entry in [self.entry, *(lane.entry for lane in self.lanes.values())]:
+            for variant, count in self.entries.variants(entry):
+                found[variant] = found.get(variant, 0) + count
+        return found
+
+    def show_variants(self, *, shown: bool) -> None:
+        """Let users' entry serve calls by itself, or send every call to `route`."""
+        with self.publishing:
+            entry = self.entry
+            if entry is None:
+                return
+            for variant, count in self.entries.variants(entry):
+                self.counted[variant] = self.counted.get(variant, 0) + count
+            self.entries.publish(entry, [])
+            lane = self.lanes.get(self.code_options(config.base()))
+            if shown and lane is not None:
+                self.entries.publish(entry, [v.variant for v in lane.versions])
+
+    def current(self) -> Version | None:
+        """The variant that served the latest call."""
+        lane = self.lane(config.current())
+        entry = self.entry
+        order = [v for v, _ in self.entries.variants(entry)] or [v for v, _ in self.entries.variants(lane.entry)]
+        by_variant = {v.variant: v for v in lane.versions}
+        return next((by_variant[v] for v in order if v in by_variant), None)
 
 
-def _presented(dim: DimLike, value: int, present: dict[str, int]) -> DimLike:
-    if not isinstance(dim, int):
-        present[str(dim)] = value
-    return dim
-
-
-def _note(values: dict[str, int], path: Source, spec: Any) -> None:
-    if isinstance(spec, ArraySpec):
-        for axis, size in enumerate(spec.shape):
-            values[f"size {path} {axis}"] = size  # pyright: ignore[reportArgumentType] -- specs of values have numbers
-    elif isinstance(spec, IntSpec):
-        values[f"int {path}"] = spec.value  # pyright: ignore[reportArgumentType]
-
-
-def _with_symbols(history: History, path: Source, spec: Any, present: dict[str, int]) -> Any:
-    if isinstance(spec, ArraySpec):
-        dims = [history.dim(f"size {path} {k}", size, is_size=True) for k, size in enumerate(spec.shape)]  # pyright: ignore
-        for dim, size in zip(dims, spec.shape, strict=True):
-            _presented(dim, size, present)  # pyright: ignore[reportArgumentType]
-        return replace(spec, shape=tuple(dims))
-    if isinstance(spec, IntSpec):
-        assert isinstance(spec.value, int)
-        return IntSpec(_presented(history.dim(f"int {path}", spec.value, is_size=False), spec.value, present))
-    return spec
-
-
-def _class_of(trees: Mapping[int | str, Any]) -> object:
-    """What calls must have in common to share symbols: all but the sizes, and which sizes are 0 or 1."""
-
-    def leaf(spec: Any) -> object:
-        if isinstance(spec, ArraySpec):
-            small = tuple(d if d in (0, 1) else None for d in spec.shape)
-            return ("array", spec.dtype.name, small, spec.layout, spec.writeable)
-        if isinstance(spec, IntSpec):
-            return "int"
-        if isinstance(spec, StaticSpec):
-            return ("static", type(spec.value), _hashable(spec.value))
-        return repr(spec)
-
-    def tree(value: Any) -> object:
-        if not is_node(value):
-            return leaf(value)
-        from weft.compiler.frontend.arguments import children  # noqa: PLC0415
-
-        return (type(value), tuple((_hashable(k), tree(v)) for k, v in children(value)))
-
-    return tuple((key, tree(value)) for key, value in trees.items())
-
-
-def _hashable(value: object) -> object:
-    try:
-        hash(value)
-    except TypeError:
-        return id(value)
-    return value
-
-
-def _symbol_of(name: str):  # noqa: ANN202
+def program_of(traced: Traced, sizes: Sizes) -> Func:
+    """The program with every symbol that is bound at a call."""
     from weft.ir.dims import Symbol  # noqa: PLC0415
 
-    return Symbol(name, 0)
+    func = traced.func
+    more = {n: Symbol(n, -(2**63)) for n in sizes.names if n not in func.symbols}
+    strided = tuple(k for k, p in enumerate(traced.parameters) if isinstance(p.spec, ArraySpec) and p.spec.layout == "strided")
+    return replace(func, symbols={**func.symbols, **more}, strided=strided)
 
 
-def _is_short(func: Any) -> bool:
+def _symbolic(history: History, path: Source, tree: Any, present: dict[str, int]) -> Any:
+    def seen(place: Place, value: int) -> DimLike:
+        dim = history.dim(place, value)
+        if not isinstance(dim, int):
+            present[str(dim)] = value
+        return dim
+
+    def leaf(place: Source, spec: Any) -> Any:
+        if isinstance(spec, ArraySpec):
+            return replace(spec, shape=tuple(seen(Place(str(place), k), n) for k, n in enumerate(spec.shape)))  # pyright: ignore
+        if isinstance(spec, IntSpec) and isinstance(spec.value, int):
+            return IntSpec(seen(Place(str(place), -1), spec.value))
+        return spec
+
+    return map_paths(leaf, path, tree)
+
+
+def _ints(trees: Sequence[tuple[Argument, Any]]) -> list[tuple[Source, DimLike]]:
+    """Paths of the Python ints that are symbols."""
+    return [
+        (place, leaf.value)
+        for path, tree in trees
+        for place, leaf in leaves(path, tree)
+        if isinstance(leaf, IntSpec) and as_symbol(leaf.value) is not None
+    ]
+
+
+def _is_short(func: Func) -> bool:
     """Whether every parameter and result has a known size, and all together are small."""
-    from weft.ir.dims import product  # noqa: PLC0415
-    from weft.ir.types import TensorType  # noqa: PLC0415
-
     total = 0
     for value in [*func.params, *func.results]:
         if isinstance(value.type, TensorType):
@@ -326,28 +436,43 @@ def _is_short(func: Any) -> bool:
     return total <= SHORT_BYTES
 
 
-def _plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any], Callable[[], None]]:
-    """Arguments as exact ndarrays in native byte order, and what copies changes back into byte-swapped ones."""
-    swapped: list[tuple[np.ndarray, np.ndarray]] = []
+def _fail(name: str, built: Built, code: int, site: int, *facts: int) -> object:
+    """Raise what a program recorded."""
+    if 0 <= site < len(built.sites):
+        where = built.sites[site]
+        location: Location | None = where.locations[0] if where.locations else None
+        if where.code == "index":
+            raise IndexFault(f"index {facts[0]} is out of bounds for an axis of size {facts[1]}", location=location,
+                             fix="check the index, or clip it with np.clip")  # fmt: skip
+        raise WeftError(f"the program failed: {where.code}", location=location, code="E080")
+    if code == -1:
+        raise KeyboardInterrupt
+    raise InternalError(f"the program of {name} failed with code {code} at no known place")
 
-    def leaf(_path: Source, value: Any) -> Any:
-        if type(value) is not np.ndarray and not isinstance(value, np.generic) and (
-            isinstance(value, np.ndarray) or hasattr(value, "__array__") and not isinstance(value, type)
-        ):  # fmt: skip
-            value = np.asarray(value)
-        if type(value) is np.ndarray and not value.dtype.isnative:
-            native = value.astype(value.dtype.newbyteorder("="))
-            native.flags.writeable = value.flags.writeable
-            swapped.append((value, native))
-            return native
-        return value
 
-    plain_args = [map_paths(leaf, Argument(k, ""), value) for k, value in enumerate(args)]
-    plain_kwargs = {k: map_paths(leaf, Argument(k, k), value) for k, value in kwargs.items()}
+# ---------------------------------------------------------------- options, forks
 
-    def restore() -> None:
-        for original, native in swapped:
-            if original.flags.writeable:
-                original[...] = native
+_cores: weakref.WeakSet[Core] = weakref.WeakSet()
+_open_blocks = 0
 
-    return plain_args, plain_kwargs, restore
+
+def _blocks_changed(count: int) -> None:
+    """While a block is open, every call is routed by the options in force where it is made."""
+    global _open_blocks
+    before, _open_blocks = _open_blocks, count
+    if bool(before) != bool(count):
+        for core in list(_cores):
+            core.show_variants(shown=not count)
+
+
+def _after_fork() -> None:
+    """Locks that other threads of the parent held are free in the child."""
+    for core in list(_cores):
+        core.lock, core.publishing, core.thread = threading.RLock(), threading.Lock(), threading.local()
+
+
+config.subscribe(_blocks_changed)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+__all__ = ["Core", "Settings", "Version", "Work", "program_of"]

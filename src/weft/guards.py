@@ -5,24 +5,29 @@ Not here: tracing, and the meaning of tables (`weft.runtime.signature`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from types import FunctionType, ModuleType
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from weft.compiler.frontend import capture, result, source
-from weft.compiler.frontend.arguments import ArraySpec, FloatSpec, IntSpec, ScalarSpec, rebuild
+from weft.binding import Call, key_of
+from weft.compiler.frontend.arguments import ArraySpec, FloatSpec, IntSpec, ScalarSpec, children, is_node, step
 from weft.compiler.frontend.entry import Traced
-from weft.compiler.frontend.replay import replay, view_of
-from weft.ir.dims import DimLike, as_symbol, symbol
+from weft.finish import ResultMaker, paths_read
+from weft.ir.dataclass import dataclass
+from weft.ir.dims import DimLike, as_symbol, decide, product, substitute, symbol, symbols_of
+from weft.ir.errors import InternalError, UnsupportedError
 from weft.ir.types import IndexType, TensorType
 from weft.native import Built
 from weft.runtime import signature as sig
 from weft.runtime.interface import Guard
 
 _LIBRARIES = ("numpy", "scipy", "math", "cmath")
+_MOST_BYTES = 2**62
+
+Ints: TypeAlias = Sequence[tuple[source.Source, DimLike]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,12 @@ class Sizes:
     results: tuple[DimLike, ...]
 
 
-def sizes_of(traced: Traced) -> Sizes:
-    """Bind every symbol by a plain size or int; an axis that is an expression of others becomes a symbol and a relation."""
+def sizes_of(traced: Traced, ints: Ints = ()) -> Sizes:
+    """Bind every symbol by a plain size or int; an axis that is an expression of others becomes a symbol and a relation.
+
+    `ints` are the Python ints of the call that were symbols when tracing began: one that the trace replaced by an expression
+    is still bound, and related to it.
+    """
     func = traced.func
     names = dict.fromkeys(func.symbols)
     guards: list[Guard] = []
@@ -54,20 +63,38 @@ def sizes_of(traced: Traced) -> Sizes:
             guards.append(Guard(symbol(name), "==", dim))
             bound.append(symbol(name))
         axes.append(tuple(bound))
+    for _, dim in ints:
+        one = as_symbol(dim)
+        value = substitute(dim, traced.replaced)
+        if one is not None and one.name not in names and not isinstance(value, int):
+            names[one.name] = None
+            guards.append(Guard(dim, "==", value))
     for guard in traced.sizes:
-        if not guard.is_pin and _is_bound(guard, names):
-            guards.append(Guard(guard.left, guard.relation, guard.right))
+        if not guard.is_pin:
+            left, right = (substitute(side, traced.replaced) for side in (guard.left, guard.right))
+            if decide(left, guard.relation, right) is not True and _is_bound((left, right), names):
+                guards.append(Guard(left, guard.relation, right))
     for one in func.symbols.values():
         if one.upper is not None:
             guards.append(Guard(symbol(one.name), "<=", one.upper))
-    wanted = tuple(dict.fromkeys(_sizes_in(traced.result)))
-    return Sizes(tuple(axes), tuple(guards), tuple(names), wanted)
+    guards += _result_limits(traced, names)
+    wanted = tuple(dict.fromkeys(d for node in (traced.result, *(e.value for e in traced.effects)) for d in _sizes_in(node)))
+    return Sizes(tuple(axes), tuple(dict.fromkeys(guards)), tuple(names), wanted)
 
 
-def _is_bound(guard: Any, names: dict[str, None]) -> bool:
-    from weft.ir.dims import symbols_of  # noqa: PLC0415
+def _result_limits(traced: Traced, names: Mapping[str, None]) -> list[Guard]:
+    """The bytes of a new result must be a number of 64 bits; so `prepare` computes and checks the product."""
+    found: list[Guard] = []
+    for value, into in zip(traced.func.results, traced.func.into, strict=True):
+        if into < 0 and isinstance(value.type, TensorType) and sum(not isinstance(d, int) for d in value.type.shape) > 1:
+            size = product(value.type.shape) * value.type.dtype.size_bytes
+            if _is_bound((size,), names):
+                found.append(Guard(size, "<=", _MOST_BYTES))
+    return found
 
-    return all(s.name in names for side in (guard.left, guard.right) for s in symbols_of(side))
+
+def _is_bound(sides: Sequence[DimLike], names: Mapping[str, None]) -> bool:
+    return all(s.name in names for side in sides for s in symbols_of(side))
 
 
 def _sizes_in(node: result.ResultNode) -> list[DimLike]:
@@ -78,51 +105,75 @@ def _sizes_in(node: result.ResultNode) -> list[DimLike]:
     return []
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a table is made from: the call it is for, trees of specs by the paths of arguments, symbolic ints, arrays that
+    share the memory of another path's."""
+
+    call: Call
+    trees: Sequence[tuple[source.Argument, Any]]
+    ints: Ints = ()
+    same: Sequence[tuple[source.Source, ArraySpec, source.Source]] = ()
+
+
 class TableMaker:
     """Writes one table."""
 
-    def __init__(self, function: FunctionType | None, traced: Traced, sizes: Sizes, built: Built, given: int, keywords: Sequence[str]) -> None:
-        self.function = function
+    def __init__(self, facts: Facts, traced: Traced, sizes: Sizes, built: Built) -> None:
+        self.facts = facts
+        self.call = facts.call
+        self.function = facts.call.shape.function
         self.traced, self.sizes, self.built = traced, sizes, built
-        self.given, self.keywords = given, tuple(keywords)
         self.steps: list[sig.Step] = []
         self.registers: dict[str, int] = {}
+        self.types: dict[str, type] = {}
+        self.arrays: dict[str, tuple[int, int]] = {}  # register and pointer of each checked array, by path
         self.count = 0
+        self.extra = 0
         self.slots = {name: k for k, name in enumerate(built.names)}
 
     def table(self) -> sig.Table:
         """The table."""
-        for k in range(self.given):
-            self.register(source.Argument(k, self._name(k)))
-        for key in self.keywords:
-            self.register(source.Argument(key, key))
+        for path, tree in self.facts.trees:
+            self._structure(path, tree)
         for guard in self.traced.guards:
-            self._object_guard(guard)
-        arrays = self._parameters()
-        self._aliases(arrays)
-        outputs = self._outputs(len(arrays))
-        pointers = len(arrays) + len(outputs)
+            if guard.kind != "same":
+                self._object_guard(guard)
+        pointers = self._parameters()
+        self._ints()
+        outputs = self._outputs(pointers)
+        self._same(pointers + len(outputs))
+        self._aliases()
         tree = self._tree(self.traced.result)
         finish = None if tree is not None and not self.traced.effects else self._finish()
         return sig.Table(
-            tuple(self.steps), tuple(outputs), None if finish else tree, self.count, pointers, self.built.slots,
-            (0, self.given), finish,
+            tuple(self.steps), tuple(outputs), None if finish else tree, self.count, pointers + len(outputs) + self.extra,
+            self.built.slots, (0, len(self.call.positional)), finish,
         )  # fmt: skip
 
-    def _name(self, k: int) -> str:
-        for parameter in self.traced.parameters:
-            root = _root(parameter.source)
-            if isinstance(root, source.Argument) and root.key == k:
-                return root.name
-        if self.function is not None:
-            return self.function.__code__.co_varnames[k] if k < self.function.__code__.co_argcount else ""
-        return ""
+    def _structure(self, path: source.Source, tree: Any) -> None:
+        """Load an argument and check the containers in it."""
+        register = self.register(path)
+        if not is_node(tree):
+            return
+        self._check_type(path, register, type(tree))
+        if type(tree) is dict:
+            self.steps.append(sig.Keys(register, tuple(tree)))
+        elif isinstance(tree, list | tuple):
+            self.steps.append(sig.Length(register, len(tree)))
+        for key, item in children(tree):
+            self._structure(step(path, tree, key), item)
+
+    def _check_type(self, path: source.Source, register: int, kind: type) -> None:
+        if self.types.get(key_of(path)) is not kind:
+            self.types[key_of(path)] = kind
+            self.steps.append(sig.ExactType(register, kind))
 
     # ---------------------------------------------------------------- loads
 
     def register(self, path: source.Source) -> int:
         """The register that holds the value at a path, loaded once."""
-        key = repr(path)
+        key = key_of(path)
         if key not in self.registers:
             self._load(path, key)
         return self.registers[key]
@@ -141,8 +192,7 @@ class TableMaker:
     def _load(self, path: source.Source, key: str) -> None:
         match path:
             case source.Argument():
-                index = path.key if isinstance(path.key, int) else None
-                self.steps.append(sig.Argument(self._new(key), index, path.name or None))
+                self._argument(path, key)
             case source.Global():
                 owner = path.owner or self.function
                 assert owner is not None
@@ -164,11 +214,42 @@ class TableMaker:
                 base = self.register(path.base)
                 self.steps.append(sig.Attribute(self._new(key), base, path.name))
             case source.Item():
-                base = self.register(path.base)
-                if isinstance(path.key, int) and f"{repr(path.base)} is dict" not in self.registers:
-                    self.steps.append(sig.Item(self._new(key), base, path.key))
-                else:
-                    self.steps.append(sig.DictValue(self._new(key), base, path.key))
+                self._item(path, key)
+            case _:
+                raise InternalError(f"there is no way to load {path}")
+
+    def _argument(self, path: source.Argument, key: str) -> None:
+        """An argument of the call, or what the callable is bound to."""
+        shape, number = self.call.shape, path.key
+        if isinstance(number, str):
+            if number in shape.bound_named and number not in self.call.named:
+                self.registers[key] = self._constant(shape.bound_named[number])
+            else:
+                self.steps.append(sig.Argument(self._new(key), None, number))
+        elif number < len(shape.bound):
+            self.registers[key] = self._constant(shape.bound[number])
+        else:
+            index = number - len(shape.bound)
+            self.steps.append(sig.Argument(self._new(key), index, shape.by_keyword(index)))
+
+    def _item(self, path: source.Item, key: str) -> None:
+        """An item of a list, tuple or dict; its type was checked when it was reached."""
+        base = self.register(path.base)
+        kind = self.types.get(key_of(path.base), object)
+        if issubclass(kind, list | tuple) and isinstance(path.key, int):
+            index = path.key
+            if index < 0:
+                items = self.call.read(path.base)
+                self.steps.append(sig.Length(base, len(items)))
+                index += len(items)
+            self.steps.append(sig.Item(self._new(key), base, index))
+        elif issubclass(kind, dict):
+            self.steps.append(sig.DictValue(self._new(key), base, path.key))
+        else:
+            raise UnsupportedError(
+                f"{path} reads an item of a {kind.__name__} from outside of the function", code="E053",
+                fix="pass the item as an argument, or keep it in a list, tuple or dict",
+            )  # fmt: skip
 
     def _default(self, path: source.Default, key: str) -> None:
         owner = path.owner or self.function
@@ -197,45 +278,73 @@ class TableMaker:
         match guard.kind:
             case "is":
                 self.steps.append(sig.Identity(register, guard.value))
+            case "equals" if type(guard.value) is int and abs(guard.value) < 2**62:
+                self.steps.append(sig.Integer(register, guard.value))
             case "equals":
                 self.steps.append(sig.Equal(register, guard.value))
             case "type":
-                self.steps.append(sig.ExactType(register, guard.value))
-                if guard.value is dict:
-                    self.registers[f"{guard.source!r} is dict"] = register
+                self._check_type(guard.source, register, guard.value)
             case "length":
                 self.steps.append(sig.Length(register, guard.value))
             case "keys":
                 self.steps.append(sig.Keys(register, guard.value))
             case _:
-                self.steps.append(sig.Same(register, self.register(guard.value)))
+                raise InternalError(f"a guard of kind {guard.kind}")
 
-    def _parameters(self) -> list[tuple[int, bool]]:
-        """Check every parameter; (register, whether an array) for each that is a pointer."""
+    def _parameters(self) -> int:
+        """Check every parameter; how many are pointers."""
         written = {p for p in self.traced.func.into if p >= 0}
-        found: list[tuple[int, bool]] = []
+        pointer = 0
         for number, (parameter, axes) in enumerate(zip(self.traced.parameters, self.sizes.axes, strict=True)):
             register = self.register(parameter.source)
             match parameter.spec:
                 case ArraySpec() as spec:
-                    dims = [self._dim(d) for d in axes]
                     strides = self.slots.get(f"a{number}_s0") if spec.layout == "strided" else None
-                    shape = tuple(reversed(dims)) if spec.layout == "F" else tuple(dims)
-                    assert spec.dtype.numpy is not None
-                    self.steps.append(sig.Array(register, spec.dtype.numpy, shape, len(found), spec.layout, strides, number in written))
-                    found.append((register, True))
+                    shape = tuple(reversed(axes)) if spec.layout == "F" else axes
+                    self._array(register, spec, shape, pointer, strides, is_written=number in written)
+                    self.arrays[key_of(parameter.source)] = (register, pointer)
                 case FloatSpec():
-                    self.steps.append(sig.Cell(register, float, len(found)))
-                    found.append((register, False))
+                    self.steps.append(sig.Cell(register, float, pointer))
                 case ScalarSpec() as spec:
                     assert spec.dtype.numpy is not None
-                    self.steps.append(sig.Cell(register, spec.dtype.numpy.type, len(found)))
-                    found.append((register, False))
-                case IntSpec():
-                    self.steps.append(sig.Integer(register, self._dim(axes[0])))
+                    self.steps.append(sig.Cell(register, spec.dtype.numpy.type, pointer))
                 case _:
-                    pass
-        return found
+                    self.steps.append(sig.Integer(register, self._dim(axes[0])))
+                    continue
+            pointer += 1
+        return pointer
+
+    def _array(
+        self, register: int, spec: ArraySpec, shape: Sequence[DimLike], pointer: int, strides: int | None, *, is_written: bool
+    ) -> None:
+        assert spec.dtype.numpy is not None
+        dims = tuple(self._dim(d) for d in shape)
+        self.steps.append(sig.Array(register, spec.dtype.numpy, dims, pointer, spec.layout, strides, is_written))
+
+    def _ints(self) -> None:
+        """Python ints that were symbols and are no parameters any more: fixed to a number, or related to others."""
+        taken = {key_of(p.source) for p in self.traced.parameters if isinstance(p.spec, IntSpec)}
+        for path, dim in self.facts.ints:
+            if key_of(path) not in taken:
+                value = substitute(dim, self.traced.replaced)
+                self.steps.append(sig.Integer(self.register(path), value if isinstance(value, int) else self._dim(dim)))
+
+    def _same(self, first: int) -> None:
+        """Arrays that were traced as one must be one."""
+        found = list(self.facts.same)
+        for guard in self.traced.guards:
+            if guard.kind == "same":
+                spec = next(p.spec for p in self.traced.parameters if key_of(p.source) == key_of(guard.value))
+                assert isinstance(spec, ArraySpec)
+                found.append((guard.source, spec, guard.value))
+        for path, spec, other in found:
+            register, original = self.register(path), self.arrays[key_of(other)][0]
+            number = next(k for k, p in enumerate(self.traced.parameters) if key_of(p.source) == key_of(other))
+            axes = self.sizes.axes[number]
+            shape = tuple(reversed(axes)) if spec.layout == "F" else axes
+            self._array(register, spec, shape, first + self.extra, None, is_written=False)
+            self.steps.append(sig.Alias(original, register, identical=True))
+            self.extra += 1
 
     def _dim(self, dim: DimLike) -> int | sig.Symbol:
         if isinstance(dim, int):
@@ -244,16 +353,13 @@ class TableMaker:
         assert one is not None
         return sig.Symbol(self.slots[one.name], one.lower)
 
-    def _aliases(self, arrays: Sequence[tuple[int, bool]]) -> None:
+    def _aliases(self) -> None:
         """Arrays that are written must not share memory with others, unless they were traced as one."""
-        into = {p for p in self.traced.func.into if p >= 0}
-        pointer = {n: k for k, n in enumerate(n for n, p in enumerate(self.traced.func.params) if isinstance(p.type, TensorType))}
-        for number in sorted(into):
-            first = arrays[pointer[number]][0]
-            for other, (register, is_array) in enumerate(arrays):
-                written_too = other in {pointer[n] for n in into}
-                if is_array and other != pointer[number] and not (written_too and other < pointer[number]):
-                    self.steps.append(sig.Alias(first, register))
+        written = [key_of(self.traced.parameters[p].source) for p in dict.fromkeys(self.traced.func.into) if p >= 0]
+        for number, path in enumerate(written):
+            for other, (register, _) in self.arrays.items():
+                if other != path and other not in written[:number]:
+                    self.steps.append(sig.Alias(self.arrays[path][0], register))
 
     # ---------------------------------------------------------------- results
 
@@ -297,42 +403,22 @@ class TableMaker:
                 return None
 
     def _finish(self) -> Callable[[list[object], list[object], list[int]], object]:
-        traced, sizes, extra = self.traced, self.sizes, self.built.extra
-        slots = dict(zip(sizes.results, extra, strict=True))
-        registers = {repr(p): self.register(p) for p in _paths(traced)}
+        traced = self.traced
+        slots = dict(zip(self.sizes.results, self.built.extra, strict=True))
+        registers = {id(p): self.register(p) for p in paths_read(traced)}
         parameters = [self.register(p.source) for p in traced.parameters]
-
-        def make(node: Any, raw: list[object], held: list[object], numbers: list[int]) -> object:
-            match node:
-                case result.ResultValue():
-                    return raw[node.number]
-                case result.ResultSize():
-                    return node.dim if isinstance(node.dim, int) else numbers[slots[node.dim]]
-                case result.ResultObject():
-                    return held[registers[repr(node.source)]]
-                case result.ResultConstant():
-                    return node.value
-                case result.ResultView():
-                    base = raw[node.number] if node.number is not None else held[parameters[node.parameter or 0]]
-                    known = {name: numbers[k] for k, name in enumerate(self.built.names)}
-                    return view_of(base, node.lenses, known)
-                case _:
-                    return rebuild(node.like, [make(item, raw, held, numbers) for item in node.items])
+        names = list(self.built.names)
 
         def finish(raw: list[object], held: list[object], numbers: list[int]) -> object:
-            value = make(traced.result, raw, held, numbers)
-            for effect in traced.effects:
-                new = make(effect.value, raw, held, numbers)
-                replay(effect, new, held[registers[repr(effect.source)]] if repr(effect.source) in registers else None, self.function)
-            return value
+            known = dict(zip(names, numbers, strict=False))
+
+            def size(dim: DimLike) -> int:
+                return dim if isinstance(dim, int) else numbers[slots[dim]]
+
+            maker = ResultMaker(traced, raw, lambda p: held[registers[id(p)]], lambda k: held[parameters[k]], size, known)
+            return maker.finish(self.function)
 
         return finish
-
-
-def _root(path: source.Source) -> source.Source:
-    while isinstance(path, source.Attribute | source.Item):
-        path = path.base
-    return path
 
 
 def _is_library(value: object) -> bool:
@@ -346,25 +432,3 @@ def _collect_kinds(node: Any, kinds: dict[int, str]) -> None:
     elif isinstance(node, result.ResultTree):
         for item in node.items:
             _collect_kinds(item, kinds)
-
-
-def _paths(traced: Traced) -> list[source.Source]:
-    """Paths that finishing reads."""
-    found: list[source.Source] = []
-
-    def visit(node: Any) -> None:
-        if isinstance(node, result.ResultObject):
-            found.append(node.source)
-        elif isinstance(node, result.ResultTree):
-            for item in node.items:
-                visit(item)
-
-    visit(traced.result)
-    for effect in traced.effects:
-        visit(effect.value)
-        if not isinstance(effect.source, source.Global | source.Cell):
-            found.append(effect.source)
-    return found
-
-
-__all__ = ["Sizes", "TableMaker", "fields", "is_dataclass", "sizes_of"]

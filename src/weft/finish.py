@@ -1,0 +1,98 @@
+"""Results that take Python to make: views, containers of the user's classes, sizes, and effects replayed after the call.
+
+Not here: results that a table's tree describes (`guards.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
+from typing import Any
+
+from weft.compiler.frontend import result, source
+from weft.compiler.frontend.arguments import ArraySpec, rebuild
+from weft.compiler.frontend.entry import Traced
+from weft.compiler.frontend.replay import replay, view_of
+from weft.ir.dims import DimLike
+
+
+class ResultMaker:
+    """Makes the results of one call.
+
+    `raw` are the outputs of the program, `at(path)` the object at a path of the call, `parameter(k)` the argument that is
+    parameter k, `size(dim)` a Python int of the result, `known` the numbers of the symbols.
+    """
+
+    def __init__(
+        self, traced: Traced, raw: Sequence[Any], at: Callable[[source.Source], Any], parameter: Callable[[int], Any],
+        size: Callable[[DimLike], int], known: Mapping[str, int],
+    ) -> None:  # fmt: skip
+        self.traced, self.raw, self.at = traced, raw, at
+        self.parameter, self.size, self.known = parameter, size, known
+        self.views: dict[int, Any] = {}
+
+    def finish(self, function: FunctionType | None) -> Any:
+        """The result; effects of the function are done, in order."""
+        value = self.make(self.traced.result)
+        for effect in self.traced.effects:
+            new = self.make(effect.value)
+            named = effect.kind in ("global", "cell")
+            replay(effect, new, None if named else self.at(effect.source), function)
+        return value
+
+    def make(self, node: Any) -> Any:
+        """The value that a node of the result describes."""
+        match node:
+            case result.ResultValue():
+                return self.raw[node.number]
+            case result.ResultSize():
+                return self.size(node.dim)
+            case result.ResultObject():
+                return self.at(node.source)
+            case result.ResultConstant():
+                return node.value
+            case result.ResultView():
+                if node.identity not in self.views:
+                    self.views[node.identity] = self._view(node)
+                return self.views[node.identity]
+            case result.ResultTree():
+                return rebuild(node.like, [self.make(item) for item in node.items])
+            case _:
+                return node
+
+    def _view(self, node: result.ResultView) -> Any:
+        if node.number is not None:
+            base = self.raw[node.number]
+        else:
+            number = node.parameter or 0
+            base, spec = self.parameter(number), self.traced.parameters[number].spec
+            if isinstance(spec, ArraySpec) and spec.layout == "F":
+                base = base.T
+        for lens in node.lenses:
+            base = self._pick(base, lens) if isinstance(lens, result.Picked) else view_of(base, [lens], self.known)
+        return base
+
+    def _pick(self, base: Any, lens: result.Picked) -> Any:
+        key: list[Any] = [slice(None)] * base.ndim
+        for axis, number in zip(lens.axes, lens.numbers, strict=True):
+            key[axis] = int(self.raw[number])
+        return base[tuple(key)]
+
+
+def paths_read(traced: Traced) -> list[source.Source]:
+    """Paths of the objects that finishing reads."""
+    found: list[source.Source] = []
+
+    def visit(node: Any) -> None:
+        if isinstance(node, result.ResultObject):
+            found.append(node.source)
+        elif isinstance(node, result.ResultTree):
+            for item in node.items:
+                visit(item)
+
+    visit(traced.result)
+    for effect in traced.effects:
+        visit(effect.value)
+        if effect.kind not in ("global", "cell"):
+            found.append(effect.source)
+    return found
