@@ -13,7 +13,7 @@ from weft.runtime.interface import Interface
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A built program: position-independent object code without addresses of the process, and interface."""
+    """A built program: code (an object, a cubin) without addresses of the process, and its interface."""
 
     data: bytes
     interface: Interface
