@@ -28,7 +28,26 @@ from weft.compiler.frontend.result import (
 )
 
 __all__ = [
-    "ArgumentSpec", "ArraySpec", "Effect", "FloatSpec", "IntSpec", "ObjectGuard", "Parameter", "Picked", "ResultConstant",
-    "ResultNode", "ResultObject", "ResultSize", "ResultTree", "ResultValue", "ResultView", "ScalarSpec", "SizeGuard",
-    "StaticSpec", "TraceOptions", "Traced", "spec_of", "trace",
-]  # fmt: skip
+    "ArgumentSpec",
+    "ArraySpec",
+    "Effect",
+    "FloatSpec",
+    "IntSpec",
+    "ObjectGuard",
+    "Parameter",
+    "Picked",
+    "ResultConstant",
+    "ResultNode",
+    "ResultObject",
+    "ResultSize",
+    "ResultTree",
+    "ResultValue",
+    "ResultView",
+    "ScalarSpec",
+    "SizeGuard",
+    "StaticSpec",
+    "TraceOptions",
+    "Traced",
+    "spec_of",
+    "trace",
+]

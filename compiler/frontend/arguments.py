@@ -1,6 +1,6 @@
-"""Arguments as trees: specs of leaves (arrays, numbers, static values) in tuples, lists.
+"""Arguments as trees: specs of leaves (arrays, numbers, static values) in containers and dataclasses.
 
-Dicts and dataclasses. A tree of specs has the structure of the arguments; a leaf is an `ArgumentSpec`. Here
+A tree of specs has the structure of the arguments; a leaf is an `ArgumentSpec`. Here
 specs are made from values, and trees are taken apart and put together. Not here: when two calls share a spec
 (signatures of `weft.compile`).
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -69,6 +69,16 @@ ArgumentSpec: TypeAlias = ArraySpec | IntSpec | FloatSpec | ScalarSpec | StaticS
 SPECS = (ArraySpec, IntSpec, FloatSpec, ScalarSpec, StaticSpec)
 
 
+def is_array(value: object) -> TypeGuard[np.ndarray]:
+    """Whether it is an array of NumPy's."""
+    return isinstance(value, np.ndarray)
+
+
+def is_scalar(value: object) -> TypeGuard[np.generic]:
+    """Whether it is a scalar of NumPy's."""
+    return isinstance(value, np.generic)
+
+
 def layout_of(array: np.ndarray) -> Layout:
     """Class of an array's memory: dense by rows, dense by columns, or anything else."""
     if array.flags.c_contiguous:
@@ -85,9 +95,9 @@ def spec_of(value: Any) -> Any:
 
 
 def _leaf_spec(value: Any) -> ArgumentSpec:
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         return ArraySpec(element_type(value.dtype), value.shape, layout_of(value), value.flags.writeable)
-    if isinstance(value, np.generic):
+    if is_scalar(value):
         return ScalarSpec(element_type(value.dtype))
     if type(value) is int:
         return IntSpec(value)
@@ -120,7 +130,7 @@ def children(value: Any) -> Iterator[tuple[Any, Any]]:
 
 def rebuild(like: Any, items: list[Any]) -> Any:
     """A container like `like` with other items, made without running the user's code."""
-    kind = type(like)
+    kind: Any = type(like)
     if kind is dict:
         return dict(zip(like, items, strict=True))
     if is_dataclass(like):

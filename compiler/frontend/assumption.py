@@ -7,7 +7,7 @@ others are kept as relations to check. Not here: guards on objects (`capture.py`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 
 from weft.ir.dataclass import dataclass
@@ -25,7 +25,7 @@ from weft.ir.dims import (
 )
 from weft.ir.source import Location
 
-_OPERATIONS = {
+_OPERATIONS: dict[str, Callable[[int, int], bool]] = {
     "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
 }  # fmt: skip
@@ -185,7 +185,10 @@ def _divided(dim: DimLike, divisor: int) -> DimLike | None:
     terms = dim.terms if isinstance(dim, Dim) else (((), dim),)
     if any(c % divisor for _, c in terms):
         return None
-    return sum((_monomial(m) * (c // divisor) for m, c in terms), start=0)
+    total: DimLike = 0
+    for monomial, factor in terms:
+        total = total + _monomial(monomial) * (factor // divisor)
+    return total
 
 
 def _monomial(atoms: tuple[object, ...]) -> DimLike:

@@ -128,7 +128,18 @@ def _is_size(value: Any) -> bool:
     return type(value) is TracedNumber and value.dim is not None
 
 
-for _fn in (abs, round, divmod, list, tuple, enumerate, zip, reversed, any, all, map, filter, sorted, dict,
-            hash, iter, next, getattr, hasattr, callable, id, slice, set, frozenset, bool, complex, issubclass, super):  # fmt: skip
-    BUILTINS[_fn] = (lambda fn: lambda trace, *args, **kwargs: fn(*args, **kwargs))(_fn)
-del BUILTINS[super]
+_PLAIN = (
+    abs, round, divmod, list, tuple, dict, set, frozenset, enumerate, zip, reversed, any, all, map, filter,
+    sorted, hash, iter, next, getattr, hasattr, callable, id, slice, bool, complex, issubclass,
+)  # fmt: skip
+"""Builtins that ask their arguments, which answer by themselves."""
+
+
+def _as_it_is(fn: Any) -> Callable[..., Any]:
+    def meaning(trace: Trace, *args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+    return meaning
+
+
+BUILTINS.update({fn: _as_it_is(fn) for fn in _PLAIN})

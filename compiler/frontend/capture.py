@@ -24,6 +24,7 @@ from weft.compiler.frontend.arguments import (
     ScalarSpec,
     StaticSpec,
     children,
+    is_array,
     is_node,
     layout_of,
     map_paths,
@@ -208,7 +209,7 @@ class Inputs:
         """What the function gets for a value that it loads from `source`."""
         if type(value) in TRACED or type(value) is BoundMethod or _is_builtin(value):
             return value
-        if isinstance(value, np.ndarray):
+        if is_array(value):
             return self._captured_array(source, value)
         if id(value) in self._copies and self._copies[id(value)][0] is value:
             return self._copies[id(value)][1]

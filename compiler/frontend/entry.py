@@ -15,8 +15,8 @@ import numpy as np
 from weft.compiler.frontend import numpy as namespace
 from weft.compiler.frontend.arguments import StaticSpec, spec_of
 from weft.compiler.frontend.assumption import Assumptions, Restart, SizeGuard
-from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.capture import Inputs, ObjectGuard, Parameter, TraceOptions
+from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.result import Effect, Outputs, ResultNode
 from weft.compiler.frontend.rewrite import resolve_callable, rewritten_code
 from weft.compiler.frontend.source import Argument, Cell, Default, Global, Source

@@ -13,10 +13,23 @@ import numpy as np
 _OUTSIDE = "call it outside of the compiled function and pass the result as an argument"
 _RANDOM = "use `weft.random.default_rng`, or draw outside of the compiled function and pass the array"
 _MODULES = {
-    "random": _RANDOM, "numpy.random": _RANDOM, "secrets": _RANDOM, "uuid": _OUTSIDE, "time": _OUTSIDE, "datetime": _OUTSIDE,
-    "logging": "log outside of the compiled function", "io": _OUTSIDE, "_io": _OUTSIDE, "os": _OUTSIDE, "posix": _OUTSIDE,
-    "socket": _OUTSIDE, "subprocess": _OUTSIDE, "threading": _OUTSIDE, "pathlib": _OUTSIDE, "sys": _OUTSIDE,
-}  # fmt: skip
+    "random": _RANDOM,
+    "numpy.random": _RANDOM,
+    "secrets": _RANDOM,
+    "uuid": _OUTSIDE,
+    "time": _OUTSIDE,
+    "datetime": _OUTSIDE,
+    "logging": "log outside of the compiled function",
+    "io": _OUTSIDE,
+    "_io": _OUTSIDE,
+    "os": _OUTSIDE,
+    "posix": _OUTSIDE,
+    "socket": _OUTSIDE,
+    "subprocess": _OUTSIDE,
+    "threading": _OUTSIDE,
+    "pathlib": _OUTSIDE,
+    "sys": _OUTSIDE,
+}
 _FUNCTIONS = {
     builtins.print: "print outside of the compiled function; printing traced values comes with control flow",
     builtins.input: _OUTSIDE,

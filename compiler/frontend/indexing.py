@@ -38,7 +38,7 @@ from weft.ir.types import BOOL, I64
 class Selection:
     """What a key selects: a basic view, in which `axes` are then indexed by `indices`.
 
-    Or the axes from `axes[0]` masked. `place` is where the indexed axes go in the result. `whole` says that
+    A mask lies on the axes from `axes[0]`. `place` is where the indexed axes go in the result. `whole` says that
     ints alone were given, one for each axis.
     """
 
@@ -111,7 +111,7 @@ def _item(trace: Trace, part: Any) -> Any:
         one = None
     if one is None or isinstance(one.kind, type) or one.dtype.kind not in "iub":
         raise IndexFault(
-            "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays are valid indices",
+            "only integers, slices, ellipsis, None and integer or boolean arrays are valid indices",
             location=trace.location(),
             facts=[Fact("index", repr(part))],
             fix="convert the index with astype(int)",
@@ -355,7 +355,7 @@ def _write_masked(trace: Trace, selection: Selection, value: Any, operation: Any
         if not trace.holds(size, "==", view.shape[axis + k], "shape of a mask"):
             raise IndexFault(
                 f"boolean index did not match indexed array along axis {axis + k}; size of axis is "
-                f"{show_dim(view.shape[axis + k])} but size of corresponding boolean axis is {show_dim(size)}",
+                f"{show_dim(view.shape[axis + k])} but that of the mask is {show_dim(size)}",
                 location=trace.location(),
                 fix="make the mask from the array that it indexes",
             )
@@ -379,7 +379,7 @@ def _aligned(trace: Trace, value: Expr, after: int, count: int) -> Expr:
         return value
     if shape[place] != 1:
         raise trace.refuse(
-            f"writing a value of shape {show_shape(shape)} at a mask, one element for each that is true, is not built yet",
+            f"writing a value of shape {show_shape(shape)} at a mask is not built yet",
             "write a scalar, or use np.where(mask, value, x) with a value of the array's shape",
             "E051",
         )

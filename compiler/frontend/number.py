@@ -7,7 +7,6 @@ Not here: NumPy's promotion (`promote.py`).
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -22,10 +21,12 @@ from weft.ir.types import BOOL, F64, I64
 IR_TYPES = {bool: BOOL, int: I64, float: F64}
 NUMBERS = (bool, int, float, complex)
 COMPARISONS = {
-    operator.eq: ("==", "equal"), operator.ne: ("!=", "not_equal"), operator.lt: ("<", "less"),
-    operator.le: ("<=", "less_equal"), operator.gt: (">", "greater"), operator.ge: (">=", "greater_equal"),
+    "==": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
 }  # fmt: skip
-Operation = Callable[[Any, Any], Any]
+_PLAIN: dict[str, Callable[[Any, Any], Any]] = {
+    "**": lambda a, b: a**b, "&": lambda a, b: a & b, "|": lambda a, b: a | b, "^": lambda a, b: a ^ b,
+    "<<": lambda a, b: a << b, ">>": lambda a, b: a >> b,
+}  # fmt: skip
 
 
 class TracedNumber:
@@ -42,36 +43,36 @@ class TracedNumber:
         return f"<traced {self.type.__name__}{'' if self.dim is None else f' {self.dim}'}>"
 
     # fmt: off
-    def __add__(self, other: Any) -> Any: return binary(operator.add, np.add, self, other)
-    def __radd__(self, other: Any) -> Any: return binary(operator.add, np.add, other, self)
-    def __sub__(self, other: Any) -> Any: return binary(operator.sub, np.subtract, self, other)
-    def __rsub__(self, other: Any) -> Any: return binary(operator.sub, np.subtract, other, self)
+    def __add__(self, other: Any) -> Any: return binary("+", np.add, self, other)
+    def __radd__(self, other: Any) -> Any: return binary("+", np.add, other, self)
+    def __sub__(self, other: Any) -> Any: return binary("-", np.subtract, self, other)
+    def __rsub__(self, other: Any) -> Any: return binary("-", np.subtract, other, self)
     def __mul__(self, other: Any) -> Any: return multiply(self, other)
     def __rmul__(self, other: Any) -> Any: return multiply(self, other)
-    def __truediv__(self, other: Any) -> Any: return binary(operator.truediv, np.true_divide, self, other)
-    def __rtruediv__(self, other: Any) -> Any: return binary(operator.truediv, np.true_divide, other, self)
-    def __floordiv__(self, other: Any) -> Any: return binary(operator.floordiv, np.floor_divide, self, other)
-    def __rfloordiv__(self, other: Any) -> Any: return binary(operator.floordiv, np.floor_divide, other, self)
-    def __mod__(self, other: Any) -> Any: return binary(operator.mod, np.remainder, self, other)
-    def __rmod__(self, other: Any) -> Any: return binary(operator.mod, np.remainder, other, self)
-    def __pow__(self, other: Any) -> Any: return binary(operator.pow, np.power, self, other)
-    def __rpow__(self, other: Any) -> Any: return binary(operator.pow, np.power, other, self)
-    def __and__(self, other: Any) -> Any: return binary(operator.and_, np.bitwise_and, self, other)
-    def __rand__(self, other: Any) -> Any: return binary(operator.and_, np.bitwise_and, other, self)
-    def __or__(self, other: Any) -> Any: return binary(operator.or_, np.bitwise_or, self, other)
-    def __ror__(self, other: Any) -> Any: return binary(operator.or_, np.bitwise_or, other, self)
-    def __xor__(self, other: Any) -> Any: return binary(operator.xor, np.bitwise_xor, self, other)
-    def __rxor__(self, other: Any) -> Any: return binary(operator.xor, np.bitwise_xor, other, self)
-    def __lshift__(self, other: Any) -> Any: return binary(operator.lshift, np.left_shift, self, other)
-    def __rlshift__(self, other: Any) -> Any: return binary(operator.lshift, np.left_shift, other, self)
-    def __rshift__(self, other: Any) -> Any: return binary(operator.rshift, np.right_shift, self, other)
-    def __rrshift__(self, other: Any) -> Any: return binary(operator.rshift, np.right_shift, other, self)
-    def __eq__(self, other: Any) -> Any: return binary(operator.eq, np.equal, self, other)
-    def __ne__(self, other: Any) -> Any: return binary(operator.ne, np.not_equal, self, other)
-    def __lt__(self, other: Any) -> Any: return binary(operator.lt, np.less, self, other)
-    def __le__(self, other: Any) -> Any: return binary(operator.le, np.less_equal, self, other)
-    def __gt__(self, other: Any) -> Any: return binary(operator.gt, np.greater, self, other)
-    def __ge__(self, other: Any) -> Any: return binary(operator.ge, np.greater_equal, self, other)
+    def __truediv__(self, other: Any) -> Any: return binary("/", np.true_divide, self, other)
+    def __rtruediv__(self, other: Any) -> Any: return binary("/", np.true_divide, other, self)
+    def __floordiv__(self, other: Any) -> Any: return binary("//", np.floor_divide, self, other)
+    def __rfloordiv__(self, other: Any) -> Any: return binary("//", np.floor_divide, other, self)
+    def __mod__(self, other: Any) -> Any: return binary("%", np.remainder, self, other)
+    def __rmod__(self, other: Any) -> Any: return binary("%", np.remainder, other, self)
+    def __pow__(self, other: Any) -> Any: return binary("**", np.power, self, other)
+    def __rpow__(self, other: Any) -> Any: return binary("**", np.power, other, self)
+    def __and__(self, other: Any) -> Any: return binary("&", np.bitwise_and, self, other)
+    def __rand__(self, other: Any) -> Any: return binary("&", np.bitwise_and, other, self)
+    def __or__(self, other: Any) -> Any: return binary("|", np.bitwise_or, self, other)
+    def __ror__(self, other: Any) -> Any: return binary("|", np.bitwise_or, other, self)
+    def __xor__(self, other: Any) -> Any: return binary("^", np.bitwise_xor, self, other)
+    def __rxor__(self, other: Any) -> Any: return binary("^", np.bitwise_xor, other, self)
+    def __lshift__(self, other: Any) -> Any: return binary("<<", np.left_shift, self, other)
+    def __rlshift__(self, other: Any) -> Any: return binary("<<", np.left_shift, other, self)
+    def __rshift__(self, other: Any) -> Any: return binary(">>", np.right_shift, self, other)
+    def __rrshift__(self, other: Any) -> Any: return binary(">>", np.right_shift, other, self)
+    def __eq__(self, other: Any) -> Any: return binary("==", np.equal, self, other)
+    def __ne__(self, other: Any) -> Any: return binary("!=", np.not_equal, self, other)
+    def __lt__(self, other: Any) -> Any: return binary("<", np.less, self, other)
+    def __le__(self, other: Any) -> Any: return binary("<=", np.less_equal, self, other)
+    def __gt__(self, other: Any) -> Any: return binary(">", np.greater, self, other)
+    def __ge__(self, other: Any) -> Any: return binary(">=", np.greater_equal, self, other)
     # fmt: on
 
     def __neg__(self) -> Any:
@@ -156,7 +157,7 @@ def forced(trace: Trace, what: str, use: str) -> Exception:
     """The error for a traced value of which Python wants the value now."""
     return trace.refuse(
         f"{what} was forced to a Python value, as {use}: it is known only when the program runs",
-        "keep it an array (np.where instead of if, no float()), pass it as a static argument, or compute it outside",
+        "keep it an array (np.where instead of if), pass it as a static argument, or compute it outside",
         "E052",
     )
 
@@ -197,11 +198,11 @@ def multiply(number: TracedNumber, other: Any) -> Any:
     """A product; a list or string is repeated, for which its count must be known."""
     if isinstance(other, list | tuple | str | bytes):
         return number.__index__() * other
-    return binary(operator.mul, np.multiply, number, other)
+    return binary("*", np.multiply, number, other)
 
 
-def binary(operation: Operation, ufunc: np.ufunc, left: Any, right: Any) -> Any:
-    """Apply Python's operator to two numbers, NumPy's to anything else."""
+def binary(symbol: str, ufunc: np.ufunc, left: Any, right: Any) -> Any:
+    """Apply Python's operator `symbol` to two numbers, NumPy's to anything else."""
     trace = (left if type(left) is TracedNumber else right).trace
     if not (is_number(left) and is_number(right)):
         if isinstance(left if type(right) is TracedNumber else right, np.ndarray | np.generic):
@@ -209,73 +210,68 @@ def binary(operation: Operation, ufunc: np.ufunc, left: Any, right: Any) -> Any:
         return NotImplemented
     left, right = (int(v) if type(v) is bool else v for v in (left, right))
     a, b = as_dim(left), as_dim(right)
-    if operation in COMPARISONS:
-        return _compare(trace, operation, left, right)
+    if symbol in COMPARISONS:
+        return _compare(trace, symbol, left, right)
     if a is not None and b is not None:
-        return _of_sizes(trace, operation, a, b)
-    return _of_floats(trace, operation, left, right)
+        return _of_sizes(trace, symbol, a, b)
+    return _of_floats(trace, symbol, left, right)
 
 
-def _compare(trace: Trace, operation: Operation, left: Any, right: Any) -> Any:
-    relation, name = COMPARISONS[operation]
+def _compare(trace: Trace, symbol: str, left: Any, right: Any) -> Any:
     a, b = as_dim(left), as_dim(right)
     if a is not None and b is not None:
-        return trace.holds(a, relation, b, "comparison of sizes")
+        return trace.holds(a, symbol, b, "comparison of sizes")
     a, b = as_expr(trace, left, F64), as_expr(trace, right, F64)
-    return number(trace, a.apply(name, b), bool)
+    return number(trace, a.apply(COMPARISONS[symbol], b), bool)
 
 
-def _of_sizes(trace: Trace, operation: Operation, a: DimLike, b: DimLike) -> Any:
-    if operation in (operator.add, operator.sub, operator.mul):
-        return size_number(trace, operation(a, b))
-    if operation in (operator.floordiv, operator.mod):
-        return size_number(trace, _divide_sizes(trace, operation, a, b))
-    if operation is operator.truediv:
+def _of_sizes(trace: Trace, symbol: str, a: DimLike, b: DimLike) -> Any:
+    if symbol in ("+", "-", "*"):
+        return size_number(trace, a + b if symbol == "+" else a - b if symbol == "-" else a * b)
+    if symbol in ("//", "%"):
+        return size_number(trace, _divide_sizes(trace, symbol, a, b))
+    if symbol == "/":
         if trace.holds(b, "==", 0, "division by a size"):
             raise ZeroDivisionError("division by zero")
         return number(trace, cast(trace.size(a), F64) / cast(trace.size(b), F64), float)
-    if operation is operator.pow and isinstance(b, int) and 0 <= b <= 8:
+    if symbol == "**" and isinstance(b, int) and 0 <= b <= 8:
         power: DimLike = 1
         for _ in range(b):
             power = power * a
         return size_number(trace, power)
-    if operation is operator.lshift and isinstance(b, int) and 0 <= b < 63:
+    if symbol == "<<" and isinstance(b, int) and 0 <= b < 63:
         return size_number(trace, a * 2**b)
-    if operation is operator.rshift and isinstance(b, int) and 0 <= b < 63:
+    if symbol == ">>" and isinstance(b, int) and 0 <= b < 63:
         return size_number(trace, floor_divide(a, 2**b))
-    reason = f"operand of {operation.__name__}"
-    return operation(trace.pin(a, reason), trace.pin(b, reason))
+    reason = f"operand of {symbol}"
+    return _PLAIN[symbol](trace.pin(a, reason), trace.pin(b, reason))
 
 
-def _divide_sizes(trace: Trace, operation: Operation, a: DimLike, b: DimLike) -> DimLike:
+def _divide_sizes(trace: Trace, symbol: str, a: DimLike, b: DimLike) -> DimLike:
     if trace.holds(b, "==", 0, "division by a size"):
         raise ZeroDivisionError("integer division or modulo by zero")
     if trace.holds(b, ">", 0, "sign of a divisor"):
-        return floor_divide(a, b) if operation is operator.floordiv else modulo(a, b)
-    if operation is operator.floordiv:
+        return floor_divide(a, b) if symbol == "//" else modulo(a, b)
+    if symbol == "//":
         return floor_divide(-a, -b)
     return -modulo(-a, -b)
 
 
 _FLOATS = {
-    operator.add: "add", operator.sub: "subtract", operator.mul: "multiply", operator.truediv: "divide",
-    operator.floordiv: "floor_divide", operator.mod: "remainder", operator.pow: "power",
+    "+": "add", "-": "subtract", "*": "multiply", "/": "divide",
+    "//": "floor_divide", "%": "remainder", "**": "power",
 }  # fmt: skip
 
 
-def _of_floats(trace: Trace, operation: Operation, left: Any, right: Any) -> Any:
+def _of_floats(trace: Trace, symbol: str, left: Any, right: Any) -> Any:
     if complex in (type(left), type(right)):
         raise trace.refuse("complex numbers are not built yet", "use pairs of real arrays", "E051")
-    if operation not in _FLOATS:
-        raise TypeError(f"unsupported operand type(s) for {operation.__name__}: float")
-    if (
-        operation in (operator.truediv, operator.floordiv, operator.mod)
-        and type(right) is float
-        and right == 0.0
-    ):
+    if symbol not in _FLOATS:
+        raise TypeError(f"unsupported operand type(s) for {symbol}: float")
+    if symbol in ("/", "//", "%") and type(right) is float and right == 0.0:
         raise ZeroDivisionError("float division by zero")
     a, b = as_expr(trace, left, F64), as_expr(trace, right, F64)
-    return number(trace, a.apply(_FLOATS[operation], b), float)
+    return number(trace, a.apply(_FLOATS[symbol], b), float)
 
 
 def extreme(values: list[Any], *, largest: bool) -> Any:

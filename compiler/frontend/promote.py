@@ -50,9 +50,11 @@ def loop_of(
 
     Raises DTypeError where NumPy raises TypeError.
     """
-    wanted = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
+    wanted: dict[str, Any] = {"casting": casting}
+    if dtype is not None:
+        wanted["signature"] = (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)
     try:
-        found = ufunc.resolve_dtypes((*kinds, *outputs), casting=casting, **wanted)
+        found = ufunc.resolve_dtypes((*kinds, *outputs), **wanted)
     except TypeError as error:
         code = "E032" if str(error).startswith("Cannot cast") else "E030"
         fix = "convert an operand with astype, or write to an array of a wider dtype"

@@ -1,6 +1,6 @@
-"""What a function gives back, as a tree that says for each leaf where it comes from.
+"""What a function gives back, as a tree that says where each leaf comes from, and its effects on objects.
 
-And effects on Python objects. Not here: how the runtime builds results (`runtime/`).
+Not here: how the runtime builds results (`runtime/`).
 """
 
 from __future__ import annotations
@@ -60,14 +60,15 @@ class Picked:
 
 @dataclass(frozen=True, slots=True)
 class ResultView:
-    """A view: of the memory of parameter `parameter`, or of result `number`, through lenses.
+    """A view: of the memory of parameter `parameter`, or of result `number`, through lenses in order.
 
-    The first one first.
+    Exactly one of the two is None. Equal identities: one object.
     """
 
     parameter: int | None
     number: int | None
     lenses: tuple[Lens | Picked, ...]
+    identity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Outputs:
         self.trace, self.inputs = trace, inputs
         self.values: list[Value] = []
         self._numbers: dict[int, tuple[Any, int]] = {}
+        self._views: dict[int, tuple[Any, int]] = {}
         self._shared = _shared_storages(everything)
 
     def describe(self, value: Any) -> ResultNode:
@@ -143,11 +145,17 @@ class Outputs:
         if same is not None:
             return ResultObject(same)
         if storage.parameter is not None:
-            return ResultView(storage.parameter, None, self._lenses(view))
+            return ResultView(storage.parameter, None, self._lenses(view), self._identity(array))
         if len(self._shared[storage]) == 1:
             return ResultValue(self._number(array, view.read(self.trace)), "array")
         root = self._number(storage, View.of(storage).read(self.trace))
-        return ResultValue(root, "array") if view.base is None else ResultView(None, root, self._lenses(view))
+        if view.base is None:
+            return ResultValue(root, "array")
+        return ResultView(None, root, self._lenses(view), self._identity(array))
+
+    def _identity(self, array: TracedArray) -> int:
+        """A number for the array object."""
+        return self._views.setdefault(id(array), (array, len(self._views)))[1]
 
     def _lenses(self, view: View) -> tuple[Lens | Picked, ...]:
         """The lenses of a view, positions as results."""

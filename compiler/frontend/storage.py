@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from weft.ir.dataclass import dataclass
@@ -284,7 +285,7 @@ def _group(
 
 def _merged(axes: list[tuple[DimLike, DimLike | None]]) -> DimLike | None:
     """Stride of the last of some axes if all of them together are one, else None."""
-    for (_, outer), (size, inner) in zip(axes, axes[1:], strict=False):
+    for (_, outer), (size, inner) in pairwise(axes):
         if outer is None or inner is None or outer != size * inner:
             return None
     return axes[-1][1]

@@ -1,6 +1,6 @@
-"""`Trace`: the function being built, its open regions, its storages.
+"""`Trace`: the function being built, its open regions and storages, and what was assumed on the way.
 
-And what was assumed and captured on the way. Not here: what values do (`values.py`), what a NumPy function
+Not here: what values do (`values.py`), what a NumPy function
 means (`numpy/`), how a trace begins and ends (`entry.py`).
 """
 
@@ -138,7 +138,7 @@ class Trace:
         answer = self.known(left, relation, right, reason)
         if answer is None:
             raise self.refuse(
-                f"{show_dim(left)} {relation} {show_dim(right)} depends on the iteration of a loop ({reason})",
+                f"{show_dim(left)} {relation} {show_dim(right)} depends on a loop's iteration ({reason})",
                 "make it hold in all iterations, for example by other bounds",
                 "E051",
             )
@@ -224,10 +224,7 @@ class Trace:
         storage.version += 1
 
     def _touch(self, storage: Storage, number: int) -> None:
-        """Note the value that `storage` has on entry to each open region younger than it.
-
-        Outer ones first.
-        """
+        """Note the value of `storage` on entry to each open region younger than it, outer regions first."""
         frame = self.frames[number]
         if storage.depth > number or storage in frame.before:
             return
@@ -248,7 +245,7 @@ class Trace:
     def close(self, frame: Frame) -> dict[Storage, Value]:
         """Close the innermost region, give back to outer storages the values from before.
 
-        And give those they had in it.
+        The result is the values that they had at its end.
         """
         assert self.frames.pop() is frame
         here = self.location()

@@ -158,7 +158,7 @@ class TracingHooks:
     def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Apply a NumPy function or builtin by its meaning for traced values, trace into user code.
 
-        Refuse the rest.
+        What may not see traced values, or is impure, is refused.
         """
         if type(fn) is BoundMethod:
             return fn(*map(self.inputs.open, args), **kwargs)
@@ -225,7 +225,7 @@ class TracingHooks:
     def _unsupported(self, fn: Any) -> Exception:
         """The error for a NumPy function that the table lacks.
 
-        With all others that the functions around name.
+        It names all others that the functions around use.
         """
         names = [
             one

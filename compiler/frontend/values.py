@@ -124,6 +124,7 @@ class BoundMethod:
     owner: Any
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do it."""
         return METHODS[self.name](self.owner, *args, **kwargs)
 
 

@@ -350,7 +350,7 @@ def astype(
     """`x.astype(dtype)`: an array for an array, a scalar for a scalar."""
     trace: Trace = value.trace
     ty = element_type(dtype, trace.location())
-    if not np.can_cast(value.dtype, np.dtype(dtype), casting):  # pyright: ignore
+    if not np.can_cast(value.dtype, np.dtype(dtype), casting):  # pyright: ignore[reportArgumentType]
         raise DTypeError(
             f"cannot cast from {value.dtype} to {np.dtype(dtype)} by the rule {casting!r}",
             code="E032",

@@ -6,6 +6,7 @@ What NumPy gives as a view is a view here. Not here: indexing (`indexing.py`), c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def _complete(trace: Trace, array: TracedArray, items: list[Any]) -> Shape:
     )
     if not fits:
         raise ShapeError(
-            f"cannot reshape array of size {total} into shape {show_shape([-1 if k in gaps else d for k, d in enumerate(target)])}",
+            f"cannot reshape array of size {total} into shape {show_shape(target)}",
             code="E013",
             location=trace.location(),
             fix="give a shape with as many elements, or -1 for one size",
@@ -273,7 +274,7 @@ def _check_joined(trace: Trace, first: Shape, other: Shape, axis: int) -> None:
     ):
         return
     raise ShapeError(
-        f"all the input array dimensions except for the concatenation axis must match exactly: {show_shape(first)} and "
+        f"all sizes except along the concatenation axis must match exactly: {show_shape(first)} and "
         f"{show_shape(other)} along axis {axis}",
         location=trace.location(),
         fix="make the other sizes equal",
@@ -336,7 +337,7 @@ def split(trace: Trace, ary: Any, indices_or_sections: Any, axis: int = 0) -> li
     else:
         places = _sections(trace, size, indices_or_sections.__index__())
     front = (slice(None),) * number
-    return [array[(*front, slice(a, b))] for a, b in zip(places, places[1:], strict=False)]
+    return [array[(*front, slice(a, b))] for a, b in pairwise(places)]
 
 
 def _sections(trace: Trace, size: DimLike, count: int) -> list[Any]:

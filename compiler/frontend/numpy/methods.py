@@ -23,12 +23,35 @@ def _function(fn: Any) -> Callable[..., Any]:
 
 
 for _name, _fn in {
-    "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "all": np.all, "any": np.any, "mean": np.mean, "var": np.var,
-    "std": np.std, "argmax": np.argmax, "argmin": np.argmin, "ravel": np.ravel, "squeeze": np.squeeze,
-    "swapaxes": np.swapaxes, "dot": np.dot, "round": np.round, "repeat": np.repeat, "take": np.take,
-    "diagonal": np.diagonal, "trace": np.trace, "clip": np.clip, "conj": np.conjugate, "conjugate": np.conjugate,
-    "cumsum": np.cumsum, "cumprod": np.cumprod, "sort": np.sort, "argsort": np.argsort, "nonzero": np.nonzero,
-}.items():  # fmt: skip
+    "sum": np.sum,
+    "prod": np.prod,
+    "max": np.max,
+    "min": np.min,
+    "all": np.all,
+    "any": np.any,
+    "mean": np.mean,
+    "var": np.var,
+    "std": np.std,
+    "argmax": np.argmax,
+    "argmin": np.argmin,
+    "ravel": np.ravel,
+    "squeeze": np.squeeze,
+    "swapaxes": np.swapaxes,
+    "dot": np.dot,
+    "round": np.round,
+    "repeat": np.repeat,
+    "take": np.take,
+    "diagonal": np.diagonal,
+    "trace": np.trace,
+    "clip": np.clip,
+    "conj": np.conjugate,
+    "conjugate": np.conjugate,
+    "cumsum": np.cumsum,
+    "cumprod": np.cumprod,
+    "sort": np.sort,
+    "argsort": np.argsort,
+    "nonzero": np.nonzero,
+}.items():
     METHODS[_name] = _function(_fn)
 
 METHODS["astype"] = astype

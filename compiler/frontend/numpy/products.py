@@ -211,8 +211,8 @@ def kron(trace: Trace, a: Any, b: Any) -> Any:
     x, y = as_array(trace, a), as_array(trace, b)
     rank = max(x.ndim, y.ndim)
     x, y = (v[(*(None,) * (rank - v.ndim), ...)] for v in (x, y))
-    left = x[tuple(k for _ in range(rank) for k in (slice(None), None))]
-    right = y[tuple(k for _ in range(rank) for k in (None, slice(None)))]
+    left = x[(slice(None), None) * rank]
+    right = y[(None, slice(None)) * rank]
     return (left * right).reshape(*(m * n for m, n in zip(x.shape, y.shape, strict=True)))
 
 

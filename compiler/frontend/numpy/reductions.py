@@ -32,10 +32,7 @@ _FIRST = {np.add: 0, np.multiply: 1}
 def reduce_axes(
     trace: Trace, op: str, value: Expr, axes: Sequence[int], attributes: Attributes | None = None
 ) -> Expr:
-    """Reduce over `axes`: runs of adjacent axes become one by a reshape.
-
-    And runs are reduced from the last.
-    """
+    """Reduce over `axes`: each run of adjacent axes becomes one by a reshape, the last run goes first."""
     for first, last in reversed(_runs(sorted(axes))):
         shape = shape_of(value)
         joined = (*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :])
@@ -169,7 +166,7 @@ def _extreme(op: str) -> Callable[..., Any]:
         axes = chosen_axes(trace, axis, len(shape_of(value)))
         if where is not True and initial is NONE:
             raise ValueError(
-                f"reduction operation '{op}imum' does not have an identity, so to use a where mask one has to specify 'initial'"
+                f"reduction operation '{op}imum' has no identity, so with `where` it needs 'initial'"
             )
         if initial is NONE:
             _refuse_empty(trace, op, value, axes)
@@ -221,7 +218,8 @@ all_ = implements(np.all)(_test("all"))
 any_ = implements(np.any)(_test("any"))
 
 for _ufunc, _form in (
-    (np.add, sum_), (np.multiply, prod), (np.maximum, max_), (np.minimum, min_), (np.logical_and, all_), (np.logical_or, any_),
+    (np.add, sum_), (np.multiply, prod), (np.maximum, max_), (np.minimum, min_), (np.logical_and, all_),
+    (np.logical_or, any_),
 ):  # fmt: skip
     implements(_ufunc.reduce)(_ufunc_form(_form))
 

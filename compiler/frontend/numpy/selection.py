@@ -117,10 +117,10 @@ def array_equal(trace: Trace, a1: Any, a2: Any, equal_nan: bool = False) -> Any:
 def nan_to_num(
     trace: Trace, x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
-    """Replace NaN with zero and infinity with large finite numbers (default behaviour) or with the."""
+    """Replace NaN and infinities with finite numbers."""
     value = elements(trace, x)
     if value.dtype.is_float:
-        info = np.finfo(value.dtype.numpy)  # pyright: ignore
+        info = np.finfo(value.dtype.numpy)  # pyright: ignore[reportArgumentType]
         high, low = (info.max if posinf is None else posinf), (info.min if neginf is None else neginf)
         value = _replaced(trace, value, value.ne(value), nan)
         value = _replaced(trace, value, value.eq(float("inf")), high)
@@ -211,9 +211,14 @@ def size(trace: Trace, a: Any, axis: int | None = None) -> Any:
 
 @implements(np.result_type)
 def result_type(trace: Trace, *arrays_and_dtypes: Any) -> np.dtype:
-    """Returns the type that results from applying the NumPy :ref:`type promotion <arrays.promotion>`."""
-    return common_dtype([v if isinstance(v, np.dtype) else np.dtype(v) if isinstance(v, type | str) else operand(trace, v).kind
-                         for v in arrays_and_dtypes])  # fmt: skip
+    """The type that promotion gives."""
+
+    def kind(value: Any) -> Any:
+        if isinstance(value, np.dtype | type | str):
+            return np.dtype(value)
+        return operand(trace, value).kind
+
+    return common_dtype([kind(value) for value in arrays_and_dtypes])
 
 
 @implements(np.iscomplexobj)

@@ -1,6 +1,6 @@
-"""Ufuncs: a table from the ufunc to a composition on operands of its loop's dtypes.
+"""Ufuncs: a table from the ufunc to a composition on operands of its loop's dtypes, and how any is applied.
 
-And the one way to apply any. Not here: reductions (`reductions.py`), `matmul` and its kin (`products.py`).
+Not here: reductions (`reductions.py`), `matmul` and its kin (`products.py`).
 """
 
 from __future__ import annotations
