@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from weft.compiler.schedule.element import Index, Writer
 from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks, serial, vectorized
+from weft.compiler.schedule.turned import TilePlan, Tiles, plan_tiles
 from weft.ir import BufferType, Builder, Expr
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import Compound, Dim, DimLike, as_symbol, decide, product, show_dim, symbols_of
@@ -50,6 +51,9 @@ class Nest:
         self.kernel = kernel
         self.roots = roots
         self.writer = kernel.writer(builder)
+        self.tiles: TilePlan | None = None
+        self.symbols: list[str] = []  # of the axes, in the probe
+        self.merged: list[str] = []  # of axes that are part of another
         self.axes, self.expand = self._plan(space)
 
     def write(self) -> None:
@@ -57,6 +61,10 @@ class Nest:
         writer, axes = self.writer, self.axes
         if not axes:
             self.store([])
+            return
+        if self.tiles is not None:
+            sizes = [a.size for a in axes]
+            Tiles(self.kernel, writer, self.tiles, self.symbols, self.merged, sizes, self.store).write(self._item_cost())
             return
         lanes = self.kernel.lanes()
         outer = axes[:-1]
@@ -120,7 +128,12 @@ class Nest:
                 groups[-1].append(number)
             else:
                 groups.append([number])
+        self.symbols = [names[g[-1]] for g in groups]
+        self.merged = [names[n] for g in groups for n in g[:-1]]
         axes = [Axis(product(tuple(space[kept[n]] for n in g)), tuple(cuts[g[0]]) if len(g) == 1 else ()) for g in groups]
+
+        if not probe.asked:
+            self.tiles = plan_tiles(self.kernel, probe.accesses, self.symbols, [a.size for a in axes], coefficient)
 
         def expand(index: Sequence[DimLike]) -> Index:
             # within a group the last axis takes the whole run: every access is linear in it, so memory is the same
