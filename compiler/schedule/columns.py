@@ -40,7 +40,7 @@ class _Columns:
         self.before, self.rows, self.after = self.space[:axis], self.space[axis], self.space[axis + 1 :]
         self.writer = kernel.writer(builder)
         self.reductions = [reduction_of(op) for op in kernel.ops if isinstance(record(op).form, Combine)]
-        self.lanes = kernel.lanes(4)
+        self.lanes = kernel.lanes(4) if self.after[-1] != 1 else 1
         self.outer = (*self.before, *self.after[:-1])
         self.width = self.after[-1]
         self.item = cost_of(kernel.ops, sum(b.type.dtype.size_bytes for b in kernel.fusion.operands if isinstance(b.type, BufferType)))

@@ -333,6 +333,8 @@ class Writer:
         strides = strides or self.layouts.get(buffer)
         offset = self.offset(index, ty.shape, strides)
         if not self.is_spread(offset):
+            if isinstance(e.type, VectorType) and e.type.lanes > 1:
+                raise InternalError(f"{e.type.lanes} lanes stored at one place of {ty}")
             self.builder.emit("store", [self.here(e).value, buffer, self.number(offset).value])
             return
         mask = [] if self.mask is None else [self.here(self.mask).value]
