@@ -13,9 +13,9 @@ class Target:
     """What code is made for. Every field is part of the cache key, since the whole record is.
 
     `cpu` and `features` are in LLVM's spelling; "host" and "" stand for this machine, whose features are
-    `flags`. `vector_bytes` is the width of a vector register, 0 where threads are the lanes. `has_rounding` says
-    that floor, ceil, trunc and rint are instructions. `ops` are the loop-level operations that the backend
-    spells (DESIGN D10).
+    `flags`. `vector_bytes` is the width of a vector register, 0 where threads are the lanes. `has_rounding`
+    says that floor, ceil, trunc and rint are instructions. `ops` are the loop-level operations that the
+    backend spells (DESIGN D10).
     """
 
     triple: str
