@@ -39,7 +39,7 @@ class Selection:
     """What a key selects: a basic view, in which `axes` are then indexed by `indices`.
 
     A mask lies on the axes from `axes[0]`. `place` is where the indexed axes go in the result. `whole` says that
-    ints alone were given, one for each axis.
+    there is an int for each axis.
     """
 
     view: View
@@ -83,7 +83,7 @@ def select_key(trace: Trace, array: TracedArray, key: Any) -> Selection:
     view = _basic_view(array.view, walk)
     masks = [one for _, one in walk.arrays if one.dtype.kind == "b"]
     if not walk.arrays:
-        return Selection(view, whole=bool(items) and not walk.kept and not _has_ellipsis(key))
+        return Selection(view, whole=not walk.kept and not _has_ellipsis(key))
     if masks and len(walk.arrays) > 1:
         raise trace.refuse("a mask beside other index arrays is not built yet", "index in two steps", "E051")
     axes = tuple(axis for axis, _ in walk.arrays)
