@@ -1,7 +1,8 @@
 """Weft: NumPy functions compiled into fused native kernels.
 
-Holds the public names and nothing else. Each is loaded at its first use, so that `import weft` costs little
-more than NumPy's own import; llvmlite and networkx are loaded by the first compile.
+Holds the public names and nothing else. What a call needs is loaded with them: the first result shall
+not wait for tracing, the disk cache and the call entry. Passes, code generation and llvmlite are loaded by the
+first program that is not in the cache, the other names at their first use.
 """
 
 from importlib import import_module
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as _numpy  # noqa: F401  # pyright: ignore[reportUnusedImport]  promise 5: NumPy alone is loaded
 
 if TYPE_CHECKING:
-    from weft.api import compile, spec
     from weft.config import disabled, options
     from weft.ir import (
         AliasError,
@@ -31,7 +31,6 @@ __version__ = "0.1.0"
 
 # fmt: off
 _HOMES = {
-    "weft.api": ("compile", "spec"),
     "weft.config": ("disabled", "options"),
     "weft.ir": ("AliasError", "CompileError", "DTypeError", "IndexFault", "InternalError", "OutOfMemoryError",
                 "RuntimeFault", "ShapeError", "UnsupportedError", "UserError", "WeftError"),
@@ -85,3 +84,6 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """List the public names, those not loaded yet included."""
     return sorted({*globals(), *_HOME_OF, *_MODULES, *_UNBUILT})
+
+
+from weft.api import compile, spec  # last: what it loads takes names from here

@@ -9,12 +9,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from weft import specs
+from weft.backends.cpu import entry_type
+from weft.backends.cpu.entry import has_native_entry, process_entries
+from weft.compiled import METHODS
+from weft.function import Core, Settings
 from weft.ir import UnsupportedError, UserError
-
-if TYPE_CHECKING:
-    from weft.specs import Spec
+from weft.native import runtime_fetch, runtime_store
+from weft.specs import Spec
 
 
 def compile(  # noqa: A001 -- the contract's name
@@ -47,8 +51,6 @@ def spec(text: str | Spec) -> Spec:
     A name stands for any size from 1 up, the same wherever it is named. Specs nest in tuples, lists, dicts and dataclasses.
     Raises UserError [E003] if the text cannot be read.
     """
-    from weft import specs  # noqa: PLC0415 -- the compiler is loaded when it is first used
-
     return specs.spec(text)
 
 
@@ -88,8 +90,6 @@ def _make(fn: Any, settings: dict[str, Any]) -> Any:
     if isinstance(fn, type) or not callable(fn):
         what = f"the class {fn.__name__}" if isinstance(fn, type) else repr(fn)
         raise UserError(f"weft.compile takes a function, got {what}", fix="decorate a function, a method, or pass a callable object")
-    from weft.function import Core, Settings  # noqa: PLC0415 -- the compiler is loaded when it is first used
-
     kind, entries = compiled_class()
     if isinstance(fn, kind):
         fn = fn._weft.fn
@@ -131,14 +131,9 @@ def _check_parameters(fn: Callable[..., Any], settings: dict[str, Any]) -> None:
 @functools.cache
 def compiled_class() -> tuple[type[Any], Any]:
     """The class of compiled functions: the native callable with the methods of the contract."""
-    from weft.backends.cpu import entry_type  # noqa: PLC0415
-    from weft.backends.cpu.entry import process_entries  # noqa: PLC0415
-    from weft.compiled import METHODS  # noqa: PLC0415
-    from weft.native import runtime_fetch, runtime_store  # noqa: PLC0415
-
-    entries = process_entries(runtime_fetch, runtime_store)
+    entries = process_entries(runtime_fetch, runtime_store, later=True)
     made = type("CompiledFunction", (entries.type,), {**METHODS, "__module__": "weft", "is_weft_function": True})
-    if hasattr(entry_type, "inherit_vectorcall"):
+    if has_native_entry():
         entry_type.inherit_vectorcall(made)
     return made, entries
 

@@ -1,32 +1,34 @@
-"""From a tensor-level program to native code in the process: passes, code generation, objects, the disk cache.
+"""Native code in the process, from the disk cache if it is there.
 
-Not here: tracing, guards and calls (`function.py`), the passes themselves (`weft.compiler`).
+The modules that generate code are loaded when they are first needed. Not here: these (`generate.py`), tracing,
+guards and calls (`function.py`).
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib import resources
+from importlib import import_module
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-from weft import config
-from weft.backends.cpu.emit import emit_program, failure_sites
-from weft.backends.cpu.link import host_architecture, assembly, compile_text, load
-from weft.backends.cpu.target import host_target, machine_of
-from weft.compiler.manager import Setting, Watch, run
-from weft.compiler.passes.plan_memory import arena_bytes
-from weft.compiler.pipeline import PASSES
-from weft.ir import BufferType, Func, Location, Options, record
+import weft
+from weft import backends, compiler, config, ir, runtime
+from weft.backends.cpu.link import host_architecture, load
+from weft.backends.cpu.target import host_key
+from weft.ir import Func, Location, Options, record
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
-from weft.ir.target import Target
 from weft.ir.text import show
-from weft.ir.verify import verify
 from weft.ir.walk import walk
 from weft.runtime.disk import DiskCache
-from weft.runtime.interface import Guard, Interface, Pointer, Site
+from weft.runtime.interface import Guard, Site
 from weft.runtime.variant import Program
+
+if TYPE_CHECKING:
+    from weft.compiler.manager import Watch
+    from weft.ir.target import Target
 
 SYMBOL = "weft_program"
 STAGES = ("tensor", "fused", "loops", "llvm", "asm")
@@ -51,40 +53,14 @@ class Built:
     is_cached: bool
 
 
-def optimize(fn: Func, options: Options, target: Target, watch: Watch | None = None) -> Func:
-    """Run all passes: stage "tensor" to "loops", memory planned."""
-    check = (lambda f, name: verify(f, name)) if options.run.verify else None
-    return run(fn, PASSES, Setting(options.code, target), verify=check, limit=options.code.pass_limit,
-               off=options.code.passes_off, watch=watch)  # fmt: skip
-
-
-def interface_of(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike]) -> Interface:
-    """The interface of a planned loop-level program; after the names come the arena, sizes of results, extra sizes."""
-    pointers: list[Pointer] = []
-    names: list[str] = []
-    for param in fn.params:
-        ty = param.type
-        if isinstance(ty, BufferType):
-            role = "argument" if param.name.startswith("a") else "result"
-            pointers.append(Pointer(role, int(param.name[1:]), ty.dtype, None if ty.strided else ty.shape))
-        else:
-            names.append(param.name)
-    wanted = [arena_bytes(fn), *(d for p in pointers if p.role == "result" for d in p.shape or ()), *extra]
-    computed = tuple((len(names) + k, dim) for k, dim in enumerate(wanted))
-    return Interface(
-        SYMBOL, tuple(pointers), tuple(names), computed, tuple(guards), failure_sites(fn), (), len(names)
-    )
-
-
 def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: Options, *, is_short: bool) -> Built:
     """Native code for `fn`, from the disk cache if it is there."""
     start = perf_counter()
-    target = host_target()
     disk = disk_cache()
-    key = _key(fn, guards, extra, options, target)
+    key = _key(fn, guards, extra, options)
     stored = disk.fetch(key)
     if stored is None:
-        stored = _make(fn, guards, extra, options, target)
+        stored = import_module("weft.generate").generate(fn, guards, extra, options)
         disk.store(key, stored)
         is_cached = False
     else:
@@ -103,88 +79,52 @@ def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: 
     )  # fmt: skip
 
 
-def _make(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: Options, target: Target) -> bytes:
-    """Facts as a line of JSON, then the object."""
-    lowered = optimize(fn, options, target)
-    interface = interface_of(lowered, guards, extra)
-    code = compile_text(emit_program(lowered, interface, target, options.code), machine_of(target))
-    slot = interface.arena_slot + 1
-    sizes: list[list[object]] = []
-    for pointer in interface.pointers:
-        if pointer.role == "result":
-            dims = pointer.shape or ()
-            sizes.append([d if isinstance(d, int) else ["slot", slot + k] for k, d in enumerate(dims)])
-            slot += len(dims)
-    facts = {
-        "names": interface.numbers,
-        "slots": interface.slots,
-        "arena": interface.arena_slot,
-        "sizes": sizes,
-        "extra": list(range(slot, slot + len(extra))),
-        "sites": [[site.code, [_plain(place) for place in site.locations]] for site in interface.sites],
-        "kernels": kernel_facts(lowered),
-    }
-    return json.dumps(facts).encode() + b"\n" + code
 
-
-def _plain(place: Location) -> list[object]:
-    return [place.file, place.line, place.column, place.end_column, place.function]
-
-
-def kernel_facts(fn: Func) -> list[dict[str, object]]:
-    """For `f.stats()`: one entry for each kernel of a loop-level program."""
-    return [
-        {"name": op.attributes["name"], "device": "cpu", "source": [str(place) for place in op.locations]}
-        for op in walk(fn)
-        if op.name == "kernel"
-    ]
+def optimize(fn: Func, options: Options, target: "Target", watch: "Watch | None" = None) -> Func:
+    """See `weft.generate`."""
+    return import_module("weft.generate").optimize(fn, options, target, watch)
 
 
 def stage_text(fn: Func, guards: Sequence[Guard], stage: str, options: Options) -> str:
-    """The program after a stage, as text."""
-    target = host_target()
-    seen: dict[str, str] = {"tensor": show(fn)}
-
-    def watch(_name: str, _before: Func, after: Func, _seconds: float) -> None:
-        seen[after.stage] = show(after)
-
-    lowered = optimize(fn, options, target, watch)
-    if stage in seen:
-        return seen[stage]
-    text = emit_program(lowered, interface_of(lowered, guards, ()), target, options.code)
-    return text if stage == "llvm" else assembly(text, machine_of(target))
+    """See `weft.generate`."""
+    return import_module("weft.generate").stage_text(fn, guards, stage, options)
 
 
 # ---------------------------------------------------------------- cache
 
 
-def _key(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: Options, target: Target) -> str:
+def _key(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: Options) -> str:
     """Everything that the code depends on. Lines of the user's file enter only if the program can name them."""
     can_fail = any(record(op).has("can_fail") for op in walk(fn))
-    parts = (show(fn, locations=can_fail), str(tuple(guards)), str(tuple(extra)), options.code.key(), target.key(), source_hash())
-    return "\0".join(parts)
+    return "\0".join((show(fn, locations=can_fail), str(tuple(guards)), str(tuple(extra)), options.code.key(), host_key(), source_version()))
 
 
 @cache
-def source_hash() -> str:
-    """A hash of Weft's own sources: other code makes other objects."""
-    digest = hashlib.sha256()
-    for folder in ("weft", "weft.ir", "weft.compiler", "weft.backends", "weft.runtime"):
-        for path in sorted(_python_files(resources.files(folder)), key=str):
-            digest.update(path.read_bytes())  # pyright: ignore[reportUnknownMemberType]
+def source_version() -> str:
+    """Changes with Weft's own sources, since other code makes other objects: a hash of names, sizes and times."""
+    digest = hashlib.sha256(weft.__version__.encode())
+    for package in (weft, ir, compiler, backends, runtime):
+        for folder in package.__path__:
+            for facts in sorted(_sources(folder)):
+                digest.update(repr(facts).encode())
     return digest.hexdigest()
 
 
-def _python_files(folder):  # noqa: ANN001, ANN202 -- importlib's Traversable
-    for entry in folder.iterdir():
-        if entry.is_dir() and entry.name != "__pycache__":
-            yield from _python_files(entry)
-        elif entry.name.endswith((".py", ".cuh")):
-            yield entry
+def _sources(folder: str) -> Iterator[tuple[str, int, int]]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # a zip file: its version has to do
+        return
+    for entry in entries:
+        if entry.name.endswith((".py", ".cuh")):
+            facts = entry.stat()
+            yield entry.path, facts.st_size, facts.st_mtime_ns
+        elif entry.name != "__pycache__" and entry.is_dir():
+            yield from _sources(entry.path)
 
 
 def _runtime_key(key: str) -> str:
-    return "\0".join(("runtime", key, host_architecture(), source_hash()))
+    return "\0".join(("runtime", key, host_architecture(), source_version()))
 
 
 def runtime_fetch(key: str) -> bytes | None:
@@ -206,6 +146,3 @@ def disk_cache() -> DiskCache:
     if folder not in _caches:
         _caches[folder] = DiskCache(folder)
     return _caches[folder]
-
-
-Maker = Callable[[], bytes]

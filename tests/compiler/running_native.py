@@ -10,7 +10,7 @@ from weft.backends.cpu.link import compile_text, load
 from weft.backends.cpu.target import host_target
 from weft.ir import BufferType, CodeOptions, Options, verify
 from weft.ir.dims import evaluate_dim
-from weft.native import interface_of, optimize
+from weft.generate import interface_of, optimize
 from weft.runtime.context import Context
 
 PROGRAM = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)

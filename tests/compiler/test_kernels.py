@@ -9,7 +9,7 @@ from weft.compiler.frontend.entry import trace
 from weft.ir import Options, interpret
 from weft.ir.memory import Traffic
 from weft.ir.walk import walk
-from weft.native import optimize
+from weft.generate import optimize
 
 RNG = np.random.default_rng(0)
 

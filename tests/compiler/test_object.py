@@ -13,7 +13,7 @@ from weft.backends.cpu.link import compile_text
 from weft.backends.cpu.target import host_target
 from weft.compiler.frontend.arguments import spec_of
 from weft.compiler.frontend.entry import trace
-from weft.native import interface_of
+from weft.generate import interface_of
 from weft.runtime.context import Context
 
 ALLOWED = {"memcpy", "memset", "memmove"}

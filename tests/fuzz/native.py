@@ -14,7 +14,7 @@ from weft.backends.cpu.target import host_target, machine_of
 from weft.backends.cpu.threads import process_pool
 from weft.ir import CodeOptions, Options, RunOptions
 from weft.ir.types import IndexType
-from weft.native import SYMBOL, interface_of, optimize
+from weft.generate import SYMBOL, interface_of, optimize
 from weft.runtime.context import Context
 
 FENCE = 128

@@ -1,0 +1,102 @@
+"""From a tensor-level program to an object: passes, code generation, and the facts that are stored with it.
+
+Loads the passes and the backend, and LLVM at the first object; so it is itself loaded at the first program that is not in the
+disk cache (`native.py`). Not here: the passes (`weft.compiler`), the spelling (`weft.backends`).
+"""
+
+import json
+from collections.abc import Sequence
+
+from weft.backends.cpu.emit import emit_program, failure_sites
+from weft.backends.cpu.link import assembly, compile_text
+from weft.backends.cpu.target import host_target, machine_of
+from weft.compiler.manager import Setting, Watch, run
+from weft.compiler.passes.plan_memory import arena_bytes
+from weft.compiler.pipeline import PASSES
+from weft.ir import BufferType, Func, Location, Options
+from weft.ir.dims import DimLike
+from weft.ir.target import Target
+from weft.ir.text import show
+from weft.ir.verify import verify
+from weft.ir.walk import walk
+from weft.runtime.interface import Guard, Interface, Pointer
+
+SYMBOL = "weft_program"
+
+
+def optimize(fn: Func, options: Options, target: Target, watch: Watch | None = None) -> Func:
+    """Run all passes: stage "tensor" to "loops", memory planned."""
+    check = (lambda f, name: verify(f, name)) if options.run.verify else None
+    return run(fn, PASSES, Setting(options.code, target), verify=check, limit=options.code.pass_limit,
+               off=options.code.passes_off, watch=watch)  # fmt: skip
+
+
+def interface_of(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike]) -> Interface:
+    """The interface of a planned loop-level program; after the names come the arena, sizes of results, extra sizes."""
+    pointers: list[Pointer] = []
+    names: list[str] = []
+    for param in fn.params:
+        ty = param.type
+        if isinstance(ty, BufferType):
+            role = "argument" if param.name.startswith("a") else "result"
+            pointers.append(Pointer(role, int(param.name[1:]), ty.dtype, None if ty.strided else ty.shape))
+        else:
+            names.append(param.name)
+    wanted = [arena_bytes(fn), *(d for p in pointers if p.role == "result" for d in p.shape or ()), *extra]
+    computed = tuple((len(names) + k, dim) for k, dim in enumerate(wanted))
+    return Interface(
+        SYMBOL, tuple(pointers), tuple(names), computed, tuple(guards), failure_sites(fn), (), len(names)
+    )
+
+
+def generate(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: Options) -> bytes:
+    """Facts as a line of JSON, then the object."""
+    target = host_target()
+    lowered = optimize(fn, options, target)
+    interface = interface_of(lowered, guards, extra)
+    code = compile_text(emit_program(lowered, interface, target, options.code), machine_of(target))
+    slot = interface.arena_slot + 1
+    sizes: list[list[object]] = []
+    for pointer in interface.pointers:
+        if pointer.role == "result":
+            dims = pointer.shape or ()
+            sizes.append([d if isinstance(d, int) else ["slot", slot + k] for k, d in enumerate(dims)])
+            slot += len(dims)
+    facts = {
+        "names": interface.numbers,
+        "slots": interface.slots,
+        "arena": interface.arena_slot,
+        "sizes": sizes,
+        "extra": list(range(slot, slot + len(extra))),
+        "sites": [[site.code, [_plain(place) for place in site.locations]] for site in interface.sites],
+        "kernels": kernel_facts(lowered),
+    }
+    return json.dumps(facts).encode() + b"\n" + code
+
+
+def _plain(place: Location) -> list[object]:
+    return [place.file, place.line, place.column, place.end_column, place.function]
+
+
+def kernel_facts(fn: Func) -> list[dict[str, object]]:
+    """For `f.stats()`: one entry for each kernel of a loop-level program."""
+    return [
+        {"name": op.attributes["name"], "device": "cpu", "source": [str(place) for place in op.locations]}
+        for op in walk(fn)
+        if op.name == "kernel"
+    ]
+
+
+def stage_text(fn: Func, guards: Sequence[Guard], stage: str, options: Options) -> str:
+    """The program after a stage, as text."""
+    target = host_target()
+    seen: dict[str, str] = {"tensor": show(fn)}
+
+    def watch(_name: str, _before: Func, after: Func, _seconds: float) -> None:
+        seen[after.stage] = show(after)
+
+    lowered = optimize(fn, options, target, watch)
+    if stage in seen:
+        return seen[stage]
+    text = emit_program(lowered, interface_of(lowered, guards, ()), target, options.code)
+    return text if stage == "llvm" else assembly(text, machine_of(target))
