@@ -62,6 +62,27 @@ def differentiate(
     return cse(apply_rules(reverse.finish(), canonicalize.RULES, fold.RULES))
 
 
+def way_back(fn: Func, wrt: Sequence[int], of: int = 0) -> tuple[list[Op], list[Value], dict[Value, Value]]:
+    """The ops that compute the gradients of the scalar result `of`, the gradients, and what stands for each value of `fn` in them.
+
+    For a program whose forward part is there already. Raises like `differentiate`, and UnsupportedError for loops and branches
+    on the path, whose forward part would have to be another.
+    """
+    _check(fn, wrt, (of,), any_shape=False)
+    reverse = Reverse(fn, wrt, (of,))
+    for op in fn.body.ops[:-1]:
+        if op.regions and op in reverse.path:
+            raise _unsupported(op, f"the derivative of {op.name} is not built yet")
+    reverse.run_forward()
+    start = len(reverse.region.ops)
+    reverse.seed(given=False)
+    reverse.forward_count = start
+    reverse.run_backward()
+    gradients = [reverse.cotangent(fn.params[i]).value for i in reverse.wrt]
+    reverse.drop_unused(gradients)
+    return reverse.region.ops[reverse.forward_count :], gradients, dict(reverse.cloner.values)
+
+
 def _differentiated(fn: Func, *, cotangent_given: bool) -> tuple[int, ...]:
     """The results that are differentiated if the caller names none."""
     if not cotangent_given:
@@ -187,7 +208,7 @@ class Reverse:
         gradients = [self.cotangent(self.fn.params[i]) for i in self.wrt]
         results = [self.cloner.value(v) for v in self.fn.results]
         returned = [*results, *(g.value for g in gradients)]
-        self._drop_unused(returned)
+        self.drop_unused(returned)
         terminator = self.fn.body.terminator
         self.builder.locations = terminator.locations
         self.builder.emit(terminator.name, returned)
@@ -214,7 +235,7 @@ class Reverse:
         for value, part in zip(op.operands, parts, strict=True):
             self.add(value, part)
 
-    def _drop_unused(self, needed: Sequence[Value]) -> None:
+    def drop_unused(self, needed: Sequence[Value]) -> None:
         """Remove unused ops of the way back, also those that could fail: the forward part fails first."""
         live = set(needed)
         kept: list[Op] = []

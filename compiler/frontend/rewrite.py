@@ -119,6 +119,8 @@ def resolve_callable(
 ) -> Callee | None:
     """Find the Python function behind a function, method, partial or callable object, if there is one."""
     given, named = tuple(args), dict(kwargs or {})
+    if hasattr(type(fn), "trace_call"):
+        return None
     while not isinstance(fn, FunctionType):
         match fn:
             case MethodType():

@@ -190,6 +190,8 @@ class TracingHooks:
         return getattr(self.inputs.open(owner), name)(*args, **kwargs)
 
     def _call_other(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if hasattr(type(fn), "trace_call"):  # a transformation of a function
+            return fn.trace_call(self.trace, self.call, args, kwargs, self.effects)
         callee = resolve_callable(fn, args, kwargs)
         function = None if callee is None else callee.function
         if function is not None and (

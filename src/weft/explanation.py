@@ -16,7 +16,7 @@ from weft.compiler.passes.plan_memory import arena_bytes
 from weft.function import program_of
 from weft.ir import Func
 from weft.ir.dims import DimLike
-from weft.native import optimize
+from weft.generate import optimize
 
 if TYPE_CHECKING:
     from weft.function import Core, Version

@@ -130,9 +130,10 @@ class Core:
     def route(self, *args: Any, **kwargs: Any) -> Any:
         """Serve a call that users' entry did not serve, by the options in force here."""
         options = config.current()
-        if options.run.disable:
+        is_transformed = hasattr(type(self.fn), "trace_call")
+        if options.run.disable and not is_transformed:
             return self.fn(*args, **kwargs)
-        if options.run.interpret:
+        if options.run.interpret or options.run.disable:
             from weft.interpreted import interpreted  # noqa: PLC0415 -- a tool
 
             return interpreted(self, args, kwargs, options)

@@ -7,9 +7,11 @@ disk cache (`native.py`). Not here: the passes (`weft.compiler`), the spelling (
 import json
 from collections.abc import Sequence
 
+from weft import config
 from weft.backends.cpu.emit import emit_program, failure_sites
 from weft.backends.cpu.link import assembly, compile_text
 from weft.backends.cpu.target import host_target, machine_of
+from weft.compiler.debug.dump import PassReport
 from weft.compiler.manager import Setting, Watch, run
 from weft.compiler.passes.plan_memory import arena_bytes
 from weft.compiler.pipeline import PASSES
@@ -27,8 +29,18 @@ SYMBOL = "weft_program"
 def optimize(fn: Func, options: Options, target: Target, watch: Watch | None = None) -> Func:
     """Run all passes: stage "tensor" to "loops", memory planned."""
     check = (lambda f, name: verify(f, name)) if options.run.verify else None
-    return run(fn, PASSES, Setting(options.code, target), verify=check, limit=options.code.pass_limit,
-               off=options.code.passes_off, watch=watch)  # fmt: skip
+    report = _report(fn, options) if watch is None else None
+    lowered = run(fn, PASSES, Setting(options.code, target), verify=check, limit=options.code.pass_limit,
+                  off=options.code.passes_off, watch=report or watch)  # fmt: skip
+    if report is not None:
+        report.finish()
+    return lowered
+
+
+def _report(fn: Func, options: Options) -> PassReport | None:
+    """What shows the passes at work, if an option asks for it."""
+    is_asked = (options.run.dump or options.run.time) and config.is_chosen(fn.name, options.run)
+    return PassReport(fn, [step.name for step in PASSES], options.run, config.tell) if is_asked else None
 
 
 def interface_of(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike]) -> Interface:

@@ -1,0 +1,152 @@
+"""Gradients of a function that is being traced: its ops are written where it is called, then the way back.
+
+The argument that is differentiated gets values of its own, so that the derivative is with respect to it alone, at entry; writes
+to it are handed on. Not here: `weft.grad` (`weft.transforms`), rules and the reverse sweep (`reverse.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from weft.compiler.autodiff.reverse import way_back
+from weft.compiler.frontend.arguments import is_node, map_tree
+from weft.compiler.frontend.number import TracedNumber, as_expr
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, TracedScalar, elements, new_array
+from weft.ir import DTypeError, Func, Op, Region, TensorType, Value, WeftError
+from weft.ir.builder import Builder
+from weft.ir.rewrite import Cloner
+from weft.ir.types import F64
+from weft.ir.walk import free_values
+
+
+class Transformed(NamedTuple):
+    """What a gradient gives: the value, what else the function returned, and one tree of gradients for each argument."""
+
+    value: Any
+    aux: Any
+    gradients: list[Any]
+
+
+class _Leaf(NamedTuple):
+    """A leaf of a differentiated argument: the user's, its stand-in, and the value at entry."""
+
+    original: Any
+    stand_in: Any
+    value: Value
+
+
+def gradients(
+    trace: Trace, call: Callable[..., Any], fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any],
+    places: Sequence[int | str], *, has_aux: bool, effects: list[Any],
+) -> Transformed:  # fmt: skip
+    """Trace `fn(*args, **kwargs)` and its gradients with respect to the arguments at `places`.
+
+    Raises DTypeError and ShapeError for arguments and results that have no gradient, at the user's line.
+    """
+    found: dict[int | str, tuple[Any, list[_Leaf]]] = {}
+    for place in dict.fromkeys(places):
+        holder: Any = args if isinstance(place, int) else kwargs
+        leaves: list[_Leaf] = []
+        holder[place] = map_tree(lambda leaf, leaves=leaves, place=place: _stand_in(trace, leaf, leaves, place), holder[place])
+        found[place] = (holder[place], leaves)
+    start = len(trace.region.ops)
+    returned = call(fn, *args, **kwargs)
+    value, aux = _split(trace, returned, has_aux=has_aux)
+    loss = _loss(trace, value)
+    every = [leaf for _, leaves in found.values() for leaf in leaves]
+    made = iter(_sweep(trace, trace.region.ops[start:], [leaf.value for leaf in every], loss))
+    trees = {place: map_tree(lambda _: next(made), tree) for place, (tree, _) in found.items()}
+    for leaf in every:
+        if isinstance(leaf.stand_in, TracedArray) and leaf.stand_in.view.storage.version:
+            leaf.original[...] = leaf.stand_in
+    return Transformed(value, aux, [trees[place] for place in places])
+
+
+def _stand_in(trace: Trace, leaf: Any, leaves: list[_Leaf], place: object) -> Any:
+    """A value of its own for a leaf of a differentiated argument."""
+    match leaf:
+        case TracedArray():
+            value = _again(trace, leaf.view.read(trace))
+            made: Any = new_array(trace, trace.expr(value))
+        case TracedScalar():
+            value = _again(trace, leaf.value)
+            made = TracedScalar(trace, value)
+        case TracedNumber() if leaf.dim is None and leaf.type is float:
+            value = _again(trace, as_expr(trace, leaf, F64).value)
+            made = TracedNumber(trace, float, value=value)
+        case float():
+            value = _again(trace, trace.constant(leaf, F64).value)
+            made = TracedNumber(trace, float, value=value)
+        case _ if hasattr(leaf, "dtype"):
+            return _stand_in(trace, new_array(trace, elements(trace, leaf)), leaves, place)
+        case _:
+            kind = "int" if isinstance(leaf, TracedNumber) else type(leaf).__name__
+            raise DTypeError(
+                f"a derivative needs arguments of floats, argument {place!r} holds a Python {kind}",
+                location=trace.location(), fix="pass a float or an array of floats, or leave it out of wrt",
+            )  # fmt: skip
+    ty = value.type
+    if not isinstance(ty, TensorType) or not ty.dtype.is_float:
+        raise DTypeError(
+            f"a derivative needs an argument of floats, argument {place!r} is {ty}",
+            location=trace.location(), fix="convert it first, as in x.astype(np.float64), or leave it out of wrt",
+        )  # fmt: skip
+    leaves.append(_Leaf(leaf, made, value))
+    return made
+
+
+def _again(trace: Trace, value: Value) -> Value:
+    """The same elements as another value."""
+    assert isinstance(value.type, TensorType)
+    return trace.emit("reshape", [value], {"shape": value.type.shape})
+
+
+def _split(trace: Trace, returned: Any, *, has_aux: bool) -> tuple[Any, Any]:
+    if not has_aux:
+        return returned, None
+    if type(returned) is not tuple or len(returned) != 2:
+        raise trace.refuse("with aux=True the function returns (loss, anything)", "return a tuple of two", "E001")
+    return returned
+
+
+def _loss(trace: Trace, value: Any) -> Value:
+    """The value that is differentiated."""
+    if is_node(value) or value is None:
+        raise DTypeError(
+            f"a gradient needs a result that is one number, got a {type(value).__name__}",
+            location=trace.location(), fix="return the loss alone, or (loss, anything) with aux=True",
+        )  # fmt: skip
+    if isinstance(value, float | TracedNumber):
+        return as_expr(trace, value, F64).value
+    return elements(trace, value).value
+
+
+def _sweep(trace: Trace, ops: Sequence[Op], wrt: Sequence[Value], loss: Value) -> list[Any]:
+    """Write the way back; the gradients as the user has them."""
+    inside = {result for op in ops for result in op.results}
+    used = [v for op in ops for v in (*op.operands, *(f for region in op.regions for f in free_values(region)))]
+    outer = [v for v in dict.fromkeys([*used, loss]) if v not in inside and v not in wrt]
+    body = Region()
+    copier = Cloner({value: body.add_param(value.type, value.name) for value in (*wrt, *outer)})
+    builder = Builder(body)
+    for op in ops:
+        copier.op(builder, op)
+    builder.emit("return", [copier.value(loss)])
+    fn = Func(trace.func.name, body, dict(trace.func.symbols))
+    try:
+        back, results, stands = way_back(fn, range(len(wrt)))
+    except WeftError as error:
+        error.location = error.location or trace.location()
+        raise
+    originals = {stands[copy]: value for value, copy in copier.values.items() if copy in stands}
+    writer = Cloner(originals)
+    for op in back:
+        writer.op(Builder(trace.region, op.locations), op)
+    return [_wrap(trace, writer.value(v)) for v in results]
+
+
+def _wrap(trace: Trace, value: Value) -> Any:
+    assert isinstance(value.type, TensorType)
+    return new_array(trace, trace.expr(value)) if value.type.shape else TracedScalar(trace, value)
