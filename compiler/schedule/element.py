@@ -286,6 +286,8 @@ class Writer:
             if self.mask is not None and self.is_spread(linear):  # lanes that are left out may lie outside of the table
                 place = select(self.here(self.mask), place, place.like(0))
             return lookup(number.ravel().tolist(), ty.dtype, place)
+        if isinstance(number, np.ndarray) and number.size == 0:
+            number = 0
         if isinstance(number, np.ndarray | np.generic):
             number = number.item()
         assert isinstance(number, bool | int | float)

@@ -502,12 +502,32 @@ class Maker:
 
     def _next(self, params):
         """Next values of what a loop carries; sometimes exchanged."""
-        values = [self.matching(p.type, fresh=0.05) for p in params]
+        values = [self._moved(p) if self.chance(0.35) else self.matching(p.type, fresh=0.05) for p in params]
         pairs = [(j, k) for k in range(len(params)) for j in range(k) if params[j].type == params[k].type]
         if pairs and self.chance(0.3):
             j, k = self.pick(pairs)
             values[j], values[k] = (params[k], params[j]) if self.chance(0.5) else (values[k], values[j])
         return values
+
+    def _moved(self, p):
+        """A carried value made of other elements of itself, so that it may not be written over while it is read."""
+        if not p.type.rank or self.size(p.type.shape[0]) < 2 or bounds(p.type.shape[0])[0] in (0, 1):
+            return self.matching(p.type, fresh=0.05)
+        n = p.type.shape[0]
+        rest = p.type.shape[1:]
+        start, size, step = (0,) * len(rest), rest, (1,) * len(rest)
+        way = self.rng.random()
+        if way < 0.4:  # turned around
+            moved = self.emit("slice", [p], {"start": (n - 1, *start), "size": (n, *size), "step": (-1, *step)})
+        elif way < 0.7:  # rotated
+            head = self.emit("slice", [p], {"start": (0, *start), "size": (1, *size), "step": (1, *step)})
+            tail = self.emit("slice", [p], {"start": (1, *start), "size": (n - 1, *size), "step": (1, *step)})
+            moved = self.emit("concatenate", [tail, head], {"axis": 0})
+        else:  # a part shifted within itself
+            part = self.emit("slice", [p], {"start": (0, *start), "size": (n - 1, *size), "step": (1, *step)})
+            moved = self.emit("update", [p, part], {"start": (1, *start), "step": (1, *step)})
+        names = [name for name, (c, d) in ELEMENTWISE.items() if c == 2 and p.type.dtype in d and name in ("add", "subtract", "maximum", "bitwise_xor")]
+        return self.emit(self.pick(names), [moved, self.pick([p, self.matching(p.type)])]) if names and self.chance(0.7) else moved
 
     def _while(self):
         limit = self.emit("constant", (), {"value": int(self.rng.integers(0, 5)), "type": TensorType(I64)})
