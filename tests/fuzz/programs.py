@@ -223,7 +223,7 @@ class Maker:
 
     def step(self):
         """One random op."""
-        kinds = ["elementwise"] * 9 + ["shape"] * 9 + ["reduce"] * 4 + ["select", "cast", "dot", "number"]
+        kinds = ["elementwise"] * 16 + ["shape"] * 9 + ["reduce"] * 5 + ["select", "cast", "dot", "number"]
         if self.depth < 2:
             kinds += ["branch", "count", "while"]
         if self.chance(0.15):
@@ -562,8 +562,9 @@ class Maker:
         tensors = [v for v in self.pool if isinstance(v.type, TensorType)]
         leaves = [v for v in tensors if id(v) not in read and v.op is not None] or tensors
         results = []
-        for _ in range(int(self.rng.integers(1, 5))):
-            results.append(self.pick(leaves) if self.chance(0.8) else self.pick(tensors))
+        for _ in range(int(self.rng.integers(1, 7))):
+            fresh = [v for v in leaves if v not in results]
+            results.append(self.pick(fresh or leaves) if self.chance(0.85) else self.pick(tensors))
         into = [-1] * len(results)
         if self.chance(0.55):
             self._write(results, into)
