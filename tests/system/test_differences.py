@@ -1,0 +1,205 @@
+"""What `docs/differences.md` says: each deliberate difference from NumPy and Python, and what bad input gives."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import weft
+
+
+def twice(x):
+    return x * 2
+
+
+def add(x, y):
+    return x + y
+
+
+def write_first(x, y):
+    x += y
+    return x
+
+
+F32 = np.arange(12, dtype=np.float32).reshape(3, 4)
+COUNTER = 0
+
+
+def results(fn, *arguments):
+    """Plain and compiled, on copies."""
+    return fn(*map(np.copy, arguments)), weft.compile(fn)(*map(np.copy, arguments))
+
+
+# ---------------------------------------------------------------- in values
+
+
+def test_new_results_are_c_contiguous():
+    x = np.asfortranarray(F32)
+    assert twice(x).flags.f_contiguous
+    assert weft.compile(twice)(x).flags.c_contiguous
+
+
+def test_views_keep_their_order():
+    x = F32.copy()
+    view = weft.compile(lambda x: x.T)(x)
+    assert view.base is x
+    assert view.flags.f_contiguous
+
+
+def test_math_functions_are_within_two_ulp():
+    def functions(x):
+        return np.exp(x), np.sin(x), np.tanh(x)
+
+    x = np.linspace(-20, 20, 5001, dtype=np.float32)
+    for got, wanted in zip(weft.compile(functions)(x), functions(x.astype(np.float64)), strict=True):
+        assert np.all(np.abs(got - wanted) <= 2 * np.spacing(np.abs(wanted).astype(np.float32)))
+
+
+def test_sums_have_their_own_order_and_are_as_accurate():
+    x = np.random.default_rng(0).random(100_003, np.float32)
+    plain, ours = results(np.sum, x)
+    exact = np.sum(x.astype(np.float64))
+    assert abs(ours - exact) <= abs(plain - exact) + np.spacing(np.float32(exact))
+
+
+def test_products_have_their_own_order():
+    rng = np.random.default_rng(0)
+    x, y = rng.random((20, 700), np.float32), rng.random((700, 30), np.float32)
+    _, ours = results(lambda x, y: x @ y, x, y)
+    chunks = [slice(k, min(k + 256, 700)) for k in range(0, 700, 256)]
+    exact = x.astype(np.float64) @ y
+    assert len(chunks) == 3
+    np.testing.assert_allclose(ours, exact, rtol=3e-6)
+
+
+def test_no_warnings_of_floating_point():
+    compiled = weft.compile(lambda x: (1 / x, np.log(x), x * np.float32(3e38)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quotient, logarithm, product = compiled(np.array([0, -1, 3], np.float32))
+    assert np.isinf(quotient[0])
+    assert np.isnan(logarithm[1])
+    assert np.isinf(product[2])
+
+
+def test_partial_overlap_of_a_written_argument():
+    memory = np.arange(10, dtype=np.float32)
+    compiled = weft.compile(write_first)
+    with pytest.raises(weft.AliasError):
+        compiled(memory[:6], memory[2:8])
+    np.testing.assert_array_equal(memory, np.arange(10))
+    np.testing.assert_array_equal(compiled(memory[:4], memory[4:8]), [4, 6, 8, 10])
+
+
+# ---------------------------------------------------------------- in what may be written
+
+
+@pytest.mark.parametrize("body", ["float(x.sum())", "np.save('/tmp/nothing', x)"])
+def test_traced_values_forced_to_python(tmp_path, body):
+    fn = made(tmp_path, f"def f(x):\n    return {body}\n")
+    with pytest.raises(weft.UnsupportedError, match=r"made\.py:5"):
+        weft.compile(fn)(F32)
+
+
+@pytest.mark.parametrize("body", ["np.random.rand(3) + x", "time.time() + x", "open('/dev/null')"])
+def test_impure_calls_are_refused(tmp_path, body):
+    fn = made(tmp_path, f"def f(x):\n    return {body}\n")
+    with pytest.raises(weft.UnsupportedError, match="Fix"):
+        weft.compile(fn)(F32[0, :3].copy())
+
+
+@pytest.mark.parametrize(
+    "array", [np.array([{}]), np.array(["a"]), np.array(["2020"], "datetime64[D]"), np.zeros(2, [("a", "f4")])]
+)
+def test_arrays_of_other_things_are_refused(array):
+    compiled = weft.compile(twice)
+    with pytest.raises(weft.DTypeError):
+        compiled(array)
+    np.testing.assert_array_equal(compiled(F32), F32 * 2)
+
+
+# ---------------------------------------------------------------- bad input
+
+
+def made(folder, text):
+    """A function of a file of its own, whose lines errors can name."""
+    from weft.cli.files import load_file
+
+    file = folder / "made.py"
+    file.write_text("import time\nimport numpy as np\n\n" + text)
+    return load_file(file, "made").f
+
+
+def test_shapes_that_do_not_fit():
+    compiled = weft.compile(add)
+    with pytest.raises(weft.ShapeError):
+        compiled(np.ones(3), np.ones(4))
+    np.testing.assert_array_equal(compiled(np.ones(4), np.ones(4)), np.full(4, 2.0))
+
+
+def test_wrong_rank():
+    compiled = weft.compile(lambda x: x.sum(axis=1))
+    with pytest.raises((weft.WeftError, np.exceptions.AxisError)):
+        compiled(np.ones(3))
+    np.testing.assert_array_equal(compiled(np.ones((2, 3))), [3.0, 3.0])
+
+
+def test_index_out_of_range():
+    compiled = weft.compile(lambda x, i: x[i])
+    with pytest.raises(IndexError):
+        compiled(F32, np.array([0, 7]))
+    np.testing.assert_array_equal(compiled(F32, np.array([0, 2])), F32[[0, 2]])
+
+
+def test_ragged_lists():
+    with pytest.raises((weft.ShapeError, ValueError)):
+        weft.compile(lambda: np.array([[1.0], [1.0, 2.0]]))()
+
+
+def test_any_strides():
+    for x in (F32[::2], F32[:, ::-1], F32.T, F32[1:, 1:3], np.broadcast_to(F32[0], (5, 4))):
+        np.testing.assert_array_equal(weft.compile(twice)(x), x * 2)
+
+
+def test_read_only_arrays():
+    x = F32.copy()
+    x.flags.writeable = False
+    np.testing.assert_array_equal(weft.compile(twice)(x), x * 2)
+    with pytest.raises(ValueError, match="read-only"):
+        weft.compile(write_first)(x, F32)
+
+
+def test_misaligned_arrays():
+    memory = np.zeros(4 * 12 + 1, np.uint8)
+    x = memory[1:].view(np.float32).reshape(3, 4)
+    x[...] = F32
+    np.testing.assert_array_equal(weft.compile(twice)(x), F32 * 2)
+    weft.compile(write_first)(x, F32)
+    np.testing.assert_array_equal(x, F32 * 2)
+
+
+def test_byte_swapped_arrays():
+    x = F32.astype(">f4")
+    np.testing.assert_array_equal(weft.compile(twice)(x), F32 * 2)
+    weft.compile(write_first)(x, F32)
+    np.testing.assert_array_equal(x, F32 * 2)
+
+
+def test_arguments_that_are_one_array():
+    x, y = F32.copy(), F32.copy()
+    compiled = weft.compile(write_first)
+    assert compiled(x, x) is x
+    np.testing.assert_array_equal(x, write_first(y, y))
+
+
+def test_arguments_that_overlap_and_are_only_read():
+    memory = np.arange(10, dtype=np.float32)
+    np.testing.assert_array_equal(weft.compile(add)(memory[:6], memory[2:8]), memory[:6] + memory[2:8])
+
+
+def test_sizes_whose_product_overflows():
+    x = np.broadcast_to(np.float32(1), (2**40, 1))
+    y = np.broadcast_to(np.float32(1), (1, 2**40))
+    with pytest.raises((weft.ShapeError, MemoryError, ValueError)):
+        weft.compile(add)(x, y)
+    np.testing.assert_array_equal(weft.compile(add)(F32, F32), F32 * 2)
