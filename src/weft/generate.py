@@ -4,8 +4,10 @@ Loads the passes and the backend, and LLVM at the first object; so it is itself 
 disk cache (`native.py`). Not here: the passes (`weft.compiler`), the spelling (`weft.backends`).
 """
 
+import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from weft import config
 from weft.backends.cpu.emit import emit_program, failure_sites
@@ -61,12 +63,27 @@ def interface_of(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike]) ->
     )
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: one over all modules takes longer than all passes, and finds nothing."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()
+
+
 def generate(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: Options) -> bytes:
     """Facts as a line of JSON, then the object."""
     target = host_target()
-    lowered = optimize(fn, options, target)
-    interface = interface_of(lowered, guards, extra)
-    code = compile_text(emit_program(lowered, interface, target, options.code), machine_of(target))
+    with _no_collection():
+        lowered = optimize(fn, options, target)
+        interface = interface_of(lowered, guards, extra)
+        text = emit_program(lowered, interface, target, options.code)
+    code = compile_text(text, machine_of(target))
+    arena = arena_bytes(lowered)
     slot = interface.arena_slot + 1
     sizes: list[list[object]] = []
     for pointer in interface.pointers:
@@ -78,6 +95,7 @@ def generate(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], option
         "names": interface.numbers,
         "slots": interface.slots,
         "arena": interface.arena_slot,
+        "constant_arena": arena if isinstance(arena, int) and not (interface.numbers or guards or extra) else None,
         "sizes": sizes,
         "extra": list(range(slot, slot + len(extra))),
         "sites": [[site.code, [_plain(place) for place in site.locations]] for site in interface.sites],

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from time import perf_counter
@@ -68,9 +69,11 @@ def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: 
     head, _, code = stored.partition(b"\n")
     facts = json.loads(head)
     loaded = load(code).keep()
-    program = Program(
-        loaded.address(SYMBOL), loaded.address(f"{SYMBOL}_prepare"), 0, facts["arena"], is_short, 0, loaded
-    )
+    program = Program(loaded.address(SYMBOL), is_short=is_short, code=loaded)
+    if facts["constant_arena"] is None:
+        program = replace(program, prepare=loaded.address(f"{SYMBOL}_prepare"), arena_slot=facts["arena"])
+    else:  # nothing is to be computed before a call
+        program = replace(program, arena_bytes=facts["constant_arena"])
     sizes = tuple(tuple(d if isinstance(d, int) else ("slot", d[1]) for d in dims) for dims in facts["sizes"])
     sites = tuple(Site(code, tuple(Location(*place) for place in places)) for code, places in facts["sites"])
     return Built(

@@ -1,0 +1,43 @@
+"""What a fresh process pays. Processor time, the best of several processes: the machine may be busy."""
+
+import pytest
+import starting
+
+HEAVY = {"llvmlite", "networkx", "cupy", "rich", "sklearn", "scipy", "numpy.random"}
+
+
+@pytest.fixture(scope="module")
+def reports():
+    starting.starts(1)  # bytecode is written
+    return starting.starts(3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "seconds"),
+    [
+        ("warm", "import", 0.15),
+        ("cold", "first", 0.3),
+        ("cold", "second", 0.3),
+        ("warm", "first", 0.05),
+        ("warm", "second", 0.05),
+    ],
+)
+def test_seconds(reports, kind, name, seconds):
+    assert starting.best(reports[kind], name, 1) < seconds
+
+
+def test_what_is_loaded(reports):
+    assert not HEAVY & set(reports["warm"][0]["loaded by import"])
+    assert not HEAVY & set(reports["warm"][0]["loaded by results"]), "a cached program needs no LLVM"
+    assert not [m for m in reports["warm"][0]["loaded by results"] if m.startswith("weft.compiler.passes")]
+    assert HEAVY & set(reports["cold"][0]["loaded by results"]) == {"llvmlite"}
+
+
+def test_warm_calls(tmp_path):
+    """Against NumPy in the same run; the absolute limits are those of a machine whose `np.add` takes 0.25 us."""
+    best = starting.run(starting.CALLS, str(tmp_path))
+    numpy = best["np.add(a, b), f32[8]"]
+    slower = max(1, numpy / 0.25e-6)
+    assert best["a + b, f32[8]"] < min(numpy, 0.12e-6 * slower)
+    assert best["a + b, f32[n]"] < numpy
+    assert best["a list of 50 f32[8]"] < 0.8e-6 * slower
