@@ -98,12 +98,12 @@ class _Span:
     def swept(self, r: Reduction, number: int) -> DType:
         """A position is the number of a step meanwhile, in an integer as wide as the elements."""
         dtype = r.initial[number][0]
-        return self.counter(r) if _needs_position(r) and number == 1 else dtype
+        return self.counter(r) if needs_position(r) and number == 1 else dtype
 
     def counter(self, r: Reduction) -> DType:
         """Integers that count steps next to elements of a reduction."""
         least = 1 if BLOCK // self.lanes < 1 << 7 else 2
-        return _INTEGERS[max(r.initial[0][0].size_bytes, least)]
+        return INTEGERS[max(r.initial[0][0].size_bytes, least)]
 
     def start(self) -> list[Accumulators]:
         """Accumulators that hold nothing."""
@@ -119,7 +119,7 @@ class _Span:
         return take(self.writer, self.reductions, held, j, step + 1, self.limits, self.index, self.width, mask, builder, self.counter)
 
 
-_INTEGERS = {1: I8, 2: I16, 4: I32, 8: I64}
+INTEGERS = {1: I8, 2: I16, 4: I32, 8: I64}
 
 
 def reduce_span(
@@ -132,7 +132,7 @@ def reduce_span(
     are written once and once more under a mask, as a loop over the groups of lanes; so are those whose accumulators need more than
     `registers`. The same lanes take the same elements in the same order.
     """  # fmt: skip
-    exact = all(_needs_position(r) for r in reductions)
+    exact = all(needs_position(r) for r in reductions)
     parts = min(2, LANES // width) if exact else LANES // width
     sizes = [d.size_bytes for r in reductions for d, _ in r.initial[: 1 if exact else None]] * (2 if exact else 1)
     needed = max(1, 2 * sum(sizes) // max(sizes))
@@ -143,16 +143,16 @@ def reduce_span(
     groups = [[_in_lane(span, r, a, p) for r, a in zip(reductions, group, strict=True)] for p, group in enumerate(groups)]
     joined = _join_lanes(span, groups)
     for r, a in zip(reductions, joined, strict=True):
-        if _needs_position(r):
+        if needs_position(r):
             a[1] = cast(a[1], I64) + writer.here(low)
     return joined
 
 
 def _in_lane(span: _Span, r: Reduction, held: Accumulators, part: int) -> Accumulators:
     """Positions in the span, from numbers of steps."""
-    if not _needs_position(r):
+    if not needs_position(r):
         return held
-    dtype = _INTEGERS[max(2, span.counter(r).size_bytes)]
+    dtype = INTEGERS[max(2, span.counter(r).size_bytes)]
     builder = span.writer.builder
     if span.width == 1:
         return [held[0], cast(held[1], dtype) * span.lanes + part]
@@ -236,7 +236,7 @@ def take(
                 x = writer.splat(writer.element(r.operand, place), width)
                 number = writer.here(count) if counter is None else cast(writer.here(count), counter(r))
                 number = writer.splat(number, width)
-                position = number if not _needs_position(r) else number - 1 if counter else writer.lanes_of_index(variable)
+                position = number if not needs_position(r) else number - 1 if counter else writer.lanes_of_index(variable)
                 held = [writer.here(h) for h in held]
                 new = r.combine.step(held, x, position, number)
                 if mask is not None:
@@ -245,7 +245,8 @@ def take(
             return taken
 
 
-def _needs_position(r: Reduction) -> bool:
+def needs_position(r: Reduction) -> bool:
+    """Whether its second accumulator is a position."""
     return r.op.name in ("argmax", "argmin")
 
 

@@ -1,19 +1,25 @@
 """Schedule of kernels that reduce an axis which is not the last: one sweep in blocks of 64 rows, vectors along the last axis.
 
+A block is swept a few rows at a time along a stretch of columns, whose accumulators are in scratch: memory is read as it lies.
 Not here: the order within a reduction (`accumulate.py`).
 """
 
 from collections.abc import Callable, Sequence
 
 from weft.compiler.schedule.accumulate import (
-    ROWS, Accumulators, Partials, Reduction, fits_one_block, flat, grouped, join_blocks, reduction_of, start,
+    INTEGERS, ROWS, Accumulators, Partials, Reduction, fits_one_block, join_blocks, needs_position, reduction_of,
 )  # fmt: skip
-from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks, serial, vectorized
-from weft.ir import Builder, BufferType, Expr, record
-from weft.ir.dims import Dim, DimLike, floor_divide, product
-from weft.ir.expr import select
+from weft.compiler.schedule.kernel import Kernel, Root, ceil_divide, cost_of, parallel_chunks, serial, vectorized
+from weft.ir import Builder, BufferType, Expr, Value, VectorType, record
+from weft.ir.dims import Dim, DimLike, decide, maximum, product
+from weft.ir.expr import cast, select
 from weft.ir.opdef import Combine
 from weft.ir.ops.shape import split_index
+from weft.ir.types import I64, DType
+
+SCRATCH_BYTES = 1 << 14  # of the accumulators of a stretch
+MOST_COLUMNS = 1 << 10  # of a stretch
+COSTLY_FLOPS = 8  # of an element, from where on code is written once for a row
 
 
 def lower_columns(kernel: Kernel, builder: Builder) -> None:
@@ -40,10 +46,17 @@ class _Columns:
         self.before, self.rows, self.after = self.space[:axis], self.space[axis], self.space[axis + 1 :]
         self.writer = kernel.writer(builder)
         self.reductions = [reduction_of(op) for op in kernel.ops if isinstance(record(op).form, Combine)]
-        self.lanes = kernel.lanes(4) if self.after[-1] != 1 else 1
         self.outer = (*self.before, *self.after[:-1])
         self.width = self.after[-1]
+        self.lanes = _lanes_for(kernel.lanes(), self.width)
         self.item = cost_of(kernel.ops, sum(b.type.dtype.size_bytes for b in kernel.fusion.operands if isinstance(b.type, BufferType)))
+        each = max(1, sum(d.size_bytes for r in self.reductions for d in self._swept(r)))
+        self.stretch = max(self.lanes, min(MOST_COLUMNS, SCRATCH_BYTES // each) // self.lanes * self.lanes)
+        self.together = 7 if sum(record(op).flops for op in kernel.ops) < COSTLY_FLOPS else 3  # both divide 63, the rows after the first
+
+    def _swept(self, r: Reduction) -> list[DType]:
+        """Types of the accumulators while a block is swept: positions are rows of the block, in integers as wide as the elements."""
+        return [INTEGERS[r.initial[0][0].size_bytes] if needs_position(r) and d == I64 and k else d for k, (d, _) in enumerate(r.initial)]
 
     def index(self, q: DimLike, b: DimLike) -> list[DimLike]:
         """Index of a result: outer position q, place b along the last axis; 0 on axes of size 1."""
@@ -52,43 +65,43 @@ class _Columns:
 
     def write_one_block(self) -> None:
         """At most 64 rows: results are ready after one block."""
-        writer = self.writer
+        writer, total = self.writer, product(self.outer)
+        stretches = ceil_divide(self.width, self.stretch)
 
-        def tile(q: DimLike, b: Dim) -> None:
-            zero, rows = writer.builder.index(0), writer.number(self.rows)
-            self._finish(self._sweep(self.index(q, b), zero, rows), q, b)
+        def item(p: Dim) -> None:
+            q, number = split_index(p, (total, stretches))
+            done = _Block(self, q, 0, number)
+            done.sweep(lambda held, b: self._finish(held, q, b))
 
-        self._over_tiles(tile, self.rows)
+        cost = self.item * (self.rows if isinstance(self.rows, int) else ROWS) * self._columns_of_stretch()
+        self._over(total * stretches, cost, item)
 
     def write_blocks(self) -> None:
         """Blocks in parallel, then their accumulators joined for each column."""
-        writer = self.writer
-        blocks = floor_divide(self.rows + (ROWS - 1), ROWS)
-        total = product(self.outer)
+        writer, total = self.writer, product(self.outer)
+        blocks = maximum(ceil_divide(self.rows, ROWS), 1)
+        stretches = ceil_divide(self.width, self.stretch)
         partials = Partials(writer.builder, self.reductions, (total, blocks, self.width), "scratch")
 
-        def block_of(p: Dim) -> None:
-            q, block = split_index(p, (total, blocks)) if total != 1 else (0, p)
-            low = writer.number(block * ROWS)
-            rest = writer.number(self.rows) - low
-            high = low + select(rest.lt(ROWS), rest, rest.like(ROWS))
+        def item(p: Dim) -> None:
+            q, block, number = split_index(p, (total, blocks, stretches))
+            _Block(self, q, block, number).sweep(lambda held, b: partials.store(writer, held, [q, block, b]))
 
-            def tile(b: Dim) -> None:
-                partials.store(writer, self._sweep(self.index(q, b), low, high), [q, block, b])
-
-            vectorized(writer, writer.builder.index(0), writer.number(self.width), (0, self.width), self.lanes, tile, self.width)
-
-        def chunk(first: Expr, last: Expr, _task: Expr) -> None:
-            serial(writer, "block", first, last, (0, total * blocks), block_of)
-
-        width = self.width if isinstance(self.width, int) else 1024
-        parallel_chunks(writer, total * blocks, 1, self.item * ROWS * width, chunk)
+        self._over(total * blocks * stretches, self.item * ROWS * self._columns_of_stretch(), item)
 
         def join(q: DimLike, b: Dim) -> None:
             held = join_blocks(writer, partials, writer.number(blocks), ROWS, writer.number(self.rows), lambda k: [q, k, b], blocks)
             self._finish(held, q, b)
 
         self._over_tiles(join, blocks)
+
+    def _columns_of_stretch(self) -> int:
+        return min(self.width, self.stretch) if isinstance(self.width, int) else self.stretch
+
+    def _over(self, total: DimLike, cost: float, body: Callable[[Dim], None]) -> None:
+        """`body(p)` for every p below `total`, in parallel."""
+        writer = self.writer
+        parallel_chunks(writer, total, 1, cost, lambda a, b, _task: serial(writer, "p", a, b, (0, total), body))
 
     def _over_tiles(self, tile: Callable[[DimLike, Dim], None], depth: DimLike) -> None:
         """`tile(q, b)` for every outer position and vector of the last axis, in parallel."""
@@ -106,27 +119,20 @@ class _Columns:
         width = self.width if isinstance(self.width, int) else 1024
         parallel_chunks(writer, total, 1, cost * width, lambda a, b, _task: serial(writer, "q", a, b, (0, total), whole))
 
-    def _sweep(self, index: list[DimLike], low: Expr, high: Expr) -> list[Accumulators]:
-        """Accumulators of rows [low, high) for the lanes at `index`."""
-        writer = self.writer
-        lanes = writer.lanes
-        held = start(writer, self.reductions, lanes)
-
-        def body(builder: Builder, r: Expr, values: Sequence[Expr]) -> Sequence[Expr]:
-            with writer.scope(builder, floor=True):
-                row = writer.bind(writer.fresh("r"), r, 0, self.rows)
-                place = [*index[: self.axis], row, *index[self.axis :]]
-                count = writer.splat(r - writer.here(low) + 1, lanes)
-                taken: list[Sequence[Expr]] = []
-                for reduction, accumulators in zip(self.reductions, grouped(values, held), strict=True):
-                    x = writer.splat(writer.element(reduction.operand, place), lanes)
-                    taken.append(reduction.combine.step(accumulators, x, writer.splat(r, lanes), count))
-                for root in self.kernel.roots:
-                    if self._is_full(root):
-                        writer.store(writer.element(root.value, place), root.buffer, root.place(place))
-                return flat(taken)
-
-        return grouped(writer.builder.loop(writer.here(low), writer.here(high), 1, flat(held), body), held)
+    def take(self, held: Sequence[Accumulators], index: list[DimLike], row: Dim, step: Expr, count: Expr) -> list[Accumulators]:
+        """Accumulators with one more row, which is number `step` of its block; `count` is 1 for the first, more for others."""
+        writer, lanes = self.writer, self.writer.lanes
+        place = [*index[: self.axis], row, *index[self.axis :]]
+        taken: list[Accumulators] = []
+        for r, accumulators in zip(self.reductions, held, strict=True):
+            x = writer.splat(writer.element(r.operand, place), lanes)
+            number = INTEGERS[r.initial[0][0].size_bytes]
+            position = writer.splat(cast(writer.here(step), number), lanes)
+            taken.append(list(r.combine.step(accumulators, x, position, writer.splat(cast(writer.here(count), number), lanes))))
+        for root in self.kernel.roots:
+            if self._is_full(root):
+                writer.store(writer.element(root.value, place), root.buffer, root.place(place))
+        return taken
 
     def _is_full(self, root: Root) -> bool:
         return root.space == self.space and self.rows != 1
@@ -144,3 +150,103 @@ class _Columns:
                 short = len(root.space) == len(self.space) - 1
                 place = index if short else [*index[: self.axis], 0, *index[self.axis :]]
                 writer.store(writer.element(root.value, place), root.buffer, root.place(place))
+
+
+class _Block:
+    """Rows of one block at a stretch of columns."""
+
+    def __init__(self, columns: _Columns, q: DimLike, block: DimLike, number: DimLike) -> None:
+        self.columns = columns
+        self.writer = writer = columns.writer
+        self.q = q
+        self.low, self.high = self._range(block, ROWS, columns.rows)
+        self.left, self.right = self._range(number, columns.stretch, columns.width)
+        self.first = writer.bind(writer.fresh("left"), self.left, 0, columns.width)
+        self.types = [columns._swept(r) for r in columns.reductions]
+        self.scratch = [[self._alloc(d) for d in types] for types in self.types]
+        whole = isinstance(columns.width, int) and (columns.width <= columns.stretch or columns.width % columns.stretch == 0)
+        self.extent = columns._columns_of_stretch() if whole else None
+
+    def _alloc(self, dtype: DType) -> Value:
+        ty = BufferType(dtype, (self.columns.stretch,), False, "scratch")
+        return self.writer.builder.emit("alloc", (), {"type": ty}).result
+
+    def _range(self, number: DimLike, step: int, size: DimLike) -> tuple[Expr, Expr]:
+        """Part `number` of an axis cut into parts of `step`."""
+        writer = self.writer
+        start, end = writer.number(number * step), writer.number(size)
+        if isinstance(size, int) and size % step == 0:
+            return start, start + step
+        return start, select((start + step).lt(end), start + step, end)
+
+    def sweep(self, use: Callable[[list[Accumulators], Dim], None]) -> None:
+        """Take all rows; then `use(accumulators, b)` for each vector of columns."""
+        writer, columns = self.writer, self.columns
+        one = writer.builder.index(1)
+        start = self.low
+        if decide(columns.rows, ">=", 1) is True:
+            row = writer.bind(writer.fresh("r"), self.low, 0, columns.rows)
+            self._along(lambda b: self._rows(b, [row], first=True))
+            start = self.low + one
+        else:
+            self._along(lambda b: self._store(self._start(), b))
+        groups = (self.high - start).apply("divide_raw", one.like(columns.together)) * columns.together
+        middle = start + groups
+        self._loop(start, middle, columns.together)
+        if not (isinstance(columns.rows, int) and columns.rows >= 1 and self._has_no_rest(columns.rows)):
+            self._loop(middle, self.high, 1)
+        self._along(lambda b: use(self._wide(self._load(b)), b))
+
+    def _has_no_rest(self, rows: int) -> bool:
+        together = self.columns.together
+        return (rows % ROWS - 1) % together == 0 if rows % ROWS else (ROWS - 1) % together == 0
+
+    def _loop(self, start: Expr, stop: Expr, step: int) -> None:
+        rows = self.columns.rows
+        serial(self.writer, "r", start, stop, (0, rows),
+               lambda r: self._along(lambda b: self._rows(b, [r + k for k in range(step)], first=False)), step)  # fmt: skip
+
+    def _along(self, body: Callable[[Dim], None]) -> None:
+        columns = self.columns
+        vectorized(self.writer, self.left, self.right, (0, columns.width), columns.lanes, body, self.extent)
+
+    def _rows(self, b: Dim, rows: Sequence[Dim], *, first: bool) -> None:
+        """Take some rows at the columns from b on."""
+        writer, columns = self.writer, self.columns
+        held = self._start() if first else self._load(b)
+        index = columns.index(self.q, b)
+        known = decide(columns.rows, ">=", 1) is True
+        for row in rows:
+            step = writer.builder.index(0) if first else writer.number(row) - writer.here(self.low)
+            count = writer.builder.index(1 if first else 2) if known else step + 1
+            held = columns.take(held, index, row, step, count)
+        self._store(held, b)
+
+    def _start(self) -> list[Accumulators]:
+        """Accumulators that hold nothing."""
+        builder, lanes = self.writer.builder, self.writer.lanes
+        return [
+            [builder.constant(number, VectorType(d, lanes)) for d, (_, number) in zip(types, r.initial, strict=True)]
+            for types, r in zip(self.types, self.columns.reductions, strict=True)
+        ]
+
+    def _load(self, b: Dim) -> list[Accumulators]:
+        return [[self.writer.load(buffer, [b - self.first]) for buffer in group] for group in self.scratch]
+
+    def _store(self, held: Sequence[Accumulators], b: Dim) -> None:
+        for group, buffers in zip(held, self.scratch, strict=True):
+            for e, buffer in zip(group, buffers, strict=True):
+                self.writer.store(e, buffer, [b - self.first])
+
+    def _wide(self, held: list[Accumulators]) -> list[Accumulators]:
+        """Rows of the block become rows of the axis."""
+        writer = self.writer
+        for r, group in zip(self.columns.reductions, held, strict=True):
+            if needs_position(r):
+                group[1] = cast(group[1], I64) + writer.splat(writer.here(self.low), writer.lanes)
+        return held
+
+
+def _lanes_for(lanes: int, width: DimLike) -> int:
+    """Fewer lanes if there are fewer columns."""
+    return min(lanes, 1 << (width - 1).bit_length()) if isinstance(width, int) else lanes

@@ -11,9 +11,9 @@ from weft.compiler.schedule.accumulate import (
     BLOCK, LANES, Accumulators, Partials, Reduction, fits_one_block, join_blocks, reduce_span, reduction_of,
 )  # fmt: skip
 from weft.compiler.schedule.element import Writer
-from weft.compiler.schedule.kernel import MAX_TASKS, Kernel, Root, cost_of, parallel_chunks, serial, vectorized
+from weft.compiler.schedule.kernel import MAX_TASKS, Kernel, Root, ceil_divide, cost_of, parallel_chunks, serial, vectorized
 from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, record
-from weft.ir.dims import Dim, DimLike, decide, floor_divide, minimum, product
+from weft.ir.dims import Dim, DimLike, decide, maximum, minimum, product
 from weft.ir.expr import select
 from weft.ir.opdef import Combine
 from weft.ir.ops.shape import split_index
@@ -58,7 +58,7 @@ class _Rows:
         """Rows in parallel."""
         writer = self.writer
         item = cost_of(self.kernel.ops, self._bytes()) * (self.length if isinstance(self.length, int) else 1024)
-        blocks = None if fits_one_block(self.length, BLOCK) else self._partials((product(self.outer), floor_divide(self.length + (BLOCK - 1), BLOCK)))
+        blocks = None if fits_one_block(self.length, BLOCK) else self._partials((product(self.outer), self.blocks))
         tasks = minimum(product(self.outer), MAX_TASKS)
         shared = self._alloc((tasks, self.length)) if not self._fits_stack else {}
 
@@ -68,6 +68,11 @@ class _Rows:
             serial(writer, "row", start, stop, (0, product(self.outer)), lambda p: self._row(p, own, line, blocks))
 
         parallel_chunks(writer, product(self.outer), 1, item, chunk)
+
+    @property
+    def blocks(self) -> DimLike:
+        """How many blocks a row has; no elements are one block of nothing."""
+        return maximum(ceil_divide(self.length, BLOCK), 1)
 
     @property
     def _fits_stack(self) -> bool:
@@ -141,7 +146,7 @@ class _Rows:
 
     def _blocks_in_row(self, level: Sequence[Reduction], partials: Partials, p: DimLike, index: Callable[[Dim], Sequence[DimLike]]) -> list[Accumulators]:
         writer = self.writer
-        count = floor_divide(self.length + (BLOCK - 1), BLOCK)
+        count = self.blocks
         serial(writer, "block", writer.builder.index(0), writer.number(count), (0, count),
                lambda block: self._block(level, partials, [p, block], block, index))  # fmt: skip
         return join_blocks(writer, partials, writer.number(count), BLOCK, writer.number(self.length), lambda b: [p, b], count)
@@ -191,7 +196,7 @@ class _Rows:
     def write_long(self) -> None:
         """One row after the other, its blocks in parallel."""
         writer, total = self.writer, product(self.outer)
-        partials = self._partials((floor_divide(self.length + (BLOCK - 1), BLOCK),))
+        partials = self._partials((self.blocks,))
         scratch = self._alloc((self.length,))
         if total == 1:
             self._long_row(0, partials, scratch)
@@ -200,7 +205,7 @@ class _Rows:
 
     def _long_row(self, p: DimLike, partials: Sequence[Partials], scratch: dict[Value, Value]) -> None:
         writer, outer = self.writer, self.outer_index(p)
-        count = floor_divide(self.length + (BLOCK - 1), BLOCK)
+        count = self.blocks
         cost = cost_of(self.kernel.ops, self._bytes())
         saved = dict(writer.sources)
         for level, place in zip(self.levels, partials, strict=True):

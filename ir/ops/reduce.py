@@ -13,7 +13,7 @@ from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, constant, logical_not, select
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Combine, OpDef, VjpRule, define, random_array
-from weft.ir.types import BOOL, I64, DType, TensorType, Type
+from weft.ir.types import BOOL, I64, DType, TensorType, Type, VectorType
 
 Accumulators = Sequence[Expr]
 
@@ -59,7 +59,19 @@ def expand_to(value: Expr, like: Expr, axis: int) -> Expr:
 
 
 def _float_count(count: Expr, like: Expr) -> Expr:
+    """A count as a float, one scalar if it is the same in all lanes."""
+    op = count.value.op
+    if op is not None and op.name == "splat":
+        count = Expr(count.builder, op.operands[0])
     return cast(count, like.dtype)
+
+
+def _in_lanes(e: Expr, like: Expr) -> Expr:
+    """A scalar in all lanes of `like`; what has lanes already stays."""
+    lanes = like.type.lanes if isinstance(like.type, VectorType) else 1
+    if lanes == 1 or not isinstance(e.type, VectorType) or e.type.lanes == lanes:
+        return e
+    return Expr(e.builder, e.builder.emit("splat", [e.value], {"lanes": lanes}).result)
 
 
 def _fold(name: str, start: Callable[[DType], int | float | bool]) -> Combine:
@@ -208,7 +220,7 @@ def _variance_step(a: Accumulators, x: Expr, position: Expr, count: Expr) -> Acc
 
 def _mean_and_squares(a: Accumulators, count: Expr) -> tuple[Expr, Expr]:
     """Mean and sum of squared distances from it, of accumulators that hold `count` elements."""
-    mean_distance = a[1] / select(count.eq(0.0), constant(count, 1.0), count)
+    mean_distance = a[1] / _in_lanes(select(count.eq(0.0), constant(count, 1.0), count), a[1])
     return a[0] + mean_distance, a[2] - a[1] * mean_distance
 
 
@@ -217,11 +229,11 @@ def _variance_merge(a: Accumulators, b: Accumulators, count_a: Expr, count_b: Ex
     n_a, n_b = _float_count(count_a, a[0]), _float_count(count_b, a[0])
     (mean_a, squares_a), (mean_b, squares_b) = _mean_and_squares(a, n_a), _mean_and_squares(b, n_b)
     n = n_a + n_b
-    share = n_b / select(n.eq(0.0), constant(n, 1.0), n)
+    share = _in_lanes(n_b / select(n.eq(0.0), constant(n, 1.0), n), a[0])
     delta = mean_b - mean_a
     mean = mean_a + delta * share
-    squares = squares_a + squares_b + delta * delta * n_a * share
-    empty_a, empty_b, zero = n_a.eq(0.0), n_b.eq(0.0), constant(n, 0.0)
+    squares = squares_a + squares_b + delta * delta * _in_lanes(n_a, a[0]) * share
+    empty_a, empty_b, zero = (_in_lanes(e, a[0]) for e in (n_a.eq(0.0), n_b.eq(0.0), constant(n, 0.0)))
     return (
         select(empty_a, mean_b, select(empty_b, mean_a, mean)),
         zero,
@@ -235,7 +247,7 @@ def _variance_finish(attributes: Attributes, a: Accumulators, count: Expr) -> Ac
     ddof = attributes.get("ddof", 0)
     assert isinstance(ddof, int | float)
     rest = n - float(ddof)
-    return (squares / select(rest.gt(0.0), rest, constant(rest, 0.0)),)
+    return (squares / _in_lanes(select(rest.gt(0.0), rest, constant(rest, 0.0)), squares),)
 
 
 def _variance_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:

@@ -157,3 +157,9 @@ def test_same_loops_in_the_interpreter_and_on_another_machine(name):
     for level in ("x86-64", "x86-64-v3", "x86-64-v4"):
         arguments = ([tensor(F32, 2, 150)], lambda e: reduce(e, name), "rows", named_target(level), x)
         assert np.array_equal(interpreted(*arguments, facts=facts), expected)
+
+
+def test_rows_of_nothing():
+    x = np.zeros((3, 0), "f4")
+    assert np.array_equal(rows("sum", F32, symbol("m"), symbol("n"))(x), np.zeros(3, "f4"))
+    assert np.array_equal(rows("prod", F32, symbol("n"))(x[0]), np.float32(1))
