@@ -221,7 +221,11 @@ class Inputs:
 
     def _captured_array(self, source: Source, array: np.ndarray) -> TracedArray:
         if id(array) in self._arrays:
-            return self._arrays[id(array)][1]
+            made = self._arrays[id(array)][1]
+            first = self.path(made)
+            if first is not None and (first != source):  # either name may be bound to another array later
+                self.guards.append(ObjectGuard(source, "same", first))
+            return made
         path = self.options.arrays.get(id(array))
         if path is not None and str(path) in self._at:
             self.guards.append(ObjectGuard(source, "same", path))

@@ -124,7 +124,7 @@ _ADVICE = {
     "rank": "pass one rank, as in x[None], or use one compiled function for each",
     "layout": "pass np.ascontiguousarray(...) of it",
     "writeable": "pass arrays that are all writeable or all read-only",
-    "size": "sizes 0 and 1 have variants of their own; pad, or write the function with weft.compile(dynamic=True)",
+    "size": "sizes 0 and 1 have variants of their own: avoid them, or pad",
     "int": "keep it out of axis=, range and other places that need a number, or pass it as an array or float",
     "value": "it is compiled in: pass it as an array, a float or an int, or use one compiled function for each value",
     "same": "pass copies where the function writes an argument",
