@@ -69,10 +69,11 @@ def entry_early_run(frame: Frame) -> i64:
     frame.parallel_for = address_of(entry_serial_for)
     frame.poll = address_of(entry_poll)
     frame.thread = pthread_self()
-    if not table.keeps_gil:
+    frame.keeps_gil = table.keeps_gil
+    if not frame.keeps_gil:
         frame.thread_state = save_thread()
     code = invoke_int(table.program, address_of(frame), frame.pointers, frame.numbers)
-    if not table.keeps_gil:
+    if not frame.keeps_gil:
         restore_thread(frame.thread_state)
     return code
 

@@ -60,7 +60,9 @@ class PackedTable:
 
     def _pack(self, variant: Variant) -> int:
         table, program = variant.table, variant.program
-        steps = _Steps(self, may_borrow=_may_borrow(variant)).pack(table)
+        packer = _Steps(self, may_borrow=_may_borrow(variant))
+        steps = packer.pack(table)
+        slots = sorted(packer.bound)
         outputs = b"".join(self._output(output) for output in table.outputs)
         tree = [] if table.tree is None else self._tree(table.tree)
         owned = sum(isinstance(step, _OWNING) for step in table.steps)
@@ -87,6 +89,9 @@ class PackedTable:
                 arena_bytes=program.arena_bytes,
                 arena_slot=-1 if program.arena_slot is None else program.arena_slot,
                 keeps_gil=program.is_short,
+                short_size=program.short_size,
+                size_slots=self.place(b"".join(slot.to_bytes(8, "little") for slot in slots)),
+                size_count=len(slots),
                 driver=program.driver,
                 on_error=self.keep(variant.on_error),
                 on_callback=self.keep(variant.on_callback),

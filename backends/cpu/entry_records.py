@@ -186,7 +186,10 @@ class TreeRecord(Struct):
 
 
 class TableRecord(Struct):
-    """A variant. Never changes once published, but for the counter of calls."""
+    """A variant. Never changes once published, but for the counter of calls.
+
+    `size_slots` are the numbers that a call's sizes and ints are bound to.
+    """
 
     positional_least: i64
     positional_most: i64
@@ -207,6 +210,9 @@ class TableRecord(Struct):
     arena_bytes: i64
     arena_slot: i64
     keeps_gil: i64
+    short_size: i64
+    size_slots: Pointer
+    size_count: i64
     driver: Pointer
     on_error: Pointer
     on_callback: Pointer
@@ -241,6 +247,7 @@ class Frame(Context):
     build_stack: Pointer
     thread: i64
     thread_state: Pointer
+    keeps_gil: i64
     polled_ms: i64
     is_interrupted: i64
     chunks: Pointer

@@ -91,7 +91,7 @@ parallel_for = external("weft_parallel_for", 3)
 @native_cold
 def entry_take_gil(frame: Frame) -> i64:
     """Before Python is called from a program."""
-    if not TableRecord.at(frame.table).keeps_gil:
+    if not frame.keeps_gil:
         restore_thread(frame.thread_state)
     return 0
 
@@ -99,7 +99,7 @@ def entry_take_gil(frame: Frame) -> i64:
 @native_cold
 def entry_release_gil(frame: Frame) -> i64:
     """After Python was called from a program."""
-    if not TableRecord.at(frame.table).keeps_gil:
+    if not frame.keeps_gil:
         frame.thread_state = save_thread()
     return 0
 
@@ -281,6 +281,19 @@ def entry_fill_context(frame: Frame, table: TableRecord, arena: Pointer, arena_b
 
 
 @native
+def entry_keeps_gil(frame: Frame, table: TableRecord) -> i64:
+    """Whether the call is short."""
+    if table.keeps_gil or table.short_size == 0:
+        return table.keeps_gil
+    slots = Words.at(table.size_slots)
+    for i in range(table.size_count):
+        size = Words.at(frame.numbers)[slots[i]]
+        if size > table.short_size or size < -table.short_size:
+            return 0
+    return 1
+
+
+@native
 def entry_execute(frame: Frame, table: TableRecord) -> Pointer:
     """Run the program; gives the call's result, 0 with a Python error."""
     arena_bytes = table.arena_bytes
@@ -292,10 +305,11 @@ def entry_execute(frame: Frame, table: TableRecord) -> Pointer:
         if arena == 0:
             return no_memory()
     entry_fill_context(frame, table, arena, arena_bytes)
-    if not table.keeps_gil:
+    frame.keeps_gil = entry_keeps_gil(frame, table)
+    if not frame.keeps_gil:
         frame.thread_state = save_thread()
     code = invoke_int(table.program, address_of(frame), frame.pointers, frame.numbers)
-    if not table.keeps_gil:
+    if not frame.keeps_gil:
         restore_thread(frame.thread_state)
     if frame.chunks != 0:
         chunk_give(frame.chunks)

@@ -30,16 +30,15 @@ from weft.compiler.frontend.entry import Traced, trace
 from weft.compiler.frontend.source import Argument, Source
 from weft.guards import Facts, Sizes, TableMaker, sizes_of
 from weft.history import History, Place
-from weft.ir import CodeOptions, CompileError, Func, IndexFault, InternalError, Location, Options, TensorType, WeftError
+from weft.ir import CodeOptions, CompileError, Func, IndexFault, InternalError, Location, Options, WeftError
 from weft.ir.dataclass import dataclass
-from weft.ir.dims import DimLike, as_symbol, product
+from weft.ir.dims import DimLike, as_symbol
 from weft.native import Built, build
 from weft.reasons import Key, advice, describe_difference, key_of_variant, nearest
 from weft.runtime.variant import Variant
 from weft.specs import argument_spec, examples
 
 log = logging.getLogger("weft")
-SHORT_BYTES = 1 << 14  # a program that moves no more than this keeps the GIL
 _ATTEMPTS = 16  # other threads may drop a variant before its call is made
 
 
@@ -314,7 +313,7 @@ class Core:
         check_sizes(traced, work.present)
         sizes = sizes_of(traced, facts.ints)
         options = Options(self.code_options(options), options.run)
-        built = build(program_of(traced, sizes), sizes.guards, sizes.results, options, is_short=_is_short(traced.func))
+        built = build(program_of(traced, sizes), sizes.guards, sizes.results, options)
         table = TableMaker(facts, traced, sizes, built).table()
         variant = Variant(table, built.program, lambda *found: _fail(self.name, built, *found))
         key = key_of_variant(traced, work.trees, work.present)
@@ -423,18 +422,6 @@ def _ints(trees: Sequence[tuple[Argument, Any]]) -> list[tuple[Source, DimLike]]
         for place, leaf in leaves(path, tree)
         if isinstance(leaf, IntSpec) and as_symbol(leaf.value) is not None
     ]
-
-
-def _is_short(func: Func) -> bool:
-    """Whether every parameter and result has a known size, and all together are small."""
-    total = 0
-    for value in [*func.params, *func.results]:
-        if isinstance(value.type, TensorType):
-            size = product(value.type.shape)
-            if not isinstance(size, int):
-                return False
-            total += size * value.type.dtype.size_bytes
-    return total <= SHORT_BYTES
 
 
 def _fail(name: str, built: Built, code: int, site: int, *facts: int) -> object:

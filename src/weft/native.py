@@ -26,6 +26,7 @@ from weft.ir.walk import walk
 from weft.runtime.disk import DiskCache
 from weft.runtime.interface import Guard, Site
 from weft.runtime.variant import Program
+from weft.short import short_size
 
 if TYPE_CHECKING:
     from weft.compiler.manager import Watch
@@ -54,7 +55,7 @@ class Built:
     is_cached: bool
 
 
-def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: Options, *, is_short: bool) -> Built:
+def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: Options) -> Built:
     """Native code for `fn`, from the disk cache if it is there."""
     start = perf_counter()
     disk = disk_cache()
@@ -69,7 +70,9 @@ def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: 
     head, _, code = stored.partition(b"\n")
     facts = json.loads(head)
     loaded = load(code).keep()
-    program = Program(loaded.address(SYMBOL), is_short=is_short, code=loaded)
+    short = short_size(fn)
+    is_short = bool(short) and not facts["names"]
+    program = Program(loaded.address(SYMBOL), is_short=is_short, short_size=short, code=loaded)
     if facts["constant_arena"] is None:
         program = replace(program, prepare=loaded.address(f"{SYMBOL}_prepare"), arena_slot=facts["arena"])
     else:  # nothing is to be computed before a call

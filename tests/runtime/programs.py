@@ -65,6 +65,14 @@ define i32 @nothing(ptr %context, ptr %pointers, ptr %numbers) {
   ret i32 0
 }
 ; fails with code 7, location 3, facts 10, 20, 30
+define i32 @holds_gil(ptr %context, ptr %pointers, ptr %numbers) {
+  %held = call i32 @PyGILState_Check()
+  %answer = zext i32 %held to i64
+  %o = load ptr, ptr %pointers
+  store i64 %answer, ptr %o
+  ret i32 0
+}
+declare i32 @PyGILState_Check()
 define i32 @fails(ptr %context, ptr %pointers, ptr %numbers) {
   %code = getelementptr i8, ptr %context, i64 16
   store i32 7, ptr %code

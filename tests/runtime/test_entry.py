@@ -526,3 +526,13 @@ def test_native_calls_come_later(kind, then, printed):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert printed is None or set(done.stdout.split("\n")) == {printed, ""}
+
+
+def test_short_calls_keep_the_gil(kind):
+    if is_portable(kind) or not kind.is_native:
+        pytest.skip("others always give it up")
+    made = table(X, Integer(0, Symbol(0, -100)), outputs=(PythonNumber("int", 0),), tree=Output(0))
+    f = entry(variant(made, "holds_gil", short_size=4))
+    assert [f(n) for n in (3, 4, -4, 5, -5)] == [1, 1, 1, 0, 0]
+    assert entry(variant(made, "holds_gil"))(3) == 0
+    assert entry(variant(made, "holds_gil", is_short=True))(9) == 1
