@@ -106,6 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     threads = arguments.threads or usable_cores()
     print_head(threads)
     timings: list[Timing] = []
+    before = busy_seconds()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         environment = environment_of(threads, folder)
@@ -116,8 +117,11 @@ def run(arguments: argparse.Namespace) -> int:
             print_row(row, found)
             timings += found
     print_summary(timings)
+    others = share_of_others(before, busy_seconds())
+    if others > 0.1:
+        print(f"others kept {others:.0%} of the machine busy meanwhile: take the figures as rough, above all those of threads")
     done = [t for t in timings if not t.failed]
-    facts = {"machine": machine_facts(threads), "suite": arguments.suite, "rows": [t.as_json() for t in done]}
+    facts = {"machine": {**machine_facts(threads), "busy_with_others": round(others, 2)}, "suite": arguments.suite, "rows": [t.as_json() for t in done]}
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(facts, indent=1) + "\n")
         print(f"written to {arguments.json}")
@@ -201,6 +205,23 @@ def machine_facts(threads: int) -> dict[str, object]:
         "multiply_add_gflops": round(limits.flops_per_second(threads) / 1e9, 1),
         "copy_gb_per_s": round((1 << 27) / limits.copy_seconds(1 << 27, threads) / 1e9, 1),
     }  # fmt: skip
+
+
+def busy_seconds() -> tuple[float, float, float]:
+    """Seconds on the clock of all cores together, of work of anyone, and of work of this process and those it waited for."""
+    file = Path("/proc/stat")
+    if not file.exists():
+        return 0.0, 0.0, 0.0
+    ticks = [int(word) for word in file.read_text().split("\n", 1)[0].split()[1:9]]  # steal included
+    second = os.sysconf("SC_CLK_TCK")
+    ours = os.times()
+    return sum(ticks) / second, (sum(ticks) - ticks[3] - ticks[4]) / second, sum(ours[:4])
+
+
+def share_of_others(before: tuple[float, float, float], after: tuple[float, float, float]) -> float:
+    """The share of the machine that other programs used between two readings."""
+    clock, work, ours = (b - a for a, b in zip(before, after, strict=True))
+    return max(0.0, (work - ours) / clock) if clock > 0 else 0.0
 
 
 def processor() -> str:
