@@ -323,7 +323,7 @@ class Maker:
         self.emit("reshape", [x], {"shape": target})
 
     def _transpose(self):
-        x = self.value(rank=2)
+        x = self.value(rank=3 if self.chance(0.5) else 2)
         self.emit("transpose", [x], {"axes": tuple(int(k) for k in self.rng.permutation(x.type.rank))})
 
     def _part(self, dim):
@@ -584,9 +584,16 @@ class Maker:
     def _write(self, results, into):
         """Some results are written to arguments: what there is, or parts updated."""
         taken = set()
+        params = [p for p in self.body.params if isinstance(p.type, TensorType)]
+        pairs = [(p, q) for p in params for q in params if p is not q and p.type == q.type]
+        if pairs and self.chance(0.4):  # two arguments exchange what they hold
+            p, q = self.pick(pairs)
+            results += [p, q]
+            into += [self.body.params.index(q), self.body.params.index(p)]
+            taken |= {p, q}
         for k in range(len(results)):
             fits = [p for p in self.body.params if p.type == results[k].type and p not in taken]
-            if fits and self.chance(0.5):
+            if fits and into[k] < 0 and self.chance(0.5):
                 taken.add(self.pick(fits))
                 into[k] = self.body.params.index(next(p for p in fits if p in taken))
         rest = [p for p in self.body.params if isinstance(p.type, TensorType) and p.type.rank and p not in taken]
