@@ -243,3 +243,26 @@ def test_overlap_of_a_view_with_a_captured_array():
     assert f(np.ones(2)).tolist() == [2, 2]
 
 
+
+
+def test_appending_compiles_once():
+    log = []
+
+    @weft.compile
+    def f(x):
+        log.append(x.sum())
+        return x + 1
+
+    for k in range(5):
+        f(np.full(2, float(k)))
+    assert log == [0, 2, 4, 6, 8]
+    assert f.stats()["compiles"] == 1
+
+    @weft.compile
+    def g(x):
+        log.append(x.max())
+        return log[-1] + len(log)
+
+    del log[:]
+    assert g(np.ones(2)) == 2
+    assert g(np.ones(2)) == 3
