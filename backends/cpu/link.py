@@ -82,10 +82,10 @@ def _llvm() -> ModuleType:
 @functools.cache
 def host_machine() -> Machine:
     """The machine that we run on. Loads LLVM."""
-    llvm = _llvm()
-    return Machine(
-        llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    )
+    with _lock:
+        llvm = _llvm()
+        features = llvm.get_host_cpu_features().flatten()
+        return Machine(llvm.get_default_triple(), llvm.get_host_cpu_name(), features)
 
 
 @functools.cache
@@ -124,8 +124,13 @@ def compile_text(
     Raises RuntimeError with LLVM's message when the text is not valid. One thread compiles at a time.
     """
     with _lock:
-        target, module = _optimized(text, machine, level, passes)
-        return target.emit_object(module)
+        return _object(text, machine, level, passes)
+
+
+def _object(text: str, machine: Machine | None, level: int, passes: Sequence[str]) -> bytes:
+    """The same under the lock, which so covers the end of LLVM's objects, too."""
+    target, module = _optimized(text, machine, level, passes)
+    return target.emit_object(module)
 
 
 def assembly(
@@ -133,8 +138,12 @@ def assembly(
 ) -> str:
     """The assembly text of the same code, to be read."""
     with _lock:
-        target, module = _optimized(text, machine, level, passes)
-        return target.emit_assembly(module)
+        return _assembly(text, machine, level, passes)
+
+
+def _assembly(text: str, machine: Machine | None, level: int, passes: Sequence[str]) -> str:
+    target, module = _optimized(text, machine, level, passes)
+    return target.emit_assembly(module)
 
 
 def load(data: bytes, symbols: Mapping[str, int] | None = None) -> LoadedObject:

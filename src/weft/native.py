@@ -12,11 +12,12 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from time import perf_counter
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import weft
 from weft import backends, compiler, config, ir, runtime
-from weft.backends.cpu.link import host_architecture, load
+from weft.backends.cpu.link import exclusive, host_architecture, load
 from weft.backends.cpu.target import host_key
 from weft.ir import Func, Location, Options, record
 from weft.ir.dataclass import dataclass
@@ -62,7 +63,7 @@ def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: 
     key = _key(fn, guards, extra, options)
     stored = None if options.run.dump or options.run.time else disk.fetch(key)  # then passes must run
     if stored is None:
-        stored = import_module("weft.generate").generate(fn, guards, extra, options)
+        stored = _generator().generate(fn, guards, extra, options)
         disk.store(key, stored)
         is_cached = False
     else:
@@ -86,14 +87,21 @@ def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: 
 
 
 
+@cache
+def _generator() -> ModuleType:
+    """Code generation, loaded; a fork waits, as a child must not find a lock of the import system taken."""
+    with exclusive():
+        return import_module("weft.generate")
+
+
 def optimize(fn: Func, options: Options, target: "Target", watch: "Watch | None" = None) -> Func:
     """See `weft.generate`."""
-    return import_module("weft.generate").optimize(fn, options, target, watch)
+    return _generator().optimize(fn, options, target, watch)
 
 
 def stage_text(fn: Func, guards: Sequence[Guard], stage: str, options: Options) -> str:
     """See `weft.generate`."""
-    return import_module("weft.generate").stage_text(fn, guards, stage, options)
+    return _generator().stage_text(fn, guards, stage, options)
 
 
 # ---------------------------------------------------------------- cache
