@@ -5,9 +5,9 @@ costs nothing here. Not here: cost models that decide (`passes/fuse.py`), measur
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from weft.ir import Func, Location, Op, TensorType, Value, record
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, product
 from weft.ir.opdef import Combine
 from weft.ir.walk import walk

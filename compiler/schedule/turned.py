@@ -5,11 +5,11 @@ then read like any other. Not here: the loops of other kernels (`pointwise.py`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from weft.compiler.schedule.element import Access, Index, Writer
 from weft.compiler.schedule.kernel import Input, Kernel, ceil_divide, parallel_chunks, serial, vectorized
-from weft.ir import Builder, BufferType, Expr, Value, VectorType
+from weft.ir import BufferType, Builder, Expr, Value, VectorType
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import Dim, DimLike, product, substitute, symbols_of
 from weft.ir.expr import select
 from weft.ir.ops.shape import linear_index, split_index

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
 from typing import cast
 
 from weft.ir import CodeOptions, Options, RunOptions, UserError
+from weft.ir.dataclass import dataclass
 
 library: set[str] = set()
 """Top-level names of modules whose functions are called as they are and never rewritten; add to it freely."""

@@ -21,7 +21,16 @@ import numpy as np
 
 from weft import config
 from weft.binding import (
-    Call, Shape, class_of, key_of, leaves, places, plain, spec_tree, static_spec, with_alias,
+    Call,
+    Shape,
+    class_of,
+    key_of,
+    leaves,
+    places,
+    plain,
+    spec_tree,
+    static_spec,
+    with_alias,
 )  # fmt: skip
 from weft.checks import check_signature, check_sizes, shared_arrays
 from weft.compiler.frontend.arguments import ArraySpec, IntSpec, map_paths
