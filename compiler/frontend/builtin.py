@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.control.sequences import Sequence, make_enumerate, make_range, make_reversed, make_zip
 from weft.compiler.frontend.number import TracedNumber, as_dim, extreme, forced, number, size_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar
+from weft.runtime.variables import Variable
 
 BUILTINS: dict[Any, Callable[..., Any]] = {}
 
@@ -32,6 +34,8 @@ def _means(fn: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 def _len(trace: Trace, value: Any) -> Any:
     if type(value) is TracedArray and value.view.shape:
         return size_number(trace, value.view.shape[0])
+    if isinstance(value, Sequence):
+        return size_number(trace, value.length)
     return len(value)
 
 
@@ -49,7 +53,7 @@ def _type(trace: Trace, value: Any, *rest: Any) -> Any:
 
 def _type_of(value: Any) -> type:
     if type(value) is TracedArray:
-        return np.ndarray
+        return np.ndarray if value.view.storage.variable is None or value.view.base is not None else Variable
     return value.dtype.type if type(value) is TracedScalar else value.type
 
 
@@ -119,9 +123,10 @@ _text(repr)
 _text(format)
 
 
-@_means(range)
-def _range(trace: Trace, *bounds: Any) -> range:
-    return range(*(trace.pin(v.dim, "bound of range") if _is_size(v) else v for v in bounds))
+BUILTINS[range] = make_range
+BUILTINS[enumerate] = make_enumerate
+BUILTINS[zip] = make_zip
+BUILTINS[reversed] = make_reversed
 
 
 def _is_size(value: Any) -> bool:
@@ -129,7 +134,7 @@ def _is_size(value: Any) -> bool:
 
 
 _PLAIN = (
-    abs, round, divmod, list, tuple, dict, set, frozenset, enumerate, zip, reversed, any, all, map, filter,
+    abs, round, divmod, list, tuple, dict, set, frozenset, any, all, map, filter,
     sorted, hash, iter, next, getattr, hasattr, callable, id, slice, bool, complex, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""

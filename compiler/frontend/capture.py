@@ -33,7 +33,7 @@ from weft.compiler.frontend.arguments import (
 )
 from weft.compiler.frontend.number import TracedNumber, size_number
 from weft.compiler.frontend.promote import element_type
-from weft.compiler.frontend.source import Cell, Global, Source
+from weft.compiler.frontend.source import Attribute, Cell, Global, Pinned, Source
 from weft.compiler.frontend.storage import Storage, Transpose, View, row_major
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, TracedScalar, new_array
@@ -41,6 +41,7 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol, symbols_of
 from weft.ir.node import Value
 from weft.ir.types import F64, IndexType, TensorType
+from weft.runtime.variables import MEMORY, Variable
 
 GuardKind = Literal["is", "equals", "type", "length", "keys", "same"]
 
@@ -97,12 +98,14 @@ class Inputs:
             None  # the traced function, if it has no source and runs as it is
         )
         self._arrays: dict[int, tuple[Any, TracedArray]] = {}
+        self._sources: dict[int, Source] = {}
         self._numbers: dict[str, Any] = {}
         self._aliases: dict[int, TracedArray] = {}
         self._at: dict[str, TracedArray] = {}
         self._paths: dict[int, tuple[Any, Source]] = {}
         self._copies: dict[int, tuple[Any, Any]] = {}
         self._opened: set[int] = set()
+        self._appended: dict[int, list[Any]] = {}
 
     # ---- arguments
 
@@ -194,6 +197,8 @@ class Inputs:
         return self.trace.func.body.add_param(ty, str(source))
 
     def _static(self, source: Source, value: Any) -> Any:
+        if type(value) is Variable:
+            return self._captured_variable(source, value)
         if is_compared(value) or type(value) in (int, float):  # a number that is static
             self.guards.append(ObjectGuard(source, "equals", value))
             return value
@@ -211,6 +216,8 @@ class Inputs:
             return value
         if is_array(value):
             return self._captured_array(source, value)
+        if type(value) is Variable:
+            return self._captured_variable(source, value)
         if id(value) in self._copies and self._copies[id(value)][0] is value:
             return self._copies[id(value)][1]
         if isinstance(value, np.generic) or type(value) in (int, float):
@@ -219,10 +226,23 @@ class Inputs:
             return value
         return self._static(source, value)
 
+    def _captured_variable(self, source: Source, variable: Variable) -> TracedArray:
+        """The memory of a variable; what the call returns as it is, is the variable itself."""
+        if not isinstance(source, Pinned):
+            self.guards.append(ObjectGuard(source, "type", Variable))
+        memory = getattr(variable, MEMORY)
+        is_new = id(memory) not in self._arrays
+        array = self._captured_array(Attribute(source, MEMORY), memory)
+        if is_new:
+            array.view.storage.variable = variable
+            array.view.storage.name = variable.name
+            self._paths[id(array)] = (array, source)
+        return array
+
     def _captured_array(self, source: Source, array: np.ndarray) -> TracedArray:
         if id(array) in self._arrays:
             made = self._arrays[id(array)][1]
-            first = self.path(made)
+            first = self._sources.get(id(array))
             if first is not None and (first != source):  # either name may be bound to another array later
                 self.guards.append(ObjectGuard(source, "same", first))
             return made
@@ -235,6 +255,7 @@ class Inputs:
         spec = ArraySpec(dtype, shape, layout_of(array), array.flags.writeable)
         made = self._array(source, spec, hidden=True)
         self._arrays[id(array)] = (array, made)
+        self._sources[id(array)] = source
         return made
 
     def _captured_number(self, source: Source, value: Any) -> Any:
@@ -259,6 +280,18 @@ class Inputs:
         known = self._paths.get(id(value))
         return None if known is None else known[1]
 
+    def is_open(self, value: Any) -> bool:
+        """Whether a container is the trace's own copy."""
+        return id(value) in self._opened
+
+    def is_appended(self, value: Any) -> bool:
+        """Whether the trace has appended to a list from outside that it has not opened."""
+        return id(value) in self._appended
+
+    def append_later(self, value: Any, item: Any) -> None:
+        """Note an item that the copy of a list will have once it is made."""
+        self._appended.setdefault(id(value), []).append(item)
+
     def open(self, value: Any) -> Any:
         """A container from outside with its items captured, as a copy that the trace may change.
 
@@ -269,16 +302,20 @@ class Inputs:
             return value
         self._guard_size(source, value)
         items = [self.open(self.capture(step(source, value, key), item)) for key, item in children(value)]
-        copy = rebuild(value, items)
+        copy = rebuild(value, items + self._appended.pop(id(value), []))
         self._copies[id(value)] = (value, copy)
         self._opened.add(id(copy))
         return self.remember(copy, source)
 
-    def adopt(self, array: np.ndarray) -> TracedArray:
-        """The traced array of an array object that no load brought.
+    def adopt(self, array: np.ndarray | Variable) -> TracedArray:
+        """The traced array of an array object, or a variable, that no load brought.
 
         Code without source has it, or a library made it.
         """
+        if type(array) is Variable:
+            known = self._arrays.get(id(getattr(array, MEMORY)))
+            return self._captured_variable(Pinned(array), array) if known is None else known[1]
+        assert isinstance(array, np.ndarray)
         if id(array) in self._arrays:
             return self._arrays[id(array)][1]
         path = self.options.arrays.get(id(array)) or self._search(array)

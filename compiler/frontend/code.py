@@ -4,9 +4,11 @@ Holds no rewriting. A function without source, or whose source does not fit it, 
 """
 
 from __future__ import annotations
+
 import __future__
 
 import ast
+import inspect
 import linecache
 import sys
 from collections.abc import Iterator
@@ -227,8 +229,9 @@ def _retitle(code: CodeType, name: str, old: str, base: str) -> CodeType:
     """
 
     def change(constant: Constant) -> Constant:
-        if isinstance(constant, str):
-            return base if constant == old else constant  # the __qualname__ of a class body
+        if isinstance(constant, str):  # the __qualname__ of a class body, the only code without fast locals
+            is_name = constant == old and not code.co_flags & inspect.CO_OPTIMIZED
+            return base if is_name else constant
         if not isinstance(constant, CodeType):
             return constant
         inner = constant.co_qualname

@@ -84,10 +84,17 @@ def is_user_code(fn: UserValue, library: frozenset[str] = frozenset()) -> bool:
     if not isinstance(fn, FunctionType):
         return False
     module = str(fn.__globals__.get("__name__") or "")
+    if is_written_in_numpy(module):
+        return True
     if module.partition(".")[0] in LIBRARIES or is_in_library(module, library):
         return False
     file = fn.__code__.co_filename
     return not is_standard_library(file) and bool(linecache.getlines(file, fn.__globals__))
+
+
+def is_written_in_numpy(module: str) -> bool:
+    """Whether a module of Weft's holds functions that are traced like a user's."""
+    return module.startswith("weft.") and module.split(".")[1] in _IN_NUMPY
 
 
 def is_in_library(module: str, library: frozenset[str]) -> bool:
@@ -104,6 +111,7 @@ def is_standard_library(file: str) -> bool:
 
 
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_IN_NUMPY = ("nn", "optim", "random")
 _STANDARD_FOLDERS = tuple(
     {f"{Path(folder)}/" for folder in (Path(os.__file__).parent, Path(sys.base_exec_prefix, sys.platlibdir, _VERSION))}
 )  # what sysconfig says, without the 5 ms that it takes to load

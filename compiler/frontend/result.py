@@ -144,6 +144,8 @@ class Outputs:
         same = self.inputs.path(array)
         if same is not None:
             return ResultObject(same)
+        if storage.variable is not None:  # a result never shares memory with one (D3)
+            return ResultValue(self._number(array, view.read(self.trace)), "array")
         if storage.parameter is not None:
             return ResultView(storage.parameter, None, self._lenses(view), self._identity(array))
         if len(self._shared[storage]) == 1:

@@ -147,6 +147,31 @@ class Item:
         return f"{self.base}[{self.key!r}]"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pinned:
+    """An object that the program is compiled for, whatever path leads to it."""
+
+    value: UserValue
+
+    def read(
+        self, function: FunctionType, args: Sequence[UserValue], kwargs: Mapping[str, UserValue]
+    ) -> UserValue:
+        """Give the object."""
+        return self.value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pinned) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __repr__(self) -> str:
+        return f"Pinned({id(self.value)})"
+
+    def __str__(self) -> str:
+        return str(getattr(self.value, "name", type(self.value).__name__))
+
+
 def closure_cell(function: FunctionType, name: str) -> CellType:
     """Give the cell of the free variable `name` of `function`; raises ValueError if there is none."""
     return (function.__closure__ or ())[function.__code__.co_freevars.index(name)]

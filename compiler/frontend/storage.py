@@ -165,7 +165,8 @@ class Storage:
     """Memory of one array: its current value, and how often it was written.
 
     `parameter` is the number of the parameter that it came in by, None for what the program made itself.
-    `depth` is the number of regions that were open when it came to be. Names are for messages.
+    `depth` is the number of regions that were open when it came to be, `variable` the Variable whose memory it
+    is. Names are for messages.
     """
 
     value: Value
@@ -175,6 +176,7 @@ class Storage:
     name: str = ""
     depth: int = 0
     version: int = 0
+    variable: object = None
 
     @property
     def type(self) -> TensorType:

@@ -15,8 +15,11 @@ import numpy as np
 
 from weft.compiler.frontend import builtin, impure
 from weft.compiler.frontend.capture import Inputs
+from weft.compiler.frontend.control.hooks import ControlHooks
+from weft.compiler.frontend.control.places import MUTATORS, Journal
+from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.hooks import Hooks, PlainHooks
-from weft.compiler.frontend.location import is_user_code
+from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
 from weft.compiler.frontend.number import forced
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.table import name_of
@@ -24,9 +27,10 @@ from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, unsupported_names
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, BoundMethod
+from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray
 from weft.ir.errors import Fact
 from weft.ir.source import is_user_module
+from weft.runtime.variables import Variable
 
 _MISSING = object()
 _METHODS = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
@@ -41,9 +45,11 @@ class TracingHooks:
         self._written: dict[tuple[int, Any], Any] = {}
         self._functions: list[FunctionType] = [] if root is None else [root]
         self._plain = PlainHooks()
+        self.journal = Journal()
+        self.control = ControlHooks(self)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._plain, name)
+        return getattr(self.control, name)
 
     @property
     def hooks(self) -> Hooks:
@@ -56,7 +62,9 @@ class TracingHooks:
     # ---- loads
 
     def load_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
-        """Capture a global; builtins are taken as they are."""
+        """Capture a global; builtins, and what Weft's own modules hold, are taken as they are."""
+        if is_written_in_numpy(function.__globals__.get("__name__") or ""):
+            return value
         written = self._written.get((id(function.__globals__), name), _MISSING)
         if written is not _MISSING:
             return written
@@ -72,6 +80,8 @@ class TracingHooks:
 
     def load_default(self, function: FunctionType, name: str, value: Any, /) -> Any:
         """Capture a default."""
+        if is_written_in_numpy(function.__globals__.get("__name__") or ""):
+            return value
         return self.inputs.capture(Default(name, self._owner(function)), value)
 
     def load_attribute(self, base: Any, name: str, /) -> Any:
@@ -104,7 +114,7 @@ class TracingHooks:
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is None:
             return base[key]
-        if isinstance(key, slice) or type(key) in TRACED:
+        if isinstance(key, slice) or type(key) in TRACED or self.inputs.is_appended(base):
             return self.inputs.open(base)[key]
         return self.inputs.capture(Item(source, key), base[key])
 
@@ -112,6 +122,8 @@ class TracingHooks:
 
     def store_global(self, function: FunctionType, name: str, value: Any, /) -> Any:
         """Note the binding, for this trace and to be replayed."""
+        if self._is_there(Global(name, self._owner(function)), value):
+            return value
         self._written[id(function.__globals__), name] = value
         self._effect("global", Global(name, self._owner(function)), None, value)
         return value
@@ -119,6 +131,8 @@ class TracingHooks:
     def store_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
         """Note the binding."""
         source = Cell(name, self._owner(function))
+        if self._is_there(source, value):
+            return value
         self._written[id(source.cell(function)), None] = value
         self._effect("cell", source, None, value)
         return value
@@ -127,7 +141,10 @@ class TracingHooks:
         """Set it on what the trace made; note it for what outlives the call."""
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is None:
+            self.journal.note(base)
             setattr(base, name, value)
+            return
+        if name in getattr(base, "__dict__", ()) and self._is_there(Attribute(source, name), value):
             return
         self._written[id(base), name] = value
         self._effect("setattr", source, name, value)
@@ -135,10 +152,18 @@ class TracingHooks:
     def store_item(self, base: Any, key: Any, value: Any, /) -> None:
         """Write an array; set it in what the trace made; note it for what outlives the call."""
         source = None if type(base) in TRACED else self.inputs.path(base)
+        if source is not None and self._is_there(Item(source, key), value):
+            return
         if source is not None:
             base = self.inputs.open(base)
             self._effect("setitem", source, key, value)
+        if type(base) not in TRACED:
+            self.journal.note(base)
         base[key] = value
+
+    def _is_there(self, source: Source, value: Any) -> bool:
+        """Whether an array is what its place held at entry, so that storing it there, as `v += x` does, changes nothing."""
+        return type(value) is TracedArray and not self.effects and self.inputs.path(value) == source
 
     def _effect(self, kind: Any, source: Source, key: Any, value: Any) -> None:
         self.effects.append(Effect(kind, source, key, value))
@@ -181,6 +206,8 @@ class TracingHooks:
         assert source is not None
         if name == "append":
             self._effect("append", source, None, args[0])
+            if not self.inputs.is_open(owner):  # its items need not be known
+                return self.inputs.append_later(owner, args[0])
         elif name not in ("get", "items", "keys", "values", "index", "count", "copy"):
             raise self.trace.refuse(
                 f"{type(owner).__name__}.{name} of an object that outlives the call is not supported",
@@ -199,9 +226,14 @@ class TracingHooks:
         ):
             self._functions.append(function)
             try:
-                return enter(self.hooks, fn, args, kwargs, self.inputs.options.library)
+                return unwrapped(enter(self.hooks, fn, args, kwargs, self.inputs.options.library))
             finally:
                 self._functions.pop()
+        if fn is Variable:
+            raise self.trace.refuse(
+                "a Variable made inside of a compiled function would be made anew at each compile",
+                "make it before, and use it here", "E053",
+            )  # fmt: skip
         advice = impure.advice(fn)
         if advice is not None:
             raise self.trace.refuse(f"{name_of(fn)} is impure: its result would be frozen", advice, "E053")
@@ -214,6 +246,8 @@ class TracingHooks:
     def _call_library(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Anything else, which must not look into traced values."""
         owner = getattr(fn, "__self__", None)
+        if isinstance(owner, list | dict | set) and name_of(fn).rpartition(".")[2] in MUTATORS:
+            self.journal.note(owner)
         if (
             isinstance(owner, list | tuple | dict | str | set)
             or getattr(fn, "__module__", None) in _TRANSPARENT

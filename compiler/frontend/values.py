@@ -23,6 +23,7 @@ from weft.ir.errors import DTypeError, UnsupportedError
 from weft.ir.expr import Expr, Number, cast
 from weft.ir.node import Value
 from weft.ir.types import DType, TensorType
+from weft.runtime.variables import Variable
 
 METHODS: dict[str, Callable[..., Any]] = {}
 """Methods and attributes of arrays and NumPy scalars by name, filled by `numpy/methods.py`.
@@ -372,6 +373,8 @@ def operand(trace: Trace, value: Any) -> Operand:
             return operand(trace, trace.call(np.asarray, value))
         case MaskedElements():
             return value.refuse()
+        case Variable():
+            return operand(trace, trace.adopt(value))
         case complex():
             raise UnsupportedError(
                 "complex numbers are not built yet",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         UserError,
         WeftError,
     )
+    from weft.runtime.variables import Module, Variable, variables
     from weft.transforms import grad, value_and_grad
 
 __version__ = "0.1.0"
@@ -34,13 +35,14 @@ _HOMES = {
     "weft.config": ("disabled", "options"),
     "weft.ir": ("AliasError", "CompileError", "DTypeError", "IndexFault", "InternalError", "OutOfMemoryError",
                 "RuntimeFault", "ShapeError", "UnsupportedError", "UserError", "WeftError"),
+    "weft.runtime.variables": ("Module", "Variable", "variables"),
     "weft.transforms": ("grad", "value_and_grad"),
 }
 _MODULES = ("config", "nn", "optim", "random", "testing")
 _UNBUILT = (
-    "Checkpointer", "Module", "Variable", "callback", "cond", "custom_gradient", "custom_op", "device",
+    "Checkpointer", "callback", "cond", "custom_gradient", "custom_op", "device",
     "devices", "export", "fori_loop", "hessian", "hvp", "jacobian", "jvp", "load", "load_library", "name",
-    "remat", "save", "scan", "stop_gradient", "variables", "vjp", "vmap", "while_loop",
+    "remat", "save", "scan", "stop_gradient", "vjp", "vmap", "while_loop",
 )
 # fmt: on
 
@@ -52,11 +54,13 @@ __all__ = [
     "DTypeError",
     "IndexFault",
     "InternalError",
+    "Module",
     "OutOfMemoryError",
     "RuntimeFault",
     "ShapeError",
     "UnsupportedError",
     "UserError",
+    "Variable",
     "WeftError",
     "compile",
     "disabled",
@@ -64,6 +68,7 @@ __all__ = [
     "options",
     "spec",
     "value_and_grad",
+    "variables",
 ]
 
 

@@ -22,6 +22,7 @@ from weft.compiler.frontend.source import Argument, Attribute, Item, Source
 from weft.history import Place
 from weft.ir import DTypeError, Location, UnsupportedError, UserError
 from weft.ir.dataclass import dataclass
+from weft.runtime.variables import Variable
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -213,7 +214,7 @@ class _Plain:
         kind = type(value)
         if kind is np.ndarray:
             return value if value.dtype.isnative or value.dtype.kind not in "biufc" else self._swap(value)
-        if kind in (int, float, bool, str, complex) or value is None or isinstance(value, np.generic | type):
+        if kind in (int, float, bool, str, complex) or value is None or isinstance(value, np.generic | type | Variable):
             return value
         if isinstance(value, np.ndarray):
             self.is_changed = True

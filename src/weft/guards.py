@@ -210,6 +210,8 @@ class TableMaker:
                 self.steps.append(sig.CellContent(self._new(key), base))
             case source.Default():
                 self._default(path, key)
+            case source.Pinned():
+                self.registers[key] = self._constant(path.value)
             case source.Attribute():
                 base = self.register(path.base)
                 self.steps.append(sig.Attribute(self._new(key), base, path.name))

@@ -13,8 +13,18 @@ import numpy as np
 from weft.compiler.frontend.number import size_number
 from weft.compiler.frontend.numpy.creation import astype
 from weft.compiler.frontend.storage import Reshape
-from weft.compiler.frontend.values import METHODS, PROPERTIES, TracedArray, TracedScalar, elements, new_array
+from weft.compiler.frontend.values import (
+    METHODS,
+    PROPERTIES,
+    TracedArray,
+    TracedScalar,
+    elements,
+    new_array,
+    operand,
+)
+from weft.ir import UserError
 from weft.ir.dims import product
+from weft.runtime.variables import assigned_dtype, check_shape
 
 
 def _function(fn: Any) -> Callable[..., Any]:
@@ -127,6 +137,38 @@ def _namespace(value: Any, api_version: Any = None) -> Any:
     return np
 
 
+def _variable(value: Any, name: str) -> Any:
+    """The Variable whose memory a traced array is; raises AttributeError for others, as arrays do."""
+    found = value.view.storage.variable if type(value) is TracedArray and value.view.base is None else None
+    if found is None:
+        raise AttributeError(f"'numpy.ndarray' object has no attribute '{name}'")
+    return found
+
+
+@_method("assign")
+def _assign(value: TracedArray, new: Any) -> None:
+    """`v.assign(new)`: the same shape, and a dtype that the variable holds exactly."""
+    variable = _variable(value, "assign")
+    one = operand(value.trace, new)
+    try:
+        if len(one.shape) != len(value.view.shape) or not all(
+            value.trace.holds(a, "==", b, "assign") for a, b in zip(one.shape, value.view.shape, strict=True)
+        ):
+            check_shape(variable.name, value.view.shape, one.shape)
+        if not isinstance(one.kind, type) and not np.can_cast(one.dtype, value.dtype, "safe"):
+            raise assigned_dtype(variable.name, value.dtype, one.dtype)
+    except UserError as error:
+        error.location = value.trace.location()
+        raise
+    value.write(one.expr(value.trace, value.element))
+
+
+@_method("numpy")
+def _numpy(value: TracedArray) -> Any:
+    _variable(value, "numpy")
+    return new_array(value.trace, value.expr)
+
+
 def _property(name: str, fn: Callable[[Any], Any]) -> None:
     PROPERTIES[name] = fn
 
@@ -139,3 +181,6 @@ _property("nbytes", lambda x: PROPERTIES["size"](x) * x.dtype.itemsize)
 _property("real", lambda x: x)
 _property("imag", lambda x: new_array(x.trace, elements(x.trace, x) * 0))
 _property("device", lambda _: "cpu")
+_property("value", _numpy)
+_property("name", lambda x: _variable(x, "name").name)
+_property("trainable", lambda x: _variable(x, "trainable").trainable)
