@@ -15,6 +15,7 @@ from weft.ir.types import DType
 
 MAX_TASKS = 64  # indices of one parallel loop: enough to balance, few enough to cost nothing
 GRAIN_BYTES = 1 << 16  # a task should move about this much, or do as much arithmetic
+SERIAL_BYTES = 1 << 20  # up to here one thread is done before another is awake
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,11 @@ class Kernel:
 
     @property
     def widest(self) -> DType:
-        """The widest element type that is computed or moved by vectors."""
+        """The widest element type that is computed or moved by vectors: not what there is one of for each row."""
         types = [r.value.type for r in self.roots] + [i.value.type for i in self.inputs] + [o.type for op in self.ops for o in op.results]
-        dtypes = [t.dtype for t in types if isinstance(t, TensorType)]
+        tensors = [t for t in types if isinstance(t, TensorType)]
+        space = self.fusion.attributes.get("space")
+        dtypes = [t.dtype for t in tensors if t.shape == space] or [t.dtype for t in tensors]
         floats = [d for d in dtypes if d.is_float]
         return max(floats or dtypes, key=lambda d: d.bits)
 
@@ -127,20 +130,22 @@ def ceil_divide(a: DimLike, b: int) -> DimLike:
 
 
 def parallel_chunks(
-    writer: Writer, total: DimLike, unit: int, item_cost: float, body: Callable[[Expr, Expr, Expr], None]
+    writer: Writer, total: DimLike, unit: int, item_cost: float, body: Callable[[Expr, Expr, Expr], None], most: int = MAX_TASKS
 ) -> None:
-    """Run `body(start, stop, task)` over [0, total) in tasks of equal size, a multiple of `unit`; `item_cost` in bytes moved.
+    """Run `body(start, stop, task)` over [0, total) in tasks of equal size, a multiple of `unit`, at `most` so many; `item_cost` in bytes moved.
 
     The cut depends on the total alone, never on the number of threads.
     """
     grain = max(unit, int(GRAIN_BYTES / max(item_cost, 0.01)) // unit * unit)
-    if decide(total, "<=", grain) is True:
+    few = max(grain, int(SERIAL_BYTES / max(item_cost, 0.01)))
+    if decide(total, "<=", few) is True:
         body(writer.builder.index(0), writer.number(total), writer.builder.index(0))
         return
     upper = writer.number(total)
     some = select(upper.lt(1), upper.like(1), upper)  # nothing to do is one task of nothing
     wanted = upper.like((some + (grain - 1)).apply("divide_raw", upper.like(grain)))
-    tasks = select(wanted.lt(MAX_TASKS), wanted, upper.like(MAX_TASKS))
+    tasks = select(wanted.lt(most), wanted, upper.like(most))
+    tasks = select(upper.le(few), tasks.like(1), tasks)
     share = (some + (tasks * unit - 1)).apply("divide_raw", tasks * unit) * unit
     count = (some + (share - 1)).apply("divide_raw", share)
 
