@@ -141,7 +141,8 @@ def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Trac
     outputs = Outputs(one, inputs, [value, [effect.value for effect in hooks.effects]])
     result = outputs.describe(value)
     effects = tuple(replace(e, value=outputs.describe(e.value)) for e in hooks.effects)
-    written = [s for s in inputs.storages if s.version]
+    params = one.func.params
+    written = [s for s in inputs.storages if s.parameter is not None and s.value is not params[s.parameter]]
     results = [*outputs.values, *(s.value for s in written)]
     one.emit_op("return", results)
     one.func.into = (

@@ -28,7 +28,7 @@ from weft.compiler.frontend.values import (
     operand,
     shape_of,
 )
-from weft.ir.dims import DimLike, floor_divide, show_dim
+from weft.ir.dims import DimLike, floor_divide, maximum, minimum, show_dim
 from weft.ir.errors import Fact, IndexFault
 from weft.ir.expr import Expr, cast, select
 from weft.ir.types import BOOL, I64
@@ -101,6 +101,8 @@ def _items(trace: Trace, key: Any) -> list[Any]:
 def _item(trace: Trace, part: Any) -> Any:
     if part is None or part is ... or isinstance(part, slice) or as_dim(part) is not None:
         return part
+    if type(part) is TracedNumber and part.type is int:
+        return Operand(np.dtype(np.int64), (), part.value)
     if isinstance(part, list | tuple) and not part:
         part = np.zeros(0, np.int64)
     if isinstance(part, bool | np.bool_):
@@ -194,35 +196,51 @@ def slice_part(trace: Trace, part: slice, size: DimLike) -> tuple[DimLike, DimLi
         raise ValueError("slice step cannot be zero")
     low, high = (0, size) if step > 0 else (-1, size - 1)
     first, last = (low, high) if step > 0 else (high, low)
-    start = first if part.start is None else _clamp(trace, _bound(trace, part.start, 0), size, low, high)
-    stop = last if part.stop is None else _clamp(trace, _bound(trace, part.stop, 0), size, low, high)
+    start = first if part.start is None else _limit(trace, part.start, size, low, high)
+    stop = last if part.stop is None else _limit(trace, part.stop, size, low, high)
     span = stop - start if step > 0 else start - stop
-    if not trace.holds(span, ">", 0, "bounds of a slice"):
+    positive = trace.known(span, ">", 0, "bounds of a slice")
+    if positive is False:
         return 0, 0, 1
+    if positive is None and not trace.known(span, ">=", 0, "bounds of a slice"):
+        span = maximum(span, 0)
     return start, floor_divide(span + (abs(step) - 1), abs(step)), step
+
+
+def _limit(trace: Trace, value: Any, size: DimLike, low: DimLike, high: DimLike) -> DimLike:
+    """A bound of a slice between `low` and `high`; one that the program computes is cut when it runs."""
+    if type(value) in (TracedScalar, TracedArray) or (type(value) is TracedNumber and value.dim is None):
+        return _computed_limit(trace, elements(trace, value, I64), size, low, high)
+    dim = _bound(trace, value, 0)
+    found = _clamp(trace, dim, size, low, high)
+    return _computed_limit(trace, trace.size(dim), size, low, high) if found is None else found
+
+
+def _computed_limit(trace: Trace, value: Expr, size: DimLike, low: DimLike, high: DimLike) -> DimLike:
+    wrapped = select(value.lt(0), value + trace.size(size), value)
+    cut = wrapped.apply("maximum", trace.size(low)).apply("minimum", trace.size(high))
+    return trace.bind_number(cut.value, "b", low, high)
 
 
 def _bound(trace: Trace, value: Any, default: int) -> DimLike:
     if value is None:
         return default
     dim = as_dim(value)
-    if dim is None:
-        if isinstance(value, TracedArray | TracedScalar | TracedNumber):
-            raise trace.refuse(
-                f"a bound of a slice must be known when the program starts, got a traced {value!r}",
-                "use ints and sizes, or a mask",
-                "E051",
-            )
-        return operator.index(value)
-    return dim
+    return operator.index(value) if dim is None else dim
 
 
-def _clamp(trace: Trace, value: DimLike, size: DimLike, low: DimLike, high: DimLike) -> DimLike:
+def _clamp(trace: Trace, value: DimLike, size: DimLike, low: DimLike, high: DimLike) -> DimLike | None:
+    """A bound as a position; None if that depends on a loop."""
     reason = "bounds of a slice"
-    if trace.holds(value, "<", 0, reason):
+    negative = trace.known(value, "<", 0, reason)
+    if negative is None:
+        return None
+    if negative:
         value = value + size
-        return low if trace.holds(value, "<", low, reason) else value
-    return high if trace.holds(value, ">", high, reason) else value
+        below = trace.known(value, "<", low, reason)
+        return None if below is None else low if below else value
+    above = trace.known(value, ">", high, reason)
+    return minimum(value, high) if above is None else high if above else value
 
 
 def _basic_view(view: View, walk: _Walk) -> View:

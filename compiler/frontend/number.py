@@ -1,6 +1,6 @@
 """Traced Python numbers.
 
-Ints that are sizes (backed by an expression), floats and truth values (backed by a value). They are immutable
+Ints that are sizes (backed by an expression), ints that the program computes, floats and truth values (backed by a value). They are immutable
 and weak, and follow Python's rules among themselves; with arrays and NumPy scalars they go the way of ufuncs.
 Not here: NumPy's promotion (`promote.py`).
 """
@@ -30,7 +30,7 @@ _PLAIN: dict[str, Callable[[Any, Any], Any]] = {
 
 
 class TracedNumber:
-    """A Python int with a `dim`, or a float or bool with a `value`."""
+    """A Python int with a `dim`, or an int, float or bool with a `value`."""
 
     __slots__ = ("dim", "trace", "type", "value")
 
@@ -76,16 +76,19 @@ class TracedNumber:
     # fmt: on
 
     def __neg__(self) -> Any:
-        return (
-            self * -1 if self.dim is not None else number(self.trace, -as_expr(self.trace, self, F64), float)
-        )
+        if self.type is not float:
+            return self * -1
+        return number(self.trace, -as_expr(self.trace, self, F64), float)
 
     def __pos__(self) -> Any:
         return self
 
     def __abs__(self) -> Any:
         if self.dim is None:
-            return number(self.trace, as_expr(self.trace, self, F64).apply("absolute"), float)
+            kind = float if self.type is float else int
+            return number(self.trace, as_expr(self.trace, self, IR_TYPES[kind]).apply("absolute"), kind)
+        if self.trace.changes(self.dim):
+            return size_number(self.trace, maximum(self.dim, -self.dim))
         return self if self.trace.holds(self.dim, ">=", 0, "abs of a size") else -self
 
     def __invert__(self) -> Any:
@@ -120,7 +123,11 @@ class TracedNumber:
         return self._forced("complex()")
 
     def __round__(self, digits: int | None = None) -> Any:
-        return self if self.dim is not None and digits is None else self._forced("round()")
+        if digits is not None:
+            self._forced("round() to digits")
+        if self.type is not float:
+            return self + 0
+        return number(self.trace, cast(as_expr(self.trace, self, F64).apply("rint"), I64), int)
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         return self._forced("a NumPy array")
@@ -208,21 +215,80 @@ def binary(symbol: str, ufunc: np.ufunc, left: Any, right: Any) -> Any:
         if isinstance(left if type(right) is TracedNumber else right, np.ndarray | np.generic):
             return trace.call(ufunc, left, right)
         return NotImplemented
-    left, right = (int(v) if type(v) is bool else v for v in (left, right))
-    a, b = as_dim(left), as_dim(right)
+    kinds = {v.type if type(v) is TracedNumber else type(v) for v in (left, right)}
     if symbol in COMPARISONS:
-        return _compare(trace, symbol, left, right)
-    if a is not None and b is not None:
+        return _compare(trace, symbol, left, right, kinds)
+    if kinds == {bool} and symbol in _BITS:
+        return number(trace, _apply(trace, _BITS[symbol], left, right, BOOL), bool)
+    left, right = (int(v) if type(v) is bool else v for v in (left, right))
+    if not kinds <= {bool, int}:
+        return _of_floats(trace, symbol, left, right)
+    a, b = as_dim(left), as_dim(right)
+    if a is not None and b is not None and _is_size_arithmetic(trace, symbol, a, b):
         return _of_sizes(trace, symbol, a, b)
-    return _of_floats(trace, symbol, left, right)
+    return _of_ints(trace, symbol, left, right)
 
 
-def _compare(trace: Trace, symbol: str, left: Any, right: Any) -> Any:
+def _apply(trace: Trace, name: str, left: Any, right: Any, dtype: Any) -> Expr:
+    return as_expr(trace, left, dtype).apply(name, as_expr(trace, right, dtype))
+
+
+def _compare(trace: Trace, symbol: str, left: Any, right: Any, kinds: set[type]) -> Any:
+    """A truth value; of sizes that no loop changes a plain one, which becomes a guard."""
     a, b = as_dim(left), as_dim(right)
     if a is not None and b is not None:
-        return trace.holds(a, symbol, b, "comparison of sizes")
-    a, b = as_expr(trace, left, F64), as_expr(trace, right, F64)
-    return number(trace, a.apply(COMPARISONS[symbol], b), bool)
+        answer = trace.known(a, symbol, b, "comparison of sizes")
+        if answer is not None:
+            return answer
+    dtype = F64 if float in kinds else I64
+    return number(trace, _apply(trace, COMPARISONS[symbol], left, right, dtype), bool)
+
+
+def truth(trace: Trace, value: TracedNumber) -> bool | Expr:
+    """Python's truth of a number: a plain one if it is known."""
+    if value.dim is not None:
+        answer = trace.known(value.dim, "!=", 0, "truth of a size")
+        return as_expr(trace, value, I64).ne(0) if answer is None else answer
+    if value.type is bool:
+        return as_expr(trace, value, BOOL)
+    return as_expr(trace, value, IR_TYPES[value.type]).ne(0)
+
+
+def _is_size_arithmetic(trace: Trace, symbol: str, a: DimLike, b: DimLike) -> bool:
+    """Whether a result is a size expression, or its operands can be pinned: no loop changes them."""
+    if symbol in ("+", "-", "*"):
+        return True
+    if symbol in ("//", "%", "/") and trace.changes(a) and not trace.changes(b):
+        return True
+    if symbol in ("<<", ">>", "**") and isinstance(b, int):
+        return not trace.changes(a) or 0 <= b <= 8
+    return not (trace.changes(a) or trace.changes(b))
+
+
+_BITS = {"&": "bitwise_and", "|": "bitwise_or", "^": "bitwise_xor"}
+_INTS = {
+    "+": "add", "-": "subtract", "*": "multiply", "**": "power", "//": "floor_divide", "%": "remainder",
+    "<<": "left_shift", ">>": "right_shift", **_BITS,
+}  # fmt: skip
+
+
+def _of_ints(trace: Trace, symbol: str, left: Any, right: Any) -> Any:
+    """Ints that the program computes, as 64-bit integers."""
+    is_known = type(right) is int
+    if symbol in ("/", "//", "%"):
+        text = "division by zero" if symbol == "/" else "integer division or modulo by zero"
+        if is_known and right == 0:
+            raise ZeroDivisionError(text)
+        if not is_known:
+            trace.fail_unless(as_expr(trace, right, I64).ne(0), ZeroDivisionError(text))
+    if symbol == "/":
+        return number(trace, _apply(trace, "divide", left, right, F64), float)
+    if symbol == "**" and is_known and right < 0:
+        return number(trace, _apply(trace, "power", left, right, F64), float)
+    if symbol == "**" and not is_known:
+        holds = as_expr(trace, right, I64).apply("greater_equal", trace.constant(0, I64))
+        trace.fail_unless(holds, ValueError("a negative power of ints that a program computes is not built yet"))
+    return number(trace, _apply(trace, _INTS[symbol], left, right, I64), int)
 
 
 def _of_sizes(trace: Trace, symbol: str, a: DimLike, b: DimLike) -> Any:
@@ -271,6 +337,8 @@ def _of_floats(trace: Trace, symbol: str, left: Any, right: Any) -> Any:
     if symbol in ("/", "//", "%") and type(right) is float and right == 0.0:
         raise ZeroDivisionError("float division by zero")
     a, b = as_expr(trace, left, F64), as_expr(trace, right, F64)
+    if symbol in ("/", "//", "%") and type(right) is TracedNumber:
+        trace.fail_unless(b.ne(0.0), ZeroDivisionError("float division by zero"))
     return number(trace, a.apply(_FLOATS[symbol], b), float)
 
 

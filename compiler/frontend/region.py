@@ -7,7 +7,7 @@ Not here: which Python statements become regions (`tracing.py`, later), and join
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from weft.compiler.frontend.number import IR_TYPES, TracedNumber, as_expr, number, size_number
@@ -115,7 +115,7 @@ def for_loop(
     written = _written(ran.frame.start, ran.ends)
     limits = [trace.emit("dim", [], {"dim": d}) for d in (lower, upper, step)]
     operands = [*limits, *initial, *(trace.current_value(s) for s in written)]
-    results = trace.emit_op("for", operands, {"kind": "serial"}, [_finish(ran, written)]).results
+    results = trace.emit_op("for", operands, {"kind": "serial"}, [finish(ran, written)]).results
     return _results(trace, kinds, written, results)
 
 
@@ -137,7 +137,7 @@ def while_loop(
     if _written(tested.frame.start, tested.ends):
         raise trace.refuse("the condition of a loop writes an array", "write it in the body", "E050")
     written = _written(ran.frame.start, ran.ends)
-    regions = [_finish(tested, written, passes_on=False), _finish(ran, written)]
+    regions = [finish(tested, written, passes_on=False), finish(ran, written)]
     operands = [*initial, *(trace.current_value(s) for s in written)]
     return _results(trace, kinds, written, trace.emit_op("while", operands, {}, regions).results)
 
@@ -159,7 +159,7 @@ def branch(
     if found[0] != found[1] or types[0] != types[1]:
         raise _different(trace, *types)
     written = list(dict.fromkeys(s for side in sides for s in _written(side.frame.before, side.ends)))
-    regions = [_finish(side, written) for side in sides]
+    regions = [finish(side, written) for side in sides]
     return _results(trace, found[0], written, trace.emit_op("if", [test.value], {}, regions).results)
 
 
@@ -203,14 +203,21 @@ def _written(start: dict[Storage, Value], ends: dict[Storage, Value]) -> list[St
     return [s for s, value in ends.items() if s in start and value is not start[s]]
 
 
-def _finish(body: Body, written: list[Storage], *, passes_on: bool = True) -> Region:
+def finish(
+    body: Body,
+    written: list[Storage],
+    *,
+    passes_on: bool = True,
+    replaced: Mapping[Value, Value] | None = None,
+) -> Region:
     """The region with a parameter for each written storage (if it repeats) that it passes on at the end.
 
     Provisional values of other storages become the values from before.
     """
-    frame, region, cloner = body.frame, Region(), Cloner()
+    frame, region, cloner = body.frame, Region(), Cloner(replaced)
     for param in body.params:
-        cloner.values[param] = region.add_param(param.type, param.name)
+        if param not in cloner.values:
+            cloner.values[param] = region.add_param(param.type, param.name)
     for storage in written if frame.repeats else ():
         param = region.add_param(storage.type, storage.name)
         if storage in frame.start:

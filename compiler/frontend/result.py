@@ -19,7 +19,8 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Value
 
-Kind = Literal["array", "scalar", "float", "bool"]
+Kind = Literal["array", "scalar", "float", "bool", "int"]
+NUMBER_KINDS: dict[type, Kind] = {bool: "bool", int: "int", float: "float"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Outputs:
             case TracedNumber(dim=None):
                 assert value.value is not None
                 return ResultValue(
-                    self._number(value, value.value), "bool" if value.type is bool else "float"
+                    self._number(value, value.value), NUMBER_KINDS[value.type]
                 )
             case TracedNumber():
                 assert value.dim is not None

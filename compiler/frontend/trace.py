@@ -6,7 +6,8 @@ means (`numpy/`), how a trace begins and ends (`entry.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
@@ -15,14 +16,16 @@ from weft.compiler.frontend.assumption import INVERSE, Assumptions, compare
 from weft.compiler.frontend.location import current_position, resolve
 from weft.compiler.frontend.storage import Storage, row_major
 from weft.ir.builder import Builder
-from weft.ir.dims import Dim, DimLike, Symbol, bounds, show_dim, substitute, symbols_of
+from weft.ir.dims import Dim, DimLike, Symbol, atom_dim, bounds, show_dim, substitute, symbols_of
 from weft.ir.errors import Fact, UnsupportedError
 from weft.ir.expr import Expr, Number
 from weft.ir.node import Attributes, Func, Op, Region, Value
 from weft.ir.source import LIBRARIES, Location
-from weft.ir.types import I64, DType, TensorType
+from weft.ir.types import BOOL, I64, DType, TensorType
 
 Call = Callable[..., Any]
+UNBOUNDED = 2**62
+"""Stands for a limit of a number of which nothing is known."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +61,7 @@ class Trace:
         self._locations: dict[tuple[int, int], Location] = {}
         self._loops: dict[str, tuple[DimLike, DimLike]] = {}
         self.names: set[str] = set()  # of symbols, those of arguments too
+        self.raises: list[Any] = []  # exceptions that ops `check` name by number
         self._closed: dict[Op | Region, Location | None] = {}
 
     # ---- where
@@ -128,6 +132,17 @@ class Trace:
             return self.constant(dim, I64)
         return self.expr(self.emit("from_index", [self.emit("dim", [], {"dim": dim})]))
 
+    def fail_unless(self, condition: Expr, exception: Any) -> None:
+        """Raise an exception of Python's when the program runs and the condition does not hold."""
+        text = f"{getattr(type(exception), '__name__', '')}: {exception}"
+        code = f"raise {len(self.raises)} {text}"
+        self.raises.append(exception)
+        self.emit_op("check", [condition.value], {"code": code})
+
+    def fail(self, exception: Any) -> None:
+        """Raise an exception of Python's when the program comes here."""
+        self.fail_unless(self.constant(0, BOOL), exception)
+
     # ---- sizes
 
     def holds(self, left: DimLike, relation: str, right: DimLike, reason: str) -> bool:
@@ -191,7 +206,23 @@ class Trace:
         self.names.add(unique)
         self._loops[unique] = (lower, upper - 1)
         low, high = bounds(lower)[0], bounds(upper - 1)[1]
-        return Symbol(unique, 0 if low is None else low, high)
+        return Symbol(unique, -UNBOUNDED if low is None else low, high)
+
+    def bind_number(
+        self, value: Value, name: str = "k", low: DimLike = -UNBOUNDED, high: DimLike = UNBOUNDED
+    ) -> Dim:
+        """An i64 scalar that the program computes, in [low, high], as a size: its symbol is bound where this stands."""
+        unique = next(n for n in chain([name], (f"{name}{k}" for k in count(2))) if n not in self.names)
+        self.names.add(unique)
+        self._loops[unique] = (low, high)
+        lowest = bounds(low)[0]
+        made = atom_dim(Symbol(unique, -UNBOUNDED if lowest is None else lowest, bounds(high)[1]))
+        self.emit("to_index", [value], {"dim": made})
+        return made
+
+    def changes(self, dim: DimLike) -> bool:
+        """Whether `dim` depends on a loop or on what the program computes."""
+        return any(s.name in self._loops for s in symbols_of(dim))
 
     def release_index(self, symbol: Symbol) -> None:
         """The loop is closed."""
@@ -247,16 +278,34 @@ class Trace:
 
         The result is the values that they had at its end.
         """
-        assert self.frames.pop() is frame
+        last = self.leave(frame)
+        self.seal(frame)
+        return last
+
+    def seal(self, frame: Frame) -> None:
+        """From now on, using a value of a region that was left is an error."""
         here = self.location()
         self._closed[frame.region] = here
         for op in frame.region.ops:
             self._closed[op] = op.locations[0] if op.locations else here
+
+    def leave(self, frame: Frame) -> dict[Storage, Value]:
+        """As `close`, but more ops may be added to the region (`reopen`) until it is sealed."""
+        assert self.frames.pop() is frame
         last: dict[Storage, Value] = {}
         for storage, before in frame.before.items():
             last[storage], storage.value = storage.value, before
             storage.version += 1
         return last
+
+    @contextmanager
+    def reopen(self, frame: Frame) -> Generator[None, None, None]:
+        """Add ops to a region that was left; storages are not to be touched."""
+        self.frames.append(frame)
+        try:
+            yield
+        finally:
+            assert self.frames.pop() is frame
 
     # ---- calls
 

@@ -67,5 +67,6 @@ fusion = _define("fusion", "Ops that become one kernel; `schedule` names how.", 
 kernel = _define("kernel", "One kernel `name` of the loop level; closes over buffers and sizes.", _nothing, "effect", "loop")
 dim = _define("dim", "The size expression `dim` as an index.", _infer_dim)
 from_index = _define("from_index", "An index as an i64 scalar.", _infer_from_index)
+check = _define("check", "Fails with error `code` unless the bool scalar holds.", _nothing, "effect", "can_fail")
 to_index = _define("to_index", "An i64 scalar as the symbol `dim`; fails outside its range.", _infer_dim, "can_fail")
 # fmt: on

@@ -1,0 +1,355 @@
+"""The hooks for statements and for the expressions that branch, while a function is traced.
+
+A test that is known while tracing leaves the statement to Python. Not here: loads, stores and calls
+(`tracing.py`), how statements become ops (`statements.py`, `loops.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from weft.compiler.frontend.control.conditions import truth
+from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Undefined
+from weft.compiler.frontend.control.loops import Counted, for_node, variables_of, while_node
+from weft.compiler.frontend.control.places import Place, cells
+from weft.compiler.frontend.control.sequences import Range, as_sequence
+from weft.compiler.frontend.control.sequences import Sequence as Items
+from weft.compiler.frontend.control.statements import Raised, branch
+from weft.compiler.frontend.hooks import PlainHooks, Thunk
+from weft.compiler.frontend.number import TracedNumber, number, size_number
+from weft.compiler.frontend.values import TRACED
+from weft.ir.dims import DimLike
+from weft.ir.errors import UnsupportedError
+from weft.ir.expr import Expr
+
+if TYPE_CHECKING:
+    from weft.compiler.frontend.tracing import TracingHooks
+
+UNROLLED = 4
+"""A loop over a constant range of at most so many items is unrolled."""
+UNROLLED_IF_NEEDED = 256
+"""One that cannot be a loop node, because Python must know its items, at most so many times."""
+_NEEDS_ITEMS = ("E051", "E052", "E055", "E062", "E063", "E060")
+
+
+class ResultPlace:
+    """Where a thunk's value is kept, so that it can be joined as a variable is."""
+
+    name = "expression"
+
+    def __init__(self) -> None:
+        self.value: Any = UNDEFINED
+
+    def get(self) -> Any:
+        """The value."""
+        return self.value
+
+    def set(self, value: Any) -> None:
+        """Keep it."""
+        self.value = value
+
+
+class ControlHooks:
+    """Statements of one trace; all else is `PlainHooks`."""
+
+    def __init__(self, hooks: TracingHooks) -> None:
+        self.hooks, self.trace = hooks, hooks.trace
+        self._plain = PlainHooks()
+        self._unrolled = 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plain, name)
+
+    # ---- names
+
+    def load_local(self, name: str, value: Any, /) -> Any:
+        """Check, when the program runs, that a name has a value if it may have none."""
+        if isinstance(value, Undefined):
+            raise UnboundLocalError(f"cannot access local variable '{name}' where it is not associated with a value")
+        if type(value) is not Maybe:
+            return value
+        text = f"cannot access local variable '{name}' where it is not associated with a value"
+        defined = truth(self.trace, value.defined())
+        if defined is False:
+            raise UnboundLocalError(text)
+        if isinstance(defined, Expr):
+            self.trace.fail_unless(defined, UnboundLocalError(text))
+        return value.value
+
+    # ---- expressions
+
+    def truth(self, value: Any, /) -> bool:
+        """Give the truth of a condition on which Python itself branches."""
+        return bool(value)
+
+    def _known(self, value: Any) -> bool | Expr:
+        return truth(self.trace, value)
+
+    def not_(self, value: Any, /) -> Any:
+        """Evaluate `not value`."""
+        found = self._known(value)
+        if isinstance(found, bool):
+            return not found
+        return number(self.trace, found.apply("logical_not"), bool)
+
+    def and_(self, first: Any, /, *others: Thunk) -> Any:
+        """Evaluate `a and b and c`."""
+        return self._chain(first, others, stop_at=False)
+
+    def or_(self, first: Any, /, *others: Thunk) -> Any:
+        """Evaluate `a or b or c`."""
+        return self._chain(first, others, stop_at=True)
+
+    def _chain(self, first: Any, others: Sequence[Thunk], *, stop_at: bool) -> Any:
+        value = first
+        for k, other in enumerate(others):
+            found = self._known(value)
+            if isinstance(found, bool):
+                if found is stop_at:
+                    return value
+                value = other()
+                continue
+            rest = others[k + 1 :]
+
+            def further(other: Thunk = other, rest: Sequence[Thunk] = rest) -> Any:
+                return self._chain(other(), rest, stop_at=stop_at)
+
+            def stay(value: Any = value) -> Any:
+                return value
+
+            return self._choose(found, stay if stop_at else further, further if stop_at else stay)
+        return value
+
+    def if_expression(self, test: Any, then: Thunk, orelse: Thunk, /) -> Any:
+        """Evaluate `then if test else orelse`."""
+        found = self._known(test)
+        if isinstance(found, bool):
+            return then() if found else orelse()
+        return self._choose(found, then, orelse)
+
+    def _choose(self, condition: Expr, then: Thunk, orelse: Thunk) -> Any:
+        place = ResultPlace()
+        places: dict[str, Any] = {"the expression": place, **cells_of(then, orelse)}
+
+        def run(thunk: Thunk) -> Callable[[], None]:
+            return lambda: place.set(thunk())
+
+        branch(self.hooks, condition, [run(then), run(orelse)], places, list(places))
+        return place.value
+
+    def compare_chain(self, symbols: Sequence[str], first: Any, /, *others: Thunk) -> Any:
+        """Compare neighbours until one is false."""
+        right = others[0]()
+        value = self.hooks.compare(symbols[0], first, right)
+        if len(others) == 1:
+            return value
+
+        def further() -> Any:
+            return self.compare_chain(symbols[1:], right, *others[1:])
+
+        return self._chain(value, [further], stop_at=False)
+
+    # ---- statements
+
+    def if_(
+        self, test: Any, then: Thunk, orelse: Thunk | None, /, *, written: tuple[str, ...], live: tuple[str, ...]
+    ) -> None:
+        """Run one of two bodies, or trace both."""
+        found = self._known(test)
+        if isinstance(found, bool):
+            if found:
+                then()
+            elif orelse is not None:
+                orelse()
+            return
+        branch(self.hooks, found, [then, orelse], cells(written, then, orelse), live)
+
+    def while_(
+        self,
+        test: Thunk,
+        body: Thunk,
+        stop: Thunk | None,
+        /,
+        *,
+        written: tuple[str, ...],
+        carried: tuple[str, ...],
+        live: tuple[str, ...],
+    ) -> None:
+        """Trace a loop; one whose condition is known in each iteration and cannot be traced runs now."""
+        places = cells(sorted({*written, *_flag_names(stop)}), test, body, stop)
+        kept = {n: p for n, p in places.items() if n in carried or n in live or n in _flag_names(stop)}
+        first = self._try_test(test)
+        if first is False:
+            self.truth(test())
+            return
+        undo = Undo(self.hooks, places)
+        try:
+            while_node(self.hooks, test, body, stop, variables_of(self.hooks, kept, stop))
+            self._forget(places, kept)
+        except UnsupportedError as error:
+            if error.code not in _NEEDS_ITEMS or not isinstance(first, bool):
+                raise
+            undo.run()
+            self._run_while(test, body, stop, places, error)
+
+    def _try_test(self, test: Thunk) -> bool | None:
+        """The truth of a loop's condition before it, if it is known."""
+        frame = self.trace.open(repeats=False)
+        try:
+            found = truth(self.trace, test())
+        finally:
+            self.trace.close(frame)
+        return found if isinstance(found, bool) else None
+
+    def _run_while(
+        self, test: Thunk, body: Thunk, stop: Thunk | None, places: dict[str, Place], error: UnsupportedError
+    ) -> None:
+        for _ in range(UNROLLED_IF_NEEDED):
+            found = self._known(test())
+            if found is False:
+                return
+            if found is not True:
+                raise error
+            body()
+            if stop is None:
+                continue
+            stopped = self._known(stop())
+            if stopped is True:
+                return
+            if stopped is not False:
+                going = stopped.apply("logical_not")
+
+                def rest() -> None:
+                    self._run_while(test, body, stop, places, error)
+
+                return branch(self.hooks, going, [rest, None], places, list(places))
+        raise error
+
+    def for_(
+        self,
+        iterable: Any,
+        body: Callable[[Any], Any],
+        stop: Thunk | None,
+        /,
+        *,
+        written: tuple[str, ...],
+        carried: tuple[str, ...],
+        live: tuple[str, ...],
+    ) -> None:
+        """Trace a loop over a range or an array; Python goes over other things."""
+        places = cells(sorted({*written, *_flag_names(stop)}), body, stop)
+        kept = {n: p for n, p in places.items() if n in carried or n in live or n in _flag_names(stop)}
+        items = as_sequence(self.trace, iterable)
+        if items is None:
+            return self._unroll(iter(self.hooks.iterate(iterable)), body, stop, places)
+        count = items.length
+        if isinstance(count, int) and count <= UNROLLED and self._unrolled * max(count, 1) <= 16:
+            return self._unroll(iter(items), body, stop, places)
+        undo = Undo(self.hooks, places)
+        try:
+            counted = _counted(self.trace, items)
+            name = _index_name(body)
+            for_node(self.hooks, counted, body, stop, variables_of(self.hooks, kept, stop), name)
+            self._forget(places, kept)
+        except UnsupportedError as error:
+            if error.code not in _NEEDS_ITEMS or self.trace.changes(count):
+                raise
+            now = self.trace.assumptions.now(count)
+            if now > UNROLLED_IF_NEEDED:
+                raise
+            undo.run()
+            self.trace.log.append(f"a loop of {now} iterations is unrolled: {error.sentence}")
+            self._unroll(iter(items), body, stop, places)
+        return None
+
+    def _forget(self, places: dict[str, Place], kept: dict[str, Place]) -> None:
+        """Names that only one iteration uses have no value after the loop."""
+
+    def _unroll(
+        self, items: Iterator[Any], body: Callable[[Any], Any], stop: Thunk | None, places: dict[str, Place]
+    ) -> None:
+        for item in items:
+            body(item)
+            if stop is None:
+                continue
+            stopped = self._known(stop())
+            if stopped is True:
+                return
+            if stopped is not False:
+                going = stopped.apply("logical_not")
+                return branch(
+                    self.hooks, going, [lambda: self._unroll(items, body, stop, places), None], places, list(places)
+                )
+
+    def assert_(self, test: Any, message: Thunk | None, /) -> None:
+        """Do `assert test, message`."""
+        found = self._known(test)
+        if found is True:
+            return
+        arguments = () if message is None else (message(),)
+        if found is False:
+            if len(self.trace.frames) > 1:
+                raise Raised(AssertionError(*arguments))
+            raise AssertionError(*arguments)
+        self.trace.fail_unless(found, AssertionError(*arguments))
+
+    def raise_(self, exception: Any, /) -> Any:
+        """Give the exception that Python raises, or end the path that is being traced."""
+        if len(self.trace.frames) == 1:
+            return exception
+        made = exception() if isinstance(exception, type) else exception
+        raise Raised(made)
+
+
+class Undo:
+    """Takes back what an abandoned trace of a statement did."""
+
+    def __init__(self, hooks: TracingHooks, places: dict[str, Place]) -> None:
+        self.hooks, self.places = hooks, places
+        self.before = {name: place.get() for name, place in places.items()}
+        self.effects = len(hooks.effects)
+        self.ops = len(hooks.trace.region.ops)
+
+    def run(self) -> None:
+        """Do it."""
+        for name, place in self.places.items():
+            place.set(self.before[name])
+        del self.hooks.effects[self.effects :]
+        del self.hooks.trace.region.ops[self.ops :]
+
+
+def cells_of(*bodies: Any) -> dict[str, Place]:
+    """The places of names that thunks bind (by walrus)."""
+    names = {
+        name
+        for body in bodies
+        if hasattr(body, "__code__") and body.__code__.co_name.startswith("__weft_thunk")
+        for name in body.__code__.co_freevars
+    }
+    return cells(sorted(n for n in names if not n.startswith("__weft__")), *bodies)
+
+
+def _flag_names(stop: Thunk | None) -> tuple[str, ...]:
+    names: tuple[str, ...] = () if stop is None else stop.__code__.co_freevars  # pyright: ignore
+    return tuple(n for n in names if n.startswith(("__weft_break_", "__weft_returned__")))
+
+
+def _counted(trace: Any, items: Items) -> Counted:
+    if isinstance(items, Range):
+        return Counted(items.start, items.stop, items.step, lambda index: size_number(trace, index))
+    return Counted(0, items.length, 1, items.at)
+
+
+def _index_name(body: Callable[..., Any]) -> str:
+    """A name for the index of a loop."""
+    return "i"
+
+
+def is_traced_int(value: Any) -> bool:
+    """Whether a value is a Python int that the program computes."""
+    return type(value) is TracedNumber and value.dim is None and value.type is int
+
+
+_ = (DimLike, TRACED, re)

@@ -1,0 +1,323 @@
+"""Joins: what a name is where paths meet, as a slot that says which IR values carry it and how it is rebuilt.
+
+A value that is the same on both paths stays what it is. A weak number takes the other side's type, two strong
+types must be equal, arrays are joined by value. Not here: when paths meet (`statements.py`, `loops.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from weft.compiler.frontend.arguments import children, is_node, rebuild
+from weft.compiler.frontend.number import IR_TYPES, TracedNumber, as_expr, number
+from weft.compiler.frontend.promote import element_type, numpy_dtype
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, TracedScalar, new_array
+from weft.ir.dataclass import dataclass
+from weft.ir.expr import Expr, cast
+from weft.ir.node import Value
+from weft.ir.types import BOOL, DType, TensorType, Type
+
+
+class Undefined:
+    """Stands for a name without a value."""
+
+    def __repr__(self) -> str:
+        return "no value"
+
+
+UNDEFINED = Undefined()
+
+
+class Maybe:
+    """A value of a name that may have none: `defined()` says whether it has one."""
+
+    __slots__ = ("defined", "value")
+
+    def __init__(self, value: Any, defined: Callable[[], Any]) -> None:
+        self.value, self.defined = value, defined
+
+
+class Frozen:
+    """The elements that an array had at the end of a path."""
+
+    __slots__ = ("array", "value")
+
+    def __init__(self, array: TracedArray, value: Value) -> None:
+        self.array, self.value = array, value
+
+
+class Conflict(Exception):  # noqa: N818 -- becomes a UserError that names the variable
+    """Two values cannot be joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """One value on all paths."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A Python number."""
+
+    type: type
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A NumPy scalar."""
+
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An array by value."""
+
+    type: TensorType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tree:
+    """A container made anew on each path."""
+
+    like: Any
+    items: tuple[Slot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Optional:
+    """A value that may be missing."""
+
+    slot: Slot
+
+
+Slot: TypeAlias = Same | Number | Scalar | Array | Tree | Optional
+
+
+def freeze(trace: Trace, value: Any) -> Any:
+    """A value at the end of a path, arrays with their present elements."""
+    if type(value) is TracedArray:
+        return Frozen(value, value.view.read(trace))
+    if type(value) is Maybe:
+        return Maybe(freeze(trace, value.value), value.defined)
+    if type(value) is tuple or (is_node(value) and _holds_arrays(value)):
+        return rebuild(value, [freeze(trace, item) for _, item in children(value)])
+    return value
+
+
+def _holds_arrays(value: Any) -> bool:
+    return any(type(item) is TracedArray or is_node(item) for _, item in children(value))
+
+
+def is_same(a: Any, b: Any) -> bool:
+    """Whether two values are one, so that nothing needs to be carried."""
+    a, b = (v.array if type(v) is Frozen else v for v in (a, b))
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    match a:
+        case TracedNumber():
+            return a.type is b.type and (a.dim == b.dim if a.dim is not None else a.value is b.value)
+        case TracedScalar():
+            return a.value is b.value
+        case TracedArray():
+            return a.view is b.view
+        case bool() | int() | float() | str() | bytes() | np.generic() | np.dtype():
+            return bool(a == b) and repr(a) == repr(b)
+        case tuple():
+            return len(a) == len(b) and all(is_same(x, y) for x, y in zip(a, b, strict=True))
+        case slice() | range():
+            return a == b
+        case _:
+            return False
+
+
+def loosen(value: Any) -> Slot:
+    """The slot for any value of the same type; raises Conflict for what cannot be carried."""
+    match value:
+        case bool() | int() | float() if type(value) in IR_TYPES:
+            return Number(type(value))
+        case TracedNumber():
+            return Number(value.type)
+        case TracedScalar():
+            return Scalar(value.element)
+        case np.generic():
+            return Scalar(element_type(value.dtype))
+        case TracedArray():
+            return Array(TensorType(value.element, value.view.shape))
+        case Frozen():
+            return Array(TensorType(value.array.element, value.array.view.shape))
+        case Maybe():
+            return Optional(Same(value.value))
+        case _ if is_node(value):
+            return Tree(value, tuple(Same(item) for _, item in children(value)))
+        case _:
+            raise Conflict(f"{value!r} is known only while tracing")
+
+
+def join(a: Slot, b: Slot) -> Slot:
+    """The slot that takes values of both; raises Conflict if there is none."""
+    if isinstance(a, Same) and isinstance(b, Same):
+        if is_same(a.value, b.value):
+            return a
+        if a.value is UNDEFINED or b.value is UNDEFINED:
+            other = b.value if a.value is UNDEFINED else a.value
+            return loosen(other) if type(other) is Maybe else Optional(Same(other))
+        return join(loosen(a.value), loosen(b.value))
+    if isinstance(a, Optional) or isinstance(b, Optional):
+        return _join_optional(a, b)
+    if isinstance(a, Same):
+        return join(loosen(a.value), b)
+    if isinstance(b, Same):
+        return join(a, loosen(b.value))
+    if isinstance(a, Tree) and isinstance(b, Tree):
+        return _join_trees(a, b)
+    if a == b:
+        return a
+    if isinstance(a, Number) and isinstance(b, Number):
+        order = (bool, int, float)
+        return a if order.index(a.type) > order.index(b.type) else b
+    if isinstance(a, Number) and isinstance(b, Scalar | Array):
+        return _take(a, b)
+    if isinstance(b, Number) and isinstance(a, Scalar | Array):
+        return _take(b, a)
+    raise Conflict(f"{show(a)} and {show(b)} differ")
+
+
+def _join_optional(a: Slot, b: Slot) -> Slot:
+    inside: list[Slot] = []
+    for slot in (a, b):
+        if isinstance(slot, Optional):
+            inside.append(slot.slot)
+        elif isinstance(slot, Same) and type(slot.value) is Maybe:
+            inside.append(Same(slot.value.value))
+        elif not (isinstance(slot, Same) and slot.value is UNDEFINED):
+            inside.append(slot)
+    return Optional(inside[0] if len(inside) == 1 else join(inside[0], inside[1]))
+
+
+def _join_trees(a: Tree, b: Tree) -> Slot:
+    same = type(a.like) is type(b.like) and [k for k, _ in children(a.like)] == [k for k, _ in children(b.like)]
+    if not same:
+        raise Conflict("containers of different structure")
+    items = tuple(join(x, y) for x, y in zip(a.items, b.items, strict=True))
+    return a if items == a.items else Tree(a.like, items)
+
+
+def _take(weak: Number, strong: Scalar | Array) -> Slot:
+    """A weak number takes the other side's type if NumPy would compute in that type."""
+    dtype = strong.dtype if isinstance(strong, Scalar) else strong.type.dtype
+    ours = numpy_dtype(dtype)
+    fits = weak.type is bool or np.result_type(ours, weak.type(0)) == ours
+    if not fits:
+        raise Conflict(f"a Python {weak.type.__name__} does not fit {show(strong)}")
+    return strong
+
+
+def show(slot: Slot) -> str:
+    """A slot in the user's words."""
+    match slot:
+        case Same(value):
+            return repr(value)
+        case Number(kind):
+            return f"a Python {kind.__name__}"
+        case Scalar(dtype):
+            return f"a NumPy scalar {dtype}"
+        case Array(ty):
+            return f"an array {ty}"
+        case Tree(like):
+            return f"a {type(like).__name__}"
+        case Optional(inner):
+            return f"{show(inner)} or nothing"
+
+
+# ---------------------------------------------------------------- values of slots
+
+
+def types(slot: Slot) -> list[Type]:
+    """Types of the IR values that carry a slot."""
+    match slot:
+        case Same():
+            return []
+        case Number(kind):
+            return [TensorType(IR_TYPES[kind])]
+        case Scalar(dtype):
+            return [TensorType(dtype)]
+        case Array(ty):
+            return [ty]
+        case Tree(_, items):
+            return [ty for item in items for ty in types(item)]
+        case Optional(inner):
+            return [*types(inner), TensorType(BOOL)]
+
+
+def lower(trace: Trace, slot: Slot, value: Any) -> list[Value]:
+    """The IR values that carry `value` in `slot`, written where the trace stands."""
+    match slot:
+        case Same():
+            return []
+        case Number(kind):
+            return [_scalar(trace, value, IR_TYPES[kind]).value]
+        case Scalar(dtype):
+            return [_scalar(trace, value, dtype).value]
+        case Array(ty):
+            return [_elements(trace, value, ty).value]
+        case Tree(_, items):
+            given = [UNDEFINED] * len(items) if value is UNDEFINED else [v for _, v in children(value)]
+            return [v for item, part in zip(items, given, strict=True) for v in lower(trace, item, part)]
+        case Optional(inner):
+            flag: Any = True
+            if value is UNDEFINED:
+                flag = False
+            elif type(value) is Maybe:
+                value, flag = value.value, value.defined()
+            return [*lower(trace, inner, value), _scalar(trace, flag, BOOL).value]
+
+
+def _scalar(trace: Trace, value: Any, dtype: DType) -> Expr:
+    if value is UNDEFINED:
+        return trace.constant(0, dtype)
+    if type(value) is TracedScalar:
+        return cast(Expr(trace.builder, value.value), dtype)
+    if type(value) is TracedNumber and value.value is not None:
+        return cast(Expr(trace.builder, value.value), dtype)
+    if type(value) is TracedNumber:
+        return as_expr(trace, value, dtype)
+    return trace.constant(numpy_dtype(dtype).type(value).item(), dtype)
+
+
+def _elements(trace: Trace, value: Any, ty: TensorType) -> Expr:
+    if type(value) is Frozen:
+        return Expr(trace.builder, value.value)
+    if type(value) is TracedArray:
+        return value.expr
+    filled = _scalar(trace, value, ty.dtype)
+    if not ty.shape:
+        return filled
+    return trace.expr(trace.emit("broadcast", [filled.value], {"shape": ty.shape}))
+
+
+def wrap(trace: Trace, slot: Slot, values: Iterator[Value]) -> Any:
+    """The user's value for the IR values that carry a slot."""
+    match slot:
+        case Same(value):
+            return value
+        case Number(kind):
+            return number(trace, Expr(trace.builder, next(values)), kind)
+        case Scalar():
+            return TracedScalar(trace, next(values))
+        case Array():
+            return new_array(trace, Expr(trace.builder, next(values)))
+        case Tree(like, items):
+            return rebuild(like, [wrap(trace, item, values) for item in items])
+        case Optional(inner):
+            made = wrap(trace, inner, values)
+            flag = number(trace, Expr(trace.builder, next(values)), bool)
+            return Maybe(made, lambda: flag)

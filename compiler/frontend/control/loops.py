@@ -1,0 +1,507 @@
+"""Loops of traced programs: a body is traced once, again only if the type of what it carries changes.
+
+A `for` over a range or an array is a `for` op; with a traced break or return a `while` op that counts; a
+`while` on traced values is a `while` op. Not here: what may be iterated (`sequences.py`), unrolling
+(`statements of the hooks`), joins (`joins.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from weft.compiler.frontend.control.conditions import truth
+from weft.compiler.frontend.control.joins import (
+    UNDEFINED,
+    Frozen,
+    Maybe,
+    Number,
+    Optional,
+    Same,
+    Scalar,
+    Slot,
+    freeze,
+    is_same,
+    loosen,
+    lower,
+    types,
+    wrap,
+)
+from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts
+from weft.compiler.frontend.control.statements import (
+    Raised,
+    effect_refused,
+    join_named,
+    lower_any,
+)
+from weft.compiler.frontend.number import TracedNumber, number
+from weft.compiler.frontend.region import Body, finish
+from weft.compiler.frontend.storage import Storage
+from weft.compiler.frontend.trace import Frame, Trace
+from weft.compiler.frontend.values import TracedArray, TracedScalar
+from weft.ir.builder import Builder
+from weft.ir.dims import DimLike, atom_dim
+from weft.ir.errors import UnsupportedError
+from weft.ir.expr import Expr
+from weft.ir.node import Region, Value
+from weft.ir.rewrite import Cloner
+from weft.ir.types import BOOL, I64, IndexType, TensorType, Type
+
+if TYPE_CHECKING:
+    from weft.compiler.frontend.tracing import TracingHooks
+
+_ROUNDS = 12
+FLAGS = ("__weft_break_", "__weft_returned__")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The indices lower, lower + step, ... before upper; `item` makes what the body gets of one."""
+
+    lower: DimLike
+    upper: DimLike
+    step: int
+    item: Callable[[DimLike], Any]
+
+
+@dataclass(slots=True, eq=False)
+class Variables:
+    """What a loop may carry: places, their values before it, and the slots found so far."""
+
+    places: dict[str, Place]
+    before: dict[str, Any]
+    slots: dict[str, Slot]
+    flags: tuple[str, ...]
+    late: set[str] = field(default_factory=set[str])  # without a value before, always bound by the body
+    wrapped: dict[str, Any] = field(default_factory=dict[str, Any])
+    given: set[str] = field(default_factory=set[str])  # those that had parameters in the last trace
+    kept: set[str] = field(default_factory=set[str])  # not changed by the body after all
+
+    def types(self) -> list[Type]:
+        """Types of all carried values."""
+        return [ty for slot in self.slots.values() for ty in types(slot)]
+
+    def bind(self, trace: Trace, params: Sequence[Value]) -> None:
+        """Give each place its value at the start of an iteration."""
+        values = iter(params)
+        self.given = {name for name, slot in self.slots.items() if types(slot)}
+        for name, slot in self.slots.items():
+            made = wrap(trace, slot, values)
+            if name in self.flags:
+                made = False
+            elif name in self.late:
+                made = UNDEFINED
+            elif isinstance(slot, Same):
+                made = self.before[name]
+            self.wrapped[name] = made
+            self.places[name].set(made)
+
+
+@dataclass(slots=True, eq=False)
+class Traced:
+    """One traced body."""
+
+    frame: Frame
+    params: list[Value]
+    ends: dict[str, Any]
+    storages: dict[Storage, Value] = field(default_factory=dict[Storage, Value])
+    yields: list[Value] = field(default_factory=list[Value])
+    stops: bool = False
+
+
+def first_slot(name: str, value: Any) -> Slot:
+    """What is expected of a name before its body was traced."""
+    if name.startswith("__weft_") or type(value) is bool:
+        return Same(value)
+    if type(value) in (int, float) or type(value) in (TracedNumber, TracedScalar):
+        return loosen(value)
+    return Same(value)
+
+
+def variables_of(hooks: TracingHooks, places: Mapping[str, Place], stop: Callable[..., Any] | None) -> Variables:
+    """The variables of a loop before its first trace."""
+    names = () if stop is None else stop.__code__.co_freevars
+    flags = tuple(name for name in names if name.startswith(FLAGS) and name in places)
+    before = {name: place.get() for name, place in places.items()}
+    slots = {name: first_slot(name, value) for name, value in before.items()}
+    return Variables(dict(places), before, slots, flags)
+
+
+def for_node(
+    hooks: TracingHooks,
+    counted: Counted,
+    body: Callable[[Any], Any],
+    stop: Callable[[], Any] | None,
+    variables: Variables,
+    name: str = "i",
+) -> None:
+    """Write the loop, and bind its places to what they hold after it."""
+    trace = hooks.trace
+    lower_bound, upper = counted.lower, counted.upper
+    span = (lower_bound, upper) if counted.step > 0 else (upper + 1, lower_bound + 1)
+
+    def run(types_: list[Type]) -> Traced:
+        symbol = trace.bind_index(name, *span)
+        index = atom_dim(symbol)
+        try:
+            return trace_body(
+                hooks, [IndexType(index), *types_], lambda: body(counted.item(index)), stop, variables, 1
+            )
+        finally:
+            trace.release_index(symbol)
+
+    done = _settle(hooks, variables, run)
+    initial, replaced, kept = _carried(trace, variables, done, 1)
+    written = _written(done.frame, done.storages)
+    operands = [*initial, *(trace.current_value(s) for s in written)]
+    closed = Body(done.frame, done.params, done.yields, done.storages)
+    if done.stops:
+        results = _counting_while(trace, counted, variables, closed, written, replaced, operands)
+    else:
+        limits = [trace.emit("dim", [], {"dim": d}) for d in (counted.lower, upper, counted.step)]
+        region = finish(closed, written, replaced=replaced)
+        results = trace.emit_op("for", [*limits, *operands], {"kind": "serial"}, [region]).results
+    low, high = (lower_bound, upper) if counted.step > 0 else (upper, lower_bound)
+    _bind_results(
+        hooks, variables, kept, written, results, lambda: TracedNumber(trace, int, dim=low) < size(trace, high)
+    )
+
+
+def size(trace: Trace, dim: DimLike) -> TracedNumber:
+    """A size as a number."""
+    return TracedNumber(trace, int, dim=dim)
+
+
+def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]], Traced]) -> Traced:
+    """Trace until the slots are those that the body gives back."""
+    trace = hooks.trace
+    for _ in range(_ROUNDS):
+        mark = hooks.journal.begin()
+        try:
+            traced = run(variables.types())
+            contents = mark.contents()
+        finally:
+            hooks.journal.end(mark)
+            mark.undo()
+            for name, place in variables.places.items():
+                place.set(variables.before[name])
+        if not _grow(trace, variables, mark, contents, traced):
+            _add_params(variables, traced)
+            with trace.reopen(traced.frame):
+                for name, slot in variables.slots.items():
+                    traced.yields += lower_any(trace, slot, traced.ends[name])
+            trace.seal(traced.frame)
+            return traced
+        trace.seal(traced.frame)
+    raise trace.refuse("the types of what a loop carries do not settle", "give each name one type", "E061")
+
+
+def _grow(
+    trace: Trace, variables: Variables, mark: Mark, contents: dict[int, Any], traced: Traced
+) -> bool:
+    """Join what the body gave with what it began with; whether that changes a slot, so that it is traced again."""
+    again = False
+    parts = changed_parts(mark, [contents])
+    if parts is None:
+        raise trace.refuse(
+            "a list, dict or set changes its length inside of a compiled loop",
+            "use an array of the final size and assign to its items",
+            "E055",
+        )
+    for name, place in parts.items():
+        if name not in variables.places:
+            variables.places[name] = place
+            variables.before[name] = place.get()
+            variables.slots[name] = first_slot(name, place.get())
+            again = True
+    if again:
+        return True
+    for name, slot in variables.slots.items():
+        value = traced.ends[name]
+        if is_same(value, variables.wrapped[name]) or (value is UNDEFINED and name in variables.late):
+            continue
+        if slot == Same(UNDEFINED) and type(value) is not Maybe:
+            slot = _always(value)
+            if not _depends_on_loop(trace, slot):
+                variables.late.add(name)
+                variables.slots[name] = slot
+            continue
+        joined = join_named(trace, name, slot, value)
+        if _differ(joined, slot):
+            variables.slots[name] = joined
+            again = again or name not in variables.flags
+    return again
+
+
+def _depends_on_loop(trace: Trace, slot: Slot) -> bool:
+    """Whether an array has a size that only a loop's body knows."""
+    return any(trace.changes(d) for ty in types(slot) if isinstance(ty, TensorType) for d in ty.shape)
+
+
+def _add_params(variables: Variables, traced: Traced) -> None:
+    """Give parameters to what was found to be carried by the last trace, which does not read it."""
+    names = [n for n in variables.slots if n in variables.late or n in variables.flags]
+    for name in names:
+        slot = variables.slots.pop(name)
+        variables.slots[name] = slot
+        if name not in variables.given:
+            traced.params += [traced.frame.region.add_param(ty) for ty in types(slot)]
+
+
+def _always(value: Any) -> Slot:
+    """The slot of a name that the body always binds."""
+    return loosen(value) if not isinstance(value, str) and value is not None else Same(value)
+
+
+def _differ(a: Slot, b: Slot) -> bool:
+    if isinstance(a, Same) and isinstance(b, Same):
+        return not is_same(a.value, b.value)
+    return a != b
+
+
+def trace_body(
+    hooks: TracingHooks,
+    types_: list[Type],
+    body: Callable[[], Any],
+    stop: Callable[[], Any] | None,
+    variables: Variables,
+    skip: int,
+) -> Traced:
+    """Trace one iteration; the region is left open for what it yields."""
+    trace, effects = hooks.trace, len(hooks.effects)
+    frame = trace.open(repeats=True)
+    params = [frame.region.add_param(ty) for ty in types_]
+    stops = False
+    try:
+        variables.bind(trace, params[skip:])
+        try:
+            body()
+            found = False if stop is None else truth(trace, stop())
+            stops = found is not False
+        except Raised as raised:
+            if raised.exception is not None:
+                trace.fail(raised.exception)
+        if len(hooks.effects) > effects:
+            raise effect_refused(hooks, effects)
+        ends = {name: _end(trace, variables, name, place) for name, place in variables.places.items()}
+    except NameError as error:
+        trace.close(frame)
+        raise trace.refuse(
+            f"{error}: it has no value in the first iteration", "give it a value before the loop", "E062"
+        ) from None
+    except BaseException:
+        trace.close(frame)
+        raise
+    return Traced(frame, params, ends, trace.leave(frame), stops=stops)
+
+
+def _end(trace: Trace, variables: Variables, name: str, place: Place) -> Any:
+    value = place.get()
+    return value if value is variables.wrapped.get(name) else freeze(trace, value)
+
+
+def _written(frame: Frame, ends: Mapping[Storage, Value]) -> list[Storage]:
+    return [s for s, value in ends.items() if s in frame.start and value is not frame.start[s]]
+
+
+def _carried(
+    trace: Trace, variables: Variables, done: Traced, skip: int
+) -> tuple[list[Value], dict[Value, Value], list[bool]]:
+    """Initial values of what is carried; parameters that stand for what the body does not change; which are kept."""
+    initial: list[Value] = []
+    replaced: dict[Value, Value] = {}
+    flags: list[bool] = []
+    place = skip
+    for name, slot in variables.slots.items():
+        values = lower(trace, slot, False if name in variables.flags else variables.before[name])
+        ends = done.ends[name]
+        unchanged = is_same(ends, variables.wrapped[name]) and name not in variables.flags
+        if unchanged:
+            variables.kept.add(name)
+        for value in values:
+            if unchanged:
+                replaced[done.params[place]] = value
+            else:
+                initial.append(value)
+            flags.append(not unchanged)
+            place += 1
+    done.yields = [v for v, kept in zip(done.yields, flags, strict=True) if kept]
+    return initial, replaced, flags
+
+
+def _bind_results(
+    hooks: TracingHooks,
+    variables: Variables,
+    flags: list[bool],
+    written: list[Storage],
+    results: Sequence[Value],
+    ran: Callable[[], Any],
+) -> None:
+    trace = hooks.trace
+    count = len(results) - len(written)
+    for storage, value in zip(written, results[count:], strict=True):
+        trace.set_value(storage, value)
+    values = iter(results[:count])
+    for name, slot in variables.slots.items():
+        place = variables.places[name]
+        if name in variables.kept:
+            place.set(variables.before[name])
+            continue
+        made = wrap(trace, slot, values)
+        if name in variables.late:
+            made = Maybe(made, ran)
+        place.set(made)
+
+
+def _counting_while(
+    trace: Trace,
+    counted: Counted,
+    variables: Variables,
+    body: Body,
+    written: list[Storage],
+    replaced: dict[Value, Value],
+    operands: list[Value],
+) -> Sequence[Value]:
+    """A `for` that may stop: a `while` that carries the index beside the flags."""
+    number_type = TensorType(I64)
+    index_param = body.params[0]
+    start = trace.size(counted.lower).value
+    carried_types = [number_type, *(v.type for v in operands)]
+    positions = _flag_positions(variables)
+    condition = Region(carried_types)
+    with _inside(trace, condition):
+        here = Expr(trace.builder, condition.params[0])
+        goes = here.apply("less" if counted.step > 0 else "greater", trace.size(counted.upper))
+        for place in positions:
+            flag = Expr(trace.builder, condition.params[1 + place])
+            goes = goes & flag.apply("logical_not")
+        trace.emit_op("yield", [goes.value])
+    region = Region()
+    counter = region.add_param(number_type)
+    with _inside(trace, region):
+        index = trace.emit("to_index", [counter], {"dim": index_param.type.dim})  # pyright: ignore
+    rest = finish(body, written, replaced={**replaced, index_param: index})
+    _append(region, rest)
+    values = region.ops.pop().operands
+    with _inside(trace, region):
+        following = Expr(trace.builder, counter) + trace.constant(counted.step, I64)
+        trace.emit_op("yield", [following.value, *values])
+    return trace.emit_op("while", [start, *operands], {}, [condition, region]).results[1:]
+
+
+def _flag_positions(variables: Variables) -> list[int]:
+    """Positions of the stop flags among the carried values."""
+    found: list[int] = []
+    position = 0
+    for name, slot in variables.slots.items():
+        width = 0 if name in variables.kept else len(types(slot))
+        if name in variables.flags and width:
+            found.append(position)
+        position += width
+    return found
+
+
+def _append(region: Region, other: Region) -> None:
+    """Move parameters and ops of another region to the end of this one."""
+    values = {param: region.add_param(param.type, param.name) for param in other.params}
+    Cloner(values).ops(other, Builder(region))
+
+
+class _inside:  # noqa: N801 -- used as a function
+    """Write ops into a region that stands by itself."""
+
+    def __init__(self, trace: Trace, region: Region) -> None:
+        self.trace, self.frame = trace, Frame(region)
+
+    def __enter__(self) -> None:
+        self.trace.frames.append(self.frame)
+
+    def __exit__(self, *_: object) -> None:
+        assert self.trace.frames.pop() is self.frame
+
+
+# ---------------------------------------------------------------- while
+
+
+def while_node(
+    hooks: TracingHooks,
+    test: Callable[[], Any],
+    body: Callable[[], Any],
+    stop: Callable[[], Any] | None,
+    variables: Variables,
+) -> None:
+    """Write the loop, and bind its places to what they hold after it."""
+    trace = hooks.trace
+
+    def run(types_: list[Type]) -> Traced:
+        return trace_body(hooks, types_, body, stop, variables, 0)
+
+    done = _settle(hooks, variables, run)
+    tested, goes = _trace_test(hooks, test, variables)
+    initial, replaced, kept = _carried(trace, variables, done, 0)
+    written = _written(done.frame, done.storages)
+    if _written(tested.frame, tested.storages):
+        raise trace.refuse("the condition of a loop writes an array", "write it in the body", "E050")
+    operands = [*initial, *(trace.current_value(s) for s in written)]
+    outside = dict(zip(tested.params, (replaced.get(p) for p in done.params), strict=True))
+    missing = {p: v for p, v in outside.items() if v is not None}
+    with trace.reopen(tested.frame):
+        value = goes
+        for name in variables.flags:
+            if name in variables.kept or isinstance(variables.slots[name], Same):
+                continue
+            flag = Expr(trace.builder, _param_of(variables, tested.params, name))
+            value = value & flag.apply("logical_not")
+    trace.seal(tested.frame)
+    condition = finish(
+        Body(tested.frame, tested.params, [value.value], tested.storages), written, passes_on=False, replaced=missing
+    )
+    closed = Body(done.frame, done.params, done.yields, done.storages)
+    region = finish(closed, written, replaced=replaced)
+    results = trace.emit_op("while", operands, {}, [condition, region]).results
+    _bind_results(hooks, variables, kept, written, results, lambda: True)
+
+
+def _trace_test(hooks: TracingHooks, test: Callable[[], Any], variables: Variables) -> tuple[Traced, Expr]:
+    trace = hooks.trace
+    frame = trace.open(repeats=True)
+    params = [frame.region.add_param(ty) for ty in variables.types()]
+    before = dict(variables.wrapped)
+    try:
+        variables.bind(trace, params)
+        found = truth(trace, test())
+        if isinstance(found, bool):
+            if not variables.flags or not found:
+                raise trace.refuse(
+                    "the condition of a loop is known while tracing", "use a traced value", "E063"
+                )
+            found = trace.constant(found, BOOL)
+        for name, place in variables.places.items():
+            if isinstance(place, Cell) and place.get() is not variables.wrapped[name]:
+                raise trace.refuse(
+                    "the condition of a loop assigns to a variable that it carries", "assign in the body", "E051"
+                )
+    except BaseException:
+        trace.close(frame)
+        raise
+    finally:
+        for name, place in variables.places.items():
+            place.set(variables.before[name])
+        variables.wrapped = before
+    return Traced(frame, params, {}, trace.leave(frame)), found
+
+
+def _param_of(variables: Variables, params: Sequence[Value], name: str) -> Value:
+    position = 0
+    for other, slot in variables.slots.items():
+        if other == name:
+            return params[position]
+        position += len(types(slot))
+    raise KeyError(name)
+
+
+__all__ = [
+    "Counted", "Frozen", "Number", "Optional", "Scalar", "TracedArray", "UnsupportedError", "Variables",
+    "for_node", "number", "variables_of", "while_node",
+]  # fmt: skip

@@ -1,0 +1,177 @@
+"""Where values live while a body is traced: variables as cells, items of containers, and a journal that undoes.
+
+A region may be traced more than once; what an abandoned trace did to lists, dicts and objects is taken back.
+Not here: what values are (`joins.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.control.joins import UNDEFINED
+from weft.compiler.frontend.hooks import variables
+from weft.compiler.frontend.values import TRACED
+
+MUTATORS = frozenset(
+    {"append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault",
+     "popitem", "add", "discard", "appendleft", "popleft"}
+)  # fmt: skip
+_LEAVES = (*TRACED, str, bytes, int, float, complex, type, FunctionType, BuiltinFunctionType, ModuleType,
+           np.ndarray, np.generic, np.dtype, type(None), CellType)  # fmt: skip
+_MOST = 20000
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A local variable."""
+
+    name: str
+    cell: CellType
+
+    def get(self) -> Any:
+        """The value, or UNDEFINED."""
+        try:
+            return self.cell.cell_contents
+        except ValueError:
+            return UNDEFINED
+
+    def set(self, value: Any) -> None:
+        """Bind, or unbind."""
+        if value is not UNDEFINED:
+            self.cell.cell_contents = value
+        elif self.get() is not UNDEFINED:
+            del self.cell.cell_contents
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An item of a list or dict, or an attribute of an object."""
+
+    name: str
+    owner: Any
+    key: Any
+
+    def get(self) -> Any:
+        """The value."""
+        return _content(self.owner)[self.key]
+
+    def set(self, value: Any) -> None:
+        """Replace it."""
+        _content(self.owner)[self.key] = value
+
+
+Place = Cell | Part
+
+
+def cells(names: Sequence[str], *bodies: Callable[..., Any] | None) -> dict[str, Place]:
+    """The places of `names` that the bodies share with the function around them."""
+    found = variables(*bodies)
+    return {name: Cell(name, found[name]) for name in names if name in found}
+
+
+def _content(owner: Any) -> Any:
+    return owner if isinstance(owner, list | dict) else vars(owner)
+
+
+def _copy(owner: Any) -> Any:
+    return owner.copy() if isinstance(owner, list | dict | set) else dict(vars(owner))
+
+
+def _restore(owner: Any, content: Any) -> None:
+    if isinstance(owner, list):
+        owner[:] = content
+    else:
+        target = owner if isinstance(owner, dict | set) else vars(owner)
+        target.clear()
+        target.update(content)
+
+
+@dataclass(slots=True)
+class Mark:
+    """What was there when a region began, and the old contents of what it has changed since."""
+
+    outer: set[int]
+    saved: dict[int, tuple[Any, Any]] = field(default_factory=dict[int, "tuple[Any, Any]"])
+
+    def undo(self) -> None:
+        """Give everything its old content."""
+        for owner, content in self.saved.values():
+            _restore(owner, content)
+
+    def contents(self) -> dict[int, Any]:
+        """The present contents of what was changed."""
+        return {key: _copy(owner) for key, (owner, _) in self.saved.items()}
+
+
+class Journal:
+    """Notes changes of containers and objects while regions are traced."""
+
+    def __init__(self) -> None:
+        self.marks: list[Mark] = []
+
+    def begin(self) -> Mark:
+        """A region begins."""
+        mark = Mark(_reachable())
+        self.marks.append(mark)
+        return mark
+
+    def end(self, mark: Mark) -> None:
+        """It ends; what happens to its changes is the caller's business."""
+        assert self.marks.pop() is mark
+
+    def note(self, owner: Any) -> None:
+        """`owner` is about to change."""
+        for mark in self.marks:
+            if id(owner) in mark.outer and id(owner) not in mark.saved:
+                mark.saved[id(owner)] = (owner, _copy(owner))
+
+
+def changed_parts(mark: Mark, contents: Sequence[Mapping[int, Any]]) -> dict[str, Place] | None:
+    """The items that differ after some paths; None if a container has other keys or another length."""
+    found: dict[str, Place] = {}
+    for key, (owner, before) in mark.saved.items():
+        for after in contents:
+            one = after.get(key, before)
+            if isinstance(owner, set) or _keys(one) != _keys(before):
+                return None
+            for part in _keys(before):
+                if one[part] is not before[part]:
+                    name = f"{type(owner).__name__}[{part!r}] {key}"
+                    found[name] = Part(name, owner, part)
+    return found
+
+
+def _keys(content: Any) -> list[Any]:
+    return list(range(len(content))) if isinstance(content, list) else list(content)
+
+
+def _reachable() -> set[int]:
+    """Containers and objects that variables of the frames on the stack lead to, by id."""
+    found: set[int] = set()
+    stack: list[Any] = []
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+    while frame is not None and frame.f_code.co_name != "_attempt":
+        name = frame.f_globals.get("__name__", "")
+        if not str(name).startswith("weft."):
+            stack += frame.f_locals.values()
+        frame = frame.f_back
+    while stack and len(found) < _MOST:
+        value = stack.pop()
+        if isinstance(value, _LEAVES) or id(value) in found:
+            continue
+        if isinstance(value, list | tuple | set):
+            found.add(id(value))
+            stack += value
+        elif isinstance(value, dict):
+            found.add(id(value))
+            stack += value.values()
+        elif hasattr(value, "__dict__") and not str(type(value).__module__).startswith("weft."):
+            found.add(id(value))
+            stack += vars(value).values()
+    return found

@@ -1,0 +1,148 @@
+"""What a loop may go over: ranges and arrays by position, without Python asking for their lengths.
+
+Not here: loops (`loops.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from weft.compiler.frontend.control.joins import Maybe
+from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, size_number
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, TracedScalar
+from weft.ir.dims import DimLike, floor_divide, maximum
+from weft.ir.types import I64
+
+
+class Sequence:
+    """`length` items, made from their positions by `at`."""
+
+    __slots__ = ("at", "length", "text", "trace")
+
+    def __init__(self, trace: Trace, length: DimLike, at: Callable[[DimLike], Any], text: str) -> None:
+        self.trace, self.length, self.at, self.text = trace, length, at, text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def __len__(self) -> int:
+        return self.trace.pin(self.length, f"length of {self.text}")
+
+    def __iter__(self) -> Iterator[Any]:
+        for k in range(len(self)):
+            yield self.at(k)
+
+    def __getitem__(self, key: Any) -> Any:
+        if as_dim(key) is None or self.trace.changes(as_dim(key) or 0):
+            raise self.trace.refuse(f"an item of {self.text} by a traced position", "compute it", "E051")
+        dim = as_dim(key)
+        assert dim is not None
+        return self.at(dim if self.trace.holds(dim, ">=", 0, "index of a sequence") else dim + self.length)
+
+
+class Range(Sequence):
+    """Python's range with bounds that are sizes."""
+
+    __slots__ = ("start", "step", "stop")
+
+    def __init__(self, trace: Trace, start: DimLike, stop: DimLike, step: int) -> None:
+        self.start, self.stop, self.step = start, stop, step
+        span = stop - start if step > 0 else start - stop
+        length = maximum(floor_divide(span + (abs(step) - 1), abs(step)), 0)
+        super().__init__(trace, length, lambda k: size_number(trace, start + k * step), "range")
+
+
+def as_bound(trace: Trace, value: Any) -> DimLike:
+    """An int of any sort as a size; one that the program computes becomes a symbol."""
+    if type(value) is Maybe:
+        value = value.value
+    dim = as_dim(value)
+    if dim is not None:
+        return dim
+    if type(value) is bool:
+        return int(value)
+    if type(value) is TracedNumber and value.type is not float:
+        return trace.bind_number(as_expr(trace, value, I64).value)
+    if (type(value) is TracedScalar and value.dtype.kind in "iub") or (
+        type(value) is TracedArray and value.dtype.kind in "iu" and not value.view.shape
+    ):
+        from weft.compiler.frontend.values import elements
+        from weft.ir.expr import cast
+
+        return trace.bind_number(cast(elements(trace, value), I64).value)
+    return value.__index__()
+
+
+def make_range(trace: Trace, *bounds: Any) -> Any:
+    """`range(...)`: Python's own if everything is known."""
+    if all(type(v) is int for v in bounds) or not 1 <= len(bounds) <= 3:
+        return range(*bounds)
+    dims = [as_bound(trace, v) for v in bounds]
+    start, stop = (0, dims[0]) if len(dims) == 1 else (dims[0], dims[1])
+    step = dims[2] if len(dims) == 3 else 1
+    if not isinstance(step, int):
+        return _range_by_step(trace, start, stop, step)
+    if step == 0:
+        raise ValueError("range() arg 3 must not be zero")
+    return Range(trace, start, stop, step)
+
+
+def _range_by_step(trace: Trace, start: DimLike, stop: DimLike, step: DimLike) -> Sequence:
+    """A step that is a size: counted from 0."""
+    up = trace.holds(step, ">", 0, "sign of the step of a range")
+    span, width = (stop - start, step) if up else (start - stop, -step)
+    length = maximum(floor_divide(span + width - 1, width), 0)
+    return Sequence(trace, length, lambda k: size_number(trace, start + k * step), "range")
+
+
+def as_sequence(trace: Trace, value: Any) -> Sequence | None:
+    """A sequence that a loop can go over by position; None for what Python iterates."""
+    if isinstance(value, Sequence):
+        return value
+    if type(value) is range:
+        return Range(trace, value.start, value.stop, value.step)
+    if type(value) is TracedArray:
+        if not value.view.shape:
+            raise TypeError("iteration over a 0-d array")
+        return Sequence(trace, value.view.shape[0], lambda k: value[size_number(trace, k)], "an array")
+    return None
+
+
+def _lengths(trace: Trace, parts: list[Any]) -> list[Sequence] | None:
+    """All parts by position, if at least one is traced or a range and none is a container."""
+    found = [as_sequence(trace, part) for part in parts]
+    return [one for one in found if one is not None] if found and None not in found else None
+
+
+def make_enumerate(trace: Trace, value: Any, start: Any = 0) -> Any:
+    """`enumerate(...)`."""
+    one, first = as_sequence(trace, value), as_dim(start)
+    if one is None or first is None:
+        return enumerate(value, start)
+    return Sequence(trace, one.length, lambda k: (size_number(trace, k + first), one.at(k)), "enumerate")
+
+
+def make_zip(trace: Trace, *values: Any, strict: bool = False) -> Any:
+    """`zip(...)`: as long as the shortest."""
+    parts = _lengths(trace, list(values))
+    if parts is None:
+        return zip(*values, strict=strict)
+    length = parts[0].length
+    for part in parts[1:]:
+        if trace.holds(part.length, "<", length, "lengths of zip"):
+            length = part.length
+    return Sequence(trace, length, lambda k: tuple(part.at(k) for part in parts), "zip")
+
+
+def make_reversed(trace: Trace, value: Any) -> Any:
+    """`reversed(...)`."""
+    one = as_sequence(trace, value)
+    if one is None:
+        return reversed(value)
+    if isinstance(one, Range):
+        last = one.start + (one.length - 1) * one.step
+        if abs(one.step) == 1:
+            return Range(trace, last, one.start - one.step, -one.step)
+    return Sequence(trace, one.length, lambda k: one.at(one.length - 1 - k), "reversed")

@@ -1,0 +1,278 @@
+"""Branches of traced conditions: both bodies are traced, and what names hold after them is joined.
+
+Small pure bodies become selections of their values, others an `if` op with two regions. Not here: loops
+(`loops.py`), joins of values (`joins.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from weft.compiler.frontend.control.joins import (
+    UNDEFINED,
+    Conflict,
+    Frozen,
+    Maybe,
+    Optional,
+    Same,
+    Slot,
+    freeze,
+    join,
+    lower,
+    show,
+    wrap,
+)
+from weft.compiler.frontend.control.places import Mark, Place, changed_parts
+from weft.compiler.frontend.region import Body, finish
+from weft.compiler.frontend.storage import Storage
+from weft.compiler.frontend.trace import Frame, Trace
+from weft.compiler.frontend.values import TracedArray
+from weft.ir.errors import DTypeError, Fact, UnsupportedError, WeftError
+from weft.ir.expr import Expr, select
+from weft.ir.node import Op, Region, Value
+from weft.ir.opdef import Scalar as ScalarForm
+from weft.ir.opdef import record
+from weft.ir.types import IndexType, TensorType
+
+if TYPE_CHECKING:
+    from weft.compiler.frontend.tracing import TracingHooks
+
+SMALL = 16
+"""Bodies of at most so many scalar ops are computed both, and their values selected."""
+_FREE = frozenset({"constant", "dim", "from_index"})
+
+
+class Raised(BaseException):
+    """The path being traced ends in an exception of the user's; not an Exception: user code must not catch it."""
+
+    def __init__(self, exception: Any) -> None:
+        super().__init__()
+        self.exception = exception
+
+
+@dataclass(slots=True, eq=False)
+class Side:
+    """One traced path: its region, what places and containers held at its end."""
+
+    frame: Frame
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    contents: dict[int, Any] = field(default_factory=dict[int, Any])
+    ends: dict[Storage, Value] = field(default_factory=dict[Storage, Value])
+    raised: bool = False
+
+
+def branch(
+    hooks: TracingHooks,
+    condition: Expr,
+    parts: Sequence[Callable[[], Any] | None],
+    places: Mapping[str, Place],
+    live: Sequence[str],
+) -> None:
+    """Trace both parts, and bind each live place to the join of what it holds after them."""
+    trace = hooks.trace
+    before = {name: place.get() for name, place in places.items()}
+    mark = hooks.journal.begin()
+    sides: list[Side] = []
+    try:
+        for part in parts:
+            sides.append(_trace_side(hooks, part, places, live, mark))
+            for name, place in places.items():
+                place.set(before[name])
+            mark.undo()
+    finally:
+        hooks.journal.end(mark)
+    if all(side.raised for side in sides):
+        _emit(trace, condition, sides, [], {})
+        raise Raised(None)
+    parts_changed = changed_parts(mark, [side.contents for side in sides])
+    if parts_changed is None:
+        raise hooks.trace.refuse(
+            "a list, dict or set changes its length in a branch of a traced condition",
+            "change it outside of the branch, or use an array",
+            "E055",
+        )
+    for side in sides:
+        for name, place in parts_changed.items():
+            content = side.contents.get(id(place.owner), mark.saved[id(place.owner)][1])  # pyright: ignore
+            side.values[name] = freeze_in(trace, side.frame, content[place.key])  # pyright: ignore
+    joined = {**{name: places[name] for name in live if name in places}, **parts_changed}
+    slots = {name: _join_sides(trace, name, sides) for name in joined}
+    results = _emit(trace, condition, sides, list(slots.items()), before)
+    for name, value in results.items():
+        joined[name].set(value)
+
+
+def freeze_in(trace: Trace, frame: Frame, value: Any) -> Any:
+    """Freeze a value of a region that was left."""
+    with trace.reopen(frame):
+        return freeze(trace, value) if type(value) is not Frozen else value
+
+
+def _trace_side(
+    hooks: TracingHooks,
+    part: Callable[[], Any] | None,
+    places: Mapping[str, Place],
+    live: Sequence[str],
+    mark: Mark,
+) -> Side:
+    trace = hooks.trace
+    effects = len(hooks.effects)
+    frame = trace.open(repeats=False)
+    side = Side(frame)
+    try:
+        if part is not None:
+            part()
+    except Raised as raised:
+        side.raised = True
+        if raised.exception is not None:
+            trace.fail(raised.exception)
+    except BaseException:
+        trace.close(frame)
+        raise
+    if len(hooks.effects) > effects:
+        error = effect_refused(hooks, effects)
+        trace.close(frame)
+        raise error
+    side.values = {name: freeze(trace, places[name].get()) for name in live if name in places}
+    side.contents = mark.contents()
+    side.ends = trace.leave(frame)
+    return side
+
+
+def effect_refused(hooks: TracingHooks, before: int) -> WeftError:
+    """The error for an effect on an object that outlives the call, inside of a compiled statement."""
+    del hooks.effects[before:]
+    return hooks.trace.refuse(
+        "an object that outlives the call is changed inside of a compiled branch or loop",
+        "assign to a local name there, and to the object after it",
+        "E055",
+    )
+
+
+def _join_sides(trace: Trace, name: str, sides: Sequence[Side]) -> Slot:
+    alive = [side for side in sides if not side.raised]
+    slot: Slot = Same(alive[0].values.get(name, UNDEFINED))
+    for side in alive[1:]:
+        slot = join_named(trace, name, slot, side.values.get(name, UNDEFINED))
+    if isinstance(slot, Same) and type(slot.value) is Frozen:
+        slot = Same(slot.value.array)
+    if isinstance(slot, Optional) and name.startswith("__weft_"):  # read only where it has a value
+        return slot.slot if not isinstance(slot.slot, Same) else slot
+    return slot
+
+
+def join_named(trace: Trace, name: str, slot: Slot, value: Any) -> Slot:
+    """Join, with the error that names the variable."""
+    try:
+        return join(slot, Same(value))
+    except Conflict as conflict:
+        raise different(trace, name, slot, value, str(conflict)) from None
+
+
+def different(trace: Trace, name: str, slot: Slot, value: Any, reason: str) -> WeftError:
+    """The error for a name that has two types where paths meet."""
+    what = "the returned value" if name == "__weft_result__" else f"{name.partition(' ')[0]!r}"
+    return DTypeError(
+        f"{what} has different types where paths meet: {reason}",
+        code="E061",
+        location=trace.location(),
+        facts=[Fact("one path", show(slot), _made(slot)), Fact("other path", show(Same(value)), _made(Same(value)))],
+        fix=f"convert {what} on one path, for example with np.float64(...) or astype",
+    )
+
+
+def _made(slot: Slot) -> Any:
+    value = getattr(slot, "value", None)
+    inner = getattr(value, "value", None)
+    op = getattr(inner, "op", None)
+    return op.locations[0] if op is not None and op.locations else None
+
+
+# ---------------------------------------------------------------- ops
+
+
+def _emit(
+    trace: Trace,
+    condition: Expr,
+    sides: Sequence[Side],
+    slots: Sequence[tuple[str, Slot]],
+    before: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the op, or the selections, and give the value of each slot."""
+    lowered: list[list[Value]] = []
+    for side in sides:
+        with trace.reopen(side.frame):
+            values: list[Value] = []
+            for name, slot in slots:
+                given = UNDEFINED if side.raised else side.values.get(name, UNDEFINED)
+                values += lower_any(trace, slot, given)
+            lowered.append(values)
+    written = list(dict.fromkeys(s for side in sides for s in _written(side)))
+    if not written and all(is_small(side.frame.region) for side in sides):
+        results = _selected(trace, condition, sides, lowered)
+    else:
+        for side in sides:
+            trace.seal(side.frame)
+        regions = [
+            finish(Body(side.frame, [], values, side.ends), written)
+            for side, values in zip(sides, lowered, strict=True)
+        ]
+        results = trace.emit_op("if", [condition.value], {}, regions).results
+        count = len(results) - len(written)
+        for storage, value in zip(written, results[count:], strict=True):
+            trace.set_value(storage, value)
+    values = iter(results)
+    return {name: wrap(trace, slot, values) for name, slot in slots}
+
+
+def lower_any(trace: Trace, slot: Slot, value: Any) -> list[Value]:
+    """As `lower`; a value that may be missing counts as there where the slot does not ask."""
+    if type(value) is Maybe and not isinstance(slot, Optional):
+        value = value.value
+    return lower(trace, slot, value)
+
+
+def _written(side: Side) -> list[Storage]:
+    return [s for s, value in side.ends.items() if value is not side.frame.before[s]]
+
+
+def is_small(region: Region) -> bool:
+    """Whether a region holds a few scalar ops that cannot fail."""
+    counted = [op for op in region.ops if op.name not in _FREE]
+    return len(counted) <= SMALL and all(_is_scalar(op) for op in counted)
+
+
+def _is_scalar(op: Op) -> bool:
+    if op.regions or not isinstance(record(op).form, ScalarForm) or record(op).has("can_fail"):
+        return False
+    return all(isinstance(v.type, IndexType) or v.type == TensorType(v.type.dtype) for v in op.results if isinstance(v.type, TensorType | IndexType))
+
+
+def _selected(
+    trace: Trace, condition: Expr, sides: Sequence[Side], lowered: Sequence[Sequence[Value]]
+) -> list[Value]:
+    for side in sides:
+        trace.region.ops.extend(side.frame.region.ops)
+    results: list[Value] = []
+    for a, b in zip(*lowered, strict=True):
+        x, y = Expr(trace.builder, a), Expr(trace.builder, b)
+        if isinstance(a.type, TensorType) and a.type.shape:
+            shape = {"shape": a.type.shape}
+            wide = Expr(trace.builder, trace.emit("broadcast", [condition.value], shape))
+            results.append(select(wide, x, y).value)
+        else:
+            results.append(a if a is b else select(condition, x, y).value)
+    return results
+
+
+def unwrapped(value: Any) -> Any:
+    """What a function returns that may have ended without a value on paths that are not taken."""
+    return value.value if type(value) is Maybe else value
+
+
+__all__ = [
+    "Raised", "Side", "TracedArray", "UnsupportedError", "branch", "different", "effect_refused", "freeze_in",
+    "is_small", "join_named", "lower_any", "unwrapped",
+]  # fmt: skip
