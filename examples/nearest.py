@@ -1,6 +1,7 @@
 """Nearest neighbours: which of some centers each point is closest to. `python examples/nearest.py [points]`.
 
-A matrix product with its epilogue, then one sweep over rows for minimum and position. One program serves every size.
+A matrix product with its epilogue, then one sweep over rows for minimum and position. One program
+serves every size.
 """
 
 import sys
@@ -41,7 +42,8 @@ def main(count=20_000):
         print(f"{size:>7} points: NumPy {seconds(nearest, points, centers) * 1e3:7.2f} ms, "
               f"compiled {seconds(compiled, points, centers) * 1e3:7.2f} ms")  # fmt: skip
     stats = compiled.stats()
-    print(f"{stats['compiles']} compiles for three sizes; kernels: {', '.join(k['name'] for k in stats['kernels'])}")
+    names = ", ".join(kernel["name"] for kernel in stats["kernels"])
+    print(f"{stats['compiles']} compiles for three sizes; kernels: {names}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Logistic regression by Newton's method on scattered points. `python examples/regression.py [points]`.
 
-The step has everything that NumPy programs are made of: a matrix product, a function of each element, sums over an axis,
-and a small system solved outside of the compiled part.
+The step has everything that NumPy programs are made of: a matrix product, a function of each element, sums
+over an axis, and a small system solved outside of the compiled part.
 """
 
 import sys

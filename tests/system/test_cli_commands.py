@@ -10,7 +10,7 @@ from weft.cli.inspect import parse_arguments
 from weft.compiler.pipeline import PASSES
 from weft.ir import REGISTRY
 
-SOFTMAX = '''import numpy as np
+SOFTMAX = """import numpy as np
 import weft
 
 AXIS = 1
@@ -24,7 +24,7 @@ def softmax(x):
 @weft.compile
 def scale(tree, by, *, twice=False):
     return tree["x"] * by * (2 if twice else 1)
-'''
+"""
 
 
 @pytest.fixture
@@ -105,7 +105,9 @@ def test_inspect_says_what_is_wrong(file, capsys):
 
 
 def test_specs_nest():
-    positional, keywords = parse_arguments(["[f32[n,4], (f64, 3)]", "{'w': i64[n]}", "axis=-1", "mode='same'"])
+    positional, keywords = parse_arguments(
+        ["[f32[n,4], (f64, 3)]", "{'w': i64[n]}", "axis=-1", "mode='same'"]
+    )
     (first, (second, three)), tree = positional
     assert (str(first), str(second), three) == ("f32[n,4]", "f64", 3)
     assert str(tree["w"]) == "i64[n]"
@@ -119,7 +121,16 @@ def test_demo(capsys):
     pytest.importorskip("sklearn")
     assert main(["demo", "--epochs", "40"]) == 0
     shown = capsys.readouterr().out
-    for words in ("plain NumPy", "@weft.compile", "accuracy", "steps/s", "kernels", "f.verify", "f.explain", "weft inspect"):
+    for words in (
+        "plain NumPy",
+        "@weft.compile",
+        "accuracy",
+        "steps/s",
+        "kernels",
+        "f.verify",
+        "f.explain",
+        "weft inspect",
+    ):
         assert words in shown
     assert "f32[n,64]" in shown
 
@@ -140,7 +151,9 @@ def test_bench_writes_the_documented_file(tmp_path, capsys):
     facts = json.loads(file.read_text())
     assert set(facts) == {"machine", "suite", "rows"}
     assert facts["suite"] == "core"
-    assert [(r["row"], r["who"]) for r in facts["rows"]] == [(n, w) for n in rows.split(",") for w in ("weft", "numpy")]
+    assert [(r["row"], r["who"]) for r in facts["rows"]] == [
+        (n, w) for n in rows.split(",") for w in ("weft", "numpy")
+    ]
     for row in facts["rows"]:
         assert set(row) == {"row", "who", "median_s", "first_s", "error", "limit_share"}
         assert row["median_s"] > 0

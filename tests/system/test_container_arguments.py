@@ -1,4 +1,4 @@
-"""Arguments that are containers: taken apart, written in place, and a variant of their own for another structure."""
+"""Arguments that are containers: taken apart, written in place, guarded by their structure."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What `docs/differences.md` says: each deliberate difference from NumPy and Python, and what bad input gives."""
+"""What `docs/differences.md` says: each deliberate difference, and what bad input gives."""
 
 import warnings
 
@@ -109,7 +109,8 @@ def test_impure_calls_are_refused(tmp_path, body):
 
 
 @pytest.mark.parametrize(
-    "array", [np.array([{}]), np.array(["a"]), np.array(["2020"], "datetime64[D]"), np.zeros(2, [("a", "f4")])]
+    "array",
+    [np.array([{}]), np.array(["a"]), np.array(["2020"], "datetime64[D]"), np.zeros(2, [("a", "f4")])],
 )
 def test_arrays_of_other_things_are_refused(array):
     compiled = weft.compile(twice)

@@ -1,4 +1,4 @@
-"""The documents say what is so: dumps in the tour are made anew, tests and files that are named exist, links lead somewhere.
+"""The documents say what is so: dumps of the tour are made anew, names exist, links lead somewhere.
 
 `pytest tests/system/test_docs.py --bless` rewrites the dumps.
 """
@@ -13,9 +13,9 @@ import weft
 from weft.backends.cpu.emit import emit_program
 from weft.backends.cpu.target import named_target
 from weft.cli.files import load_file
+from weft.generate import interface_of, optimize
 from weft.ir import Options
 from weft.ir.text import show
-from weft.generate import interface_of, optimize
 
 ROOT = Path(__file__).parents[2]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -39,7 +39,7 @@ def dumps(file):
 
 
 def excerpt(text, first, last):
-    """The lines from the first that `first` finds to before, or for a closing brace through, the next that `last` finds."""
+    """The lines from one that `first` finds to before the next that `last` finds, a brace included."""
     lines = text.rstrip().splitlines()
     start = next(k for k, line in enumerate(lines) if re.search(first, line))
     stop = next(k for k, line in enumerate(lines) if k > start and re.search(last, line))
@@ -50,13 +50,22 @@ def excerpt(text, first, last):
     return "\n".join(line[indent:] for line in taken)
 
 
+def renumbered(text):
+    """Values of an excerpt numbered from 0 in the order of their appearance: what is not shown may change."""
+    names = dict.fromkeys(re.findall(r"%[vab]?\d+", text))
+    numbers = {name: f"{name.rstrip('0123456789')}{k}" for k, name in enumerate(names)}
+    return re.sub(r"%[vab]?\d+", lambda m: numbers[m[0]], text)
+
+
 def make(kind, arguments, seen):
     """The text of one block."""
     words = arguments.split(" ")
+    if kind == "dump" and len(words) == 1:
+        return seen[arguments].rstrip()
     if kind == "dump":
-        return seen[words[0]].rstrip() if len(words) == 1 else excerpt(seen[words[0]], words[1], " ".join(words[2:]))
+        return renumbered(excerpt(seen[words[0]], words[1], " ".join(words[2:])))
     if kind == "llvm":
-        return excerpt(seen["llvm"], words[0], words[1])
+        return renumbered(excerpt(seen["llvm"], words[0], words[1]))
     first, last = re.split(r" (?=\^)", arguments.partition(" ")[2])
     return excerpt((ROOT / words[0]).read_text(), first, last)
 
@@ -67,9 +76,7 @@ def test_tour_shows_what_the_compiler_makes(tmp_path, bless):
     name, source = next((m[3], m[4]) for m in BLOCK.finditer(text) if m[2] == "file")
     (tmp_path / name).write_text(source)
     seen = dumps(tmp_path / name)
-    fresh = BLOCK.sub(
-        lambda m: m[0] if m[2] == "file" else f"{m[1]}{make(m[2], m[3], seen)}\n{m[5]}", text
-    )
+    fresh = BLOCK.sub(lambda m: m[0] if m[2] == "file" else f"{m[1]}{make(m[2], m[3], seen)}\n{m[5]}", text)
     if bless:
         tour.write_text(fresh)
     assert tour.read_text() == fresh, "the tour is out of date: pytest tests/system/test_docs.py --bless"
@@ -110,7 +117,11 @@ def test_every_difference_names_tests_that_exist():
     for file in (ROOT / "tests").rglob("*.py"):
         names.update(re.findall(r"def (test_\w+)", file.read_text()))
     table = (ROOT / "docs" / "differences.md").read_text()
-    rows = [line for line in table.splitlines() if line.startswith("| ") and not re.match(r"\| (what|where|input) \|", line)]
+    rows = [
+        line
+        for line in table.splitlines()
+        if line.startswith("| ") and not re.match(r"\| (what|where|input) \|", line)
+    ]
     assert rows
     for row in rows:
         last = row.rstrip(" |").rpartition("|")[2]
@@ -133,7 +144,8 @@ def test_op_of_the_walkthrough_works(tmp_path):
     (tmp_path / "softsign.py").write_text(snippet("add-an-op.md", "op"))
     load_file(tmp_path / "softsign.py")
     try:
-        text = 'func @f[n >= 1](%x: f32[n]) -> (f32[n]) stage "tensor" {\n  %0 = softsign(%x) : f32[n]\n  return(%0)\n}\n'
+        head = 'func @f[n >= 1](%x: f32[n]) -> (f32[n]) stage "tensor" {\n'
+        text = f"{head}  %0 = softsign(%x) : f32[n]\n  return(%0)\n}}\n"
         program = parse(text)
         x = np.linspace(-3, 3, 37, dtype=np.float32)
         (wanted,) = interpret(program, x)
@@ -150,7 +162,8 @@ def test_pass_of_the_walkthrough_works(tmp_path):
     (tmp_path / "double.py").write_text(snippet("add-a-pass.md", "pass"))
     module = load_file(tmp_path / "double.py")
     program = parse(
-        'func @f[n >= 1](%x: f32[n]) -> (f32[n]) stage "tensor" {\n  %0 = constant() {type = f32[], value = 2.0} : f32[]\n'
+        'func @f[n >= 1](%x: f32[n]) -> (f32[n]) stage "tensor" {\n'
+        "  %0 = constant() {type = f32[], value = 2.0} : f32[]\n"
         "  %1 = broadcast(%0) {shape = (n,)} : f32[n]\n  %2 = multiply(%x, %1) : f32[n]\n  return(%2)\n}\n"
     )
     assert [op.name for op in module.double(program).body.ops] == ["add", "return"]

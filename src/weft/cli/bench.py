@@ -1,7 +1,7 @@
-"""`weft bench`: time Weft against NumPy in one run: the same inputs, results checked first, in turn, beside the machine's limits.
+"""`weft bench`: time Weft against NumPy in one run: same inputs, results checked first, in turn.
 
-Each peer runs in a process of its own whose environment has no settings of numerical libraries left over from the shell.
-Only one of them is busy at a time. Not here: the rows, that process and the limits (`benchmark/`).
+Each peer runs in a process of its own whose environment has no settings of numerical libraries left over from
+the shell. Only one of them is busy at a time. Not here: the rows, that process and the limits (`benchmark/`).
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Process:
     def __init__(self, who: str, environment: dict[str, str]) -> None:
         self.who = who
         command = [sys.executable, "-m", "weft.cli.benchmark.worker", who]
-        self.pipe = subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pipe = subprocess.Popen(
+            command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
 
     def ask(self, **request: object) -> dict[str, Any]:
         """Send a request and wait for the answer."""
@@ -81,7 +83,9 @@ class Process:
         """Give the process."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End it."""
         self.pipe.communicate()
 
@@ -90,10 +94,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `weft bench`."""
     parser.add_argument("--suite", default="core", help="the list of rows: core")
     parser.add_argument("--rows", default="", metavar="NAME,NAME", help="only these rows")
-    parser.add_argument("--seconds", type=float, default=0.1, help="of each sample; there are 7 of each row and peer (0.1)")
-    parser.add_argument("--threads", type=int, default=0, help="threads of every peer; default: the cores of this process")
+    parser.add_argument(
+        "--seconds", type=float, default=0.1, help="of each sample; there are 7 of each row and peer (0.1)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="threads of every peer; default: the cores of this process"
+    )
     parser.add_argument("--json", default="", metavar="FILE", help="write the results to a file")
-    parser.add_argument("--plot", nargs="?", const="bench.png", default="", metavar="FILE", help="draw the results (needs matplotlib)")
+    parser.add_argument(
+        "--plot",
+        nargs="?",
+        const="bench.png",
+        default="",
+        metavar="FILE",
+        help="draw the results (needs matplotlib)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -119,9 +134,13 @@ def run(arguments: argparse.Namespace) -> int:
     print_summary(timings)
     others = share_of_others(before, busy_seconds())
     if others > 0.1:
-        print(f"others kept {others:.0%} of the machine busy meanwhile: take the figures as rough, above all those of threads")
+        print(f"others kept {others:.0%} of the machine busy meanwhile: take the figures as rough")
     done = [t for t in timings if not t.failed]
-    facts = {"machine": {**machine_facts(threads), "busy_with_others": round(others, 2)}, "suite": arguments.suite, "rows": [t.as_json() for t in done]}
+    facts = {
+        "machine": {**machine_facts(threads), "busy_with_others": round(others, 2)},
+        "suite": arguments.suite,
+        "rows": [t.as_json() for t in done],
+    }
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(facts, indent=1) + "\n")
         print(f"written to {arguments.json}")
@@ -136,12 +155,16 @@ def choose_rows(suite: str, names: str) -> list[Any]:
     """The rows of a suite that were asked for, all if none was."""
     suites = worker.load_rows().SUITES
     if suite not in suites:
-        raise UserError(f"there is no suite {suite!r}", code="E003", fix=f"choose one of {', '.join(suites)}.")
+        raise UserError(
+            f"there is no suite {suite!r}", code="E003", fix=f"choose one of {', '.join(suites)}."
+        )
     known = {row.name: row for row in suites[suite]}
     chosen = [name.strip() for name in names.split(",") if name.strip()] or list(known)
     for name in chosen:
         if name not in known:
-            raise UserError(f"suite {suite} has no row {name!r}", code="E003", fix=f"choose of {', '.join(known)}.")
+            raise UserError(
+                f"suite {suite} has no row {name!r}", code="E003", fix=f"choose of {', '.join(known)}."
+            )
     return [known[name] for name in chosen]
 
 
@@ -208,7 +231,7 @@ def machine_facts(threads: int) -> dict[str, object]:
 
 
 def busy_seconds() -> tuple[float, float, float]:
-    """Seconds on the clock of all cores together, of work of anyone, and of work of this process and those it waited for."""
+    """Seconds of all cores together: on the clock, of anyone's work, of our processes that have ended."""
     file = Path("/proc/stat")
     if not file.exists():
         return 0.0, 0.0, 0.0
@@ -228,13 +251,19 @@ def processor() -> str:
     """The name of the processor."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def print_head(threads: int) -> None:
     """Print what is measured on what, and the names of the columns."""
     print(f"{processor()}, {threads} threads, NumPy {np.__version__}; medians of {SAMPLES} samples in turn")
-    print(f"{'row':<21}{'weft':>10}{'numpy':>10}{'numpy/weft':>12}{'of limit':>10}{'first call':>12}{'error':>9}")
+    print(
+        f"{'row':<21}{'weft':>10}{'numpy':>10}{'numpy/weft':>12}{'of limit':>10}{'first call':>12}"
+        f"{'error':>9}"
+    )
 
 
 def print_row(row: Any, timings: Sequence[Timing]) -> None:
@@ -260,8 +289,10 @@ def print_summary(timings: Sequence[Timing]) -> None:
     if pairs:
         mean = float(np.exp(np.mean([np.log(b.median_s / a.median_s) for a, b in pairs])))
         print(f"\ngeometric mean of numpy/weft over {len(pairs)} rows: {mean:.2f}x")
-    print("of limit: the time of a copy loop of the same footprint, or of as many multiply-adds, by Weft's time")
-    print("first call: trace, compile and run, nothing cached but Weft itself loaded; error: against NumPy in float64")
+    print(
+        "of limit: the time of a copy loop of the same footprint, or of as many multiply-adds, by Weft's time"
+    )
+    print("first call: trace, compile and run, nothing cached, Weft loaded; error: against NumPy in float64")
 
 
 def _time(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""`weft demo`: one function trains a network on scikit-learn's digits, as plain NumPy, compiled, and with `weft.grad`.
+"""`weft demo`: one function trains a network on real digits, as plain NumPy, compiled, with `weft.grad`.
 
 The function itself is in `digits.py`. Not here: benchmarks (`bench.py`); a demo times one run of each.
 """
@@ -62,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train in three ways and print what each reached; return 1 if one is below 96 % or differs from NumPy."""
+    """Train in three ways, print what each reached; return 1 if one is below 96 % or differs from NumPy."""
     data, network = load_digits(), load_network()
     from rich.console import Console  # an extra: loaded when used
 
@@ -81,11 +81,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def load_digits() -> Digits:
-    """The digits of scikit-learn, 360 of the 1797 held out; raises UnsupportedError without the demo's packages."""
-    absent = [name for module, name in (("sklearn", "scikit-learn"), ("rich", "rich")) if find_spec(module) is None]
+    """The digits of scikit-learn, 360 of the 1797 held out; raises UnsupportedError without the packages."""
+    absent = [
+        name for module, name in (("sklearn", "scikit-learn"), ("rich", "rich")) if find_spec(module) is None
+    ]
     if absent:
         sentence = f"`weft demo` needs {' and '.join(absent)}"
-        raise UnsupportedError(sentence, code="E051", fix="pip install 'weft[demo]', or pip install -e '.[demo]'.")
+        raise UnsupportedError(
+            sentence, code="E051", fix="pip install 'weft[demo]', or pip install -e '.[demo]'."
+        )
     from sklearn import datasets  # pyright: ignore[reportMissingTypeStubs] -- an extra: loaded when used
 
     bunch: Any = datasets.load_digits()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
@@ -98,7 +102,8 @@ def load_digits() -> Digits:
 def load_network() -> ModuleType:
     """The file `digits.py` as a module of its own, as a user's file would be, not as a part of Weft."""
     spec = spec_from_file_location("digits", NETWORK)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[module.__name__] = module
     spec.loader.exec_module(module)
@@ -115,7 +120,7 @@ def ways_of(network: ModuleType) -> list[Training]:
 
 
 def train(way: Training, network: ModuleType, data: Digits, epochs: int, advance: Callable[[], None]) -> None:
-    """Train by `way` from the same start and in the same order as the others; the first step is timed apart."""
+    """Train by `way` from the same start, in the same order as the others; time the first step apart."""
     parameters, rng = network.start(), np.random.default_rng(1)
     began = perf_counter()
     way.step(network.start(), data.train_x[:BATCH], data.train_y[:BATCH], RATE)
@@ -137,14 +142,16 @@ def train(way: Training, network: ModuleType, data: Digits, epochs: int, advance
 
 
 def finish_entry() -> float:
-    """Build the native entry of calls now rather than in the background; the seconds that it took, once per version."""
+    """Build the native entry of calls now, not in the background; the seconds it took, once per version."""
     began = perf_counter()
     _, entries = compiled_class()
     entries.settle()
     return perf_counter() - began
 
 
-def _train_all(console: Any, ways: Sequence[Training], network: ModuleType, data: Digits, arguments: argparse.Namespace) -> None:
+def _train_all(
+    console: Any, ways: Sequence[Training], network: ModuleType, data: Digits, arguments: argparse.Namespace
+) -> None:
     """Train in each way, with a progress bar for each."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -176,11 +183,21 @@ def _introduce(console: Any, network: ModuleType, data: Digits) -> None:
     count = len(data.train_x) + len(data.test_x)
     console.print()
     console.print(f"[bold]Weft {weft.__version__}[/]: a network learns to read {count} handwritten digits")
-    console.print(f"[dim]{len(data.train_x)} to learn from, {len(data.test_x)} held out; 64 pixels, 64 hidden units, 10 digits[/]")
-    console.print(Columns([_picture(x, y) for x, y in zip(data.test_x[:6], data.test_y[:6], strict=True)], padding=(0, 3)))
+    console.print(
+        f"[dim]{len(data.train_x)} to learn from, {len(data.test_x)} held out; 64 pixels, 10 digits[/]"
+    )
+    console.print(
+        Columns(
+            [_picture(x, y) for x, y in zip(data.test_x[:6], data.test_y[:6], strict=True)], padding=(0, 3)
+        )
+    )
     source = inspect.getsource(network.step).rstrip()
     code = Syntax(source, "python", theme="ansi_dark", background_color="default")
-    console.print(Panel(code, title="plain NumPy, written by hand", title_align="left", border_style="dim", expand=False))
+    console.print(
+        Panel(
+            code, title="plain NumPy, written by hand", title_align="left", border_style="dim", expand=False
+        )
+    )
 
 
 def _picture(pixels: Array, digit: int) -> Any:
@@ -218,7 +235,9 @@ def _report(console: Any, ways: Sequence[Training], count: int) -> None:
     console.print(f"[dim]accuracy on the {count} held out; first result: with tracing and compiling[/]")
     once = max(way.entry_s for way in ways)
     if once > 0.1:
-        console.print(f"[dim]and once for each version of Weft, in the background: {_time(once)} to build what serves calls[/]")
+        console.print(
+            f"[dim]once for each version of Weft: {_time(once)} in the background, for what serves calls[/]"
+        )
     for way in ways:
         if way.missing:
             console.print(f"[yellow]{way.title}: {way.missing}.[/] The other rows do not need it.")
@@ -239,7 +258,13 @@ def _kernels(console: Any, way: Training) -> None:
     table.add_column("kernel")
     table.add_column("lines of digits.py")
     for kernel in kernels:
-        lines = sorted({int(place.rpartition(":")[2]) for place in kernel["source"] if place.rpartition(":")[2].isdigit()})
+        lines = sorted(
+            {
+                int(place.rpartition(":")[2])
+                for place in kernel["source"]
+                if place.rpartition(":")[2].isdigit()
+            }
+        )
         table.add_row(kernel["name"], ", ".join(map(str, lines)))
     console.print(table)
 

@@ -1,6 +1,6 @@
-"""The network that `weft demo` trains. `step` is what any user of NumPy could have written; it knows nothing of Weft.
+"""The network that `weft demo` trains. `step` is what any user of NumPy could have written, without Weft.
 
-`descend` does the same with the derivatives found by Weft. Not here: how they are compiled and timed (`demo.py`).
+`descend` does the same with the derivatives found by Weft. Not here: how they are timed (`demo.py`).
 """
 
 import numpy as np

@@ -15,7 +15,7 @@ from weft.ir import UserError
 
 
 def load_file(path: Path, name: str = "") -> ModuleType:
-    """The module that a file makes, imported as `name` (its stem), with its folder on the path as a script has it."""
+    """The module that a file makes, imported as `name`; without one as its stem, its folder on the path."""
     if not path.is_file():
         raise UserError(f"there is no file {path}", code="E003", fix="name a Python file.")
     folder = str(path.resolve().parent)

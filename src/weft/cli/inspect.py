@@ -1,7 +1,7 @@
 """`weft inspect FILE.py:function SPEC...`: the text of a function after every stage, without running it.
 
-Arguments are in the notation of `weft.spec`, in lists, tuples and dicts as the function takes them; anything else is a
-Python value, known when it is compiled. Not here: the stages themselves (`f.ir`).
+Arguments are in the notation of `weft.spec`, in lists, tuples and dicts as the function takes them;
+anything else is a Python value, known when it is compiled. Not here: the stages themselves (`f.ir`).
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("function", metavar="FILE.py:function", help="the function, plain or compiled")
     parser.add_argument(
         "specs", nargs="*", metavar="SPEC",
-        help="an argument: f32[n,784], f32 (a NumPy scalar), int, float, [f32[n], f32[n]], a Python value, or name=SPEC",
+        help="an argument: f32[n,784], f32 (a scalar), int, float, [f32[n], f32[n]], a value, name=SPEC",
     )  # fmt: skip
-    parser.add_argument("--stage", default="", metavar="STAGE,STAGE", help=f"only these of {', '.join(STAGES)}")
+    parser.add_argument(
+        "--stage", default="", metavar="STAGE,STAGE", help=f"only these of {', '.join(STAGES)}"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,7 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     stages = [stage.strip() for stage in arguments.stage.split(",") if stage.strip()] or list(STAGES)
     for stage in stages:
         if stage not in STAGES:
-            raise UserError(f"there is no stage {stage!r}", code="E002", fix=f"choose one of {', '.join(STAGES)}.")
+            raise UserError(
+                f"there is no stage {stage!r}", code="E002", fix=f"choose one of {', '.join(STAGES)}."
+            )
     function = load_function(arguments.function)
     compiled: Any = function if hasattr(function, "ir") else weft.compile(function)
     positional, keywords = parse_arguments(arguments.specs)

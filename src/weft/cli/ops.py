@@ -23,7 +23,9 @@ WIDTH = 110
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `weft ops`."""
     parser.add_argument("names", nargs="*", metavar="name", help="only these operations, or NumPy functions")
-    parser.add_argument("--numpy", action="store_true", help="list NumPy's functions: which are built, which not")
+    parser.add_argument(
+        "--numpy", action="store_true", help="list NumPy's functions: which are built, which not"
+    )
     parser.add_argument("--missing", action="store_true", help="with --numpy: list those that are not built")
 
 
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def op_lines(names: list[str]) -> Iterator[str]:
-    """One line for each operation: how it enters a kernel, whether it has a derivative, what it costs, what it is."""
+    """One line for each operation: how it enters a kernel, derivative, cost, meaning."""
     assert ops  # importing it fills the registry
     yield f"{'operation':<20}{'level':<9}{'form':<10}{'derivative':<12}{'flops':<7}meaning"
     chosen = [op for name, op in sorted(opdef.REGISTRY.items()) if not names or name in names]
@@ -73,7 +75,7 @@ def numpy_functions() -> Iterator[tuple[str, str, bool]]:
 
 
 def _is_method_built(name: str) -> bool:
-    """Whether a method of arrays is in the table, and, if it is a function by another name, that function too."""
+    """Whether a method of arrays is in the table and, if a function by another name, that one too."""
     is_forwarded = METHODS.get(name) is not None and METHODS[name].__qualname__.startswith("_function.")
     return name in METHODS and (not is_forwarded or namespace.is_known(getattr(np, name)))
 
@@ -104,6 +106,7 @@ def _wrapped(names: list[str]) -> Iterator[str]:
 
 
 # fmt: off
+# ruff: noqa: E501 -- a list of words
 OUTSIDE = frozenset(
     "add_docstring add_newdoc array2string array_repr array_str asmatrix base_repr binary_repr bmat busday_count "
     "busday_offset byteswap datetime_as_string datetime_data dump dumps einsum_path format_float_positional "

@@ -12,7 +12,11 @@ from importlib import import_module
 
 from weft.compiler.pipeline import PASSES
 
-_FILES = {"fuse": "group", "separate": "group", "lower_math": "expand_math"}  # passes whose file is named otherwise
+_FILES = {
+    "fuse": "group",
+    "separate": "group",
+    "lower_math": "expand_math",
+}  # passes whose file is named otherwise
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,4 +41,4 @@ def pass_lines() -> Iterator[str]:
         head = f"{number:<4}{step.name:<16}{kind:<14}{file:<34}"
         yield head + doc.strip().partition("\n")[0]
     yield ""
-    yield "WEFT_PASSES_OFF=name,name switches optimizations off; WEFT_DUMP=all writes the program after each pass."
+    yield "WEFT_PASSES_OFF=name,name switches optimizations off; WEFT_DUMP=all writes the program after each."

@@ -1,1 +1,1 @@
-"""What `weft bench` needs beside the command: rows, the process of one peer, the machine's limits, drawings."""
+"""What `weft bench` needs beside the command: rows, a peer's process, limits, drawings."""

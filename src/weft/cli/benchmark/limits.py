@@ -1,7 +1,7 @@
-"""The limits of the machine: a copy loop of a given footprint, and a loop of multiply-adds, on a number of threads.
+"""The limits of the machine: a copy loop of a given footprint and a loop of multiply-adds, on threads.
 
-Both are LLVM IR written here, so that they measure the machine and not our code generator. Each thread of Python runs
-one loop; ctypes lets go of the GIL meanwhile.
+Both are LLVM IR written here, so that they measure the machine and not our code generator. Each thread of
+Python runs one loop; ctypes lets go of the GIL meanwhile.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def _copy_text(lanes: int) -> str:
     vector = f"<{lanes} x float>"
     moves = "\n".join(
         f"  %o{k} = add i64 %i, {k * lanes}\n"
-        f"  %p{k} = getelementptr float, ptr %source, i64 %o{k}\n  %v{k} = load {vector}, ptr %p{k}, align 4\n"
+        f"  %p{k} = getelementptr float, ptr %source, i64 %o{k}\n"
+        f"  %v{k} = load {vector}, ptr %p{k}, align 4\n"
         f"  %q{k} = getelementptr float, ptr %target, i64 %o{k}\n  store {vector} %v{k}, ptr %q{k}, align 4"
         for k in range(4)
     )
@@ -122,8 +123,11 @@ def _multiply_text(lanes: int) -> str:
     """`multiply(steps)`: independent sums, each one multiply-add a step."""
     vector = f"<{lanes} x float>"
     register = "x" if host_target().architecture.startswith("x86") else "w"
-    start = f'call {vector} asm sideeffect "", "={register},0"({vector} zeroinitializer)'  # a zero that LLVM does not know
-    phis = "\n".join(f"  %a{k} = phi {vector} [ zeroinitializer, %entry ], [ %b{k}, %loop ]" for k in range(SUMS))
+    # a zero that LLVM does not know
+    start = f'call {vector} asm sideeffect "", "={register},0"({vector} zeroinitializer)'
+    phis = "\n".join(
+        f"  %a{k} = phi {vector} [ zeroinitializer, %entry ], [ %b{k}, %loop ]" for k in range(SUMS)
+    )
     call = f"call {vector} @llvm.fma.v{lanes}f32({vector} %x, {vector} %y, {vector}"
     adds = "\n".join(f"  %b{k} = {call} %a{k})" for k in range(SUMS))
     uses = "\n".join(f'  call void asm sideeffect "", "{register}"({vector} %b{k})' for k in range(SUMS))

@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Row:
-    """One benchmark: `bytes` or `flops` is what it must at least move or compute; neither: no limit is known."""
+    """One benchmark: `bytes` or `flops` is what it must at least move or compute; neither: no limit."""
 
     name: str
     make: Callable
@@ -114,6 +114,7 @@ def product_row(n):
 
 
 # fmt: off
+# ruff: noqa: E501 -- one row, one line
 CORE = (
     Row("disp_add8", lambda r: [normal(r, 8), normal(r, 8)], add),
     Row("disp_50params", lambda r: [normal(r, 8) for _ in range(50)], weighted_sum),

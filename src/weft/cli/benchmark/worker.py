@@ -1,6 +1,6 @@
 """The process of one peer: reads a line of JSON for each thing to do, answers with one line of JSON.
 
-    {"start": row, "folder": path}   load the row and its reference, call it once, check -> {"first_s", "error"}
+    {"start": row, "folder": path}   load the row, call it once, check -> {"first_s", "error"}
     {"sample": seconds}              the seconds of one call, over a run of about so long -> {"seconds"}
 
 Not here: who is asked when (`bench.py`). A peer is one line of `PEERS`.
@@ -30,21 +30,24 @@ def load_rows() -> ModuleType:
 
 
 def _compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
-    import weft  # noqa: PLC0415 -- only in the process that measures it
+    import weft
 
     return weft.compile(fn)
 
 
 def _load_weft() -> None:
-    """Load the compiler, LLVM and the native entry: first calls are those of a process that has compiled before."""
-    from weft.api import compiled_class  # noqa: PLC0415
+    """Load compiler, LLVM and native entry: first calls are those of a process that compiled before."""
+    from weft.api import compiled_class
 
     _compiled(load_rows().add)(np.ones(3), np.ones(3))
     _, entries = compiled_class()
     entries.settle()
 
 
-PEERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {"weft": _compiled, "numpy": lambda fn: fn}
+PEERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "weft": _compiled,
+    "numpy": lambda fn: fn,
+}
 """From the name of a peer to what makes its version of a NumPy function."""
 
 
@@ -90,7 +93,7 @@ def results_of(value: Any) -> list[np.ndarray]:
 
 
 def difference(kind: str, result: Any, folder: Path) -> float:
-    """How far a result is from the reference: beside the largest element, or the share of elements that differ."""
+    """How far a result is from the reference: beside its largest element, or the share that differs."""
     worst = 0.0
     for number, got in enumerate(results_of(result)):
         wanted = np.load(folder / f"{number}.npy")
@@ -117,7 +120,7 @@ def main(name: str) -> None:
                 answer: dict[str, Any] = peer.start(request["start"], request["suite"], request["folder"])
             else:
                 answer = peer.sample(request["sample"])
-        except Exception as error:  # noqa: BLE001 -- the parent reports it and goes on with the next row
+        except Exception as error:
             answer = {"failed": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)
 
