@@ -150,7 +150,7 @@ class Writer:
             if index in scope.sizes:
                 return self.here(scope.sizes[index])
         with self._at(depth):
-            result = fold_dim(index, self.builder.index, lambda s: self._known(s.name), self._combine)
+            result = fold_dim(index, self.builder.index, lambda s: self._known(s.name), self._combine_of(index))
             self.scopes[-1].sizes[index] = result
         return self.here(result)
 
@@ -165,7 +165,7 @@ class Writer:
             return self.splat(self.number(index), self.lanes) + step
         return fold_dim(
             index, lambda n: self.splat(self.builder.index(n), self.lanes), lambda s: self._lanes_of_symbol(s.name, lane),
-            self._combine,
+            self._combine_of(index),
         )  # fmt: skip
 
     def _lanes_of_symbol(self, name: str, lane: Expr) -> Expr:
@@ -190,15 +190,25 @@ class Writer:
             total = total + rest
         return total
 
-    def _combine(self, kind: str, a: Expr, b: Expr) -> Expr:
+    def _combine_of(self, index: DimLike) -> Callable[[str, Expr, Expr], Expr]:
+        """How parts of an index are put together; only dividends that may be negative cost the steps of a floor."""
+        may_be_negative = any(self._may_be_negative(d) for d in _dividends(index))
+        return lambda kind, a, b: self._combine(kind, a, b, floors=may_be_negative)
+
+    def _may_be_negative(self, value: DimLike) -> bool:
+        low = self._extreme(value, highest=False)
+        return low is None or low < 0
+
+    def _combine(self, kind: str, a: Expr, b: Expr, *, floors: bool) -> Expr:
         match kind:
             case "add":
                 return a + b
             case "mul":
                 return a * b
             case "floordiv" | "mod":
-                # divisors are positive; dividends here are never negative (indices)
-                quotient = a.apply("divide_raw", b)
+                quotient = a.apply("divide_raw", b)  # divisors are positive
+                if floors:
+                    quotient = select((a - quotient * b).lt(0), quotient - 1, quotient)
                 return quotient if kind == "floordiv" else a - quotient * b
             case "min":
                 return select(a.le(b), a, b)
@@ -352,6 +362,17 @@ class Writer:
 
 def _atom(atom: object) -> Dim:
     return Dim((((atom,), 1),))  # pyright: ignore[reportArgumentType]
+
+
+def _dividends(value: DimLike) -> Iterator[DimLike]:
+    """What is divided anywhere in an expression."""
+    for monomial, _ in value.terms if isinstance(value, Dim) else ():
+        for atom in monomial:
+            if isinstance(atom, Compound):
+                if atom.kind in ("floordiv", "mod"):
+                    yield atom.left
+                yield from _dividends(atom.left)
+                yield from _dividends(atom.right)
 
 
 def _index_dim(value: Value) -> DimLike:

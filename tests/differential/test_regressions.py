@@ -95,6 +95,17 @@ CASES = {
   %2 = exp(%1) : f32[0]
   return(%2, %0)
 }""",
+    "a reversed part of a row, whose index is divided below 0": """func @f[k >= 2, n >= 2](%0: i64[k], %1: index(n), %2: i64[n,2,k]) -> (i64[n,2,k]) stage "tensor" {
+  %3 = add(%2, %2) : i64[n,2,k]
+  %4 = slice(%3) {size = (1, 1, k), start = (n-1, 1, 0), step = (1, 1, 1)} : i64[1,1,k]
+  %5 = reshape(%4) {shape = (k,)} : i64[k]
+  %6 = update(%5, %0) {start = (k-1,), step = (-1,)} : i64[k]
+  %7 = add(%6, %5) : i64[k]
+  %8 = update(%5, %7) {start = (k-1,), step = (-1,)} : i64[k]
+  %9 = reshape(%8) {shape = (1, 1, k)} : i64[1,1,k]
+  %10 = update(%3, %9) {start = (n-1, 1, 0), step = (1, 1, 1)} : i64[n,2,k]
+  return(%10)
+}""",
     "two arguments exchanged": """func @f(%0: f32[5], %1: f32[5]) -> (f32[5], f32[5]) into (1, 0) stage "tensor" {
   return(%0, %1)
 }""",

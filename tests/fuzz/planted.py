@@ -21,7 +21,7 @@ from weft.ir.expr import constant, select
 from weft.ir.opdef import REGISTRY, Element, Scalar
 from weft.ir.ops import shape as shape_ops
 
-MOST = 400
+MOST = 800
 """Programs after which a fault counts as missed."""
 
 
