@@ -6,6 +6,7 @@ failure in program order is raised; memory then holds what was written before it
 anything of a target.
 """
 
+import builtins
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
@@ -561,13 +562,23 @@ def _fail_if(machine: Machine, op: Op) -> None:
     raise failure(op.attributes.get("code", ""), numbers, _location(op))
 
 
-def failure(code: object, facts: Sequence[int], location: Location | None = None) -> WeftError:
+def failure(code: object, facts: Sequence[int], location: Location | None = None) -> Exception:
     """The error that `code` and facts stand for; the facts of an index are it, the size, the axis."""
     if code == "index":
         index, size, axis = [*facts, 0, 0, 0][:3]
         sentence = f"index {index} is out of bounds for axis {axis} with size {size}"
         return IndexFault(sentence, location=location)
+    if isinstance(code, str) and code.startswith("raise "):
+        name, _, text = code.split(" ", 2)[2].partition(": ")
+        found = getattr(builtins, name, None)
+        if isinstance(found, type) and issubclass(found, Exception):
+            return found(*([text] if text else []))
     return RuntimeFault(f"the program failed with code {code} {tuple(facts)}", location=location)
+
+
+def _check(machine: Machine, op: Op) -> None:
+    if not _lane_array(machine.values[op.operands[0]]).all():
+        raise failure(op.attributes.get("code", ""), (), _location(op))
 
 
 _HANDLERS: dict[str, Handler] = {
@@ -579,6 +590,7 @@ _HANDLERS: dict[str, Handler] = {
     "dim": _dim,
     "from_index": _from_index,
     "to_index": _to_index,
+    "check": _check,
     "alloc": _alloc,
     "view": _view,
     "load": _load,

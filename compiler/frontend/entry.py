@@ -49,6 +49,7 @@ class Traced:
     sizes: tuple[SizeGuard, ...]
     log: tuple[str, ...]
     replaced: Mapping[str, DimLike] = field(default_factory=dict[str, DimLike])
+    raises: tuple[Any, ...] = ()  # exceptions, by the number in the code of an op `check`
 
     @property
     def pins(self) -> tuple[SizeGuard, ...]:
@@ -163,6 +164,7 @@ def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Trac
         tuple(one.assumptions.guards),
         tuple(log),
         dict(one.assumptions.replaced),
+        tuple(one.raises),
     )
 
 

@@ -202,7 +202,7 @@ class Trace:
 
     def bind_index(self, name: str, lower: DimLike, upper: DimLike) -> Symbol:
         """A new symbol for the index of a loop from `lower` to before `upper`."""
-        unique = next(n for n in chain([name], (f"{name}{k}" for k in count(2))) if n not in self.names)
+        unique = next(n for n in chain([name], (f"{name}_{k}" for k in count(2))) if n not in self.names)
         self.names.add(unique)
         self._loops[unique] = (lower, upper - 1)
         low, high = bounds(lower)[0], bounds(upper - 1)[1]
@@ -212,7 +212,7 @@ class Trace:
         self, value: Value, name: str = "k", low: DimLike = -UNBOUNDED, high: DimLike = UNBOUNDED
     ) -> Dim:
         """An i64 scalar that the program computes, in [low, high], as a size: its symbol is bound where this stands."""
-        unique = next(n for n in chain([name], (f"{name}{k}" for k in count(2))) if n not in self.names)
+        unique = next(n for n in chain([name], (f"{name}_{k}" for k in count(2))) if n not in self.names)
         self.names.add(unique)
         self._loops[unique] = (low, high)
         lowest = bounds(low)[0]

@@ -115,6 +115,10 @@ class _Bufferizer:
                     self._if(op)
                 case "for" | "while":
                     self._loop(op)
+                case "check":
+                    fails = self.builder.expr(self._scalar(op.operands[0])).apply("logical_not")
+                    self.builder.locations = op.locations
+                    self.builder.emit("fail_if", [fails.value], op.attributes)
                 case _:
                     operands = [self.memory[v] for v in op.operands]
                     new = Op(op.name, operands, [r.type for r in op.results], op.attributes, (), op.locations)

@@ -12,6 +12,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import field, replace
 from functools import partial
 from time import perf_counter
@@ -36,6 +37,7 @@ from weft.checks import check_signature, check_sizes, shared_arrays
 from weft.compiler.frontend.arguments import ArraySpec, IntSpec, map_paths
 from weft.compiler.frontend.capture import TraceOptions
 from weft.compiler.frontend.entry import Traced, trace
+from weft.compiler.frontend.location import user_traceback
 from weft.compiler.frontend.source import Argument, Source
 from weft.guards import Facts, Sizes, TableMaker, sizes_of
 from weft.history import History, Place
@@ -138,9 +140,21 @@ class Core:
     def route(self, *args: Any, **kwargs: Any) -> Any:
         """Serve a call that users' entry did not serve, by the options in force here."""
         options = config.current()
-        is_transformed = hasattr(type(self.fn), "trace_call")
-        if options.run.disable and not is_transformed:
+        if options.run.disable and not hasattr(type(self.fn), "trace_call"):
             return self.fn(*args, **kwargs)
+        if options.run.traceback == "full":
+            return self._serve(options, args, kwargs)
+        try:
+            return self._serve(options, args, kwargs)
+        except _Unserved:
+            raise
+        except Exception as error:
+            if isinstance(error, InternalError):
+                raise
+            error.__suppress_context__ = True
+            raise error.with_traceback(user_traceback(error.__traceback__))  # noqa: B904 -- its own cause stays
+
+    def _serve(self, options: Options, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if options.run.interpret or options.run.disable:
             from weft.interpreted import interpreted  # noqa: PLC0415 -- a tool
 
@@ -324,7 +338,7 @@ class Core:
         options = Options(self.code_options(options), options.run)
         built = build(program_of(traced, sizes), sizes.guards, sizes.results, options)
         table = TableMaker(facts, traced, sizes, built).table()
-        variant = Variant(table, built.program, lambda *found: _fail(self.name, built, *found))
+        variant = Variant(table, built.program, lambda *found: _fail(self.name, built, traced.raises, *found))
         key = key_of_variant(traced, work.trees, work.present)
         old = nearest(key, [v.key for v in lane.versions])
         reason = "first call" if old is None else describe_difference(old, key)
@@ -433,7 +447,7 @@ def _ints(trees: Sequence[tuple[Argument, Any]]) -> list[tuple[Source, DimLike]]
     ]
 
 
-def _fail(name: str, built: Built, code: int, site: int, *facts: int) -> object:
+def _fail(name: str, built: Built, raises: Sequence[Any], code: int, site: int, *facts: int) -> object:
     """Raise what a program recorded."""
     if 0 <= site < len(built.sites):
         where = built.sites[site]
@@ -441,10 +455,21 @@ def _fail(name: str, built: Built, code: int, site: int, *facts: int) -> object:
         if where.code == "index":
             raise IndexFault(f"index {facts[0]} is out of bounds for an axis of size {facts[1]}", location=location,
                              fix="check the index, or clip it with np.clip")  # fmt: skip
+        if isinstance(where.code, str) and where.code.startswith("raise "):
+            raise _fresh(raises[int(where.code.split(" ", 2)[1])], location)
         raise WeftError(f"the program failed: {where.code}", location=location, code="E080")
     if code == -1:
         raise KeyboardInterrupt
     raise InternalError(f"the program of {name} failed with code {code} at no known place")
+
+
+def _fresh(exception: BaseException, location: Location | None) -> BaseException:
+    """An exception of the user's as if it were raised now, with its line as a note."""
+    made = copy(exception)
+    made.__traceback__ = made.__context__ = None
+    if location is not None:
+        made.add_note(f"raised by a compiled program at {location}")
+    return made
 
 
 # ---------------------------------------------------------------- options, forks

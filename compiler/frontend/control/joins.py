@@ -54,11 +54,16 @@ class Conflict(Exception):  # noqa: N818 -- becomes a UserError that names the v
     """Two values cannot be joined."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Same:
     """One value on all paths."""
 
     value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and is_same(self.value, other.value)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
 
 
 @dataclass(frozen=True, slots=True)

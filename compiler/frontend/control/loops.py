@@ -221,7 +221,7 @@ def _grow(
         value = traced.ends[name]
         if is_same(value, variables.wrapped[name]) or (value is UNDEFINED and name in variables.late):
             continue
-        if slot == Same(UNDEFINED) and type(value) is not Maybe:
+        if isinstance(slot, Same) and slot.value is UNDEFINED and type(value) is not Maybe:
             slot = _always(value)
             if not _depends_on_loop(trace, slot):
                 variables.late.add(name)
