@@ -30,23 +30,31 @@ class Transformed(NamedTuple):
 
 
 class _Leaf(NamedTuple):
-    """A leaf of a differentiated argument: the user's, its stand-in, and the value at entry."""
+    """A leaf of a differentiated argument: the user's, its stand-in, and the value at entry.
+
+    A variable stands in for itself; `before` is the value that it gets back if nothing writes it.
+    """
 
     original: Any
     stand_in: Any
     value: Value
+    before: Value | None = None
 
 
 def gradients(
     trace: Trace, call: Callable[..., Any], fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any],
-    places: Sequence[int | str], *, has_aux: bool, effects: list[Any],
+    places: Sequence[int | str | TracedArray], *, has_aux: bool, effects: list[Any],
 ) -> Transformed:  # fmt: skip
-    """Trace `fn(*args, **kwargs)` and its gradients with respect to the arguments at `places`.
+    """Trace `fn(*args, **kwargs)` and its gradients with respect to the arguments at `places`, or variables among them.
 
     Raises DTypeError and ShapeError for arguments and results that have no gradient, at the user's line.
     """
     found: dict[int | str, tuple[Any, list[_Leaf]]] = {}
-    for place in dict.fromkeys(places):
+    for place in places:
+        if isinstance(place, TracedArray):
+            found.setdefault(id(place), (None, [_variable(trace, place)]))
+        if isinstance(place, TracedArray) or place in found:
+            continue
         holder: Any = args if isinstance(place, int) else kwargs
         leaves: list[_Leaf] = []
         holder[place] = map_tree(lambda leaf, leaves=leaves, place=place: _stand_in(trace, leaf, leaves, place), holder[place])
@@ -59,9 +67,28 @@ def gradients(
     made = iter(_sweep(trace, trace.region.ops[start:], [leaf.value for leaf in every], loss))
     trees = {place: map_tree(lambda _: next(made), tree) for place, (tree, _) in found.items()}
     for leaf in every:
-        if isinstance(leaf.stand_in, TracedArray) and leaf.stand_in.view.storage.version:
+        if leaf.before is not None:
+            storage = leaf.stand_in.view.storage
+            storage.value = leaf.before if storage.value is leaf.value else storage.value
+            storage.version += 1
+        elif isinstance(leaf.stand_in, TracedArray) and leaf.stand_in.view.storage.version:
             leaf.original[...] = leaf.stand_in
-    return Transformed(value, aux, [trees[place] for place in places])
+    return Transformed(value, aux, [trees[id(place) if isinstance(place, TracedArray) else place] for place in places])
+
+
+def _variable(trace: Trace, array: TracedArray) -> _Leaf:
+    """A variable, whose storage holds a value of its own until the function is traced."""
+    if not array.element.is_float:
+        raise DTypeError(
+            f"a derivative needs variables of floats, {array.view.storage.name} is {array!r}",
+            location=trace.location(), fix="leave it out of wrt",
+        )  # fmt: skip
+    storage = array.view.storage
+    before = trace.current_value(storage)
+    value = _again(trace, before)
+    storage.value = value
+    storage.version += 1
+    return _Leaf(array, array, value, before)
 
 
 def _stand_in(trace: Trace, leaf: Any, leaves: list[_Leaf], place: object) -> Any:

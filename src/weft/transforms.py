@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from weft.compiler.autodiff.inline import Transformed, gradients
+from weft.compiler.frontend.values import TracedArray
 from weft.ir import UserError
+from weft.runtime.variables import Variable
 
-Wrt = int | str | Sequence[int | str]
+Wrt = int | str | Variable | Sequence[int | str | Variable]
 
 
 def grad(fn: Callable[..., Any], wrt: Any = 0, aux: bool = False) -> Any:
     """Return a function that gives the gradient of `fn`'s result, one float number, with respect to an argument.
 
-    `wrt` is the position or name of an argument, or a list of these; the result has its structure, and that of the arguments.
+    `wrt` is the position or name of an argument, a Variable, or a list of these; the result has its structure, and that of the arguments.
     With `aux=True` `fn` returns (loss, anything), and the function (gradient, anything). Works inside and outside of
     `weft.compile`; writes and effects of `fn` happen once. Raises UserError for a `wrt` that names no argument.
     """
@@ -46,11 +48,13 @@ class Gradient:
             self.__signature__ = None
         self.is_list = isinstance(wrt, list | tuple)
         self.like = type(wrt)
-        self.wrt = tuple(self._checked(one) for one in (wrt if self.is_list else (wrt,)))
+        self.wrt: tuple[Any, ...] = tuple(self._checked(one) for one in (wrt if self.is_list else (wrt,)))
         self._compiled: Any = None
 
-    def _checked(self, one: Any) -> int | str:
-        """An entry of `wrt`: a position where the parameter can be given by position, else its name."""
+    def _checked(self, one: Any) -> Any:
+        """An entry of `wrt`: a position where the parameter can be given by position, else its name, or a variable."""
+        if type(one) is Variable or (type(one) is TracedArray and one.view.storage.variable is not None):
+            return one
         names = list(self.__signature__.parameters) if self.__signature__ is not None else None
         if type(one) not in (int, str):
             raise UserError(f"wrt={one!r} names no argument", code="E002", fix="give a position, a name, or a list of these")
@@ -81,12 +85,18 @@ class Gradient:
     def trace_call(self, trace: Any, call: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], effects: list[Any]) -> Any:
         """Trace a call of this function: `fn`, and the way back."""
         positional, named = list(args), dict(kwargs)
-        places = [self._place(one, positional, named) for one in self.wrt]
+        places = [self._variable(trace, one, positional, named) for one in self.wrt]
         made: Transformed = gradients(trace, call, self.fn, positional, named, places, has_aux=self.aux, effects=effects)
         found = self.like(made.gradients) if self.is_list else made.gradients[0]
         if self.with_value:
             return ((made.value, made.aux) if self.aux else made.value), found
         return (found, made.aux) if self.aux else found
+
+    def _variable(self, trace: Any, one: Any, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """The place of an entry of `wrt`, or the traced variable."""
+        if type(one) is TracedArray:
+            return one
+        return trace.adopt(one) if type(one) is Variable else self._place(one, positional, named)
 
     def _place(self, one: int | str, positional: Sequence[Any], named: Mapping[str, Any]) -> int | str:
         """Where the argument stands in this call."""
@@ -98,3 +108,7 @@ class Gradient:
         if name in named:
             return name
         raise UserError(f"{self.__name__} differentiates {name or one!r}, which the call does not give", fix="pass it as an argument")
+
+
+for _maker in (grad, value_and_grad):
+    _maker.takes_traced = True  # pyright: ignore[reportFunctionMemberAccess] -- variables, in `wrt`
