@@ -243,9 +243,8 @@ def _add_params(variables: Variables, traced: Traced) -> None:
     """Give parameters to what was found to be carried by the last trace, which does not read it."""
     names = [n for n in variables.slots if n in variables.late or n in variables.flags]
     for name in names:
-        slot = variables.slots.pop(name)
-        variables.slots[name] = slot
         if name not in variables.given:
+            slot = variables.slots[name] = variables.slots.pop(name)
             traced.params += [traced.frame.region.add_param(ty) for ty in types(slot)]
 
 
