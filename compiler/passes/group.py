@@ -10,6 +10,7 @@ from heapq import heapify, heappop, heappush
 
 from weft.compiler.passes.fuse import Group, Partition, is_free, is_start, path_of
 from weft.ir import Builder, Func, IndexType, Op, Region, Value, record
+from weft.ir.opdef import Combine, Expand
 from weft.ir.rewrite import Cloner
 from weft.ir.walk import walk_regions
 
@@ -90,7 +91,7 @@ def _is_written_by_kernel(value: Value, region: Region) -> bool:
     op = value.op
     if op is None or op not in region.ops or is_free(op):
         return False
-    return op.name in ("update", "scatter", "dot", "for", "while", "if") or record(op).has("reduction")
+    return op.name in ("update", "for", "while", "if") or isinstance(record(op).form, Combine | Expand)
 
 
 class _Fuser(Cloner):

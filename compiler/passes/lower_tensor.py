@@ -3,7 +3,8 @@
 Stage "buffers" to "loops". Sizes become i64 values on the way. Not here: the schedules (`compiler/schedule`), arena offsets.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 
 from weft.compiler.schedule.columns import lower_columns
 from weft.compiler.schedule.dot import lower_dot
@@ -11,12 +12,16 @@ from weft.compiler.schedule.gpu_table import GPU_SCHEDULES
 from weft.compiler.schedule.kernel import Kernel, kernel_of
 from weft.compiler.schedule.pointwise import lower_pointwise
 from weft.compiler.schedule.rows import lower_rows
+from weft.compiler.schedule.scan import lower_scan
 from weft.compiler.schedule.scatter import lower_scatter
+from weft.compiler.schedule.search import lower_search
+from weft.compiler.schedule.sort import lower_sort
 from weft.ir import Builder, BufferType, Expr, Func, IndexType, Op, Region, UnsupportedError, Value
 from weft.ir.dims import DimLike, fold_dim, show_dim, symbol
 from weft.ir.target import Target
 from weft.ir.types import INDEX
 
+VERSIONED = ("pointwise", "rows", "columns")  # have a version for arguments whose last axis is dense, others not
 Schedule = Callable[[Kernel, Builder], None]
 SCHEDULES: dict[str, Schedule] = {
     "pointwise": lower_pointwise,
@@ -24,6 +29,9 @@ SCHEDULES: dict[str, Schedule] = {
     "columns": lower_columns,
     "dot": lower_dot,
     "scatter": lower_scatter,
+    "scan": lower_scan,
+    "sort": lower_sort,
+    "search": lower_search,
 }
 FAMILIES: dict[str, Mapping[str, Schedule]] = {"cpu": SCHEDULES, **GPU_SCHEDULES}
 """The schedules of each kind of target."""
@@ -121,13 +129,30 @@ class _Lowering:
         inner = Builder(region, op.locations)
         sizes = {name: inner.expr(value) for name, value in self.sizes.items()}
         mapped = Op("fusion", [self.values[v] for v in op.operands], (), op.attributes, op.regions, op.locations)
-        kernel = kernel_of(mapped, self.target, sizes, self.strides.get)
         schedule = op.attributes["schedule"]
         assert isinstance(schedule, str)
-        self.schedule(schedule)(kernel, inner)
+        write = self.schedule(schedule)
+        dense = self.dense_rows(mapped) if schedule in VERSIONED and self.target.kind == "cpu" else {}
+        general = kernel_of(mapped, self.target, sizes, self.strides.get)
+        if dense:
+            special = kernel_of(mapped, self.target, sizes, {**self.strides, **dense}.get)
+            inner.branch(self.has_dense_rows(inner, dense), _version(write, special), _version(write, general))
+        else:
+            write(general, inner)
         inner.emit("yield")
         name = self.name(schedule, op)
         builder.region.ops.append(Op("kernel", (), (), {"name": name}, [region], op.locations))
+
+    def dense_rows(self, fusion: Op) -> dict[Value, tuple[DimLike, ...]]:
+        """Strides of the strided operands, were their last axis dense."""
+        strided = {v: self.strides[v] for v in fusion.operands if v in self.strides}
+        sizes = {v: v.type.dtype.size_bytes for v in strided if isinstance(v.type, BufferType)}
+        return {v: (*strides[:-1], sizes[v]) for v, strides in strided.items() if strides}
+
+    def has_dense_rows(self, builder: Builder, dense: Mapping[Value, tuple[DimLike, ...]]) -> Expr:
+        """Whether it is."""
+        tests = [builder.expr(self.sizes[show_dim(self.strides[v][-1])]).eq(s[-1]) for v, s in dense.items() if isinstance(s[-1], int)]
+        return reduce(Expr.__and__, tests)
 
     def schedule(self, name: str) -> Schedule:
         """The schedule that writes loops for this kind of machine."""
@@ -142,6 +167,16 @@ class _Lowering:
         base = "_".join([schedule, *words[-3:]])
         self.names[base] = self.names.get(base, 0) + 1
         return base if self.names[base] == 1 else f"{base}_{self.names[base]}"
+
+
+def _version(write: Schedule, kernel: Kernel) -> Callable[[Builder], Sequence[Expr]]:
+    """One side of a branch between versions of a kernel."""
+
+    def side(builder: Builder) -> Sequence[Expr]:
+        write(kernel, builder)
+        return []
+
+    return side
 
 
 def _floor(a: Expr, b: Expr) -> Expr:

@@ -1,9 +1,12 @@
 """NumPy functions as compositions, one file per group; importing this fills the table."""
 
 from weft.compiler.frontend import indexing as indexing
+from weft.compiler.frontend.numpy import along as along
 from weft.compiler.frontend.numpy import creation as creation
+from weft.compiler.frontend.numpy import cumulative as cumulative
 from weft.compiler.frontend.numpy import manipulation as manipulation
 from weft.compiler.frontend.numpy import methods as methods
+from weft.compiler.frontend.numpy import order as order
 from weft.compiler.frontend.numpy import products as products
 from weft.compiler.frontend.numpy import reductions as reductions
 from weft.compiler.frontend.numpy import selection as selection

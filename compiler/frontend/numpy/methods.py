@@ -58,9 +58,12 @@ for _name, _fn in {
     "conjugate": np.conjugate,
     "cumsum": np.cumsum,
     "cumprod": np.cumprod,
-    "sort": np.sort,
     "argsort": np.argsort,
     "nonzero": np.nonzero,
+    "searchsorted": np.searchsorted,
+    "argpartition": np.argpartition,
+    "choose": np.choose,
+    "put": np.put,
 }.items():
     METHODS[_name] = _function(_fn)
 
@@ -100,6 +103,16 @@ def _copy(value: Any, order: str = "C") -> Any:
 @_method("flatten")
 def _flatten(value: Any, order: str = "C") -> Any:
     return _copy(value.trace.call(np.ravel, value, order=order))
+
+
+@_method("sort")
+def _sort(value: TracedArray, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+    value[...] = value.trace.call(np.sort, value, axis, kind, order, stable=stable)
+
+
+@_method("partition")
+def _partition(value: TracedArray, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+    value[...] = value.trace.call(np.partition, value, kth, axis, kind, order)
 
 
 @_method("fill")

@@ -75,7 +75,7 @@ def finish(
     return out
 
 
-def _widened(dtype: DType) -> DType:
+def widened(dtype: DType) -> DType:
     """What sums and products of small integers are computed in."""
     if dtype.kind in "bi":
         return I64
@@ -102,7 +102,7 @@ def _fold(op: str, combine: np.ufunc, identity: int) -> Callable[..., Any]:
         where: Any = True,
     ) -> Any:
         value = elements(trace, a)
-        ty = _widened(value.dtype) if dtype is None else element_type(dtype, trace.location())
+        ty = widened(value.dtype) if dtype is None else element_type(dtype, trace.location())
         value = _masked(trace, _as_type(value, ty), where, identity)
         axes = chosen_axes(trace, axis, len(shape_of(value)))
         result = _fold_in(trace, op, value, axes)

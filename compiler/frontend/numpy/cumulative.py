@@ -1,0 +1,210 @@
+"""Running sums, products and extremes: cumsum and its kin, `ufunc.accumulate`.
+
+Reductions by ufuncs that have no tree of their own are the last element of their scan. Not here: sums and the
+like (`reductions.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.numpy.broadcasting import broadcast_to
+from weft.compiler.frontend.numpy.manipulation import as_axis
+from weft.compiler.frontend.numpy.products import store
+from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish, widened
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.numpy.ufuncs import truth
+from weft.compiler.frontend.promote import element_type
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import elements, new_array, shape_of
+from weft.ir.dims import product
+from weft.ir.errors import ShapeError
+from weft.ir.expr import Expr, cast, constant, select
+from weft.ir.types import BOOL
+
+
+def scan(trace: Trace, by: str, value: Expr, axis: int) -> Expr:
+    """Elements combined with all before them along an axis."""
+    return trace.expr(trace.emit("scan", [value.value], {"axis": axis, "by": by}))
+
+
+def _converted(trace: Trace, value: Expr, dtype: Any, default: Any) -> Expr:
+    ty = default if dtype is None else element_type(dtype, trace.location())
+    return truth(value) if ty == BOOL else cast(value, ty)
+
+
+def _flattened(trace: Trace, value: Expr, axis: Any) -> tuple[Expr, int]:
+    """The elements and the axis that is walked: all of them in one row for None."""
+    if axis is None:
+        return trace.builder.reshape(value, (product(shape_of(value)),)), 0
+    return value, as_axis(trace, axis, len(shape_of(value)))
+
+
+def _cumulative(by: str, on_bools: str, skipped: float | None = None) -> Callable[..., Any]:
+    def composition(trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        value = elements(trace, a)
+        if skipped is not None and value.dtype.is_float:
+            value = select(value.ne(value), constant(value, skipped), value)
+        default = widened(value.dtype) if dtype is None and out is None else value.dtype
+        if out is not None and dtype is None:
+            default = widened(value.dtype) if widened(value.dtype) != value.dtype else out.element
+        value, number = _flattened(trace, _converted(trace, value, dtype, default), axis)
+        result = scan(trace, on_bools if value.dtype == BOOL else by, value, number)
+        return new_array(trace, result) if out is None else store(trace, result, out)
+
+    return composition
+
+
+cumsum = implements(np.cumsum)(_cumulative("add", "bitwise_or"))
+cumprod = implements(np.cumprod)(_cumulative("multiply", "bitwise_and"))
+implements(np.nancumsum)(_cumulative("add", "bitwise_or", 0.0))
+implements(np.nancumprod)(_cumulative("multiply", "bitwise_and", 1.0))
+
+
+def _standard(fold: Callable[..., Any], start: int) -> Callable[..., Any]:
+    """The array-API form."""
+
+    def composition(
+        trace: Trace, x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+    ) -> Any:  # fmt: skip
+        array = trace.call(np.asarray, x)
+        if axis is None:
+            if array.ndim > 1:
+                raise ShapeError(
+                    "For arrays which have more than one dimension ``axis`` argument is required.",
+                    code="E015",
+                    location=trace.location(),
+                    fix="name the axis",
+                )
+            axis = 0
+        result = fold(trace, array, axis, dtype, None if include_initial else out)
+        if not include_initial:
+            return result
+        number = as_axis(trace, axis, result.ndim)
+        shape = list(result.shape)
+        shape[number] = 1
+        first = trace.call(np.full, tuple(shape), start, dtype=result.dtype)
+        return trace.call(np.concatenate, [first, result], axis=number, out=out)
+
+    return composition
+
+
+implements(np.cumulative_sum)(_standard(cumsum, 0))
+implements(np.cumulative_prod)(_standard(cumprod, 1))
+
+
+# ---------------------------------------------------------------- ufunc.accumulate
+
+_SCANS: dict[np.ufunc, tuple[str, str]] = {
+    np.add: ("add", "bitwise_or"),
+    np.multiply: ("multiply", "bitwise_and"),
+    np.subtract: ("subtract", ""),
+    np.true_divide: ("divide", ""),
+    np.floor_divide: ("floor_divide", ""),
+    np.maximum: ("maximum", "maximum"),
+    np.minimum: ("minimum", "minimum"),
+    np.fmax: ("fmax", "fmax"),
+    np.fmin: ("fmin", "fmin"),
+    np.bitwise_and: ("bitwise_and", "bitwise_and"),
+    np.bitwise_or: ("bitwise_or", "bitwise_or"),
+    np.bitwise_xor: ("bitwise_xor", "bitwise_xor"),
+    np.hypot: ("hypot", ""),
+    np.logaddexp: ("logaddexp", ""),
+    np.logaddexp2: ("logaddexp2", ""),
+    np.arctan2: ("arctan2", ""),
+    np.power: ("power", ""),
+    np.fmod: ("fmod", ""),
+    np.remainder: ("remainder", ""),
+    np.logical_and: ("", "bitwise_and"),
+    np.logical_or: ("", "bitwise_or"),
+    np.logical_xor: ("", "bitwise_xor"),
+}
+_IDENTITIES = {
+    np.bitwise_and: -1, np.bitwise_or: 0, np.bitwise_xor: 0, np.logical_xor: 0, np.hypot: 0,
+    np.logaddexp: -np.inf, np.logaddexp2: -np.inf,
+}  # fmt: skip
+
+
+def _scanned(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) -> Expr:
+    by, on_bools = _SCANS[ufunc]
+    default = value.dtype
+    if ufunc in (np.add, np.multiply) and dtype is None:
+        default = widened(value.dtype)
+    elif dtype is None:  # the loop of the ufunc whose operands and result are of one type
+        found = ufunc.resolve_dtypes((value.dtype.numpy, value.dtype.numpy, None))
+        default = BOOL if not by else element_type(found[2], trace.location())
+    value = _converted(trace, value, None if not by else dtype, default)
+    if value.dtype == BOOL and not on_bools:
+        raise TypeError(f"numpy boolean {ufunc.__name__} is not supported; use the bitwise or logical functions")
+    return scan(trace, on_bools if value.dtype == BOOL else by, value, axis)
+
+
+def _accumulate(ufunc: np.ufunc) -> Callable[..., Any]:
+    def composition(trace: Trace, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
+        value = elements(trace, array)
+        if not shape_of(value):
+            raise TypeError("cannot accumulate on a scalar")
+        result = _scanned(trace, ufunc, value, dtype, as_axis(trace, axis, len(shape_of(value))))
+        return new_array(trace, result) if out is None else store(trace, result, out)
+
+    return composition
+
+
+def _reduce(ufunc: np.ufunc) -> Callable[..., Any]:
+    """`ufunc.reduce`, the last element of the scan."""
+
+    def composition(
+        trace: Trace,
+        array: Any,
+        axis: Any = 0,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        initial: Any = NONE,
+        where: Any = True,
+    ) -> Any:
+        value = elements(trace, array)
+        shape = shape_of(value)
+        axes = chosen_axes(trace, axis, len(shape))
+        if where is not True or len(axes) > 1 and ufunc not in _IDENTITIES:
+            raise trace.refuse(f"np.{ufunc.__name__}.reduce with `where` or several axes is not built", "reduce one axis", "E054")
+        result = value
+        for number in sorted(axes, reverse=True):
+            result = _last(trace, ufunc, result, dtype, number)
+        if initial is not NONE:
+            start = trace.call(ufunc, initial, new_array(trace, result))
+            result = elements(trace, start, result.dtype)
+        return finish(trace, result, shape, axes, keepdims, out)
+
+    return composition
+
+
+def _last(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) -> Expr:
+    shape = shape_of(value)
+    rest = (*shape[:axis], *shape[axis + 1 :])
+    if shape[axis] == 0:
+        if ufunc not in _IDENTITIES:
+            raise ShapeError(
+                f"zero-size array to reduction operation {ufunc.__name__} which has no identity",
+                code="E016", location=trace.location(), fix="give an array with elements",
+            )  # fmt: skip
+        one = constant(value, 0)
+        dtype = BOOL if ufunc is np.logical_xor else one.dtype
+        return broadcast_to(trace, trace.constant(_IDENTITIES[ufunc], dtype), rest)
+    scanned = _scanned(trace, ufunc, value, dtype, axis)
+    start = tuple(d - 1 if k == axis else 0 for k, d in enumerate(shape))
+    size = tuple(1 if k == axis else d for k, d in enumerate(shape))
+    places = {"start": start, "size": size, "step": (1,) * len(shape)}
+    return trace.builder.reshape(trace.expr(trace.emit("slice", [scanned.value], places)), rest)
+
+
+_HAVE_TREES = (np.add, np.multiply, np.maximum, np.minimum, np.logical_and, np.logical_or)
+for _ufunc in _SCANS:
+    implements(_ufunc.accumulate)(_accumulate(_ufunc))
+    if _ufunc not in _HAVE_TREES:
+        implements(_ufunc.reduce)(_reduce(_ufunc))
+
+__all__ = ["cumprod", "cumsum", "scan"]

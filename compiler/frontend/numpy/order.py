@@ -1,0 +1,311 @@
+"""Sorting and what follows from it: sort, argsort, partition, lexsort, searchsorted, digitize, median, quantiles.
+
+A partition is a sorted array, which is one. Not here: the order of elements (`ir/ops/sort.py`), sets (`sets.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.numpy.broadcasting import broadcast_to
+from weft.compiler.frontend.numpy.manipulation import as_axis
+from weft.compiler.frontend.numpy.products import store
+from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.promote import common_dtype, element_type
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of, wrap
+from weft.ir.dims import DimLike, product
+from weft.ir.errors import ShapeError
+from weft.ir.expr import Expr, cast
+from weft.ir.types import F64, I64
+
+
+def along(trace: Trace, op: str, value: Expr, axis: int) -> Expr:
+    """`sort` or `argsort` along an axis."""
+    return trace.expr(trace.emit(op, [value.value], {"axis": axis}))
+
+
+def _axis(trace: Trace, value: Expr, axis: Any) -> tuple[Expr, int]:
+    if axis is None:
+        return trace.builder.reshape(value, (product(shape_of(value)),)), 0
+    return value, as_axis(trace, axis, len(shape_of(value)))
+
+
+def _check_kind(trace: Trace, kind: Any, stable: Any, order: Any) -> None:
+    if order is not None:
+        raise ValueError("Cannot specify order when the array has no fields.")
+    if kind is not None and stable is not None:
+        raise ValueError("`kind` and `stable` parameters can't be provided at the same time. Use only one of them.")
+    if kind is not None and str(kind)[:1].lower() not in "qmhs":
+        raise ValueError(f"sort kind must be one of 'quick', 'heap', or 'stable' (got {kind!r})")
+
+
+@implements(np.sort)
+def sort(
+    trace: Trace, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> TracedArray:
+    """Return a sorted copy of an array."""
+    _check_kind(trace, kind, stable, order)
+    return new_array(trace, along(trace, "sort", *_axis(trace, elements(trace, a), axis)))
+
+
+@implements(np.argsort)
+def argsort(
+    trace: Trace, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> TracedArray:
+    """Returns the indices that would sort an array; equal elements keep their order."""
+    _check_kind(trace, kind, stable, order)
+    value = elements(trace, a)
+    if not shape_of(value):
+        return new_array(trace, trace.builder.broadcast(trace.constant(0, I64), (1,)))
+    return new_array(trace, along(trace, "argsort", *_axis(trace, value, axis)))
+
+
+@implements(np.sort_complex)
+def _sort_complex(trace: Trace, a: Any) -> Any:
+    raise trace.refuse("np.sort_complex is not supported", "use np.sort", "E050")
+
+
+@implements(np.partition)
+def partition(trace: Trace, a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> TracedArray:
+    """Return a partitioned copy of an array: the sorted one."""
+    value, number = _axis(trace, elements(trace, a), axis)
+    _check_kth(trace, kth, shape_of(value)[number])
+    return new_array(trace, along(trace, "sort", value, number))
+
+
+@implements(np.argpartition)
+def argpartition(
+    trace: Trace, a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None
+) -> TracedArray:
+    """Indices that partition: those that sort."""
+    value, number = _axis(trace, elements(trace, a), axis)
+    _check_kth(trace, kth, shape_of(value)[number])
+    return new_array(trace, along(trace, "argsort", value, number))
+
+
+def _check_kth(trace: Trace, kth: Any, size: DimLike) -> None:
+    from weft.compiler.frontend.number import as_dim  # noqa: PLC0415
+
+    for one in kth if isinstance(kth, Sequence) else (kth,):
+        place = as_dim(one)
+        if place is None:
+            raise trace.refuse("kth of a partition must be known when the program starts", "use ints", "E051")
+        if trace.holds(place, "<", 0, "sign of kth"):
+            place = place + size
+        if trace.holds(place, "<", 0, "kth within its axis") or trace.holds(place, ">=", size, "kth within its axis"):
+            raise ValueError(f"kth(={one}) out of bounds ({size})")
+
+
+@implements(np.lexsort)
+def lexsort(trace: Trace, keys: Any, axis: Any = -1) -> TracedArray:
+    """Indirect stable sort by several keys, of which the last is the first in rank."""
+    rows = list(keys) if isinstance(keys, Sequence) else list(as_array(trace, keys))
+    if not rows:
+        raise TypeError("need sequence of keys with len > 0 in lexsort")
+    order: Any = None
+    for row in rows:
+        if order is None:
+            order = argsort(trace, row, axis)
+            continue
+        taken = trace.call(np.take_along_axis, as_array(trace, row), order, axis)
+        order = trace.call(np.take_along_axis, order, argsort(trace, taken, axis), axis)
+    return order
+
+
+# ---------------------------------------------------------------- places in sorted arrays
+
+
+def search(trace: Trace, line: Expr, values: Expr, *, right: bool) -> Expr:
+    """How many elements of a sorted array come before each value."""
+    return trace.expr(trace.emit("search", [line.value, values.value], {"right": right}))
+
+
+@implements(np.searchsorted)
+def searchsorted(trace: Trace, a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """Find indices where elements should be inserted to maintain order."""
+    if side not in ("left", "right"):
+        raise ValueError(f"search side must be 'left' or 'right' (got '{side}')")
+    line = as_array(trace, a)
+    if line.ndim != 1:
+        raise ShapeError("object too deep for desired array", code="E011", location=trace.location(), fix="pass a 1-D array")
+    if sorter is not None:
+        line = line[sorter]
+    value = operand(trace, v)
+    ty = element_type(common_dtype([line.dtype, value.dtype]), trace.location())
+    return wrap(trace, search(trace, cast(line.expr, ty), value.expr(trace, ty), right=side == "right"))
+
+
+@implements(np.digitize)
+def digitize(trace: Trace, x: Any, bins: Any, right: bool = False) -> Any:
+    """Return the indices of the bins to which each value in input array belongs; bins may fall as well as rise."""
+    edges = as_array(trace, bins)
+    side = "left" if right else "right"
+    if edges.view.shape[0] == 0:
+        return searchsorted(trace, edges, x, side)
+    rising = searchsorted(trace, edges, x, side)
+    falls = edges[0] > edges[-1]
+    count = trace.call(np.subtract, edges.shape[0], searchsorted(trace, edges[::-1], x, side))
+    result = trace.call(np.where, falls, count, rising)
+    return result if operand(trace, x).shape else result[()]
+
+
+# ---------------------------------------------------------------- median and quantiles
+
+
+def _rows(trace: Trace, a: Any, axis: Any) -> tuple[Expr, tuple[DimLike, ...], tuple[int, ...]]:
+    """The elements with the axes that are reduced as one last axis, the whole shape, and the axes."""
+    value = elements(trace, a)
+    shape = shape_of(value)
+    axes = tuple(sorted(chosen_axes(trace, axis, len(shape))))
+    kept = tuple(k for k in range(len(shape)) if k not in axes)
+    order = (*kept, *axes)
+    if order != tuple(range(len(shape))):
+        value = trace.expr(trace.emit("transpose", [value.value], {"axes": order}))
+    joined = (*(shape[k] for k in kept), product(tuple(shape[k] for k in axes)))
+    return trace.builder.reshape(value, joined), shape, axes
+
+
+def _median(*, skips_nan: bool) -> Callable[..., Any]:
+    def composition(
+        trace: Trace, a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
+    ) -> Any:  # fmt: skip
+        value, shape, axes = _rows(trace, a, axis)
+        if not value.dtype.is_float:
+            value = cast(value, F64)
+        size = shape_of(value)[-1]
+        if size == 0:
+            result = broadcast_to(trace, trace.constant(float("nan"), value.dtype), shape_of(value)[:-1])
+            return finish(trace, result, shape, axes, keepdims, out)
+        line = new_array(trace, along(trace, "sort", value, len(shape_of(value)) - 1))
+        if skips_nan:
+            count = trace.call(np.sum, line == line, axis=-1, keepdims=True)
+            high, low = count // 2, trace.call(np.maximum, (count - 1) // 2, 0)
+            ends = [trace.call(np.take_along_axis, line, k, -1)[..., 0] for k in (low, high)]
+            # of no elements at all both ends are the first, NaN
+            middle = trace.call(np.where, (count % 2 == 1)[..., 0], ends[1], (ends[0] + ends[1]) / 2)
+        else:
+            last = line[..., -1]
+            high = line.shape[-1] // 2
+            low = (line.shape[-1] - 1) // 2
+            middle = (line[..., low] + line[..., high]) / 2 if low is not high else line[..., high]
+            middle = trace.call(np.where, line[..., low] == line[..., high], line[..., high], middle)
+            middle = trace.call(np.where, last != last, last, middle)
+        return finish(trace, elements(trace, middle), shape, axes, keepdims, out)
+
+    return composition
+
+
+median = implements(np.median)(_median(skips_nan=False))
+nanmedian = implements(np.nanmedian)(_median(skips_nan=True))
+
+# alpha and beta of the methods that place a quantile at n q + alpha + q (1 - alpha - beta) - 1
+_CONTINUOUS = {
+    "linear": (1.0, 1.0), "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0),
+    "median_unbiased": (1 / 3, 1 / 3), "normal_unbiased": (3 / 8, 3 / 8),
+}  # fmt: skip
+
+
+def _position(trace: Trace, method: str, count: Any, q: Any) -> tuple[Any, Any, Any]:
+    """The places between which a quantile lies, not yet within the axis, and how far on from the first."""
+    if method in _CONTINUOUS:
+        alpha, beta = _CONTINUOUS[method]
+        place = (count - 1) * q if method == "linear" else count * q + (alpha + q * (1 - alpha - beta)) - 1
+        low = trace.call(np.floor, place)
+        return low, low + 1, place - low
+    place = (count - 1) * q
+    match method:
+        case "lower":
+            low = trace.call(np.floor, place)
+            return low, low, 0.0
+        case "higher":
+            high = trace.call(np.ceil, place)
+            return high, high, 0.0
+        case "nearest":
+            near = trace.call(np.rint, place)
+            return near, near, 0.0
+        case "midpoint":
+            low, high = trace.call(np.floor, place), trace.call(np.ceil, place)
+            return low, high, trace.call(np.where, low == high, 0.0, 0.5)
+    raise trace.refuse(f"the method {method!r} of quantiles is not built yet", "use method='linear'", "E054")
+
+
+def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
+    def composition(
+        trace: Trace,
+        a: Any,
+        q: Any,
+        axis: Any = None,
+        out: Any = None,
+        overwrite_input: bool = False,
+        method: str = "linear",
+        keepdims: Any = False,
+    ) -> Any:
+        value, shape, axes = _rows(trace, a, axis)
+        value = value if value.dtype.is_float else cast(value, F64)
+        shares = operand(trace, q)
+        if shares.constant is not None and not 0 <= shares.constant <= scale:
+            what = "Percentiles must be in the range [0, 100]" if scale > 1 else "Quantiles must be in the range [0, 1]"
+            raise ValueError(what)
+        share = trace.call(np.true_divide, trace.call(np.asarray, q), scale) if scale > 1 else trace.call(np.asarray, q)
+        share = share.astype(np.float64) if share.dtype.kind != "f" else share
+        if isinstance(shares.kind, type) or not shares.shape:
+            share = share.astype(value.dtype.numpy) if isinstance(shares.kind, type) else share
+        line = new_array(trace, along(trace, "sort", value, len(shape_of(value)) - 1))
+        result = _interpolated(trace, line, share, method, skips_nan=skips_nan)
+        rank = len(shape_of(share.expr))
+        if not rank:
+            return finish(trace, elements(trace, result), shape, axes, keepdims, out)
+        moved = trace.call(np.moveaxis, result, tuple(range(-rank, 0)), tuple(range(rank)))
+        found = elements(trace, moved)
+        lead = shape_of(found)[:rank]
+        if keepdims is not NONE and keepdims:
+            kept = tuple(1 if k in axes else d for k, d in enumerate(shape))
+            found = trace.builder.reshape(found, (*lead, *kept))
+        return wrap(trace, found) if out is None else store(trace, found, out)
+
+    return composition
+
+
+def _interpolated(trace: Trace, line: TracedArray, share: Any, method: str, *, skips_nan: bool) -> Any:
+    """Quantiles of sorted rows: shape of the rows, then that of `share`."""
+    rank = share.ndim
+    places = share.ravel() if rank else share.reshape(1)
+    size = line.shape[-1]
+    if skips_nan:
+        count = trace.call(np.sum, line == line, axis=-1, keepdims=True)
+        count = count.astype(places.dtype)
+    else:
+        count = trace.call(np.full, (1,), size, dtype=places.dtype)
+    low, high, rest = _position(trace, method, count, places)
+    last = count - 1
+    ends: list[Any] = []
+    for place in (low, high):
+        inside = trace.call(np.clip, place, 0, last) if not skips_nan else trace.call(np.minimum, trace.call(np.maximum, place, 0), trace.call(np.maximum, last, 0))
+        index = inside.astype(np.int64)
+        index = trace.call(np.broadcast_to, index, (*line.shape[:-1], index.shape[-1]))
+        ends.append(trace.call(np.take_along_axis, line, index, -1))
+    rest = trace.call(np.where, low < 0, 0.0, rest) if method in _CONTINUOUS else rest
+    step = ends[1] - ends[0]
+    weight = trace.call(np.asarray, rest).astype(step.dtype) if step.dtype == np.float32 and share.dtype == np.float32 else rest
+    ahead, behind = ends[0] + step * weight, ends[1] - step * (1 - weight)
+    result = trace.call(np.where, trace.call(np.greater_equal, weight, 0.5), behind, ahead)
+    result = trace.call(np.where, step == 0, ends[1], result)
+    result = trace.call(np.where, trace.call(np.equal, weight, 0), ends[0], result)
+    if not skips_nan:
+        final = line[..., -1:]
+        result = trace.call(np.where, final != final, final, result)
+    shape = (*line.shape[:-1], *share.shape)
+    return result.reshape(shape)
+
+
+implements(np.quantile)(_quantile(1.0, skips_nan=False))
+implements(np.percentile)(_quantile(100.0, skips_nan=False))
+implements(np.nanquantile)(_quantile(1.0, skips_nan=True))
+implements(np.nanpercentile)(_quantile(100.0, skips_nan=True))
+
+__all__ = ["along", "argsort", "search", "searchsorted", "sort"]

@@ -1,0 +1,74 @@
+"""Schedule of `search`: each value halves the sorted array until its place is found, vectors of values at once.
+
+Not here: sorting (`sort.py`).
+"""
+
+from collections.abc import Sequence
+
+from weft.compiler.schedule.kernel import Kernel, parallel_chunks, vectorized
+from weft.ir import Builder, Expr, TensorType, VectorType
+from weft.ir.dims import Dim, product
+from weft.ir.expr import select
+from weft.ir.ops.shape import split_index
+from weft.ir.types import BOOL, I64
+
+
+def lower_search(kernel: Kernel, builder: Builder) -> None:
+    """Write the loops: 64 steps at most, each of which halves what is left."""
+    (root,) = kernel.roots
+    op = root.value.op
+    assert op is not None
+    line, values = op.operands
+    assert isinstance(line.type, TensorType)
+    (size,) = line.type.shape
+    right = bool(op.attributes["right"])
+    writer, space = kernel.writer(builder), root.space
+    total = product(space)
+    if total == 0:
+        return
+
+    def is_before(element: Expr, value: Expr) -> Expr:
+        """Whether the sorted element lies before the value's place; NaN is above all numbers."""
+        if element.dtype == BOOL:
+            return ~element | value if right else ~element & value
+        if not element.dtype.is_float:
+            return element.le(value) if right else element.lt(value)
+        if right:
+            return element.le(value) | value.ne(value)
+        return element.lt(value) | (value.ne(value) & element.eq(element))
+
+    def some(p: Dim) -> None:
+        lanes = writer.lanes
+        index = split_index(p, space)
+        value = writer.splat(writer.here(writer.element(values, index)), lanes)
+        one = VectorType(I64, lanes)
+        low, left = writer.builder.constant(0, one), writer.splat(writer.number(size), lanes)
+
+        def step(builder: Builder, _number: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
+            with writer.scope(builder, floor=True):
+                below, rest = held
+                half = rest >> 1
+                safe = select(rest.gt(0), below + half, below.like(0))
+                place = writer.bind(writer.fresh("at"), safe, 0, size)
+                before = is_before(writer.splat(writer.element(line, [place]), lanes), writer.here(value)) & rest.gt(0)
+                return [select(before, below + half + 1, below), select(before, rest - half - 1, half)]
+
+        # ceil(log2(size + 1)) steps
+        steps = _bit_length(writer.here(writer.number(size)))
+        found = writer.builder.loop(writer.builder.index(0), steps, 1, [low, left], step)[0]
+        writer.scopes[-1].is_floor = True
+        writer.store(writer.here(found), root.buffer, root.place(index))
+
+    lanes = max(1, kernel.target.vector_bytes // 8) if total != 1 else 1
+    parallel_chunks(writer, total, lanes, 200.0, lambda a, b, _task: vectorized(writer, a, b, (0, total), lanes, some))
+
+
+def _bit_length(number: Expr) -> Expr:
+    """How often a positive number can be halved until it is 0."""
+    builder = number.builder
+
+    def step(inner: Builder, _index: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
+        rest, count = held
+        return [rest >> 1, select(rest.gt(0), count + 1, count)]
+
+    return builder.loop(builder.index(0), builder.index(63), 1, [number, builder.index(0)], step)[1]

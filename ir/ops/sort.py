@@ -1,0 +1,95 @@
+"""Order: sorting along an axis, the permutation that sorts, and places in a sorted array.
+
+NaN comes last, as in NumPy; equal elements keep their order. Not here: what is made of these (median, unique, histogram...).
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from weft.ir.errors import DTypeError, ShapeError
+from weft.ir.expr import Expr
+from weft.ir.node import Attributes, Op, Region
+from weft.ir.opdef import Arrays, Expand, OpDef, define, random_array
+from weft.ir.ops.reduce import axis_of
+from weft.ir.ops.scan import places_along
+from weft.ir.ops.shape import tensor_operand
+from weft.ir.types import I64, TensorType, Type
+
+
+def _infer(types: Sequence[Type], attributes: Attributes) -> TensorType:
+    ty = tensor_operand(types)
+    if not 0 <= axis_of(attributes) < ty.rank:
+        raise ShapeError(f"sort of {ty} has no axis {axis_of(attributes)}", code="E015")
+    if ty.dtype.kind not in "biuf":
+        raise DTypeError(f"{ty} has no order")
+    return ty
+
+
+def _infer_sort(types: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    return (_infer(types, attributes),)
+
+
+def _infer_argsort(types: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    return (TensorType(I64, _infer(types, attributes).shape),)
+
+
+def _sort_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
+    """Each cotangent goes back to where its element came from."""
+    b, ty, axis = g[0].builder, tensor_operand([op.operands[0].type]), axis_of(op.attributes)
+    order = b.emit("argsort", [x[0].value], {"axis": axis}).result
+    zero = b.full_like(ty, 0.0, ty.dtype)
+    facts = {"axes": tuple(range(ty.rank)), "mode": "set"}
+    return (b.expr(b.emit("scatter", [zero.value, g[0].value, *places_along(x[0], axis, order)], facts).result),)
+
+
+def _samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
+    for dtype in ("float32", "float64", "int16", "uint8", "int64", "bool"):
+        for shape, axis in (((3, 5), 1), ((6, 4), 0), ((2, 40, 3), 1), ((100,), 0), ((2, 0), 1)):
+            x = random_array(rng, dtype, shape)
+            if dtype == "float64":  # away from ties, for derivatives
+                x = rng.normal(size=shape)
+            yield {"axis": axis}, (x,)
+
+
+sort = define(
+    OpDef("sort", "Elements along `axis` in ascending order.", _infer_sort,
+          lambda a, x: np.sort(x, axis_of(a), kind="stable"), _sort_vjp, Expand("sort"), 16, _samples)
+)  # fmt: skip
+
+argsort = define(
+    OpDef("argsort", "Positions along `axis` of the elements in ascending order; equal ones keep theirs.", _infer_argsort,
+          lambda a, x: np.argsort(x, axis_of(a), kind="stable").astype(np.int64), lambda op, g, y, x: (None,),
+          Expand("sort"), 16, _samples)
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- places in a sorted array
+
+
+def _infer_search(types: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    line, values = tensor_operand(types), tensor_operand(types, 1)
+    if line.rank != 1 or line.dtype != values.dtype:
+        raise ShapeError(f"search in {line} for {values}")
+    return (TensorType(I64, values.shape),)
+
+
+def _evaluate_search(attributes: Attributes, line: np.ndarray, values: np.ndarray) -> np.ndarray:
+    side = "right" if attributes["right"] else "left"
+    return np.asarray(np.searchsorted(line, values, side=side), np.int64)
+
+
+def _search_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
+    for dtype in ("float32", "float64", "int16", "bool"):
+        for count, shape in ((5, (3, 4)), (1, (7,)), (0, (3,)), (64, ()), (33, (40,))):
+            line = np.sort(random_array(rng, dtype, (count,)))
+            values = random_array(rng, dtype, shape)
+            values = np.where(rng.random(shape) < 0.5, rng.choice(line, shape) if count else values, values)
+            for right in (False, True):
+                yield {"right": right}, (line, np.asarray(values, dtype))
+
+
+search = define(
+    OpDef("search", "How many elements of the sorted first operand lie before each of the second, equal ones too if `right`.",
+          _infer_search, _evaluate_search, lambda op, g, y, x: (None, None), Expand("search"), 20, _search_samples)
+)  # fmt: skip
