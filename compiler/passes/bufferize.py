@@ -43,14 +43,17 @@ class _Bufferizer:
         self.last_use: dict[Value, int] = {}
         self.order: dict[Op, int] = {}
         self.end: dict[Op, int] = {}
-        self._number(fn.body)
+        self.loop: dict[Op | Region, Region] = {}  # the innermost region around that repeats, or the function's body
+        self._number(fn.body, fn.body)
 
-    def _number(self, region: Region) -> None:
+    def _number(self, region: Region, loop: Region) -> None:
         """Positions of ops, and for each value that of the last op (of its own region) that reads it or holds a reader."""
+        self.loop[region] = loop
         for op in region.ops:
             self.order[op] = len(self.order)
+            self.loop[op] = loop
             for inner in op.regions:
-                self._number(inner)
+                self._number(inner, loop if op.name == "if" else inner)
             self.end[op] = end = len(self.order)
             for value in [*op.operands, *(v for r in op.regions for v in free_values(r))]:
                 self.last_use[value] = max(self.last_use.get(value, -1), end)
@@ -184,7 +187,13 @@ class _Bufferizer:
 
     def _owns(self, value: Value, op: Op) -> bool:
         """Whether nothing reads the value after `op`, and its memory is not a constant argument."""
-        return self.last_use.get(value, -1) <= self.end[op] and (value.op is not None or self._is_writable(value))
+        if self.last_use.get(value, -1) > self.end[op] or not self._in_same_loop(value, op):
+            return False
+        return value.op is not None or self._is_writable(value)
+
+    def _in_same_loop(self, value: Value, op: Op) -> bool:
+        """Whether a value is made anew each time that `op` runs: one from outside of a loop is read again."""
+        return self.loop.get(value.owner) is self.loop[op]
 
     def _is_writable(self, param: Value) -> bool:
         if param.owner is not self.fn.body:
@@ -271,6 +280,7 @@ class _Bufferizer:
     def _carry_in(self, value: Value, op: Op) -> Value:
         """A buffer of the loop's own with the initial value: the value's memory, if no one else reads it."""
         is_ours = value.op is not None and self.last_use.get(value, -1) <= self.order_end(op)
+        is_ours = is_ours and self._in_same_loop(value, op) and not any(value in free_values(r) for r in op.regions)
         is_output = any(self.memory[value] is p for p in self.builder.region.params)
         if is_ours and not is_output and list(op.operands).count(value) == 1:
             return self.memory[value]
