@@ -184,14 +184,23 @@ def compile_function(definition: Definition, code: CodeType, extra: str) -> Code
         inside = [ast.Global([inner.name]), inner]  # it must not be a variable of the factory
     factory = ast.FunctionDef(FACTORY, arguments, inside, [], **_NO_TYPE_PARAMETERS)
     located(inner, node)
+    if isinstance(node, FUNCTIONS) and code.co_firstlineno < node.lineno:
+        # Code begins at its first decorator, which is not called: it belongs to the factory.
+        node.decorator_list = [
+            ast.Constant(
+                None,
+                lineno=code.co_firstlineno,
+                col_offset=0,
+                end_lineno=code.co_firstlineno,
+                end_col_offset=0,
+            )
+        ]
     module = ast.Module([located(factory, node)], [])
     _place(factory, (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset))
     compiled = compile(module, code.co_filename, "exec", code.co_flags & _FUTURE_FLAGS, dont_inherit=True)
     path = [FACTORY, *([definition.class_name] if definition.class_name else []), code.co_name]
     found = reduce(_inner_code, path, compiled)
-    return _retitle(found, code.co_name, found.co_qualname, code.co_qualname).replace(
-        co_firstlineno=code.co_firstlineno
-    )
+    return _retitle(found, code.co_name, found.co_qualname, code.co_qualname)
 
 
 def _place(root: ast.AST, place: tuple[int, int, int | None, int | None]) -> None:

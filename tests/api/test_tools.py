@@ -250,3 +250,31 @@ def test_explain_option(capsys):
 def test_names_that_are_not_built():
     with pytest.raises(weft.UnsupportedError):
         layer.run(fetch="x")
+
+
+# ---- where errors point
+
+
+@weft.compile
+def decorated(x, y):
+    z = x * 2
+    return z + y
+
+
+def test_errors_point_at_the_line_of_a_decorated_function():
+    with pytest.raises(weft.ShapeError) as caught:
+        decorated(np.ones(3), np.ones(4))
+    code = decorated.__wrapped__.__code__
+    assert caught.value.location.line == code.co_firstlineno + 3
+    assert "return z + y" in str(caught.value)
+
+
+def test_tracebacks_show_the_users_frames():
+    with pytest.raises(weft.ShapeError) as caught:
+        decorated(np.ones(3), np.ones(4))
+    names = [entry.name for entry in caught.traceback]
+    assert names[-1] == "decorated"
+    assert not {"miss", "trace", "_attempt", "call"} & set(names)
+    with weft.options(traceback="full"), pytest.raises(weft.ShapeError) as caught:
+        decorated(np.ones(3), np.ones(4))
+    assert "miss" in [entry.name for entry in caught.traceback]
