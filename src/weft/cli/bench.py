@@ -25,7 +25,7 @@ import numpy as np
 
 import weft
 from weft import config
-from weft.cli.benchmark import limits, worker
+from weft.cli.benchmark import limits, plot, worker
 from weft.ir import InternalError, UserError
 
 PEERS = ("weft", "numpy")
@@ -115,8 +115,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print, write; return 1 if a result is wrong."""
     rows = choose_rows(arguments.suite, arguments.rows)
     if arguments.plot:
-        from weft.cli.benchmark import plot
-
         plot.require()
     threads = arguments.threads or usable_cores()
     print_head(threads)

@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import field
+from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from time import perf_counter
@@ -64,9 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train in three ways, print what each reached; return 1 if one is below 96 % or differs from NumPy."""
     data, network = load_digits(), load_network()
-    from rich.console import Console  # an extra: loaded when used
-
-    console = Console(highlight=False)
+    console = rich("console").Console(highlight=False)
     if not arguments.quiet:
         _introduce(console, network, data)
     ways = ways_of(network)
@@ -90,9 +89,8 @@ def load_digits() -> Digits:
         raise UnsupportedError(
             sentence, code="E051", fix="pip install 'weft[demo]', or pip install -e '.[demo]'."
         )
-    from sklearn import datasets  # pyright: ignore[reportMissingTypeStubs] -- an extra: loaded when used
-
-    bunch: Any = datasets.load_digits()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    datasets: Any = import_module("sklearn.datasets")  # an extra: loaded when used
+    bunch = datasets.load_digits()
     x, y = (np.asarray(bunch.data) / 16).astype(np.float32), np.asarray(bunch.target)
     order = np.random.default_rng(0).permutation(len(x))
     train, test = order[:-TEST_COUNT], order[-TEST_COUNT:]
@@ -149,20 +147,24 @@ def finish_entry() -> float:
     return perf_counter() - began
 
 
+def rich(part: str) -> Any:
+    """A module of the package rich, an extra that is loaded when it is used."""
+    return import_module(f"rich.{part}")
+
+
 def _train_all(
     console: Any, ways: Sequence[Training], network: ModuleType, data: Digits, arguments: argparse.Namespace
 ) -> None:
     """Train in each way, with a progress bar for each."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
+    progress = rich("progress")
     columns = (
-        TextColumn("  {task.description:<16}"),
-        BarColumn(bar_width=38, complete_style="cyan", finished_style="green"),
-        TextColumn("{task.percentage:>4.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        progress.TextColumn("  {task.description:<16}"),
+        progress.BarColumn(bar_width=38, complete_style="cyan", finished_style="green"),
+        progress.TextColumn("{task.percentage:>4.0f} %"),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=arguments.quiet) as bars:
+    with progress.Progress(*columns, console=console, disable=arguments.quiet) as bars:
         for way in ways:
             task = bars.add_task(way.title, total=arguments.epochs, note="")
             try:
@@ -176,10 +178,6 @@ def _train_all(
 
 def _introduce(console: Any, network: ModuleType, data: Digits) -> None:
     """Show the function and a few of the images."""
-    from rich.columns import Columns
-    from rich.panel import Panel
-    from rich.syntax import Syntax
-
     count = len(data.train_x) + len(data.test_x)
     console.print()
     console.print(f"[bold]Weft {weft.__version__}[/]: a network learns to read {count} handwritten digits")
@@ -187,14 +185,14 @@ def _introduce(console: Any, network: ModuleType, data: Digits) -> None:
         f"[dim]{len(data.train_x)} to learn from, {len(data.test_x)} held out; 64 pixels, 10 digits[/]"
     )
     console.print(
-        Columns(
+        rich("columns").Columns(
             [_picture(x, y) for x, y in zip(data.test_x[:6], data.test_y[:6], strict=True)], padding=(0, 3)
         )
     )
     source = inspect.getsource(network.step).rstrip()
-    code = Syntax(source, "python", theme="ansi_dark", background_color="default")
+    code = rich("syntax").Syntax(source, "python", theme="ansi_dark", background_color="default")
     console.print(
-        Panel(
+        rich("panel").Panel(
             code, title="plain NumPy, written by hand", title_align="left", border_style="dim", expand=False
         )
     )
@@ -202,10 +200,8 @@ def _introduce(console: Any, network: ModuleType, data: Digits) -> None:
 
 def _picture(pixels: Array, digit: int) -> Any:
     """One image as text, two rows of pixels in a line of half blocks."""
-    from rich.text import Text
-
     grays = (pixels.reshape(8, 8) * 255).astype(int)
-    text = Text()
+    text = rich("text").Text()
     for upper, lower in zip(grays[::2], grays[1::2], strict=True):
         for a, b in zip(upper, lower, strict=True):
             text.append("▀", style=f"rgb({a},{a},{a}) on rgb({b},{b},{b})")
@@ -215,9 +211,7 @@ def _picture(pixels: Array, digit: int) -> Any:
 
 def _report(console: Any, ways: Sequence[Training], count: int) -> None:
     """Print the table of results and the kernels of the compiled step."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table = rich("table").Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     for name in ("", "accuracy", "steps/s", "against NumPy", "first result"):
         table.add_column(name, justify="right" if name else "left")
     slowest = ways[0].steps_per_s
@@ -246,15 +240,13 @@ def _report(console: Any, ways: Sequence[Training], count: int) -> None:
 
 def _kernels(console: Any, way: Training) -> None:
     """Print the kernels that the compiled step became."""
-    from rich.table import Table
-
     compiled: Any = way.step
     kernels = compiled.stats()["kernels"]
     if not kernels:
         return
     console.print()
     console.print(f"[bold]The step became one native program of {len(kernels)} kernels[/]")
-    table = Table(box=None, padding=(0, 3, 0, 2), header_style="dim")
+    table = rich("table").Table(box=None, padding=(0, 3, 0, 2), header_style="dim")
     table.add_column("kernel")
     table.add_column("lines of digits.py")
     for kernel in kernels:
@@ -271,8 +263,6 @@ def _kernels(console: Any, way: Training) -> None:
 
 def _next_steps(console: Any) -> None:
     """Print what to paste next."""
-    from rich.markup import escape
-
     console.print()
     console.print("[bold]Now your own function[/], after [cyan]f = weft.compile(your_function)[/]:")
     for line, meaning in (
@@ -280,7 +270,7 @@ def _next_steps(console: Any) -> None:
         ("print(f.explain())", "what was fused, and why not more"),
         ("weft inspect yours.py:your_function 'f32[n,64]'", "every stage, from a shell"),
     ):
-        console.print(f"  [cyan]{escape(f'{line:<48}')}[/] [dim]{meaning}[/]", soft_wrap=True)
+        console.print(f"  [cyan]{rich('markup').escape(f'{line:<48}')}[/] [dim]{meaning}[/]", soft_wrap=True)
     console.print()
 
 

@@ -3,6 +3,9 @@
 `descend` does the same with the derivatives found by Weft. Not here: how they are timed (`demo.py`).
 """
 
+# Plain NumPy without types, as users write it.
+# pyright: basic
+
 import numpy as np
 
 import weft

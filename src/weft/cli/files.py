@@ -38,7 +38,7 @@ def load_function(place: str) -> Any:
     found: Any = load_file(Path(file))
     for part in name.split("."):
         if not hasattr(found, part):
-            functions = sorted(n for n, v in vars(found).items() if callable(v) and not n.startswith("_"))
+            functions = [n for n in dir(found) if callable(getattr(found, n)) and not n.startswith("_")]
             known = f"it has {', '.join(functions)}" if functions else "it has no functions"
             raise UserError(f"{file} has no function {name!r}", code="E003", fix=f"{known}.")
         found = getattr(found, part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,9 @@ def require() -> None:
 
 def draw(facts: dict[str, Any], file: Path) -> None:
     """Write the drawing of a run to `file`."""
-    import matplotlib as library  # an extra: loaded when used
-
+    library: Any = import_module("matplotlib")  # an extra: loaded when used
     library.use("Agg")
-    from matplotlib import pyplot
-
+    pyplot: Any = import_module("matplotlib.pyplot")
     ours = {r["row"]: r for r in facts["rows"] if r["who"] == "weft"}
     others = [r for r in facts["rows"] if r["who"] != "weft" and r["row"] in ours]
     names = list(ours)

@@ -3,6 +3,9 @@
 Loaded as a file of its own, as a user's would be. Not here: how rows are timed and checked.
 """
 
+# Plain NumPy without types, as users write it.
+# pyright: basic
+
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass

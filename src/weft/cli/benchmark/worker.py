@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -87,16 +87,17 @@ class Peer:
         return {"seconds": self.estimate_s}
 
 
-def results_of(value: Any) -> list[np.ndarray]:
+def results_of(value: Any) -> list[np.ndarray[Any, Any]]:
     """The arrays of a result."""
-    return [np.asarray(v) for v in (value if isinstance(value, tuple) else (value,))]
+    items = cast(tuple[Any, ...], value if isinstance(value, tuple) else (value,))
+    return [np.asarray(item) for item in items]
 
 
 def difference(kind: str, result: Any, folder: Path) -> float:
     """How far a result is from the reference: beside its largest element, or the share that differs."""
     worst = 0.0
     for number, got in enumerate(results_of(result)):
-        wanted = np.load(folder / f"{number}.npy")
+        wanted: np.ndarray[Any, Any] = np.load(folder / f"{number}.npy")
         if got.shape != wanted.shape:
             return float("inf")
         far = float(np.mean(got != wanted)) if kind == "fraction" else _relative(got, wanted)
@@ -104,8 +105,9 @@ def difference(kind: str, result: Any, folder: Path) -> float:
     return worst
 
 
-def _relative(got: np.ndarray, wanted: np.ndarray) -> float:
-    far = float(np.max(np.abs(got - wanted)) / np.max(np.abs(wanted)))
+def _relative(got: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> float:
+    distance: np.ndarray[Any, Any] = np.abs(got - wanted)
+    far = float(np.max(distance)) / float(np.max(np.abs(wanted)))
     return far if far == far else float("inf")  # NaN is as wrong as can be
 
 
