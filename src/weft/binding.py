@@ -19,7 +19,7 @@ from weft.compiler.frontend.arguments import (
 from weft.compiler.frontend.capture import is_compared
 from weft.compiler.frontend.rewrite import resolve_callable
 from weft.compiler.frontend.source import Argument, Attribute, Item, Source
-from weft.history import Place
+from weft.history import MOST_INT, Place
 from weft.ir import DTypeError, Location, UnsupportedError, UserError
 from weft.ir.dataclass import dataclass
 from weft.runtime.variables import Variable
@@ -294,7 +294,7 @@ def places(path: Source, spec: Any) -> dict[Place, int]:
     for place, leaf in leaves(path, spec):
         if isinstance(leaf, ArraySpec):
             found.update({Place(str(place), axis): size for axis, size in enumerate(leaf.shape) if isinstance(size, int)})
-        elif isinstance(leaf, IntSpec) and isinstance(leaf.value, int) and abs(leaf.value) < 2**62:
+        elif isinstance(leaf, IntSpec) and isinstance(leaf.value, int) and abs(leaf.value) < MOST_INT:
             found[Place(str(place), -1)] = leaf.value
     return found
 

@@ -40,7 +40,7 @@ from weft.compiler.frontend.entry import Traced, trace
 from weft.compiler.frontend.location import user_traceback
 from weft.compiler.frontend.source import Argument, Source
 from weft.guards import Facts, Sizes, TableMaker, sizes_of
-from weft.history import History, Place
+from weft.history import MOST_INT, History, Place
 from weft.ir import CodeOptions, CompileError, Func, IndexFault, InternalError, Location, Options, WeftError
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol
@@ -50,7 +50,7 @@ from weft.runtime.variant import Variant
 from weft.specs import argument_spec, examples
 
 log = logging.getLogger("weft")
-_ATTEMPTS = 16  # other threads may drop a variant before its call is made
+_ATTEMPTS = 4  # other threads may drop a variant, or rebind what it reads, before its call is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +307,7 @@ class Core:
         hidden, present, ints = self.hidden, work.present, {key_of(path): (path, dim) for path, dim in work.ints}
 
         def dim_of(place: Place, value: int) -> DimLike:
-            if not self.settings.dynamic or abs(value) >= 2**62:
+            if not self.settings.dynamic or abs(value) >= MOST_INT:
                 return value
             hidden.note_one(place, value)
             dim = hidden.dim(place, value)
@@ -430,7 +430,7 @@ def _symbolic(history: History, path: Source, tree: Any, present: dict[str, int]
     def leaf(place: Source, spec: Any) -> Any:
         if isinstance(spec, ArraySpec):
             return replace(spec, shape=tuple(seen(Place(str(place), k), n) for k, n in enumerate(spec.shape)))  # pyright: ignore
-        if isinstance(spec, IntSpec) and isinstance(spec.value, int):
+        if isinstance(spec, IntSpec) and isinstance(spec.value, int) and abs(spec.value) < MOST_INT:
             return IntSpec(seen(Place(str(place), -1), spec.value))
         return spec
 

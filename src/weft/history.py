@@ -14,6 +14,7 @@ from weft.ir.dims import DimLike, symbol
 from weft.ir.parse import is_symbol_name
 
 LEAST_INT = -(2**63)
+MOST_INT = 2**62  # larger ones are constants
 
 
 class Place(NamedTuple):

@@ -248,3 +248,74 @@ def test_what_cannot_be_compiled():
     for one in (3, int, "f"):
         with pytest.raises(weft.UserError, match="takes a function"):
             weft.compile(one)
+
+
+def test_huge_ints():
+    @weft.compile
+    def f(x, n):
+        return x * n
+
+    for n in (2, 3, 2**62, 2**63 - 1, -(2**63), 2**64, 5):
+        assert f(np.ones(1), n)[0] == float(n)
+
+
+def test_ints_in_other_places():
+    def f(x, n):
+        return x[:n] + 1, x.reshape(n, -1).sum(axis=1), 7 // n, 7 % n, n**2, -n
+
+    g = weft.compile(f)
+    x = np.arange(12.0)
+    for n in (2, 3, 4, 6, 12):
+        for ours, theirs in zip(g(x, n), f(x, n), strict=True):
+            assert np.array_equal(ours, theirs)
+            assert type(ours) is type(theirs)
+    with pytest.raises(ZeroDivisionError):
+        g(x, 0)
+
+
+def test_values_known_at_compile_time():
+    import enum
+
+    class Mode(enum.Enum):
+        ADD = 1
+        TAKE = 2
+
+    def f(x, mode, part, dtype, flag, name):
+        y = x[part].astype(dtype)
+        y = y + 1 if mode is Mode.ADD else y - 1
+        return (y if flag else -y), name
+
+    g = weft.compile(f, max_variants=100)
+    x = np.arange(4.0)
+    for mode in Mode:
+        for part in (slice(1, 3), slice(None)):
+            for dtype in ("f4", np.dtype("i4"), np.float64):
+                for flag in (True, False):
+                    ours, theirs = g(x, mode, part, dtype, flag, "a"), f(x, mode, part, dtype, flag, "a")
+                    assert np.array_equal(ours[0], theirs[0])
+                    assert ours[0].dtype == theirs[0].dtype
+    assert g.stats()["compiles"] == 24
+
+
+def test_dropped_functions_are_freed():
+    import gc
+    import weakref
+
+    f = weft.compile(lambda x: x + 1)
+    f(np.ones(2))
+    known = weakref.ref(f)
+    del f
+    gc.collect()
+    assert known() is None
+
+
+def test_recursion():
+    def power(x, n):
+        return x if n <= 1 else x * power(x, n - 1)
+
+    def endless(x):
+        return endless(x)
+
+    assert weft.compile(power)(np.full(2, 2.0), 5)[0] == 32
+    with pytest.raises(weft.CompileError, match="recurses too deeply"):
+        weft.compile(endless)(np.ones(2))
