@@ -17,8 +17,8 @@ from tests.fuzz.sources import make as make_source
 from weft.ir.text import show
 
 SEED = 20
-PROGRAMS = 160
-SOURCES = 60
+PROGRAMS = 120
+SOURCES = 40
 
 
 @pytest.fixture(autouse=True)
