@@ -100,7 +100,7 @@ def difference(kind: str, result: Any, folder: Path) -> float:
         wanted: np.ndarray[Any, Any] = np.load(folder / f"{number}.npy")
         if got.shape != wanted.shape:
             return float("inf")
-        far = float(np.mean(got != wanted)) if kind == "fraction" else _relative(got, wanted)
+        far = float(np.mean(np.not_equal(got, wanted))) if kind == "fraction" else _relative(got, wanted)
         worst = max(worst, far)
     return worst
 
