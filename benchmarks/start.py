@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "system"))
 
-import starting  # noqa: E402
+import starting
 
 ROWS = (
     ("import weft, beyond NumPy", "warm", "import", 150),
@@ -31,13 +31,13 @@ def main() -> None:
     count = parser.parse_args().processes
     starting.starts(1)  # bytecode is written
     reports = starting.starts(count)
-    print(f"{'':40}{'wall ms':>10}{'cpu ms':>10}{'limit':>8}")  # noqa: T201
+    print(f"{'':40}{'wall ms':>10}{'cpu ms':>10}{'limit':>8}")
     for title, kind, name, limit in ROWS:
         wall, cpu = (1e3 * starting.best(reports[kind], name, clock) for clock in (0, 1))
-        print(f"{title:40}{wall:10.1f}{cpu:10.1f}{limit:8}")  # noqa: T201
+        print(f"{title:40}{wall:10.1f}{cpu:10.1f}{limit:8}")
     with tempfile.TemporaryDirectory() as folder:
         for title, seconds in starting.run(starting.CALLS, folder).items():
-            print(f"{title:40}{1e9 * seconds:10.0f} ns")  # noqa: T201
+            print(f"{title:40}{1e9 * seconds:10.0f} ns")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dataclasses import dataclass
 else:
 
-    def dataclass(cls: type | None = None, /, **options: bool) -> Any:
+    def dataclass(cls: type | None = None, /, **options: bool) -> object:
         """See `dataclasses.dataclass`."""
         if cls is None:
             return lambda body: dataclass(body, **options)
@@ -30,18 +30,23 @@ _KIND = getattr(dataclasses, "_FIELD", None)  # what marks a field that is no Cl
 
 
 def _is_quick(options: dict[str, bool]) -> bool:
-    return bool(options.get("frozen") and options.get("slots")) and options.keys() <= _OPTIONS and _KIND is not None
+    return (
+        bool(options.get("frozen") and options.get("slots"))
+        and options.keys() <= _OPTIONS
+        and _KIND is not None
+    )
 
 
 def _fields_of(body: type) -> dict[str, "dataclasses.Field[Any]"] | None:
     """The fields; None for a class that is left to the standard library."""
-    notes = vars(body).get("__annotations__")
+    notes: dict[str, Any] | None = vars(body).get("__annotations__")
     if body.__bases__ != (object,) or (notes is None and sys.version_info >= (3, 14)):
         return None
     fields: dict[str, Any] = {}
     for name, kind in (notes or {}).items():
-        default = vars(body).get(name, dataclasses.MISSING)
-        field: Any = default if isinstance(default, dataclasses.Field) else dataclasses.field(default=default)
+        field: Any = vars(body).get(name, dataclasses.MISSING)
+        if not isinstance(field, dataclasses.Field):
+            field = dataclasses.field(default=field)
         text = kind if isinstance(kind, str) else repr(kind)
         if not field.init or "ClassVar" in text or "InitVar" in text or "KW_ONLY" in text:
             return None
@@ -60,13 +65,18 @@ class _LikeSame:
     """The same of one that is compared by identity."""
 
 
-_PARAMETERS: dict[bool, Any] = {True: vars(_Like)["__dataclass_params__"], False: vars(_LikeSame)["__dataclass_params__"]}
+_PARAMETERS: dict[bool, Any] = {
+    True: vars(_Like)["__dataclass_params__"],
+    False: vars(_LikeSame)["__dataclass_params__"],
+}
 _set = object.__setattr__
 
 
 def _frozen(body: type, named: "dict[str, dataclasses.Field[Any]]", *, has_equality: bool) -> type:
     own = set(vars(body))
-    scope = {name: value for name, value in vars(body).items() if name not in {*named, "__dict__", "__weakref__"}}
+    scope = {
+        name: value for name, value in vars(body).items() if name not in {*named, "__dict__", "__weakref__"}
+    }
     scope |= {"__slots__": tuple(named), "__match_args__": tuple(named), "__dataclass_fields__": named}
     scope["__dataclass_params__"] = _PARAMETERS[has_equality]
     cls: Any = type(body)(body.__name__, body.__bases__, scope)
@@ -82,7 +92,7 @@ def _frozen(body: type, named: "dict[str, dataclasses.Field[Any]]", *, has_equal
         compared = _getter(tuple(f.name for f in fields if f.compare))
         hashed = _getter(tuple(f.name for f in fields if (f.compare if f.hash is None else f.hash)))
         methods["__eq__"] = _equality(compared)
-        methods["__hash__"] = lambda self: hash(hashed(self))
+        methods["__hash__"] = _hasher(hashed)
         if "__eq__" in own and vars(cls)["__hash__"] is None:  # Python's mark of an __eq__ without a __hash__
             own.discard("__hash__")
     for name, method in methods.items():
@@ -92,7 +102,7 @@ def _frozen(body: type, named: "dict[str, dataclasses.Field[Any]]", *, has_equal
     return cls
 
 
-def _initializer(cls: Any, fields: tuple[dataclasses.Field[Any], ...]) -> Callable[..., None]:
+def _initializer(cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> Callable[..., None]:
     scope: dict[str, Any] = {"_set": _set, "_missing": dataclasses.MISSING}
     parameters: list[str] = []
     lines: list[str] = []
@@ -114,7 +124,7 @@ def _initializer(cls: Any, fields: tuple[dataclasses.Field[Any], ...]) -> Callab
 
 
 def _printer(names: tuple[str, ...]) -> Callable[[Any], str]:
-    def __repr__(self: Any) -> str:  # noqa: N807
+    def __repr__(self: object) -> str:  # noqa: N807
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     return __repr__
@@ -128,19 +138,26 @@ def _getter(names: tuple[str, ...]) -> Callable[[Any], Any]:
 
 
 def _equality(values: Callable[[Any], Any]) -> Callable[[Any, object], bool]:
-    def __eq__(self: Any, other: object) -> bool:  # noqa: N807
+    def __eq__(self: object, other: object) -> bool:  # noqa: N807
         return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
 
     return __eq__
 
 
+def _hasher(values: Callable[[Any], Any]) -> Callable[[Any], int]:
+    def __hash__(self: object) -> int:  # noqa: N807
+        return hash(values(self))
+
+    return __hash__
+
+
 def _guards(cls: type, names: frozenset[str]) -> dict[str, Callable[..., None]]:
-    def __setattr__(self: Any, name: str, value: object) -> None:  # noqa: N807
+    def __setattr__(self: object, name: str, value: object) -> None:  # noqa: N807
         if type(self) is cls or name in names:
             raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
         _set(self, name, value)
 
-    def __delattr__(self: Any, name: str) -> None:  # noqa: N807
+    def __delattr__(self: object, name: str) -> None:  # noqa: N807
         if type(self) is cls or name in names:
             raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
         object.__delattr__(self, name)
@@ -151,10 +168,10 @@ def _guards(cls: type, names: frozenset[str]) -> dict[str, Callable[..., None]]:
 def _state(names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
     """For copies and pickles, which must get around `__setattr__`."""
 
-    def __getstate__(self: Any) -> list[Any]:  # noqa: N807
+    def __getstate__(self: object) -> list[Any]:  # noqa: N807
         return [getattr(self, name) for name in names]
 
-    def __setstate__(self: Any, state: list[Any]) -> None:  # noqa: N807
+    def __setstate__(self: object, state: list[Any]) -> None:  # noqa: N807
         for name, value in zip(names, state, strict=True):
             _set(self, name, value)
 

@@ -67,7 +67,9 @@ class DiskCache:
         """Remove the entries that were not used for longest when the folder is over its limit."""
         assert self.folder is not None
         try:
-            entries = [(e.stat().st_mtime, e.stat().st_size, e.path) for e in os.scandir(self.folder) if e.is_file()]
+            entries = [
+                (e.stat().st_mtime, e.stat().st_size, e.path) for e in os.scandir(self.folder) if e.is_file()
+            ]
             total = sum(size for _, size, _ in entries)
             if total <= MAX_BYTES:
                 return

@@ -5,9 +5,9 @@
     them entries.publish(f, [variant, ...])       # at any time, from any thread; tried in this order, the
     latest that served first
 
-The native half is `entry_type.py`, quick to build, and `entry_match.py` and `entry_run.py`, which are built in
-the background while `entry_early.py` serves calls; both are kept in the product's cache. The portable half is
-`entry_portable.py`. Which variants there are, and how many, is decided by the caller.
+The native half is `entry_type.py`, quick to build, and `entry_match.py` and `entry_run.py`, which are built
+in the background while `entry_early.py` serves calls; both are kept in the product's cache. The portable half
+is `entry_portable.py`. Which variants there are, and how many, is decided by the caller.
 """
 
 import ctypes
@@ -75,7 +75,7 @@ class Entries(Protocol):
         ...
 
     def settle(self) -> None:
-        """Build at once what is built in the background otherwise, so that calls are as fast as they will be."""
+        """Build at once what is built in the background otherwise; calls are as fast as can be after it."""
         ...
 
 
@@ -199,7 +199,9 @@ _lock = threading.Lock()
 _made: list[Entries] = []
 
 
-def process_entries(fetch: Fetch | None = None, store: Store | None = None, *, later: bool = False) -> Entries:
+def process_entries(
+    fetch: Fetch | None = None, store: Store | None = None, *, later: bool = False
+) -> Entries:
     """The entries of this process; the first call loads the native code, from the cache if one is given.
 
     `later` leaves what takes long to a thread in the background, unless the cache has it.

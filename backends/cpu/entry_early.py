@@ -93,7 +93,7 @@ class EarlyEntries(Protocol):
         """The tables of an entry."""
         ...
 
-    def run_early(self, frame: int) -> int:
+    def run_early(self, frame: int, /) -> int:
         """Run a frame; raises what a signal's handler raised."""
         ...
 
@@ -138,4 +138,3 @@ def run_function(code: LoadedObject) -> Callable[[int], int]:
     """`entry_early_run` for Python: called with the GIL held; a Python error that it leaves is raised."""
     made: Any = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(code.address("entry_early_run"))
     return made
-

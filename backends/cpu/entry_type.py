@@ -7,8 +7,8 @@ type can be subclassed in Python and binds as a method. Holds nothing about call
 import ctypes
 from typing import Any, cast
 
-from weft.backends.cpu.elf import LoadedObject, process_symbol
 from weft.backends.cpu import entry_early
+from weft.backends.cpu.elf import LoadedObject, process_symbol
 from weft.backends.cpu.entry_early import dispatch, entry_early_call
 from weft.backends.cpu.entry_match import entry_drop, entry_keep
 from weft.backends.cpu.entry_records import Constants, EntryObject

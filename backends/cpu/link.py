@@ -25,8 +25,8 @@ Fetch = Callable[[str], bytes | None]
 Store = Callable[[str, bytes], None]
 
 
-# Passes of LLVM by their names in llvmlite. LLVM's own list takes ten times as long and gains nothing: vectors
-# and unrolling are explicit, and our own passes have made the code lean.
+# Passes of LLVM by their names in llvmlite. LLVM's own list takes ten times as long and gains nothing:
+# vectors and unrolling are explicit, and our own passes have made the code lean.
 PROGRAM_PASSES = ("instruction_combine", "simplify_cfg")
 RUNTIME_PASSES = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg")
 

@@ -1,12 +1,13 @@
 """From a tensor-level program to an object: passes, code generation, and the facts that are stored with it.
 
-Loads the passes and the backend, and LLVM at the first object; so it is itself loaded at the first program that is not in the
-disk cache (`native.py`). Not here: the passes (`weft.compiler`), the spelling (`weft.backends`).
+Loads the passes and the backend, and LLVM at the first object; so it is itself loaded at the first program
+that is not in the disk cache (`native.py`). Not here: the passes (`weft.compiler`), the spelling
+(`weft.backends`).
 """
 
 import gc
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from weft import config
@@ -30,7 +31,7 @@ SYMBOL = "weft_program"
 
 def optimize(fn: Func, options: Options, target: Target, watch: Watch | None = None) -> Func:
     """Run all passes: stage "tensor" to "loops", memory planned."""
-    check = (lambda f, name: verify(f, name)) if options.run.verify else None
+    check = verify if options.run.verify else None
     report = _report(fn, options) if watch is None else None
     lowered = run(fn, PASSES, Setting(options.code, target), verify=check, limit=options.code.pass_limit,
                   off=options.code.passes_off, watch=report or watch)  # fmt: skip
@@ -46,7 +47,10 @@ def _report(fn: Func, options: Options) -> PassReport | None:
 
 
 def interface_of(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike]) -> Interface:
-    """The interface of a planned loop-level program; after the names come the arena, sizes of results, extra sizes."""
+    """The interface of a planned loop-level program.
+
+    After the names come the arena, the sizes of results, the extra sizes.
+    """
     pointers: list[Pointer] = []
     names: list[str] = []
     for param in fn.params:
@@ -64,8 +68,8 @@ def interface_of(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike]) ->
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """No garbage collection meanwhile: one over all modules takes longer than all passes, and finds nothing."""
+def _no_collection() -> Generator[None, None, None]:
+    """No garbage collection meanwhile: one takes as long as all passes, and finds nothing."""
     is_on = gc.isenabled()
     gc.disable()
     try:
@@ -95,7 +99,9 @@ def generate(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], option
         "names": interface.numbers,
         "slots": interface.slots,
         "arena": interface.arena_slot,
-        "constant_arena": arena if isinstance(arena, int) and not (interface.numbers or guards or extra) else None,
+        "constant_arena": arena
+        if isinstance(arena, int) and not (interface.numbers or guards or extra)
+        else None,
         "sizes": sizes,
         "extra": list(range(slot, slot + len(extra))),
         "sites": [[site.code, [_plain(place) for place in site.locations]] for site in interface.sites],

@@ -1,7 +1,7 @@
 """Native code in the process, from the disk cache if it is there.
 
-The modules that generate code are loaded when they are first needed. Not here: these (`generate.py`), tracing,
-guards and calls (`function.py`).
+The modules that generate code are loaded when they are first needed. Not here: these (`generate.py`),
+tracing, guards and calls (`function.py`).
 """
 
 import hashlib
@@ -41,8 +41,9 @@ STAGES = ("tensor", "fused", "loops", "llvm", "asm")
 class Built:
     """Native code of one program.
 
-    `slots` counts its numbers; those of `names` are bound by the caller, in order. `sizes[r]` are the dimensions of result r: ints, or
-    ("slot", i) for what `prepare` puts in number i. `extra` are the slots of the further sizes that were asked for.
+    `slots` counts its numbers; those of `names` are bound by the caller, in order. `sizes[r]` are the
+    dimensions of result r: ints, or ("slot", i) for what `prepare` puts in number i. `extra` are the slots of
+    the further sizes that were asked for.
     """
 
     program: Program
@@ -81,10 +82,9 @@ def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: 
     sizes = tuple(tuple(d if isinstance(d, int) else ("slot", d[1]) for d in dims) for dims in facts["sizes"])
     sites = tuple(Site(code, tuple(Location(*place) for place in places)) for code, places in facts["sites"])
     return Built(
-        program, tuple(facts["names"]), facts["slots"], sizes, tuple(facts["extra"]), sites, tuple(facts["kernels"]),
-        perf_counter() - start, is_cached,
+        program, tuple(facts["names"]), facts["slots"], sizes, tuple(facts["extra"]), sites,
+        tuple(facts["kernels"]), perf_counter() - start, is_cached,
     )  # fmt: skip
-
 
 
 @cache
@@ -108,14 +108,23 @@ def stage_text(fn: Func, guards: Sequence[Guard], stage: str, options: Options) 
 
 
 def _key(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: Options) -> str:
-    """Everything that the code depends on. Lines of the user's file enter only if the program can name them."""
+    """Everything that the code depends on; lines of the user's file only if the program can name them."""
     can_fail = any(record(op).has("can_fail") for op in walk(fn))
-    return "\0".join((show(fn, locations=can_fail), str(tuple(guards)), str(tuple(extra)), options.code.key(), host_key(), source_version()))
+    return "\0".join(
+        (
+            show(fn, locations=can_fail),
+            str(tuple(guards)),
+            str(tuple(extra)),
+            options.code.key(),
+            host_key(),
+            source_version(),
+        )
+    )
 
 
 @cache
 def source_version() -> str:
-    """Changes with Weft's own sources, since other code makes other objects: a hash of names, sizes and times."""
+    """A hash of the names, sizes and times of Weft's own sources: other code makes other objects."""
     digest = hashlib.sha256(weft.__version__.encode())
     for package in (weft, ir, compiler, backends, runtime):
         for folder in package.__path__:

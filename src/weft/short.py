@@ -1,4 +1,4 @@
-"""Whether a program is so short that a call keeps the GIL (DESIGN D17): an upper bound of its time, from sizes.
+"""Whether a program is so short that a call keeps the GIL (DESIGN D17): a bound of its time, from sizes.
 
 Not here: how a call asks (`weft.backends.cpu.entry_run`).
 """

@@ -1,4 +1,7 @@
-"""Measures what a fresh process pays: `import weft`, first results, warm calls. For tests and benchmarks/start.py."""
+"""Measures what a fresh process pays: `import weft`, first results, warm calls.
+
+For tests and benchmarks/start.py.
+"""
 
 import json
 import os
@@ -51,7 +54,8 @@ for n in (7, 9):
     sums(np.zeros(n, np.float32), np.zeros(n, np.float32))
 compiled_class()[1].settle()
 rows = {
-    "np.add(a, b), f32[8]": ("f(a, b)", np.add), "a + b, f32[8]": ("f(a, b)", add), "a + b, f32[n]": ("f(a, b)", sums),
+    "np.add(a, b), f32[8]": ("f(a, b)", np.add), "a + b, f32[8]": ("f(a, b)", add),
+    "a + b, f32[n]": ("f(a, b)", sums),
     "a list of 50 f32[8]": ("f(arrays)", ends), "np.empty(8, f32)": ("f(8, a.dtype)", np.empty),
 }
 best = {}

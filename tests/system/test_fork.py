@@ -1,4 +1,4 @@
-"""Threads compile while the process forks: children are right and none hangs, the native entry being built or not."""
+"""Threads compile while the process forks: children are right and none hangs."""
 
 import subprocess
 import sys

@@ -34,7 +34,8 @@ def test_known_sizes(function, calls, is_short):
 def test_symbolic_sizes():
     sizes = [(floats(n), floats(n)) for n in (8, 9)]
     program = compiled(lambda a, b: a + b, *sizes)
-    assert not program.is_short and program.short_size == 1024
+    assert not program.is_short
+    assert program.short_size == 1024
     costly = compiled(lambda a, b: np.tanh(np.sin(a)) ** b, *sizes)
     assert 0 < costly.short_size < 1024
     assert compiled(lambda a, b: np.outer(a, b), *sizes).short_size == 64

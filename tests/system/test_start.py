@@ -34,7 +34,7 @@ def test_what_is_loaded(reports):
 
 
 def test_warm_calls(tmp_path):
-    """Against NumPy in the same run; the absolute limits are those of a machine whose `np.add` takes 0.25 us."""
+    """Against NumPy in the same run; absolute limits are for a machine whose `np.add` takes 0.25 us."""
     best = starting.run(starting.CALLS, str(tmp_path))
     numpy = best["np.add(a, b), f32[8]"]
     slower = max(1, numpy / 0.25e-6)
