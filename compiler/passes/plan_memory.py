@@ -57,11 +57,11 @@ def _free_slot(slots: list[tuple[DimLike, int]], size: DimLike, begin: int) -> i
     return static[-1] if static else None
 
 
-def _is_in_arena(op: Op, around: list[Region]) -> bool:
+def _is_in_arena(op: Op, *, is_task: bool) -> bool:
     """All but the scratch of a task, which has a known size and is on the stack of the thread that runs it."""
     ty = op.result.type
     assert isinstance(ty, BufferType)
-    return ty.space == "global" or not is_static(ty.shape) or len(around) <= 2
+    return ty.space == "global" or not is_static(ty.shape) or not is_task
 
 
 class _Lives:
@@ -86,17 +86,18 @@ class _Lives:
         """First and last position."""
         return self.first[value], self.last.get(self._root(value), self.first[value])
 
-    def _visit(self, region: Region, around: list[Region]) -> None:
+    def _visit(self, region: Region, around: list[Region], *, is_task: bool = False, is_kernel: bool = False) -> None:
+        """Ops of a region; a task is what lies in a loop of a kernel."""
         inside = [*around, region]
         for op in region.ops:
             self.position += 1
             start = self.position
-            if op.name == "alloc" and _is_in_arena(op, inside):
+            if op.name == "alloc" and _is_in_arena(op, is_task=is_task):
                 self.allocs.append(op)
                 self.first[op.result] = start
                 self.defined_in[op.result] = inside
             for inner in op.regions:
-                self._visit(inner, inside)
+                self._visit(inner, inside, is_task=is_task or (is_kernel and op.name != "if"), is_kernel=is_kernel or op.name == "kernel")
             if op.regions:
                 self._extend(op, start)
             for value in op.operands:

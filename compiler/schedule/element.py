@@ -316,7 +316,7 @@ class Writer:
         if not self.is_spread(offset):
             return self.builder.expr(self.builder.emit("load", [buffer, self.number(offset).value]).result)
         mask = [] if self.mask is None else [self.here(self.mask).value]
-        coefficient = None if strides else self.lane_coefficient(offset)
+        coefficient = self._element_step(offset, ty, strides)
         if isinstance(coefficient, int):
             attributes = {"lanes": self.lanes, "stride": coefficient}
             return self.builder.expr(
@@ -324,6 +324,13 @@ class Writer:
             )
         offsets = self.lanes_of_index(offset)
         return self.builder.expr(self.builder.emit("gather_lanes", [buffer, offsets.value, *mask]).result)
+
+    def _element_step(self, offset: DimLike, ty: BufferType, strides: Sequence[DimLike] | None) -> DimLike | None:
+        """How many elements lie from lane to lane, where that is known."""
+        coefficient = self.lane_coefficient(offset)
+        if strides is None or not isinstance(coefficient, int):
+            return coefficient if strides is None else None
+        return coefficient // ty.dtype.size_bytes if coefficient % ty.dtype.size_bytes == 0 else None
 
     def offset(
         self, index: Sequence[DimLike], shape: Sequence[DimLike], strides: Sequence[DimLike] | None
@@ -351,7 +358,7 @@ class Writer:
             return
         mask = [] if self.mask is None else [self.here(self.mask).value]
         lanes = self.splat(self.here(e), self.lanes)
-        coefficient = None if strides else self.lane_coefficient(offset)
+        coefficient = self._element_step(offset, ty, strides)
         if isinstance(coefficient, int):
             operands = [lanes.value, buffer, self.number(offset).value, *mask]
             self.builder.emit("store", operands, {"stride": coefficient})

@@ -47,7 +47,9 @@ class _Rows:
         self.levels = levels_of(kernel.ops)
         self.kept = kept_values(kernel, self.levels, space)
         self.lanes = min(kernel.lanes(), LANES)
-        self.registers = kernel.target.vector_registers * 3 // 4  # for accumulators
+        inputs = {entry.value for entry in kernel.inputs}
+        is_plain = all(r.op.name == "sum" and r.operand in inputs for level in self.levels for r in level)
+        self.registers = kernel.target.vector_registers * (4 if is_plain else 3) // 4  # for accumulators; plain sums need no others
 
     @property
     def is_few(self) -> bool:

@@ -71,3 +71,31 @@ def test_same_loops_in_the_interpreter(level):
         x = numbers(F32, shape)
         result = interpreted([tensor(F32, *shape)], turned, "pointwise", named_target(level), x)
         assert np.array_equal(result, x.T)
+
+
+@pytest.mark.parametrize("dtype", ["u8", "f32", "f64"])
+def test_strided(dtype):
+    """One program takes dense rows, gaps between elements, and either backwards."""
+    dtype = DTYPES[dtype]
+    program = Compiled([tensor(dtype, symbol("m"), symbol("n"))], lambda x: x + x, "pointwise", strided=(0,))
+    base = numbers(dtype, (70, 200))
+    views = (base, base[:, :33], base[:, ::3], base[::-2, 5:40], base[:, ::-1], base[::7, 100:0:-9], base.T, base.T[:, 3:], base[:1, :9])
+    for view in views:
+        assert np.array_equal(program(view), view + view)
+        assert np.array_equal(program(view, pool=False), view + view)
+
+
+@pytest.mark.parametrize("schedule", ["rows", "columns"])
+@pytest.mark.parametrize("name", ["sum", "argmax"])
+def test_strided_reductions(schedule, name):
+    m, n = symbol("m"), symbol("n")
+    axis = 1 if schedule == "rows" else 0
+    facts = {"space": (m, n), "axis": axis}
+
+    def write(x):
+        return x.builder.expr(x.builder.emit(name, [x.value], {"axis": axis}).result)
+
+    program = Compiled([tensor(F32, m, n)], write, schedule, strided=(0,), facts=facts)
+    base = numbers(F32, (200, 300))
+    for view in (base, base[:, :133], base[:, ::3], base[::-2, 5:40], base.T, base[::7, 100:0:-9], base[:1, :9]):
+        assert np.array_equal(program(view), getattr(view, name)(axis=axis))
