@@ -14,6 +14,7 @@ from weft.compiler.passes.expand_math import lower_math
 from weft.compiler.passes.group import fuse, separate
 from weft.compiler.passes.lower_tensor import lower_tensor
 from weft.compiler.passes.plan_memory import plan_memory
+from weft.compiler.passes.promote_scalars import promote_scalars
 from weft.compiler.passes.push_reshapes import push_reshapes
 from weft.ir import Func, InternalError
 
@@ -39,6 +40,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("separate",      simple(separate),      required=True, after=("fuse",)),
     Pass("bufferize",     simple(bufferize),     required=True, after=("separate",)),
     Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),
+    Pass("promote_scalars", simple(promote_scalars),         after=("lower_tensor",)),  # what kernels access is known
     Pass("lower_math",    simple(lower_math),    required=True, after=("lower_tensor",)),
     Pass("plan_memory",   simple(plan_memory),   required=True, after=("lower_math",)),
 )
