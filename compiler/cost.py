@@ -1,7 +1,8 @@
 """The cost of kernels, from types alone: arithmetic and bytes moved, as numbers or expressions in symbols.
 
-Bytes count each operand that a kernel reads and each result that it writes once; what a kernel keeps in registers or reads again
-costs nothing here. Not here: cost models that decide (`passes/fuse.py`), measured times.
+Bytes count each operand that a kernel reads and each result that it writes once; what a kernel keeps in
+registers or reads again costs nothing here. Not here: cost models that decide (`passes/fuse.py`), measured
+times.
 """
 
 from collections.abc import Sequence
@@ -12,12 +13,14 @@ from weft.ir.dims import DimLike, product
 from weft.ir.opdef import Combine
 from weft.ir.walk import walk
 
-_QUIET = frozenset({"constant", "broadcast", "reshape", "transpose", "slice", "return", "dim", "from_index", "cast"})
+_QUIET = frozenset(
+    {"constant", "broadcast", "reshape", "transpose", "slice", "return", "dim", "from_index", "cast"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class KernelCost:
-    """One kernel: the ops in it, in order, what it computes and moves, and the user's lines that it comes from."""
+    """One kernel: the ops in it, what it computes and moves, and the user's lines that it comes from."""
 
     name: str
     ops: tuple[str, ...]
@@ -51,7 +54,11 @@ def fusion_cost(fusion: Op, name: str) -> KernelCost:
     partial = fusion.attributes.get("in_place", ())
     assert isinstance(partial, tuple)
     for number, value in enumerate(region.terminator.operands):
-        changed = value.op.operands[1] if number in partial and value.op is not None and value.op.name == "update" else value
+        changed = (
+            value.op.operands[1]
+            if number in partial and value.op is not None and value.op.name == "update"
+            else value
+        )
         written = written + size_bytes(changed)
     return KernelCost(name, shown, flops, read, written, fusion.locations)
 
@@ -63,7 +70,7 @@ def size_bytes(value: Value) -> DimLike:
 
 
 def op_flops(op: Op) -> DimLike:
-    """Operations of one op: per result element, or per element reduced; a product counts multiplications and additions."""
+    """Operations of one op: per result element, or per element reduced; of a product, both kinds."""
     if op.name in _QUIET or not op.results or not isinstance(op.results[0].type, TensorType):
         return 0
     shape = op.results[0].type.shape

@@ -1,7 +1,8 @@
 """Gradients of a function that is being traced: its ops are written where it is called, then the way back.
 
-The argument that is differentiated gets values of its own, so that the derivative is with respect to it alone, at entry; writes
-to it are handed on. Not here: `weft.grad` (`weft.transforms`), rules and the reverse sweep (`reverse.py`).
+The argument that is differentiated gets values of its own, so that the derivative is with respect to it
+alone, at entry; writes to it are handed on. Not here: `weft.grad` (`weft.transforms`), rules and the reverse
+sweep (`reverse.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 from weft.compiler.autodiff.reverse import way_back
 from weft.compiler.frontend.arguments import is_node, map_tree
 from weft.compiler.frontend.number import TracedNumber, as_expr
+from weft.compiler.frontend.source import UserValue
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, elements, new_array
 from weft.ir import DTypeError, Func, Op, Region, TensorType, Value, WeftError
@@ -22,7 +24,7 @@ from weft.ir.walk import free_values
 
 
 class Transformed(NamedTuple):
-    """What a gradient gives: the value, what else the function returned, and one tree of gradients for each argument."""
+    """What a gradient gives: the value, what else was returned, one tree of gradients for each argument."""
 
     value: Any
     aux: Any
@@ -42,10 +44,17 @@ class _Leaf(NamedTuple):
 
 
 def gradients(
-    trace: Trace, call: Callable[..., Any], fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any],
-    places: Sequence[int | str | TracedArray], *, has_aux: bool, effects: list[Any],
-) -> Transformed:  # fmt: skip
-    """Trace `fn(*args, **kwargs)` and its gradients with respect to the arguments at `places`, or variables among them.
+    trace: Trace,
+    call: Callable[..., Any],
+    fn: Callable[..., Any],
+    args: list[Any],
+    kwargs: dict[str, Any],
+    places: Sequence[int | str | TracedArray],
+    *,
+    has_aux: bool,
+    effects: list[Any],
+) -> Transformed:
+    """Trace `fn(*args, **kwargs)` and its gradients by the arguments at `places`, or variables among them.
 
     Raises DTypeError and ShapeError for arguments and results that have no gradient, at the user's line.
     """
@@ -57,7 +66,9 @@ def gradients(
             continue
         holder: Any = args if isinstance(place, int) else kwargs
         leaves: list[_Leaf] = []
-        holder[place] = map_tree(lambda leaf, leaves=leaves, place=place: _stand_in(trace, leaf, leaves, place), holder[place])
+        holder[place] = map_tree(
+            lambda leaf, leaves=leaves, place=place: _stand_in(trace, leaf, leaves, place), holder[place]
+        )
         found[place] = (holder[place], leaves)
     start = len(trace.region.ops)
     returned = call(fn, *args, **kwargs)
@@ -73,7 +84,9 @@ def gradients(
             storage.version += 1
         elif isinstance(leaf.stand_in, TracedArray) and leaf.stand_in.view.storage.version:
             leaf.original[...] = leaf.stand_in
-    return Transformed(value, aux, [trees[id(place) if isinstance(place, TracedArray) else place] for place in places])
+    return Transformed(
+        value, aux, [trees[id(place) if isinstance(place, TracedArray) else place] for place in places]
+    )
 
 
 def _variable(trace: Trace, array: TracedArray) -> _Leaf:
@@ -81,8 +94,9 @@ def _variable(trace: Trace, array: TracedArray) -> _Leaf:
     if not array.element.is_float:
         raise DTypeError(
             f"a derivative needs variables of floats, {array.view.storage.name} is {array!r}",
-            location=trace.location(), fix="leave it out of wrt",
-        )  # fmt: skip
+            location=trace.location(),
+            fix="leave it out of wrt",
+        )
     storage = array.view.storage
     before = trace.current_value(storage)
     value = _again(trace, before)
@@ -91,7 +105,7 @@ def _variable(trace: Trace, array: TracedArray) -> _Leaf:
     return _Leaf(array, array, value, before)
 
 
-def _stand_in(trace: Trace, leaf: Any, leaves: list[_Leaf], place: object) -> Any:
+def _stand_in(trace: Trace, leaf: UserValue, leaves: list[_Leaf], place: object) -> UserValue:
     """A value of its own for a leaf of a differentiated argument."""
     match leaf:
         case TracedArray():
@@ -112,14 +126,16 @@ def _stand_in(trace: Trace, leaf: Any, leaves: list[_Leaf], place: object) -> An
             kind = "int" if isinstance(leaf, TracedNumber) else type(leaf).__name__
             raise DTypeError(
                 f"a derivative needs arguments of floats, argument {place!r} holds a Python {kind}",
-                location=trace.location(), fix="pass a float or an array of floats, or leave it out of wrt",
-            )  # fmt: skip
+                location=trace.location(),
+                fix="pass a float or an array of floats, or leave it out of wrt",
+            )
     ty = value.type
     if not isinstance(ty, TensorType) or not ty.dtype.is_float:
         raise DTypeError(
             f"a derivative needs an argument of floats, argument {place!r} is {ty}",
-            location=trace.location(), fix="convert it first, as in x.astype(np.float64), or leave it out of wrt",
-        )  # fmt: skip
+            location=trace.location(),
+            fix="convert it first, as in x.astype(np.float64), or leave it out of wrt",
+        )
     leaves.append(_Leaf(leaf, made, value))
     return made
 
@@ -130,21 +146,24 @@ def _again(trace: Trace, value: Value) -> Value:
     return trace.emit("reshape", [value], {"shape": value.type.shape})
 
 
-def _split(trace: Trace, returned: Any, *, has_aux: bool) -> tuple[Any, Any]:
+def _split(trace: Trace, returned: UserValue, *, has_aux: bool) -> tuple[Any, Any]:
     if not has_aux:
         return returned, None
     if type(returned) is not tuple or len(returned) != 2:
-        raise trace.refuse("with aux=True the function returns (loss, anything)", "return a tuple of two", "E001")
+        raise trace.refuse(
+            "with aux=True the function returns (loss, anything)", "return a tuple of two", "E001"
+        )
     return returned
 
 
-def _loss(trace: Trace, value: Any) -> Value:
+def _loss(trace: Trace, value: UserValue) -> Value:
     """The value that is differentiated."""
     if is_node(value) or value is None:
         raise DTypeError(
             f"a gradient needs a result that is one number, got a {type(value).__name__}",
-            location=trace.location(), fix="return the loss alone, or (loss, anything) with aux=True",
-        )  # fmt: skip
+            location=trace.location(),
+            fix="return the loss alone, or (loss, anything) with aux=True",
+        )
     if isinstance(value, float | TracedNumber):
         return as_expr(trace, value, F64).value
     return elements(trace, value).value
@@ -153,7 +172,9 @@ def _loss(trace: Trace, value: Any) -> Value:
 def _sweep(trace: Trace, ops: Sequence[Op], wrt: Sequence[Value], loss: Value) -> list[Any]:
     """Write the way back; the gradients as the user has them."""
     inside = {result for op in ops for result in op.results}
-    used = [v for op in ops for v in (*op.operands, *(f for region in op.regions for f in free_values(region)))]
+    used = [
+        v for op in ops for v in (*op.operands, *(f for region in op.regions for f in free_values(region)))
+    ]
     outer = [v for v in dict.fromkeys([*used, loss]) if v not in inside and v not in wrt]
     body = Region()
     copier = Cloner({value: body.add_param(value.type, value.name) for value in (*wrt, *outer)})
@@ -174,6 +195,6 @@ def _sweep(trace: Trace, ops: Sequence[Op], wrt: Sequence[Value], loss: Value) -
     return [_wrap(trace, writer.value(v)) for v in results]
 
 
-def _wrap(trace: Trace, value: Value) -> Any:
+def _wrap(trace: Trace, value: Value) -> UserValue:
     assert isinstance(value.type, TensorType)
     return new_array(trace, trace.expr(value)) if value.type.shape else TracedScalar(trace, value)

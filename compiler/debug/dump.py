@@ -1,7 +1,7 @@
 """Dumps and times of passes: the hook of the manager that `WEFT_DUMP` and `WEFT_TIME` ask for.
 
-Programs are written as `step_07_fuse.ir`, in a folder per function; they parse back. Not here: reading options (`weft.config`),
-running passes (`manager.py`).
+Programs are written as `step_07_fuse.ir`, in a folder per function; they parse back. Not here: reading
+options (`weft.config`), running passes (`manager.py`).
 """
 
 import difflib
@@ -30,9 +30,10 @@ class PassReport:
         unknown = sorted(self.wanted - set(passes))
         if unknown:
             raise UserError(
-                f"WEFT_DUMP names {unknown[0]!r}, which is no pass", code="E002",
+                f"WEFT_DUMP names {unknown[0]!r}, which is no pass",
+                code="E002",
                 fix=f"set it to all, changed, or some of {', '.join(passes)}",
-            )  # fmt: skip
+            )
         if names == {"all"}:
             self._write(0, "traced", fn)
 
@@ -50,7 +51,9 @@ class PassReport:
         (folder / f"step_{step:02}_{name}.ir").write_text(show(fn) + "\n")
 
     def _show_change(self, name: str, before: str, after: str) -> None:
-        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", f"after {name}", lineterm="", n=2)
+        lines = difflib.unified_diff(
+            before.splitlines(), after.splitlines(), "before", f"after {name}", lineterm="", n=2
+        )
         text = "\n".join(lines)
         self.tell(f"{self.function}: {name}: {'no change' if not text else ''}\n{text}".rstrip())
 
@@ -59,7 +62,10 @@ class PassReport:
         if not self.chosen.time:
             return
         total = sum(seconds for _, seconds, _, _ in self.rows)
-        lines = [f"{self.function}: {1000 * total:.2f} ms in passes", f"  {'pass':<16}{'ms':>9}{'ops before':>12}{'after':>8}"]
+        lines = [
+            f"{self.function}: {1000 * total:.2f} ms in passes",
+            f"  {'pass':<16}{'ms':>9}{'ops before':>12}{'after':>8}",
+        ]
         for name, seconds, before, after in sorted(self.rows, key=lambda row: -row[1]):
             lines.append(f"  {name:<16}{1000 * seconds:>9.2f}{before:>12}{after:>8}")
         self.tell("\n".join(lines))

@@ -1,7 +1,7 @@
 """The public functions that compile: `weft.compile` and `weft.spec`, and the compiled function's class.
 
-Not here: what happens at a call (`function.py`), the methods of compiled functions (`compiled.py`), the notation of types
-(`specs.py`).
+Not here: what happens at a call (`function.py`), the methods of compiled functions (`compiled.py`), the
+notation of types (`specs.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from weft.native import runtime_fetch, runtime_store
 from weft.specs import Spec
 
 
-def compile(  # noqa: A001 -- the contract's name
+def compile(
     fn: Callable[..., Any] | None = None,
     *,
     device: str | None = None,
@@ -34,10 +34,11 @@ def compile(  # noqa: A001 -- the contract's name
 ) -> Any:
     """Compile a function written with NumPy; also a decorator, with or without arguments.
 
-    The result is called like `fn`. `static` names arguments whose values are compiled in; `dynamic=False` makes every size exact;
-    `signature` is a list of specs (`weft.spec`), one for each argument: exactly one compile, other arguments are refused. At
-    `max_variants` the least recently used variant is dropped. `fast_math` allows reassociation and contraction of floats.
-    Raises UserError for a value that a keyword cannot take, UnsupportedError for `device` and `check`, which are not built yet.
+    The result is called like `fn`. `static` names arguments whose values are compiled in; `dynamic=False`
+    makes every size exact; `signature` is a list of specs (`weft.spec`), one for each argument: exactly one
+    compile, other arguments are refused. At `max_variants` the least recently used variant is dropped.
+    `fast_math` allows reassociation and contraction of floats. Raises UserError for a value that a keyword
+    cannot take, UnsupportedError for `device` and `check`, which are not built yet.
     """
     settings = _settings(device, static, dynamic, signature, max_variants, fast_math, check)
     if fn is None:
@@ -48,36 +49,53 @@ def compile(  # noqa: A001 -- the contract's name
 def spec(text: str | Spec) -> Spec:
     """Return the type that `text` names: "f32[n,784]", "f32[]", "f32" (a NumPy scalar), "int", "float".
 
-    A name stands for any size from 1 up, the same wherever it is named. Specs nest in tuples, lists, dicts and dataclasses.
-    Raises UserError [E003] if the text cannot be read.
+    A name stands for any size from 1 up, the same wherever it is named. Specs nest in tuples, lists, dicts
+    and dataclasses. Raises UserError [E003] if the text cannot be read.
     """
     return specs.spec(text)
 
 
 def _settings(
-    device: object, static: Any, dynamic: object, signature: Any, max_variants: object, fast_math: object, check: object
+    device: object,
+    static: Any,
+    dynamic: object,
+    signature: Any,
+    max_variants: object,
+    fast_math: object,
+    check: object,
 ) -> dict[str, Any]:
     """The keywords of `compile`, checked."""
     if device is not None:
-        raise UnsupportedError(f"device={device!r}: devices are not built yet", code="E051", fix="leave device= out; see docs/status.md")
+        raise UnsupportedError(
+            f"device={device!r}: devices are not built yet",
+            code="E051",
+            fix="leave device= out; see docs/status.md",
+        )
     if check not in (None, "nan"):
         raise _bad("check", check, 'None or "nan"')
     if check is not None:
-        raise UnsupportedError(f"check={check!r} is not built yet", code="E051", fix="leave check= out; see docs/status.md")
+        raise UnsupportedError(
+            f"check={check!r} is not built yet", code="E051", fix="leave check= out; see docs/status.md"
+        )
     names = (static,) if isinstance(static, str | int) else static
     if not isinstance(names, Sequence | set | frozenset) or not all(type(n) in (str, int) for n in names):
         raise _bad("static", static, 'names or positions of arguments, as in static=("n",)')
     if signature is not None and not isinstance(signature, list | tuple):
-        raise _bad("signature", signature, 'a list of specs, one for each argument, as in [weft.spec("f32[n]")]')
+        raise _bad(
+            "signature", signature, 'a list of specs, one for each argument, as in [weft.spec("f32[n]")]'
+        )
     if type(max_variants) is not int or max_variants < 1:
         raise _bad("max_variants", max_variants, "a whole number from 1")
     for name, value in (("dynamic", dynamic), ("fast_math", fast_math)):
         if type(value) is not bool:
             raise _bad(name, value, "True or False")
     return {
-        "static": tuple(names), "dynamic": dynamic, "max_variants": max_variants, "fast_math": fast_math,
+        "static": tuple(names),
+        "dynamic": dynamic,
+        "max_variants": max_variants,
+        "fast_math": fast_math,
         "signature": None if signature is None else tuple(signature),
-    }  # fmt: skip
+    }
 
 
 def _bad(name: str, value: object, values: str) -> UserError:
@@ -89,7 +107,10 @@ def _make(fn: Any, settings: dict[str, Any]) -> Any:
         return type(fn)(_make(fn.__func__, settings))
     if isinstance(fn, type) or not callable(fn):
         what = f"the class {fn.__name__}" if isinstance(fn, type) else repr(fn)
-        raise UserError(f"weft.compile takes a function, got {what}", fix="decorate a function, a method, or pass a callable object")
+        raise UserError(
+            f"weft.compile takes a function, got {what}",
+            fix="decorate a function, a method, or pass a callable object",
+        )
     kind, entries = compiled_class()
     if isinstance(fn, kind):
         fn = fn._weft.fn
@@ -111,29 +132,38 @@ def _check_parameters(fn: Callable[..., Any], settings: dict[str, Any]) -> None:
     except (TypeError, ValueError):
         return
     name = getattr(fn, "__name__", type(fn).__name__)
-    takes_any = {p.kind for p in parameters} & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+    takes_any = {p.kind for p in parameters} & {
+        inspect.Parameter.VAR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+    }
     names = [p.name for p in parameters]
     for one in settings["static"]:
         known = one in names if isinstance(one, str) else 0 <= one < len(names)
         if not known and not takes_any:
-            raise UserError(f"static={one!r} names no parameter of {name}", code="E002", fix=f"name some of {', '.join(names) or 'none'}")
+            raise UserError(
+                f"static={one!r} names no parameter of {name}",
+                code="E002",
+                fix=f"name some of {', '.join(names) or 'none'}",
+            )
     signature = settings["signature"]
     if signature is not None:
         try:
             inspect.signature(fn).bind(*signature)
         except TypeError as error:
             raise UserError(
-                f"signature= of {name} does not fit its parameters: {error}", code="E002",
+                f"signature= of {name} does not fit its parameters: {error}",
+                code="E002",
                 fix=f"give one spec for each of {', '.join(names) or 'none'}",
-            ) from None  # fmt: skip
+            ) from None
 
 
 @functools.cache
 def compiled_class() -> tuple[type[Any], Any]:
     """The class of compiled functions: the native callable with the methods of the contract."""
     entries = process_entries(runtime_fetch, runtime_store, later=True)
-    made = type("CompiledFunction", (entries.type,), {**METHODS, "__module__": "weft", "is_weft_function": True})
+    made = type(
+        "CompiledFunction", (entries.type,), {**METHODS, "__module__": "weft", "is_weft_function": True}
+    )
     if has_native_entry():
         entry_type.inherit_vectorcall(made)
     return made, entries
-

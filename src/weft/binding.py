@@ -1,4 +1,4 @@
-"""The arguments of one call: by position where they can be, with their paths, as arrays that programs take, and as specs.
+"""The arguments of one call: by position, with their paths, as arrays that programs take, and as specs.
 
 Not here: guard tables (`guards.py`), variants (`function.py`).
 """
@@ -14,8 +14,17 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.arguments import (
-    ArraySpec, IntSpec, ScalarSpec, StaticSpec, children, is_node, map_paths, rebuild, spec_of, step,
-)  # fmt: skip
+    ArraySpec,
+    IntSpec,
+    ScalarSpec,
+    StaticSpec,
+    children,
+    is_node,
+    map_paths,
+    rebuild,
+    spec_of,
+    step,
+)
 from weft.compiler.frontend.capture import is_compared
 from weft.compiler.frontend.rewrite import resolve_callable
 from weft.compiler.frontend.source import Argument, Attribute, Item, Source
@@ -60,12 +69,18 @@ class Shape:
     @property
     def name(self) -> str:
         """Of the user's function."""
-        return getattr(self.fn, "__name__", None) or getattr(self.function, "__name__", type(self.fn).__name__)
+        return getattr(self.fn, "__name__", None) or getattr(
+            self.function, "__name__", type(self.fn).__name__
+        )
 
     def parameter(self, position: int) -> str:
         """The name of the parameter of `function` at a position, "" for what `*args` takes."""
         if self.function is None:
-            names = [] if self.signature is None else [p.name for p in self.signature.parameters.values() if p.kind not in _VARIADIC]
+            names = (
+                []
+                if self.signature is None
+                else [p.name for p in self.signature.parameters.values() if p.kind not in _VARIADIC]
+            )
             return names[position] if position < len(names) else ""
         code = self.function.__code__
         return code.co_varnames[position] if position < code.co_argcount else ""
@@ -182,7 +197,8 @@ class Plain:
 def plain(call: Call, static: Callable[[int | str], bool]) -> Plain:
     """Exact ndarrays in native byte order: views of what gives its memory, copies of byte-swapped arrays.
 
-    Raises UnsupportedError for masked arrays, matrices and other subclasses whose operations mean something else.
+    Raises UnsupportedError for masked arrays, matrices and other subclasses whose operations mean something
+    else.
     """
     work = _Plain(call.shape.location)
     args = tuple(v if static(k) else work.tree(call.argument(k), v) for k, v in enumerate(call.positional))
@@ -214,7 +230,11 @@ class _Plain:
         kind = type(value)
         if kind is np.ndarray:
             return value if value.dtype.isnative or value.dtype.kind not in "biufc" else self._swap(value)
-        if kind in (int, float, bool, str, complex) or value is None or isinstance(value, np.generic | type | Variable):
+        if (
+            kind in (int, float, bool, str, complex)
+            or value is None
+            or isinstance(value, np.generic | type | Variable)
+        ):
             return value
         if isinstance(value, np.ndarray):
             self.is_changed = True
@@ -236,7 +256,9 @@ class _Plain:
     def restore(self) -> None:
         """Hand changes of copies back."""
         for original, native in self.swapped.values():
-            if original.flags.writeable and not np.array_equal(original, native, equal_nan=native.dtype.kind in "fc"):
+            if original.flags.writeable and not np.array_equal(
+                original, native, equal_nan=native.dtype.kind in "fc"
+            ):
                 original[...] = native
         for original, copy, before in self.containers:
             if type(original) is dict:
@@ -256,11 +278,17 @@ def _base_array(path: Source, value: np.ndarray, location: Location | None) -> n
     kind = type(value)
     if isinstance(value, np.memmap):
         return np.asarray(value)
-    fix = f"pass {path}.filled(...) and the mask as arguments" if isinstance(value, np.ma.MaskedArray) else f"pass np.asarray({path})"
+    fix = (
+        f"pass {path}.filled(...) and the mask as arguments"
+        if isinstance(value, np.ma.MaskedArray)
+        else f"pass np.asarray({path})"
+    )
     raise UnsupportedError(
-        f"{path} is a {kind.__module__}.{kind.__qualname__}: operations of subclasses of ndarray are not traced",
-        code="E031", location=location, fix=fix,
-    )  # fmt: skip
+        f"{path} is a {kind.__module__}.{kind.__qualname__}: operations of such subclasses are not traced",
+        code="E031",
+        location=location,
+        fix=fix,
+    )
 
 
 # ---------------------------------------------------------------- specs
@@ -276,7 +304,9 @@ def spec_tree(path: Source, value: Any, *, static: bool, location: Location | No
             return spec_of(item)
         except DTypeError as error:
             what = f"an array of dtype {item.dtype}" if isinstance(item, np.ndarray) else type(item).__name__
-            raise DTypeError(f"{place} is {what}: {error.sentence}", code=error.code, location=location, fix=error.fix) from None
+            raise DTypeError(
+                f"{place} is {what}: {error.sentence}", code=error.code, location=location, fix=error.fix
+            ) from None
 
     return map_paths(leaf, path, value)
 
@@ -284,7 +314,9 @@ def spec_tree(path: Source, value: Any, *, static: bool, location: Location | No
 def static_spec(path: Source, value: Any) -> Any:
     """The spec of an argument that is compiled in."""
     if isinstance(value, np.ndarray):
-        raise UserError(f"{path} is static, and an array", fix="leave it out of static=: arrays are read at every call")
+        raise UserError(
+            f"{path} is static, and an array", fix="leave it out of static=: arrays are read at every call"
+        )
     return IntSpec(value) if type(value) is int else StaticSpec(value)
 
 
@@ -293,7 +325,13 @@ def places(path: Source, spec: Any) -> dict[Place, int]:
     found: dict[Place, int] = {}
     for place, leaf in leaves(path, spec):
         if isinstance(leaf, ArraySpec):
-            found.update({Place(str(place), axis): size for axis, size in enumerate(leaf.shape) if isinstance(size, int)})
+            found.update(
+                {
+                    Place(str(place), axis): size
+                    for axis, size in enumerate(leaf.shape)
+                    if isinstance(size, int)
+                }
+            )
         elif isinstance(leaf, IntSpec) and isinstance(leaf.value, int) and abs(leaf.value) < MOST_INT:
             found[Place(str(place), -1)] = leaf.value
     return found

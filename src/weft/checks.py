@@ -1,4 +1,4 @@
-"""Checks of a call that the guard table cannot make or explain: shared memory, sizes that overflow, a fixed signature.
+"""Checks that the guard table cannot make or explain: shared memory, sizes that overflow, signatures.
 
 They run when a call is compiled for, or refused; warm calls make the table's checks alone.
 """
@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 
 from weft.binding import Call, leaves
-from weft.compiler.frontend.arguments import ArraySpec, FloatSpec, IntSpec, ScalarSpec, StaticSpec, is_node, map_paths, spec_of
+from weft.compiler.frontend.arguments import (
+    ArraySpec,
+    FloatSpec,
+    IntSpec,
+    ScalarSpec,
+    StaticSpec,
+    is_node,
+    map_paths,
+    spec_of,
+)
 from weft.compiler.frontend.entry import Traced
 from weft.compiler.frontend.source import Argument, Source
 from weft.ir import AliasError, DTypeError, Fact, Location, ShapeError, UserError
@@ -27,16 +36,24 @@ _MOST_BYTES = 2**63 - 1
 
 
 def shared_arrays(traced: Traced, call: Call) -> list[tuple[Source, np.ndarray, Source]]:
-    """Arrays that are the same memory as an earlier one, one of the two written: (path, array, path of the first).
+    """Arrays that are the memory of an earlier one, one of the two written: (path, array, path of the first).
 
     Raises AliasError for arrays that share memory in part.
     """
-    arrays = [(k, p.source, call.read(p.source)) for k, p in enumerate(traced.parameters) if isinstance(p.spec, ArraySpec)]
+    arrays = [
+        (k, p.source, call.read(p.source))
+        for k, p in enumerate(traced.parameters)
+        if isinstance(p.spec, ArraySpec)
+    ]
     written = {p: traced.func.results[r] for r, p in enumerate(traced.func.into) if p >= 0}
     found: dict[int, tuple[Source, np.ndarray, Source]] = {}
     for position, (number, path, array) in enumerate(arrays):
         for other, first, earlier in arrays[:position]:
-            if number in found or not {number, other} & written.keys() or not np.may_share_memory(array, earlier):
+            if (
+                number in found
+                or not {number, other} & written.keys()
+                or not np.may_share_memory(array, earlier)
+            ):
                 continue
             if _is_same_memory(array, earlier):
                 found[number] = (path, array, found[other][2] if other in found else first)
@@ -53,7 +70,12 @@ def _is_same_memory(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _overlap(
-    first: Source, a: np.ndarray, second: Source, b: np.ndarray, written: Source, locations: Sequence[Location]
+    first: Source,
+    a: np.ndarray,
+    second: Source,
+    b: np.ndarray,
+    written: Source,
+    locations: Sequence[Location],
 ) -> AliasError:
     return AliasError(
         f"{first} and {second} overlap in part, and the function writes {written}",
@@ -72,7 +94,7 @@ def _about(array: np.ndarray) -> str:
 
 
 def check_sizes(traced: Traced, present: Mapping[str, int]) -> None:
-    """Raise ShapeError for a value whose bytes are more than 64 bits can count, at the sizes of the present call."""
+    """Raise ShapeError for a value whose bytes 64 bits cannot count, at the sizes of the present call."""
     for op in walk(traced.func):
         for value in op.results:
             if isinstance(value.type, TensorType):
@@ -80,8 +102,10 @@ def check_sizes(traced: Traced, present: Mapping[str, int]) -> None:
                 if shape is not None and _bytes(shape, value.type.dtype.size_bytes) > _MOST_BYTES:
                     raise ShapeError(
                         f"{op.name} makes an array of shape {list(shape)}: its size does not fit in 64 bits",
-                        code="E016", location=op.locations[0] if op.locations else None, fix="use smaller sizes",
-                    )  # fmt: skip
+                        code="E016",
+                        location=op.locations[0] if op.locations else None,
+                        fix="use smaller sizes",
+                    )
 
 
 def _bytes(shape: Sequence[int], item: int) -> int:
@@ -101,12 +125,15 @@ def _known(shape: Sequence[DimLike], present: Mapping[str, int]) -> tuple[int, .
 
 
 def check_signature(call: Call, trees: Sequence[tuple[Argument, Any]]) -> Call:
-    """The call, if its arguments are what the signature says, with arrays in C order; raises with code E004 otherwise."""
+    """The call, with arrays in C order, if its arguments are what the signature says; else raises E004."""
     given = {key: value for key, value in call.items()}
     expected = dict(zip(given, trees, strict=False))
     if len(given) != len(trees):
-        raise UserError(f"{call.shape.name} takes the {len(trees)} arguments of its signature, got {len(given)}", code="E004",
-                        fix="pass the arguments that the signature names, by position")  # fmt: skip
+        raise UserError(
+            f"{call.shape.name} takes the {len(trees)} arguments of its signature, got {len(given)}",
+            code="E004",
+            fix="pass the arguments that the signature names, by position",
+        )
     try:
         return _fitted(call, given, expected)
     except UserError as error:
@@ -114,14 +141,20 @@ def check_signature(call: Call, trees: Sequence[tuple[Argument, Any]]) -> Call:
         raise
 
 
-def _fitted(call: Call, given: Mapping[int | str, Any], expected: Mapping[int | str, tuple[Argument, Any]]) -> Call:
+def _fitted(
+    call: Call, given: Mapping[int | str, Any], expected: Mapping[int | str, tuple[Argument, Any]]
+) -> Call:
     sizes: dict[str, tuple[int, Source]] = {}
     is_changed = False
     positional: list[Any] = []
     for key, value in given.items():
         path, tree = expected[key]
         _compare(path, tree, value, sizes)
-        dense = map_paths(lambda _, leaf: _dense(leaf), path, value) if any(_is_sparse(v) for _, v in leaves(path, value)) else value
+        dense = (
+            map_paths(lambda _, leaf: _dense(leaf), path, value)
+            if any(_is_sparse(v) for _, v in leaves(path, value))
+            else value
+        )
         is_changed |= dense is not value
         positional.append(dense)
     return replace(call, positional=tuple(positional), named={}) if is_changed else call
@@ -148,7 +181,9 @@ def _compare(path: Source, expected: Any, value: Any, sizes: dict[str, tuple[int
 
 def _compare_leaf(path: Source, expected: Any, value: Any, sizes: dict[str, tuple[int, Source]]) -> None:
     if isinstance(expected, StaticSpec):
-        if type(value) is not type(expected.value) or not (value is expected.value or value == expected.value):
+        if type(value) is not type(expected.value) or not (
+            value is expected.value or value == expected.value
+        ):
             raise _refuse(path, repr(expected.value), repr(value))
         return
     found = spec_of(value)
@@ -171,7 +206,9 @@ def _compare_leaf(path: Source, expected: Any, value: Any, sizes: dict[str, tupl
             raise _refuse(path, show_spec(expected), show_spec(found), DTypeError)
 
 
-def _bind(path: Source, dim: DimLike, size: int, sizes: dict[str, tuple[int, Source]], wanted: str, got: str) -> None:
+def _bind(
+    path: Source, dim: DimLike, size: int, sizes: dict[str, tuple[int, Source]], wanted: str, got: str
+) -> None:
     one = as_symbol(dim)
     if isinstance(dim, int):
         if dim != size:
@@ -179,25 +216,40 @@ def _bind(path: Source, dim: DimLike, size: int, sizes: dict[str, tuple[int, Sou
     elif one is not None:
         known, origin = sizes.setdefault(one.name, (size, path))
         if known != size or size < one.lower:
-            raise _refuse(path, wanted, got, more=f"{one.name} is {known} in {origin}" if known != size else f"{one.name} is at least {one.lower}")
+            raise _refuse(
+                path,
+                wanted,
+                got,
+                more=f"{one.name} is {known} in {origin}"
+                if known != size
+                else f"{one.name} is at least {one.lower}",
+            )
     elif all(s.name in sizes for s in symbols_of(dim)):
         value = evaluate_dim(dim, {name: known for name, (known, _) in sizes.items()})
         if value != size:
             raise _refuse(path, wanted, got, more=f"{dim} is {value}")
 
 
-def _refuse(path: Source, expected: str, got: str, kind: type[UserError] = ShapeError, more: str = "") -> UserError:
+def _refuse(
+    path: Source, expected: str, got: str, kind: type[UserError] = ShapeError, more: str = ""
+) -> UserError:
     facts = [Fact("expected", expected), Fact("got", got)]
     if more:
         facts.append(Fact("because", more))
     return kind(
-        f"{path} does not fit the signature", code="E004", facts=facts,
+        f"{path} does not fit the signature",
+        code="E004",
+        facts=facts,
         fix="pass what the signature says, or leave signature= out to compile for every type and size",
-    )  # fmt: skip
+    )
 
 
 def _structure(value: Any) -> str:
-    return show_spec(value) if not is_node(value) else f"{type(value).__name__} of {len(value) if hasattr(value, '__len__') else 'fields'}"
+    return (
+        show_spec(value)
+        if not is_node(value)
+        else f"{type(value).__name__} of {len(value) if hasattr(value, '__len__') else 'fields'}"
+    )
 
 
 def show_spec(spec: Any) -> str:

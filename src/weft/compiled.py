@@ -1,6 +1,7 @@
 """What users ask of a compiled function beside calling it: prepare, ir, explain, stats, graph, verify.
 
-Not here: calls (`function.py`), how facts about kernels are found (`weft.compiler.cost`, `weft.compiler.debug`).
+Not here: calls (`function.py`), how facts about kernels are found (`weft.compiler.cost`,
+`weft.compiler.debug`).
 """
 
 from __future__ import annotations
@@ -22,17 +23,20 @@ _UNBUILT_STAGES = ("cuda",)
 
 
 def stats(self: Any) -> dict[str, Any]:
-    """Counters: compiles, calls, variants, kernels of the variant called last, bytes of its arena, seconds spent compiling.
+    """Counters: compiles, calls, variants, kernels of the latest variant, bytes of its arena, seconds.
 
     Sizes, flops and bytes that follow from symbols are texts of expressions in them.
     """
-    from weft.explanation import stats_of  # noqa: PLC0415 -- a tool
+    from weft.explanation import stats_of
 
     return stats_of(self._weft)
 
 
 def ir(self: Any, stage: str = "tensor", *args: Any, **kwargs: Any) -> str:
-    """The program's text after a stage: tensor, fused, loops, llvm, asm; of the variant called last, or for values or specs."""
+    """The program's text after a stage: tensor, fused, loops, llvm, asm.
+
+    Of the variant called last, or for the values or specs that are given.
+    """
     if stage in _UNBUILT_STAGES:
         refuse(f"the stage {stage!r}")
     if stage not in STAGES:
@@ -40,14 +44,14 @@ def ir(self: Any, stage: str = "tensor", *args: Any, **kwargs: Any) -> str:
     core: Core = self._weft
     options = config.current()
     if args or kwargs:
-        from weft.function import program_of  # noqa: PLC0415
-        from weft.guards import sizes_of  # noqa: PLC0415
+        from weft.function import program_of
+        from weft.guards import sizes_of
 
         traced, facts = core.trace(_work(core, args, kwargs))
         sizes = sizes_of(traced, facts.ints)
         return stage_text(program_of(traced, sizes), sizes.guards, stage, options)
     version = _latest(core)
-    from weft.function import program_of  # noqa: PLC0415
+    from weft.function import program_of
 
     return stage_text(program_of(version.traced, version.sizes), version.sizes.guards, stage, version.options)
 
@@ -56,7 +60,7 @@ def _work(core: Core, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Work:
     """What to trace for values, or for specs."""
     if has_specs(list(args)) or has_specs(dict(kwargs)):
         return core.spec_work(args, kwargs)
-    from weft.binding import Call  # noqa: PLC0415
+    from weft.binding import Call
 
     return core.work(Call.of(core.shape, args, kwargs), note=False)
 
@@ -67,7 +71,8 @@ def _latest(core: Core) -> Version:
         if core.settings.signature is not None:
             return core.add(core.lane(config.current()), core.signature_work(), config.current())
         raise UserError(
-            f"{core.name} has not been compiled yet", fix='call it first, or give specs, as in f.ir("tensor", weft.spec("f32[n]"))'
+            f"{core.name} has not been compiled yet",
+            fix='call it first, or give specs, as in f.ir("tensor", weft.spec("f32[n]"))',
         )
     return version
 
@@ -86,23 +91,23 @@ def prepare(self: Any, *specs: Any, **keywords: Any) -> Any:
 
 
 def explain(self: Any) -> str:
-    """Why each variant was compiled, what it holds for, and what became of it: kernels, why they are apart, copies."""
-    from weft.explanation import explain_function  # noqa: PLC0415 -- a tool
+    """Why each variant was compiled, what it holds for, its kernels, why they are apart, copies."""
+    from weft.explanation import explain_function
 
     return explain_function(self._weft)
 
 
 def graph(self: Any) -> Any:
     """The program called last as a networkx DiGraph: values and ops with their lines and devices."""
-    from weft.compiler.debug.describe import graph_of  # noqa: PLC0415 -- a tool
+    from weft.compiler.debug.describe import graph_of
 
     version = _latest(self._weft)
     return graph_of(version.traced.func, version.traced)
 
 
 def verify(self: Any, *args: Any, **kwargs: Any) -> bool:
-    """Run plain Python and the compiled function on copies; print the first difference; whether there is none."""
-    from weft.verification import verify_call  # noqa: PLC0415 -- a tool
+    """Run plain Python and compiled code on copies, print the first difference; True if there is none."""
+    from weft.verification import verify_call
 
     return verify_call(self, args, kwargs)
 
@@ -123,6 +128,13 @@ def represent(self: Any) -> str:
 
 
 METHODS: dict[str, Any] = {
-    "stats": stats, "ir": ir, "prepare": prepare, "explain": explain, "graph": graph, "verify": verify, "run": run, "__repr__": represent,
-}  # fmt: skip
+    "stats": stats,
+    "ir": ir,
+    "prepare": prepare,
+    "explain": explain,
+    "graph": graph,
+    "verify": verify,
+    "run": run,
+    "__repr__": represent,
+}
 """The methods of compiled functions."""

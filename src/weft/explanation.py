@@ -14,9 +14,9 @@ from weft.compiler.cost import KernelCost, kernel_costs
 from weft.compiler.debug.describe import copies, kernels_apart
 from weft.compiler.passes.plan_memory import arena_bytes
 from weft.function import program_of
+from weft.generate import optimize
 from weft.ir import Func
 from weft.ir.dims import DimLike
-from weft.generate import optimize
 
 if TYPE_CHECKING:
     from weft.function import Core, Version
@@ -43,7 +43,7 @@ def _size(value: DimLike) -> int | str:
 
 
 def stats_of(core: Core) -> dict[str, Any]:
-    """Counters: compiles, calls, variants, kernels of the variant called last, bytes of its arena, seconds spent compiling.
+    """Counters: compiles, calls, variants, kernels of the latest variant, bytes of its arena, seconds.
 
     Sizes, flops and bytes that follow from symbols are texts of expressions in them.
     """
@@ -54,19 +54,29 @@ def stats_of(core: Core) -> dict[str, Any]:
         "compiles": core.compiles,
         "calls": sum(counts.values()) + core.retired_calls,
         "variants": [
-            {"key": {name: part.text for name, part in v.key.items()}, "guards": _guards(v), "reason": v.reason, "calls": counts.get(v.variant, 0)}
+            {
+                "key": {name: part.text for name, part in v.key.items()},
+                "guards": _guards(v),
+                "reason": v.reason,
+                "calls": counts.get(v.variant, 0),
+            }
             for v in versions
         ],
         "kernels": [
             {
-                "name": cost.name, "device": "cpu", "ops": list(cost.ops), "flops": _size(cost.flops),
-                "bytes_read": _size(cost.bytes_read), "bytes_written": _size(cost.bytes_written), "source": [str(place) for place in cost.source],
+                "name": cost.name,
+                "device": "cpu",
+                "ops": list(cost.ops),
+                "flops": _size(cost.flops),
+                "bytes_read": _size(cost.bytes_read),
+                "bytes_written": _size(cost.bytes_written),
+                "source": [str(place) for place in cost.source],
             }
             for cost in (_costs(now) if now is not None else ())
         ],
         "arena_bytes": _size(arena_bytes(_stages(now)["loops"])) if now is not None else 0,
         "compile_seconds": core.compile_seconds,
-    }  # fmt: skip
+    }
 
 
 def _guards(version: Version) -> list[str]:
@@ -78,7 +88,7 @@ def _guards(version: Version) -> list[str]:
 
 
 def explain_function(core: Core) -> str:
-    """Why each variant was compiled, what it holds for, and what became of it: kernels, why they are apart, copies."""
+    """Why each variant was compiled, what it holds for, its kernels, why they are apart, copies."""
     versions = [v for lane in core.lanes.values() for v in lane.versions]
     if not versions:
         return f"{core.name} has not been compiled yet."
@@ -92,8 +102,12 @@ def explain_version(version: Version) -> str:
     traced = version.traced
     lines = [f"compiled because: {version.reason}"]
     lines += _section("key", (f"{name}: {part.text}" for name, part in version.key.items()))
-    lines += _section("pins", (f"{pin.left} is fixed to {pin.right}: {pin.reason}, {pin.location}" for pin in traced.pins))
-    lines += _section("guards on sizes", (f"{g}: {g.reason}, {g.location}" for g in traced.sizes if not g.is_pin))
+    lines += _section(
+        "pins", (f"{pin.left} is fixed to {pin.right}: {pin.reason}, {pin.location}" for pin in traced.pins)
+    )
+    lines += _section(
+        "guards on sizes", (f"{g}: {g.reason}, {g.location}" for g in traced.sizes if not g.is_pin)
+    )
     lines += _section("guards on objects", (f"{g.source} {g.kind} {g.value!r}" for g in traced.guards))
     lines += _section("kernels", (_kernel_line(cost) for cost in _costs(version)))
     lines += _section("not fused", kernels_apart(_stages(version)["fused"], _costs(version)))
@@ -108,4 +122,5 @@ def _section(title: str, lines: Any) -> list[str]:
 
 def _kernel_line(cost: KernelCost) -> str:
     lines = ", ".join(dict.fromkeys(str(place) for place in cost.source))
-    return f"{cost.name}: {', '.join(cost.ops)}; reads {cost.bytes_read} bytes, writes {cost.bytes_written}; {lines}"
+    moved = f"reads {cost.bytes_read} bytes, writes {cost.bytes_written}"
+    return f"{cost.name}: {', '.join(cost.ops)}; {moved}; {lines}"

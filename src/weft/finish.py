@@ -1,4 +1,4 @@
-"""Results that take Python to make: views, containers of the user's classes, sizes, and effects replayed after the call.
+"""Results that take Python to make: views, containers of the user's classes, sizes; effects replayed.
 
 Not here: results that a table's tree describes (`guards.py`).
 """
@@ -19,14 +19,19 @@ from weft.ir.dims import DimLike
 class ResultMaker:
     """Makes the results of one call.
 
-    `raw` are the outputs of the program, `at(path)` the object at a path of the call, `parameter(k)` the argument that is
-    parameter k, `size(dim)` a Python int of the result, `known` the numbers of the symbols.
+    `raw` are the outputs of the program, `at(path)` the object at a path of the call, `parameter(k)` the
+    argument that is parameter k, `size(dim)` a Python int of the result, `known` the numbers of the symbols.
     """
 
     def __init__(
-        self, traced: Traced, raw: Sequence[Any], at: Callable[[source.Source], Any], parameter: Callable[[int], Any],
-        size: Callable[[DimLike], int], known: Mapping[str, int],
-    ) -> None:  # fmt: skip
+        self,
+        traced: Traced,
+        raw: Sequence[Any],
+        at: Callable[[source.Source], Any],
+        parameter: Callable[[int], Any],
+        size: Callable[[DimLike], int],
+        known: Mapping[str, int],
+    ) -> None:
         self.traced, self.raw, self.at = traced, raw, at
         self.parameter, self.size, self.known = parameter, size, known
         self.views: dict[int, Any] = {}
@@ -69,7 +74,11 @@ class ResultMaker:
             if isinstance(spec, ArraySpec) and spec.layout == "F":
                 base = base.T
         for lens in node.lenses:
-            base = self._pick(base, lens) if isinstance(lens, result.Picked) else view_of(base, [lens], self.known)
+            base = (
+                self._pick(base, lens)
+                if isinstance(lens, result.Picked)
+                else view_of(base, [lens], self.known)
+            )
         return base
 
     def _pick(self, base: Any, lens: result.Picked) -> Any:

@@ -1,8 +1,9 @@
 """The compiled function: its variants, and what happens when no variant serves a call.
 
-Users call a native entry. A call that none of its variants serves, and every call while a `weft.options` block is open, comes
-to `Core`, which finds the variants for the options in force, traces and compiles what is missing, and calls again. Not here:
-tracing (`weft.compiler.frontend`), native code (`native.py`), guard tables (`guards.py`), what varies (`history.py`).
+Users call a native entry. A call that none of its variants serves, and every call while a `weft.options`
+block is open, comes to `Core`, which finds the variants for the options in force, traces and compiles what
+is missing, and calls again. Not here: tracing (`weft.compiler.frontend`), native code (`native.py`), guard
+tables (`guards.py`), what varies (`history.py`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from weft.binding import (
     spec_tree,
     static_spec,
     with_alias,
-)  # fmt: skip
+)
 from weft.checks import check_signature, check_sizes, shared_arrays
 from weft.compiler.frontend.arguments import ArraySpec, IntSpec, map_paths
 from weft.compiler.frontend.capture import TraceOptions
@@ -106,7 +107,14 @@ class _Unserved(Exception):
 class Core:
     """What a compiled function knows, beside the native entry that users call."""
 
-    def __init__(self, fn: Callable[..., Any], settings: Settings, entry: Any, entries: Any, make_entry: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        settings: Settings,
+        entry: Any,
+        entries: Any,
+        make_entry: Callable[[], Any],
+    ) -> None:
         self.fn, self.settings = fn, settings
         self._entry = weakref.ref(entry)
         self.entries, self.make_entry = entries, make_entry
@@ -156,7 +164,7 @@ class Core:
 
     def _serve(self, options: Options, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if options.run.interpret or options.run.disable:
-            from weft.interpreted import interpreted  # noqa: PLC0415 -- a tool
+            from weft.interpreted import interpreted
 
             return interpreted(self, args, kwargs, options)
         return self.lane(options).entry(*args, **kwargs)
@@ -223,7 +231,15 @@ class Core:
 
     def work(self, call: Call, *, note: bool = True) -> Work:
         """Trees of specs for the values of a call, with symbols for what was seen to vary."""
-        trees = [(key, spec_tree(call.argument(key), value, static=self.is_static(key), location=self.shape.location)) for key, value in call.items()]
+        trees = [
+            (
+                key,
+                spec_tree(
+                    call.argument(key), value, static=self.is_static(key), location=self.shape.location
+                ),
+            )
+            for key, value in call.items()
+        ]
         values: dict[Place, int] = {}
         for key, tree in trees:
             if not self.is_static(key):
@@ -236,7 +252,10 @@ class Core:
             self.histories[class_] = history
             history.note(values)
         present: dict[str, int] = {}
-        made = [(call.argument(k), t if self.is_static(k) else _symbolic(history, call.argument(k), t, present)) for k, t in trees]
+        made = [
+            (call.argument(k), t if self.is_static(k) else _symbolic(history, call.argument(k), t, present))
+            for k, t in trees
+        ]
         return Work(call, tuple(made), present, _ints(made))
 
     def spec_work(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Work:
@@ -281,9 +300,13 @@ class Core:
         same = self._same(work, traced, numbers)
         return traced, Facts(work.call, work.trees, work.ints, same)
 
-    def _same(self, work: Work, traced: Traced, numbers: Mapping[str, int]) -> list[tuple[Source, ArraySpec, Source]]:
+    def _same(
+        self, work: Work, traced: Traced, numbers: Mapping[str, int]
+    ) -> list[tuple[Source, ArraySpec, Source]]:
         """Arguments that were traced as one with another."""
-        first = {numbers[str(p.source)]: p.source for p in reversed(traced.parameters) if str(p.source) in numbers}
+        first = {
+            numbers[str(p.source)]: p.source for p in reversed(traced.parameters) if str(p.source) in numbers
+        }
         found: list[tuple[Source, ArraySpec, Source]] = []
         for path, tree in work.trees:
             for place, leaf in leaves(path, tree):
@@ -300,11 +323,16 @@ class Core:
             return trace(self.fn, positional, named, self._trace_options(work, arrays))
         except RecursionError as error:
             raise CompileError(
-                f"{self.name} recurses too deeply to be traced", fix="write the recursion as a loop, or make its depth a static argument"
+                f"{self.name} recurses too deeply to be traced",
+                fix="write the recursion as a loop, or make its depth a static argument",
             ) from error
 
     def _trace_options(self, work: Work, arrays: Mapping[int, Source]) -> TraceOptions:
-        hidden, present, ints = self.hidden, work.present, {key_of(path): (path, dim) for path, dim in work.ints}
+        hidden, present, ints = (
+            self.hidden,
+            work.present,
+            {key_of(path): (path, dim) for path, dim in work.ints},
+        )
 
         def dim_of(place: Place, value: int) -> DimLike:
             if not self.settings.dynamic or abs(value) >= MOST_INT:
@@ -342,7 +370,9 @@ class Core:
         key = key_of_variant(traced, work.trees, work.present)
         old = nearest(key, [v.key for v in lane.versions])
         reason = "first call" if old is None else describe_difference(old, key)
-        version = Version(traced, sizes, built, variant, key, reason, options, dict(work.present), perf_counter() - start)
+        version = Version(
+            traced, sizes, built, variant, key, reason, options, dict(work.present), perf_counter() - start
+        )
         self._report(version, old)
         self._publish(lane, version)
         return version
@@ -354,10 +384,15 @@ class Core:
         if self.compiles == 2:
             log.info("%s: compiled a second time: %s", self.name, version.reason)
         elif self.compiles > 2:
-            log.warning("%s: compiled %d times, now because %s; %s", self.name, self.compiles, version.reason,
-                        advice(version.traced, old, version.key))  # fmt: skip
+            log.warning(
+                "%s: compiled %d times, now because %s; %s",
+                self.name,
+                self.compiles,
+                version.reason,
+                advice(version.traced, old, version.key),
+            )
         if version.options.run.explain and config.is_chosen(self.name, version.options.run):
-            from weft.explanation import explain_version  # noqa: PLC0415 -- a tool
+            from weft.explanation import explain_version
 
             config.tell(f"{self.name}: {explain_version(version)}")
 
@@ -405,18 +440,24 @@ class Core:
         """The variant that served the latest call."""
         lane = self.lane(config.current())
         entry = self.entry
-        order = [v for v, _ in self.entries.variants(entry)] or [v for v, _ in self.entries.variants(lane.entry)]
+        order = [v for v, _ in self.entries.variants(entry)] or [
+            v for v, _ in self.entries.variants(lane.entry)
+        ]
         by_variant = {v.variant: v for v in lane.versions}
         return next((by_variant[v] for v in order if v in by_variant), None)
 
 
 def program_of(traced: Traced, sizes: Sizes) -> Func:
     """The program with every symbol that is bound at a call."""
-    from weft.ir.dims import Symbol  # noqa: PLC0415
+    from weft.ir.dims import Symbol
 
     func = traced.func
     more = {n: Symbol(n, -(2**63)) for n in sizes.names if n not in func.symbols}
-    strided = tuple(k for k, p in enumerate(traced.parameters) if isinstance(p.spec, ArraySpec) and p.spec.layout == "strided")
+    strided = tuple(
+        k
+        for k, p in enumerate(traced.parameters)
+        if isinstance(p.spec, ArraySpec) and p.spec.layout == "strided"
+    )
     return replace(func, symbols={**func.symbols, **more}, strided=strided)
 
 
@@ -429,7 +470,7 @@ def _symbolic(history: History, path: Source, tree: Any, present: dict[str, int]
 
     def leaf(place: Source, spec: Any) -> Any:
         if isinstance(spec, ArraySpec):
-            return replace(spec, shape=tuple(seen(Place(str(place), k), n) for k, n in enumerate(spec.shape)))  # pyright: ignore
+            return replace(spec, shape=tuple(seen(Place(str(place), k), n) for k, n in enumerate(spec.shape)))  # pyright: ignore[reportArgumentType] -- specs of values have numbers
         if isinstance(spec, IntSpec) and isinstance(spec.value, int) and abs(spec.value) < MOST_INT:
             return IntSpec(seen(Place(str(place), -1), spec.value))
         return spec
@@ -453,8 +494,11 @@ def _fail(name: str, built: Built, raises: Sequence[Any], code: int, site: int, 
         where = built.sites[site]
         location: Location | None = where.locations[0] if where.locations else None
         if where.code == "index":
-            raise IndexFault(f"index {facts[0]} is out of bounds for an axis of size {facts[1]}", location=location,
-                             fix="check the index, or clip it with np.clip")  # fmt: skip
+            raise IndexFault(
+                f"index {facts[0]} is out of bounds for an axis of size {facts[1]}",
+                location=location,
+                fix="check the index, or clip it with np.clip",
+            )
         if isinstance(where.code, str) and where.code.startswith("raise "):
             raise _fresh(raises[int(where.code.split(" ", 2)[1])], location)
         raise WeftError(f"the program failed: {where.code}", location=location, code="E080")

@@ -1,4 +1,4 @@
-"""From a traced function to the guard table that the call entry interprets: loads, checks, outputs, result tree.
+"""From a traced function to the guard table that the call entry interprets.
 
 Not here: tracing, and the meaning of tables (`weft.runtime.signature`).
 """
@@ -11,9 +11,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from weft.compiler.frontend import capture, result, source
 from weft.binding import Call, key_of
-from weft.compiler.frontend.arguments import ArraySpec, FloatSpec, IntSpec, ScalarSpec, children, is_node, step
+from weft.compiler.frontend import capture, result, source
+from weft.compiler.frontend.arguments import (
+    ArraySpec,
+    FloatSpec,
+    IntSpec,
+    ScalarSpec,
+    children,
+    is_node,
+    step,
+)
 from weft.compiler.frontend.entry import Traced
 from weft.finish import ResultMaker, paths_read
 from weft.ir.dataclass import dataclass
@@ -32,7 +40,7 @@ Ints: TypeAlias = Sequence[tuple[source.Source, DimLike]]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How sizes are bound: for each parameter the symbol of each axis, and the relations that must hold besides."""
+    """How sizes are bound: the symbol of each axis of each parameter, and further relations."""
 
     axes: tuple[tuple[DimLike, ...], ...]
     guards: tuple[Guard, ...]
@@ -41,10 +49,10 @@ class Sizes:
 
 
 def sizes_of(traced: Traced, ints: Ints = ()) -> Sizes:
-    """Bind every symbol by a plain size or int; an axis that is an expression of others becomes a symbol and a relation.
+    """Bind every symbol by a plain size or int; other axes become a symbol and a relation.
 
-    `ints` are the Python ints of the call that were symbols when tracing began: one that the trace replaced by an expression
-    is still bound, and related to it.
+    `ints` are the Python ints of the call that were symbols when tracing began: one that the trace replaced
+    by an expression is still bound, and related to it.
     """
     func = traced.func
     names = dict.fromkeys(func.symbols)
@@ -63,12 +71,7 @@ def sizes_of(traced: Traced, ints: Ints = ()) -> Sizes:
             guards.append(Guard(symbol(name), "==", dim))
             bound.append(symbol(name))
         axes.append(tuple(bound))
-    for _, dim in ints:
-        one = as_symbol(dim)
-        value = substitute(dim, traced.replaced)
-        if one is not None and one.name not in names and not isinstance(value, int):
-            names[one.name] = None
-            guards.append(Guard(dim, "==", value))
+    guards += _int_relations(traced, ints, names)
     for guard in traced.sizes:
         if not guard.is_pin:
             left, right = (substitute(side, traced.replaced) for side in (guard.left, guard.right))
@@ -78,15 +81,35 @@ def sizes_of(traced: Traced, ints: Ints = ()) -> Sizes:
         if one.upper is not None:
             guards.append(Guard(symbol(one.name), "<=", one.upper))
     guards += _result_limits(traced, names)
-    wanted = tuple(dict.fromkeys(d for node in (traced.result, *(e.value for e in traced.effects)) for d in _sizes_in(node)))
+    wanted = tuple(
+        dict.fromkeys(
+            d for node in (traced.result, *(e.value for e in traced.effects)) for d in _sizes_in(node)
+        )
+    )
     return Sizes(tuple(axes), tuple(dict.fromkeys(guards)), tuple(names), wanted)
+
+
+def _int_relations(traced: Traced, ints: Ints, names: dict[str, None]) -> list[Guard]:
+    """Ints that the trace replaced by expressions are bound as well, under their names."""
+    found: list[Guard] = []
+    for _, dim in ints:
+        one = as_symbol(dim)
+        value = substitute(dim, traced.replaced)
+        if one is not None and one.name not in names and not isinstance(value, int):
+            names[one.name] = None
+            found.append(Guard(dim, "==", value))
+    return found
 
 
 def _result_limits(traced: Traced, names: Mapping[str, None]) -> list[Guard]:
     """The bytes of a new result must be a number of 64 bits; so `prepare` computes and checks the product."""
     found: list[Guard] = []
     for value, into in zip(traced.func.results, traced.func.into, strict=True):
-        if into < 0 and isinstance(value.type, TensorType) and sum(not isinstance(d, int) for d in value.type.shape) > 1:
+        if (
+            into < 0
+            and isinstance(value.type, TensorType)
+            and sum(not isinstance(d, int) for d in value.type.shape) > 1
+        ):
             size = product(value.type.shape) * value.type.dtype.size_bytes
             if _is_bound((size,), names):
                 found.append(Guard(size, "<=", _MOST_BYTES))
@@ -107,8 +130,11 @@ def _sizes_in(node: result.ResultNode) -> list[DimLike]:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a table is made from: the call it is for, trees of specs by the paths of arguments, symbolic ints, arrays that
-    share the memory of another path's."""
+    """What a table is made from.
+
+    The call it is for, trees of specs by the paths of arguments, symbolic ints, and arrays that share the
+    memory of another path's.
+    """
 
     call: Call
     trees: Sequence[tuple[source.Argument, Any]]
@@ -147,9 +173,15 @@ class TableMaker:
         tree = self._tree(self.traced.result)
         finish = None if tree is not None and not self.traced.effects else self._finish()
         return sig.Table(
-            tuple(self.steps), tuple(outputs), None if finish else tree, self.count, pointers + len(outputs) + self.extra,
-            self.built.slots, (0, len(self.call.positional)), finish,
-        )  # fmt: skip
+            tuple(self.steps),
+            tuple(outputs),
+            None if finish else tree,
+            self.count,
+            pointers + len(outputs) + self.extra,
+            self.built.slots,
+            (0, len(self.call.positional)),
+            finish,
+        )
 
     def _structure(self, path: source.Source, tree: Any) -> None:
         """Load an argument and check the containers in it."""
@@ -201,7 +233,11 @@ class TableMaker:
                     self.steps.append(sig.DictValue(self._new(key), base, path.name))
                 else:
                     self.steps.append(sig.KeyMissing(base, path.name))
-                    builtins = owner.__builtins__ if isinstance(owner.__builtins__, dict) else vars(owner.__builtins__)  # pyright: ignore
+                    builtins = (
+                        owner.__builtins__
+                        if isinstance(owner.__builtins__, dict)
+                        else vars(owner.__builtins__)
+                    )  # pyright: ignore[reportAttributeAccessIssue]
                     self.steps.append(sig.DictValue(self._new(key), self._constant(builtins), path.name))
             case source.Cell():
                 owner = path.owner or self.function
@@ -249,9 +285,10 @@ class TableMaker:
             self.steps.append(sig.DictValue(self._new(key), base, path.key))
         else:
             raise UnsupportedError(
-                f"{path} reads an item of a {kind.__name__} from outside of the function", code="E053",
+                f"{path} reads an item of a {kind.__name__} from outside of the function",
+                code="E053",
                 fix="pass the item as an argument, or keep it in a list, tuple or dict",
-            )  # fmt: skip
+            )
 
     def _default(self, path: source.Default, key: str) -> None:
         owner = path.owner or self.function
@@ -317,19 +354,30 @@ class TableMaker:
         return pointer
 
     def _array(
-        self, register: int, spec: ArraySpec, shape: Sequence[DimLike], pointer: int, strides: int | None, *, is_written: bool
+        self,
+        register: int,
+        spec: ArraySpec,
+        shape: Sequence[DimLike],
+        pointer: int,
+        strides: int | None,
+        *,
+        is_written: bool,
     ) -> None:
         assert spec.dtype.numpy is not None
         dims = tuple(self._dim(d) for d in shape)
-        self.steps.append(sig.Array(register, spec.dtype.numpy, dims, pointer, spec.layout, strides, is_written))
+        self.steps.append(
+            sig.Array(register, spec.dtype.numpy, dims, pointer, spec.layout, strides, is_written)
+        )
 
     def _ints(self) -> None:
-        """Python ints that were symbols and are no parameters any more: fixed to a number, or related to others."""
+        """Python ints that were symbols and are no parameters: fixed to a number, or related to others."""
         taken = {key_of(p.source) for p in self.traced.parameters if isinstance(p.spec, IntSpec)}
         for path, dim in self.facts.ints:
             if key_of(path) not in taken:
                 value = substitute(dim, self.traced.replaced)
-                self.steps.append(sig.Integer(self.register(path), value if isinstance(value, int) else self._dim(dim)))
+                self.steps.append(
+                    sig.Integer(self.register(path), value if isinstance(value, int) else self._dim(dim))
+                )
 
     def _same(self, first: int) -> None:
         """Arrays that were traced as one must be one."""
@@ -341,7 +389,9 @@ class TableMaker:
                 found.append((guard.source, spec, guard.value))
         for path, spec, other in found:
             register, original = self.register(path), self.arrays[key_of(other)][0]
-            number = next(k for k, p in enumerate(self.traced.parameters) if key_of(p.source) == key_of(other))
+            number = next(
+                k for k, p in enumerate(self.traced.parameters) if key_of(p.source) == key_of(other)
+            )
             axes = self.sizes.axes[number]
             shape = tuple(reversed(axes)) if spec.layout == "F" else axes
             self._array(register, spec, shape, first + self.extra, None, is_written=False)
@@ -357,7 +407,9 @@ class TableMaker:
 
     def _aliases(self) -> None:
         """Arrays that are written must not share memory with others, unless they were traced as one."""
-        written = [key_of(self.traced.parameters[p].source) for p in dict.fromkeys(self.traced.func.into) if p >= 0]
+        written = [
+            key_of(self.traced.parameters[p].source) for p in dict.fromkeys(self.traced.func.into) if p >= 0
+        ]
         for number, path in enumerate(written):
             for other, (register, _) in self.arrays.items():
                 if other != path and other not in written[:number]:
@@ -370,7 +422,9 @@ class TableMaker:
         for node in [self.traced.result, *(e.value for e in self.traced.effects)]:
             _collect_kinds(node, kinds)
         outputs: list[sig.RawOutput] = []
-        fresh = [r for r, into in zip(self.traced.func.results, self.traced.func.into, strict=True) if into < 0]
+        fresh = [
+            r for r, into in zip(self.traced.func.results, self.traced.func.into, strict=True) if into < 0
+        ]
         for number, value in enumerate(fresh):
             assert isinstance(value.type, TensorType)
             dtype = value.type.dtype.numpy
@@ -396,11 +450,11 @@ class TableMaker:
                 return sig.ConstantResult(node.value)
             case result.ResultTree():
                 items = [self._tree(item) for item in node.items]
-                if any(item is None for item in items):
+                if None in items:
                     return None
                 if type(node.like) in (list, tuple):
-                    return sig.Items("list" if type(node.like) is list else "tuple", tuple(items))  # pyright: ignore
-                return sig.Entries(tuple(node.like), tuple(items)) if type(node.like) is dict else None  # pyright: ignore
+                    return sig.Items("list" if type(node.like) is list else "tuple", tuple(items))
+                return sig.Entries(tuple(node.like), tuple(items)) if type(node.like) is dict else None
             case _:
                 return None
 
@@ -417,7 +471,9 @@ class TableMaker:
             def size(dim: DimLike) -> int:
                 return dim if isinstance(dim, int) else numbers[slots[dim]]
 
-            maker = ResultMaker(traced, raw, lambda p: held[registers[id(p)]], lambda k: held[parameters[k]], size, known)
+            maker = ResultMaker(
+                traced, raw, lambda p: held[registers[id(p)]], lambda k: held[parameters[k]], size, known
+            )
             return maker.finish(self.function)
 
         return finish

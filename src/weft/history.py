@@ -1,7 +1,7 @@
-"""What was seen of sizes and Python ints in earlier calls: which vary, and which were always equal (promise 3).
+"""What was seen of sizes and Python ints in earlier calls: which vary, which were always equal.
 
-A first call's sizes and ints are constants; one that is seen with a second value becomes a symbol. Not here: paths of arguments
-(`binding.py`), what a variant was compiled for (`function.py`).
+A first call's sizes and ints are constants; one that is seen with a second value becomes a symbol. Not here:
+paths of arguments (`binding.py`), what a variant was compiled for (`function.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class History:
-    """The calls of one class: same structure, dtypes, ranks, compile-time values, and the same sizes 0 and 1."""
+    """The calls of one class: same structure, dtypes, ranks, compile-time values, and sizes 0 and 1."""
 
     last: dict[Place, int] = field(default_factory=dict[Place, int])
     varies: set[Place] = field(default_factory=set[Place])

@@ -1,6 +1,7 @@
-"""Calls in the reference interpreter: `WEFT_INTERPRET=1`, and derivatives while compiled code is switched off.
+"""Calls in the reference interpreter: `WEFT_INTERPRET=1`; derivatives while compiled code is off.
 
-Each call is traced for its own sizes and run op by op with NumPy. Not here: the interpreter (`weft.ir.interp`).
+Each call is traced for its own sizes and run op by op with NumPy. Not here: the interpreter
+(`weft.ir.interp`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,12 @@ def interpreted(core: Core, args: Sequence[Any], kwargs: Mapping[str, Any], _opt
     known = dict(work.present)
     objects = {key_of(p.source): call.read(p.source) for p in traced.parameters}
     maker = ResultMaker(
-        traced, raw, call.read, lambda k: objects[key_of(traced.parameters[k].source)], lambda dim: evaluate_dim(dim, known), known
+        traced,
+        raw,
+        call.read,
+        lambda k: objects[key_of(traced.parameters[k].source)],
+        lambda dim: evaluate_dim(dim, known),
+        known,
     )
     try:
         return maker.finish(core.shape.function)
@@ -49,7 +55,13 @@ def interpreted(core: Core, args: Sequence[Any], kwargs: Mapping[str, Any], _opt
         made.restore()
 
 
-_KINDS: dict[str, Any] = {"array": lambda v: v, "scalar": lambda v: v[()], "float": float, "bool": bool, "int": int}
+_KINDS: dict[str, Any] = {
+    "array": lambda v: v,
+    "scalar": lambda v: v[()],
+    "float": float,
+    "bool": bool,
+    "int": int,
+}
 
 
 def _argument(traced: Traced, number: int, value: Any) -> Any:

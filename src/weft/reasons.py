@@ -1,4 +1,4 @@
-"""Why a variant was compiled: the parts of its key, the first that differs from the nearest variant, and what to do about it.
+"""Why a variant was compiled: the parts of its key, the first that differs, and what to do about it.
 
 Not here: when to compile (`function.py`), the text of `f.explain()` (`compiled.py`).
 """
@@ -17,7 +17,7 @@ from weft.ir.dims import DimLike
 
 
 class Part(NamedTuple):
-    """What a variant's key says of one thing: `kind` of fact, the value in words, and the number now where it is a size."""
+    """What a key says of one thing: `kind` of fact, the value in words, and the number now of a size."""
 
     kind: str
     text: str
@@ -28,36 +28,51 @@ Key: TypeAlias = Mapping[str, Part]
 
 
 def key_of_variant(traced: Traced, trees: Sequence[tuple[Argument, Any]], present: Mapping[str, int]) -> Key:
-    """The parts, in the order in which they are looked at: structure, types, values, sizes, captured things, guards."""
+    """The parts, in the order in which they are looked at: arguments, captured things, guards."""
     parts: dict[str, Part] = {}
     for path, tree in trees:
         if is_node(tree):
-            parts[f"the structure of {path}"] = Part("structure", ", ".join(str(p) for p, _ in leaves(path, tree)) or "empty")
+            parts[f"the structure of {path}"] = Part(
+                "structure", ", ".join(str(p) for p, _ in leaves(path, tree)) or "empty"
+            )
         for place, leaf in leaves(path, tree):
             _leaf_parts(parts, place, leaf, traced, present)
     for parameter in traced.hidden:
         _leaf_parts(parts, parameter.source, parameter.spec, traced, present)
+    _guard_parts(parts, traced)
+    return parts
+
+
+def _guard_parts(parts: dict[str, Part], traced: Traced) -> None:
     for guard in traced.guards:
         if guard.kind in ("equals", "is", "length", "keys"):
-            parts.setdefault(f"{guard.source}" + ("" if guard.kind in ("equals", "is") else f" ({guard.kind})"), Part("value", _short(guard.value)))
+            parts.setdefault(
+                f"{guard.source}" + ("" if guard.kind in ("equals", "is") else f" ({guard.kind})"),
+                Part("value", _short(guard.value)),
+            )
         elif guard.kind == "same":
             parts[f"{guard.source} and {guard.value}"] = Part("same", "one array")
     for guard in traced.sizes:
         if not guard.is_pin:
-            parts[f"the guard on {guard.left - guard.right}"] = Part("guard", f"{guard} ({guard.reason}, {guard.location})")
+            parts[f"the guard on {guard.left - guard.right}"] = Part(
+                "guard", f"{guard} ({guard.reason}, {guard.location})"
+            )
     written = [str(traced.parameters[p].source) for p in traced.func.into if p >= 0]
     if written:
         parts["written arguments"] = Part("written", ", ".join(written))
-    return parts
 
 
-def _leaf_parts(parts: dict[str, Part], path: Source, leaf: Any, traced: Traced, present: Mapping[str, int]) -> None:
+def _leaf_parts(
+    parts: dict[str, Part], path: Source, leaf: Any, traced: Traced, present: Mapping[str, int]
+) -> None:
     match leaf:
         case ArraySpec():
             parts[f"the type of {path}"] = Part("type", "array")
             parts[f"the dtype of {path}"] = Part("dtype", leaf.dtype.name)
             parts[f"the rank of {path}"] = Part("rank", str(len(leaf.shape)))
-            parts[f"the layout of {path}"] = Part("layout", {"C": "C order", "F": "columns first"}.get(leaf.layout, leaf.layout))
+            parts[f"the layout of {path}"] = Part(
+                "layout", {"C": "C order", "F": "columns first"}.get(leaf.layout, leaf.layout)
+            )
             if not leaf.writeable:
                 parts[f"the memory of {path}"] = Part("writeable", "read-only")
             for axis, dim in enumerate(leaf.shape):
@@ -126,7 +141,7 @@ _ADVICE = {
     "writeable": "pass arrays that are all writeable or all read-only",
     "size": "sizes 0 and 1 have variants of their own: avoid them, or pad",
     "int": "keep it out of axis=, range and other places that need a number, or pass it as an array or float",
-    "value": "it is compiled in: pass it as an array, a float or an int, or use one compiled function for each value",
+    "value": "it is compiled in: pass an array or a number, or use one compiled function for each value",
     "same": "pass copies where the function writes an argument",
     "guard": "the answer of a comparison of sizes is compiled in: keep sizes on one side of it",
     "written": "pass arguments that are always or never one array",

@@ -6,8 +6,8 @@
     spec("int"), spec("float")   Python numbers
     spec("f32[n+1,2*n]") sizes may be expressions of names
 
-Specs nest in tuples, lists, dicts and dataclasses; a static argument is given as its value. Not here: how sizes become symbols of
-calls that were seen (`history.py`).
+Specs nest in tuples, lists, dicts and dataclasses; a static argument is given as its value. Not here: how
+sizes become symbols of calls that were seen (`history.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,18 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from weft.compiler.frontend.arguments import ArgumentSpec, ArraySpec, FloatSpec, IntSpec, ScalarSpec, StaticSpec, children, is_node, map_tree, spec_of
+from weft.compiler.frontend.arguments import (
+    ArgumentSpec,
+    ArraySpec,
+    FloatSpec,
+    IntSpec,
+    ScalarSpec,
+    StaticSpec,
+    children,
+    is_node,
+    map_tree,
+    spec_of,
+)
 from weft.history import LEAST_INT
 from weft.ir import UserError
 from weft.ir.dims import DimLike, symbol, symbols_of
@@ -26,11 +37,20 @@ from weft.ir.types import DTYPES, DType
 _ARRAY = re.compile(r"\s*(\w+)\s*(\[(.*)\])?\s*$")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _FUNCTIONS = ("min", "max")
-_EXAMPLES = (1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049)  # sizes to trace with that no program treats specially
+_EXAMPLES = (
+    1009,
+    1013,
+    1019,
+    1021,
+    1031,
+    1033,
+    1039,
+    1049,
+)  # sizes to trace with that no program treats specially
 
 
 class Spec:
-    """The type of one argument: an array (`shape` is a tuple), a NumPy scalar (None), or a Python "int" or "float"."""
+    """The type of one argument: an array (`shape` is a tuple), a NumPy scalar, or a Python number."""
 
     __slots__ = ("dtype", "name", "shape")
 
@@ -47,7 +67,11 @@ class Spec:
 
     def __eq__(self, other: object) -> bool:
         """Whether two specs say the same."""
-        return isinstance(other, Spec) and (self.dtype, self.shape, self._kind) == (other.dtype, other.shape, other._kind)
+        return isinstance(other, Spec) and (self.dtype, self.shape, self._kind) == (
+            other.dtype,
+            other.shape,
+            other._kind,
+        )
 
     def __hash__(self) -> int:
         """Return a hash that is equal for equal specs."""
@@ -106,13 +130,14 @@ def _size(part: str, text: str) -> DimLike:
 
 def _unreadable(text: object) -> UserError:
     return UserError(
-        f"{text!r} is not a type", code="E003",
-        fix=f"write dtype[sizes], as in \"f32[n,784]\", with dtype one of {' '.join(DTYPES)}; or int, float",
-    )  # fmt: skip
+        f"{text!r} is not a type",
+        code="E003",
+        fix=f'write dtype[sizes], as in "f32[n,784]", with dtype one of {" ".join(DTYPES)}; or int, float',
+    )
 
 
 def argument_spec(value: Any, name: str = "") -> Any:
-    """A tree of `Spec`s, texts and static values as the tracer's specs; arrays and numbers stand for their own types.
+    """A tree of `Spec`s, texts and static values as the tracer's specs; arrays stand for their own types.
 
     `name` tells the ints of one argument from those of others.
     """
@@ -162,7 +187,13 @@ def examples(trees: Iterable[Any]) -> dict[str, int]:
             for _, item in children(tree):
                 visit(item)
         else:
-            dims = tree.shape if isinstance(tree, ArraySpec) else (tree.value,) if isinstance(tree, IntSpec) else ()
+            dims = (
+                tree.shape
+                if isinstance(tree, ArraySpec)
+                else (tree.value,)
+                if isinstance(tree, IntSpec)
+                else ()
+            )
             names.update((s.name, None) for d in dims for s in symbols_of(d))
 
     for tree in trees:

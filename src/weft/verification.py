@@ -1,4 +1,4 @@
-"""`f.verify`: plain Python and the compiled function on copies of the same arguments, compared in every respect.
+"""`f.verify`: plain Python and the compiled function on copies of the arguments, compared.
 
 Not here: tests of the compiler (`tests/`), which know the exact bounds of each op.
 """
@@ -92,7 +92,7 @@ def _copy_array(array: np.ndarray, bases: dict[int, tuple[np.ndarray, np.ndarray
 
 
 def _buffer(owner: np.ndarray, low: int, high: int) -> Any:
-    import ctypes  # noqa: PLC0415 -- reads the bytes between an array's elements too
+    import ctypes
 
     return (ctypes.c_uint8 * (high - low)).from_address(low)
 
@@ -119,7 +119,11 @@ def first_difference(where: str, found: Any, expected: Any) -> str | None:
     if isinstance(expected, float):
         return _value_difference(where, np.asarray(found), np.asarray(expected))
     try:
-        same = found is expected or bool(found == expected) or not isinstance(expected, int | str | complex | None)
+        same = (
+            found is expected
+            or bool(found == expected)
+            or not isinstance(expected, int | str | complex | None)
+        )
     except Exception:
         same = True  # objects that do not compare are not values
     return None if same else f"{where} is {found!r}, in plain Python {expected!r}"

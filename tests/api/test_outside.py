@@ -99,7 +99,7 @@ def test_numbers_outside_are_like_arguments():
         return x * SCALE + FACTOR
 
     x = np.ones(2)
-    for SCALE in range(3, 12):  # noqa: B020, PLW2901
+    for SCALE in range(3, 12):
         FACTOR = SCALE / 2
         assert f(x)[0] == SCALE + FACTOR
     assert f.stats()["compiles"] <= 2
@@ -241,8 +241,6 @@ def test_overlap_of_a_view_with_a_captured_array():
     with pytest.raises(weft.AliasError):
         f(w[1:])
     assert f(np.ones(2)).tolist() == [2, 2]
-
-
 
 
 def test_appending_compiles_once():

@@ -8,7 +8,7 @@ import pytest
 
 import weft
 
-Pair = collections.namedtuple("Pair", "a b")  # noqa: PYI024
+Pair = collections.namedtuple("Pair", "a b")
 
 
 @dataclasses.dataclass
@@ -52,13 +52,17 @@ def test_views_of_arguments():
         for ours, theirs in zip(result, f(x), strict=True):
             assert np.shares_memory(ours, x)
             assert ours.shape == theirs.shape
-            assert all(a == b for a, b, n in zip(ours.strides, theirs.strides, ours.shape, strict=True) if n > 1)
+            assert all(
+                a == b for a, b, n in zip(ours.strides, theirs.strides, ours.shape, strict=True) if n > 1
+            )
             assert np.array_equal(ours, theirs)
         result[0][0, 0] = 100
         assert x[1, 0] == 100
 
 
-@pytest.mark.parametrize("make", [np.asfortranarray, lambda x: np.repeat(x, 2, 0)[::2], lambda x: x[::-1], lambda x: x.T.copy().T])
+@pytest.mark.parametrize(
+    "make", [np.asfortranarray, lambda x: np.repeat(x, 2, 0)[::2], lambda x: x[::-1], lambda x: x.T.copy().T]
+)
 def test_views_of_arguments_in_other_layouts(make):
     x = make(np.arange(24.0).reshape(4, 6))
 

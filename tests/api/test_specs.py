@@ -16,7 +16,10 @@ def test_specs_print_and_compare():
     assert len({weft.spec("f32[n]"), weft.spec("f32[n]")}) == 1
 
 
-@pytest.mark.parametrize("text", ["f32[n", "f33[n]", "f32[n,,m]", "f32[-1]", "f32[n+]", "", "f32[f32]", "int[3]", 3, None, "f32[n] x"])
+@pytest.mark.parametrize(
+    "text",
+    ["f32[n", "f33[n]", "f32[n,,m]", "f32[-1]", "f32[n+]", "", "f32[f32]", "int[3]", 3, None, "f32[n] x"],
+)
 def test_what_cannot_be_read(text):
     with pytest.raises(weft.UserError) as caught:
         weft.spec(text)

@@ -84,7 +84,14 @@ print(f(np.arange(5.0)).tobytes().hex())
 
 def run(folder, program=PROGRAM):
     environment = {**os.environ, "WEFT_CACHE_DIR": str(folder)}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -99,7 +106,13 @@ def flipped(data):
     return data[:-9] + bytes([data[-9] ^ 255]) + data[-8:]
 
 
-CHANGES = (flipped, lambda d: d[: len(d) // 2], lambda d: b"", lambda d: b"foreign" * 100, lambda d: d + b"more")
+CHANGES = (
+    flipped,
+    lambda d: d[: len(d) // 2],
+    lambda d: b"",
+    lambda d: b"foreign" * 100,
+    lambda d: d + b"more",
+)
 
 
 def test_damaged_entries_count_as_absent(filled):

@@ -48,7 +48,14 @@ def test_explain():
     f(np.ones((4, 5), "f4"), np.ones((5, 3), "f4"), np.ones(3, "f4"))
     f(np.ones((7, 5), "f4"), np.ones((5, 3), "f4"), np.ones(3, "f4"))
     text = f.explain()
-    for words in ("2 compiles", "first call", "x.shape[0] varies (4, now 7)", "dot, add, maximum", "not fused", "test_tools.py"):
+    for words in (
+        "2 compiles",
+        "first call",
+        "x.shape[0] varies (4, now 7)",
+        "dot, add, maximum",
+        "not fused",
+        "test_tools.py",
+    ):
         assert words in text
 
 

@@ -49,7 +49,7 @@ def refused(make, error, code, *, place, good):
 
 
 def agrees(make):
-    fn, args = make()
+    fn, _ = make()
     f = weft.compile(fn)
     for _ in range(2):
         _, ours = make()
@@ -382,7 +382,11 @@ def test_case(name):
 
 
 def test_table_is_complete():
-    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| ") and "`" in line.split("|")[-2]]
+    rows = [
+        line
+        for line in DOCUMENT.read_text().splitlines()
+        if line.startswith("| ") and "`" in line.split("|")[-2]
+    ]
     listed = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[-2])}
     tested = set(CASES) | {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert listed == tested - {"case", "table_is_complete"}
