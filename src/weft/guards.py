@@ -92,7 +92,10 @@ def sizes_of(traced: Traced, ints: Ints = ()) -> Sizes:
 def _int_relations(traced: Traced, ints: Ints, names: dict[str, None]) -> list[Guard]:
     """Ints that the trace replaced by expressions are bound as well, under their names."""
     found: list[Guard] = []
-    for _, dim in ints:
+    bound = {key_of(p.source) for p in traced.parameters if isinstance(p.spec, IntSpec)}
+    for path, dim in ints:
+        if key_of(path) in bound:
+            continue  # its parameter's type has the expression
         one = as_symbol(dim)
         value = substitute(dim, traced.replaced)
         if one is not None and one.name not in names and not isinstance(value, int):
