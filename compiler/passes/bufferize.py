@@ -14,7 +14,7 @@ from weft.ir.dims import show_dim
 from weft.ir.opdef import Scalar
 from weft.ir.rewrite import Cloner
 from weft.ir.types import INDEX, Type
-from weft.ir.walk import free_values, uses
+from weft.ir.walk import free_values, uses, values_of
 
 
 def bufferize(fn: Func) -> Func:
@@ -44,12 +44,18 @@ class _Bufferizer:
         self.order: dict[Op, int] = {}
         self.end: dict[Op, int] = {}
         self.loop: dict[Op | Region, Region] = {}  # the innermost region around that repeats, or the function's body
+        self.around: dict[Op | Region, Op | Region | None] = {fn.body: None}
+        self.last_in: dict[Region, dict[Value, int]] = {}  # position in a region of the last op that reads a value
+        self.position: dict[Op, int] = {}
         self._number(fn.body, fn.body)
 
     def _number(self, region: Region, loop: Region) -> None:
         """Positions of ops, and for each value that of the last op (of its own region) that reads it or holds a reader."""
         self.loop[region] = loop
-        for op in region.ops:
+        last = self.last_in[region] = dict[Value, int]()
+        for number, op in enumerate(region.ops):
+            self.position[op], self.around[op] = number, region
+            self.around.update((inner, op) for inner in op.regions)
             self.order[op] = len(self.order)
             self.loop[op] = loop
             for inner in op.regions:
@@ -57,6 +63,7 @@ class _Bufferizer:
             self.end[op] = end = len(self.order)
             for value in [*op.operands, *(v for r in op.regions for v in free_values(r))]:
                 self.last_use[value] = max(self.last_use.get(value, -1), end)
+                last[value] = number
 
     # ---------------------------------------------------------------- function
 
@@ -187,9 +194,21 @@ class _Bufferizer:
 
     def _owns(self, value: Value, op: Op) -> bool:
         """Whether nothing reads the value after `op`, and its memory is not a constant argument."""
-        if self.last_use.get(value, -1) > self.end[op] or not self._in_same_loop(value, op):
+        if not self._is_dead_after(value, op) or not self._in_same_loop(value, op):
             return False
         return value.op is not None or self._is_writable(value)
+
+    def _is_dead_after(self, value: Value, op: Op) -> bool:
+        """Whether no op that may run after `op` reads a value, which is not defined outside of a loop around `op`."""
+        home = value.owner if isinstance(value.owner, Region) else self.around[value.owner]
+        here: Op | Region | None = op
+        while isinstance(here, Op):
+            region = self.around[here]
+            assert isinstance(region, Region)
+            if self.last_in[region].get(value, -1) > self.position[here]:
+                return False
+            here = None if region is home else self.around[region]
+        return True
 
     def _in_same_loop(self, value: Value, op: Op) -> bool:
         """Whether a value is made anew each time that `op` runs: one from outside of a loop is read again."""
@@ -230,7 +249,13 @@ class _Bufferizer:
 
     def _if(self, op: Op) -> None:
         tensors = [r for r in op.results if isinstance(r.type, TensorType)]
-        places = {r: self._free_destination(r) or self._alloc(r.type) for r in tensors}
+        places: dict[Value, Value] = {}
+        for result in tensors:
+            origin = self._shared_origin(op, result.index)
+            shared = None if origin is None else self.memory[origin]
+            if shared is None or any(shared is place for place in places.values()):
+                shared = self._free_destination(result) or self._alloc(result.type)
+            places[result] = shared
         condition = self._scalar(op.operands[0])
         regions: list[Region] = []
         for old in op.regions:
@@ -279,18 +304,59 @@ class _Bufferizer:
 
     def _carry_in(self, value: Value, op: Op) -> Value:
         """A buffer of the loop's own with the initial value: the value's memory, if no one else reads it."""
-        is_ours = value.op is not None and self.last_use.get(value, -1) <= self.order_end(op)
-        is_ours = is_ours and self._in_same_loop(value, op) and not any(value in free_values(r) for r in op.regions)
-        is_output = any(self.memory[value] is p for p in self.builder.region.params)
-        if is_ours and not is_output and list(op.operands).count(value) == 1:
+        if self._is_carried_in_place(value, op):
             return self.memory[value]
         fresh = self._alloc(value.type)
         self._copy(self.memory[value], fresh)
         return fresh
 
-    def order_end(self, op: Op) -> int:
-        """Position after an op and everything inside it."""
-        return self.end[op]
+    def _is_carried_in_place(self, value: Value, op: Op) -> bool:
+        """Whether a loop may work in the memory of an initial value: nothing else reads that."""
+        if list(op.operands).count(value) != 1 or any(value in free_values(r) for r in op.regions):
+            return False
+        if value.owner is self.fn.body and self.fn.params.index(value) in self.fn.strided:
+            return False
+        return self._owns(value, op)
+
+    def _began(self, value: Value) -> Value:
+        """The value whose memory `value` will live in, through kernels, loops and branches that work in place."""
+        while (before := self._before(value)) is not value:
+            value = before
+        return value
+
+    def _before(self, value: Value) -> Value:
+        """One step back."""
+        op = value.op
+        if op is None:
+            return value
+        if op.name in ("for", "while"):
+            first = 3 if op.name == "for" else 0
+            initial = op.operands[first + value.index]
+            kept = self._is_carried_in_place(initial, op) and not self._needs_spare(op, value.index, first)
+            return initial if kept else value
+        if op.name == "if":
+            return self._shared_origin(op, value.index) or value
+        return _before(value)
+
+    def _shared_origin(self, op: Op, number: int) -> Value | None:
+        """The outer value in whose memory both branches leave a result, if they may."""
+        inside = {v for r in op.regions for v in values_of(r)}
+        origins = [self._began_outside(region.terminator.operands[number], inside) for region in op.regions]
+        value = origins[0]
+        if value is None or value is not origins[1] or value.type != op.results[number].type:
+            return None
+        if value.owner is self.fn.body and self.fn.params.index(value) in self.fn.strided:
+            return None
+        return value if self._owns(value, op) else None
+
+    def _began_outside(self, value: Value, inside: set[Value]) -> Value | None:
+        """The first value outside of a branch on the way back from `value`."""
+        while value in inside:
+            before = self._before(value)
+            if before is value:
+                return None
+            value = before
+        return value
 
     def _needs_spare(self, op: Op, number: int, first: int) -> bool:
         """Whether the next value cannot be written over the present one: it is made by a kernel that reads it elsewhere."""
@@ -299,7 +365,7 @@ class _Bufferizer:
         if not isinstance(param.type, TensorType):
             return False
         value = region.terminator.operands[number]
-        if value is param or _began(value) is param:
+        if value is param or self._began(value) is param:
             return False
         maker = value.op
         if maker is None or maker.name != "fusion" or maker not in set(region.ops):
@@ -382,19 +448,18 @@ def _returning_parts(region: Region, numbers: Mapping[int, Value]) -> Region:
     return new
 
 
-def _began(value: Value) -> Value:
-    """The value whose memory a chain of in-place fusions began with."""
-    while (op := value.op) is not None and op.name == "fusion":
-        partial = op.attributes.get("in_place", ())
-        assert isinstance(partial, tuple)
-        inner = op.regions[0].terminator.operands[value.index].op
-        if (value.index not in partial and op.attributes["schedule"] != "scatter") or inner is None:
-            break
-        old = inner.operands[0]
-        if not isinstance(old.owner, Region):
-            break
-        value = op.operands[old.index]
-    return value
+def _before(value: Value) -> Value:
+    """The value in whose memory an in-place fusion leaves `value`; that itself if there is none."""
+    op = value.op
+    if op is None or op.name != "fusion":
+        return value
+    partial = op.attributes.get("in_place", ())
+    assert isinstance(partial, tuple)
+    inner = op.regions[0].terminator.operands[value.index].op
+    if (value.index not in partial and op.attributes["schedule"] != "scatter") or inner is None:
+        return value
+    old = inner.operands[0]
+    return op.operands[old.index] if isinstance(old.owner, Region) else value
 
 
 def _symbol_name(ty: Type) -> str:

@@ -45,14 +45,19 @@ def updates_in_place(fn: Func) -> set[Op]:
         if target >= 0 and _first(result) is fn.params[target]:
             owned.add(fn.params[target])
     found: set[Op] = set()
+    inherited: dict[Region, set[Value]] = {}
     for region in walk_regions(fn):
-        carried = {p for p in region.params if region is not fn.body}
+        carried = {p for p in region.params if region is not fn.body} | inherited.get(region, set())
         position = {op: k for k, op in enumerate(region.ops)}
         last: dict[Value, int] = {}
         for op in region.ops:
             for value in _read_by(op):
                 last[value] = position[op]
         for op in region.ops:
+            if op.name == "if":  # what ends with a branch belongs to each of its sides
+                ends = {v for v, place in last.items() if place == position[op]}
+                ours = {v for v in ends if v in owned or v in carried or _is_written_by_kernel(v, region)}
+                inherited.update((inner, ours) for inner in op.regions)
             if op.name != "update":
                 continue
             old = op.operands[0]
