@@ -11,6 +11,8 @@ from weft.compiler.frontend.numpy import order as order
 from weft.compiler.frontend.numpy import products as products
 from weft.compiler.frontend.numpy import reductions as reductions
 from weft.compiler.frontend.numpy import selection as selection
+from weft.compiler.frontend.numpy import signals as signals
+from weft.compiler.frontend.numpy import statistics as statistics
 from weft.compiler.frontend.numpy import ufuncs as ufuncs
 from weft.compiler.frontend.numpy.table import FUNCTIONS as FUNCTIONS
 from weft.compiler.frontend.numpy.table import call as call

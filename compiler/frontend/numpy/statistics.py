@@ -1,0 +1,284 @@
+"""Statistics beyond reductions: cov, corrcoef, histograms, bincount of a known length, nan-versions.
+
+Not here: sums, means (`reductions.py`), medians and quantiles (`order.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.number import as_dim, size_number
+from weft.compiler.frontend.numpy.creation import as_size
+from weft.compiler.frontend.numpy.reductions import NONE
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TRACED, TracedArray, as_array
+
+
+@implements(np.cov)
+def cov(
+    trace: Trace,
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: Any = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
+    """Estimate a covariance matrix, given data and weights."""
+    rows = as_array(trace, m)
+    if rows.ndim > 2:
+        raise ValueError("m has more than 2 dimensions")
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError("ddof must be integer")
+    kinds = [rows, np.float64] if y is None else [rows, as_array(trace, y), np.float64]
+    dtype = trace.call(np.result_type, *kinds) if dtype is None else dtype
+    x = _observations(trace, rows, dtype, rowvar)
+    if y is not None:
+        x = trace.call(np.concatenate, [x, _observations(trace, as_array(trace, y), dtype, rowvar)], axis=0)
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    weights: Any = None
+    for one in (fweights, aweights):
+        if one is not None:
+            scale = as_array(trace, one).astype(np.float64)
+            weights = scale if weights is None else weights * scale
+    average = trace.call(np.average, x, axis=1, weights=weights)
+    if weights is None:
+        divisor: Any = x.shape[1] - ddof
+    else:
+        total = trace.call(np.sum, weights)
+        divisor = total - ddof
+        if ddof and aweights is not None:
+            divisor = total - ddof * trace.call(np.sum, weights * as_array(trace, aweights)) / total
+    centered = x - average[:, None]
+    scaled = centered if weights is None else centered * weights
+    product = trace.call(np.matmul, centered, scaled.T)
+    result = product / (trace.call(np.maximum, divisor, 0) if type(divisor) in TRACED else max(divisor, 0))
+    return trace.call(np.squeeze, result)
+
+
+def _observations(trace: Trace, array: TracedArray, dtype: Any, rowvar: bool) -> Any:
+    one = trace.call(np.atleast_2d, array).astype(dtype)
+    return one if rowvar or array.ndim < 2 or array.view.shape[0] == 1 else one.T
+
+
+@implements(np.corrcoef)
+def corrcoef(trace: Trace, x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """Return Pearson product-moment correlation coefficients."""
+    matrix = cov(trace, x, y, rowvar, dtype=dtype)
+    if matrix.ndim == 0:
+        return matrix / matrix
+    deviation = trace.call(np.sqrt, trace.call(np.diagonal, matrix))
+    scaled = matrix / deviation[:, None] / deviation[None, :]
+    return trace.call(np.clip, scaled, -1, 1)
+
+
+# ---------------------------------------------------------------- counting
+
+
+@implements(np.bincount)
+def bincount(trace: Trace, x: Any, weights: Any = None, minlength: Any = 0) -> Any:
+    """Count number of occurrences of each value; a value from `minlength` on is an IndexError."""
+    values = as_array(trace, x)
+    if values.ndim != 1:
+        raise ValueError("object too deep for desired array")
+    if values.dtype.kind not in "biu":
+        raise TypeError(f"Cannot cast array data from dtype('{values.dtype}') to dtype('int64') according to the rule 'safe'")
+    size = as_size(trace, minlength)
+    if trace.holds(size, "==", 0, "minlength of bincount"):
+        return trace.call(_DEPENDENT["bincount"], values, weights) if "bincount" in _DEPENDENT else _no_length(trace)
+    return _counted(trace, values, weights, size_number(trace, size))
+
+
+_DEPENDENT: dict[str, Any] = {}
+
+
+def _no_length(trace: Trace) -> Any:
+    raise trace.refuse(
+        "np.bincount has a result of unknown length", "give minlength, larger than the largest value", "E051"
+    )
+
+
+def _counted(trace: Trace, places: Any, weights: Any, size: Any) -> Any:
+    """How often each place comes, or the sums of weights there."""
+    if weights is None:
+        total = trace.call(np.zeros, size, dtype=np.int64)
+        trace.call(np.add.at, total, places, 1)
+    else:
+        total = trace.call(np.zeros, size, dtype=np.float64)
+        trace.call(np.add.at, total, places, as_array(trace, weights).astype(np.float64))
+    return total
+
+
+def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[Any, bool]:
+    """Edges of the bins, and whether all bins are equally wide."""
+    if isinstance(bins, str):
+        raise trace.refuse("np.histogram with a rule for bins is not built", "give a number of bins or edges", "E054")
+    count = as_dim(bins)
+    if count is None:
+        edges = as_array(trace, bins)
+        if edges.ndim != 1:
+            raise ValueError("`bins` must be 1d, when an array")
+        return edges, False
+    if trace.holds(count, "<", 1, "bins of a histogram"):
+        raise ValueError("`bins` must be positive, when an integer")
+    if range_ is not None:
+        low, high = range_
+        if not any(type(v) in TRACED for v in (low, high)) and low > high:
+            raise ValueError("max must be larger than min in range parameter.")
+    elif values.view.shape[0] == 0:
+        low, high = 0.0, 1.0
+    else:
+        low, high = trace.call(np.min, values), trace.call(np.max, values)
+    low, high = (trace.call(np.float64, v) if type(v) in TRACED else float(v) for v in (low, high))
+    same = trace.call(np.equal, low, high)
+    low, high = trace.call(np.where, same, low - 0.5, low)[()], trace.call(np.where, same, high + 0.5, high)[()]
+    dtype = trace.call(np.result_type, values, np.float32) if values.dtype.kind == "f" else np.float64
+    return trace.call(np.linspace, low, high, bins + 1, endpoint=True, dtype=dtype), True
+
+
+@implements(np.histogram_bin_edges)
+def histogram_bin_edges(trace: Trace, a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # noqa: A002
+    """Function to calculate only the edges of the bins used by the `histogram` function."""
+    return _edges(trace, as_array(trace, a).ravel(), bins, range)[0]
+
+
+@implements(np.histogram)
+def histogram(
+    trace: Trace, a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None  # noqa: A002
+) -> tuple[Any, Any]:  # fmt: skip
+    """Compute the histogram of a dataset."""
+    values = as_array(trace, a).ravel()
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8)
+    scale = None if weights is None else as_array(trace, weights).ravel()
+    edges, is_even = _edges(trace, values, bins, range)
+    count = edges.shape[0] - 1
+    place, inside = (_even_place if is_even else _place)(trace, values, edges, count)
+    # what lies outside is counted in one more bin, which is dropped
+    place = trace.call(np.where, inside, place, count)
+    found = _counted(trace, place, scale, count + 1)[:-1].copy()
+    if scale is not None and scale.dtype != np.float64:
+        found = found.astype(scale.dtype)
+    if density:
+        widths = trace.call(np.diff, edges).astype(np.float64)
+        return found / widths / trace.call(np.sum, found), edges
+    return found, edges
+
+
+def _even_place(trace: Trace, values: Any, edges: Any, count: Any) -> tuple[Any, Any]:
+    """The bin of each value by arithmetic, set right by one where rounding missed."""
+    low, high = edges[0], edges[-1]
+    inside = (values >= low) & (values <= high)
+    safe = trace.call(np.where, inside, values, low)
+    scaled = (safe.astype(edges.dtype) - low) / (high - low) * count
+    place = trace.call(np.minimum, scaled.astype(np.int64), count - 1)
+    place = place - trace.call(np.where, safe < edges[place], 1, 0)
+    up = (safe >= edges[place + 1]) & (place != count - 1)
+    return place + trace.call(np.where, up, 1, 0), inside
+
+
+def _place(trace: Trace, values: Any, edges: Any, count: Any) -> tuple[Any, Any]:
+    """The bin of each value by search; the last bin holds its upper edge too."""
+    inside = (values >= edges[0]) & (values <= edges[-1])
+    place = trace.call(np.searchsorted, edges, values, side="right") - 1
+    last = values == edges[-1]
+    place = trace.call(np.where, last, trace.call(np.searchsorted, edges[:-1], values, side="right") - 1, place)
+    return trace.call(np.clip, place, 0, count), inside
+
+
+@implements(np.histogram2d)
+def histogram2d(
+    trace: Trace, x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None  # noqa: A002
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Compute the bi-dimensional histogram of two data samples."""
+    columns = [as_array(trace, v).ravel().astype(np.float64) for v in (x, y)]
+    both = isinstance(bins, Sequence) and len(bins) == 2
+    each = list(bins) if both else [bins, bins]
+    ranges = [None, None] if range is None else list(range)
+    edges = [_edges(trace, c, b, r)[0].astype(np.float64) for c, b, r in zip(columns, each, ranges, strict=True)]
+    counts = [e.shape[0] - 1 for e in edges]
+    total: Any = None
+    inside: Any = None
+    for column, edge, count in zip(columns, edges, counts, strict=True):
+        place, fits = _place(trace, column, edge, count)
+        total = place if total is None else total * count + place
+        inside = fits if inside is None else inside & fits
+    size = counts[0] * counts[1]
+    total = trace.call(np.where, inside, total, size)
+    scale = trace.call(np.ones, columns[0].shape[0]) if weights is None else weights
+    found = _counted(trace, total, scale, size + 1)[:-1].reshape(counts[0], counts[1])
+    if density:
+        for axis, edge in enumerate(edges):
+            width = trace.call(np.diff, edge)
+            found = found / (width[:, None] if axis == 0 else width)
+        found = found / trace.call(np.sum, _counted(trace, total, scale, size + 1)[:-1])
+    return found.copy(), edges[0], edges[1]
+
+
+# ---------------------------------------------------------------- without NaN
+
+
+def _nan_moment(fn: Callable[..., Any]) -> Callable[..., Any]:
+    def composition(
+        trace: Trace,
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: Any = 0,
+        keepdims: Any = NONE,
+        *,
+        correction: Any = NONE,
+    ) -> Any:
+        ddof = ddof if correction is NONE else correction
+        array = as_array(trace, a)
+        wanted = bool(keepdims) and keepdims is not NONE
+        if array.dtype.kind != "f":
+            return trace.call(fn, array, axis=axis, dtype=dtype, out=out, ddof=ddof, keepdims=wanted)
+        if dtype is not None:
+            array = array.astype(dtype)
+        held = array == array
+        count = trace.call(np.sum, held, axis=axis, keepdims=True).astype(array.dtype)
+        clean = trace.call(np.where, held, array, 0)
+        mean = trace.call(np.sum, clean, axis=axis, keepdims=True) / count
+        distance = trace.call(np.where, held, array - mean, 0)
+        squares = trace.call(np.sum, distance * distance, axis=axis, keepdims=wanted)
+        rest = (count if wanted else trace.call(np.sum, held, axis=axis)).astype(array.dtype) - ddof
+        rest = trace.call(np.where, rest > 0, rest, np.nan)
+        result = squares / rest
+        result = trace.call(np.sqrt, result) if fn is np.std else result
+        result = result.astype(array.dtype)
+        if out is not None:
+            out[...] = result
+            return out
+        return result
+
+    return composition
+
+
+implements(np.nanvar)(_nan_moment(np.var))
+implements(np.nanstd)(_nan_moment(np.std))
+
+
+def _nan_position(fn: Callable[..., Any], worst: float) -> Callable[..., Any]:
+    """The position of an extreme; of a slice of NaN alone the first (NumPy raises ValueError)."""
+
+    def composition(trace: Trace, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NONE) -> Any:
+        array = as_array(trace, a)
+        if array.dtype.kind == "f":
+            array = trace.call(np.where, array != array, worst, array)
+        return trace.call(fn, array, axis=axis, out=out, keepdims=keepdims)
+
+    return composition
+
+
+implements(np.nanargmax)(_nan_position(np.argmax, -np.inf))
+implements(np.nanargmin)(_nan_position(np.argmin, np.inf))
+
