@@ -58,7 +58,7 @@ def _wrong(found, known: Known, *, loose_zero):
 
 def compare(case, results, known, what):
     """Raise Disagreement if a compiled result is not what the reference allows."""
-    loose = any(op.name in ("maximum", "minimum", "max", "min", "fmax", "fmin") or op.attributes.get("mode") in ("minimum", "maximum")
+    loose = any(op.name in ("maximum", "minimum", "max", "min", "fmax", "fmin") or op.attributes.get("mode", op.attributes.get("by")) in ("minimum", "maximum")
                 for op in walk(case.fn))  # fmt: skip
     for number, (found, want) in enumerate(zip(results, known, strict=True)):
         if found.shape != want.value.shape or found.dtype != want.value.dtype:

@@ -223,7 +223,7 @@ class Maker:
 
     def step(self):
         """One random op."""
-        kinds = ["elementwise"] * 16 + ["shape"] * 9 + ["reduce"] * 5 + ["select", "cast", "dot", "number"]
+        kinds = ["elementwise"] * 16 + ["shape"] * 9 + ["reduce"] * 5 + ["order", "scan"] + ["select", "cast", "dot", "number"]
         if self.depth < 2:
             kinds += ["branch", "count", "while"]
         if self.chance(0.15):
@@ -288,6 +288,23 @@ class Maker:
             back = self.emit("broadcast", [self.emit("reshape", [result], {"shape": kept})], {"shape": x.type.shape})
             binary = self.pick([n for n, (c, d) in ELEMENTWISE.items() if c == 2 and x.type.dtype in d])
             self.emit(binary, [x, back])
+
+    def _order(self):
+        """Sorting, the permutation that sorts, places in what is sorted."""
+        x = self.value(rank=1)
+        axis = int(self.rng.integers(x.type.rank))
+        if self.chance(0.6):
+            self.emit(self.pick(["sort", "argsort"]), [x], {"axis": axis})
+            return
+        line = self.emit("sort", [x], {"axis": axis})
+        if x.type.rank > 1:
+            line = self.emit("sort", [self.emit("reshape", [line], {"shape": (product(x.type.shape),)})], {"axis": 0})
+        self.emit("search", [line, self.value(x.type.dtype)], {"right": self.chance(0.5)})
+
+    def _scan(self):
+        x = self.value(rank=1)
+        names = [n for n in ("add", "subtract", "multiply", "maximum", "minimum", "bitwise_and", "bitwise_xor") if x.type.dtype in ELEMENTWISE[n][1]]
+        self.emit("scan", [x], {"axis": int(self.rng.integers(x.type.rank)), "by": self.pick(names)})
 
     def _dot(self):
         dtype = self.pick([DTYPES[n] for n in ("f32", "f64", "i32", "i64")])

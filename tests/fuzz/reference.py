@@ -158,7 +158,7 @@ class Reference:
         if op.name in ("gather", "scatter"):
             return None if exact else self._of_indexed(op.name, attributes, operands, value)
         if not isinstance(record.form, Scalar):
-            return None
+            return None if exact else np.full(value.shape, np.inf)
         own = ULP[value.dtype.itemsize] * _spacing(value) if op.name in INEXACT and value.dtype.kind == "f" else None
         if exact:
             return own
