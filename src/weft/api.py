@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from weft import specs
 from weft.backends.cpu import entry_type
@@ -42,7 +42,7 @@ def compile(
     """
     settings = _settings(device, static, dynamic, signature, max_variants, fast_math, check)
     if fn is None:
-        return lambda function: _make(function, settings)
+        return functools.partial(_make, settings=settings)
     return _make(fn, settings)
 
 
@@ -77,8 +77,9 @@ def _settings(
         raise UnsupportedError(
             f"check={check!r} is not built yet", code="E051", fix="leave check= out; see docs/status.md"
         )
-    names = (static,) if isinstance(static, str | int) else static
-    if not isinstance(names, Sequence | set | frozenset) or not all(type(n) in (str, int) for n in names):
+    several = isinstance(static, list | tuple | set | frozenset)
+    names: tuple[Any, ...] = tuple(cast(Any, static)) if several else (static,)
+    if not all(type(n) in (str, int) for n in names):
         raise _bad("static", static, 'names or positions of arguments, as in static=("n",)')
     if signature is not None and not isinstance(signature, list | tuple):
         raise _bad(
@@ -90,11 +91,11 @@ def _settings(
         if type(value) is not bool:
             raise _bad(name, value, "True or False")
     return {
-        "static": tuple(names),
+        "static": names,
         "dynamic": dynamic,
         "max_variants": max_variants,
         "fast_math": fast_math,
-        "signature": None if signature is None else tuple(signature),
+        "signature": None if signature is None else tuple(cast(Any, signature)),
     }
 
 
@@ -103,17 +104,18 @@ def _bad(name: str, value: object, values: str) -> UserError:
 
 
 def _make(fn: Any, settings: dict[str, Any]) -> Any:
-    if isinstance(fn, staticmethod | classmethod):
-        return type(fn)(_make(fn.__func__, settings))
+    wrapper: Any = type(fn)
+    if wrapper in (staticmethod, classmethod):
+        return wrapper(_make(fn.__func__, settings))
     if isinstance(fn, type) or not callable(fn):
-        what = f"the class {fn.__name__}" if isinstance(fn, type) else repr(fn)
+        what = repr(cast(object, fn))
         raise UserError(
             f"weft.compile takes a function, got {what}",
             fix="decorate a function, a method, or pass a callable object",
         )
     kind, entries = compiled_class()
-    if isinstance(fn, kind):
-        fn = fn._weft.fn
+    if wrapper is kind:
+        fn = cast(Any, fn)._weft.fn
     _check_parameters(fn, settings)
     entry = kind()
     core = Core(fn, Settings(**settings), entry, entries, entries.type)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,7 @@ class Shape:
     """What is known of a callable: the Python function behind it, what it is bound to, its parameters."""
 
     fn: Callable[..., Any]
-    function: FunctionType | None
+    function: Any  # a FunctionType or None; typed so, checkers take it for a method
     bound: tuple[Any, ...]
     bound_named: Mapping[str, Any]
     signature: inspect.Signature | None
@@ -147,7 +146,7 @@ class Call:
 
     def read(self, path: Source) -> Any:
         """The value at a path, as it is now."""
-        return path.read(self.shape.function, self.all_positional, self.all_named)  # pyright: ignore[reportArgumentType]
+        return path.read(self.shape.function, self.all_positional, self.all_named)
 
     def arrays(self) -> dict[int, Source]:
         """Paths of the arrays among the arguments, by id."""
@@ -227,7 +226,7 @@ class _Plain:
 
     def leaf(self, path: Source, value: Any) -> Any:
         """One value."""
-        kind = type(value)
+        kind: Any = type(value)
         if kind is np.ndarray:
             return value if value.dtype.isnative or value.dtype.kind not in "biufc" else self._swap(value)
         if (
@@ -262,7 +261,7 @@ class _Plain:
                 original[...] = native
         for original, copy, before in self.containers:
             if type(original) is dict:
-                old = dict(zip(original, before, strict=True))
+                old: dict[Any, Any] = dict(zip(original, before, strict=True))
                 for key, item in copy.items():
                     if key not in old or old[key] is not item:
                         original[key] = item

@@ -191,10 +191,11 @@ class TableMaker:
         register = self.register(path)
         if not is_node(tree):
             return
-        self._check_type(path, register, type(tree))
-        if type(tree) is dict:
+        kind: Any = type(tree)
+        self._check_type(path, register, kind)
+        if kind is dict:
             self.steps.append(sig.Keys(register, tuple(tree)))
-        elif isinstance(tree, list | tuple):
+        elif issubclass(kind, list | tuple):
             self.steps.append(sig.Length(register, len(tree)))
         for key, item in children(tree):
             self._structure(step(path, tree, key), item)
@@ -229,7 +230,7 @@ class TableMaker:
             case source.Argument():
                 self._argument(path, key)
             case source.Global():
-                owner = path.owner or self.function
+                owner: Any = path.owner or self.function
                 assert owner is not None
                 base = self._constant(owner.__globals__)
                 if path.name in owner.__globals__:
@@ -240,10 +241,10 @@ class TableMaker:
                         owner.__builtins__
                         if isinstance(owner.__builtins__, dict)
                         else vars(owner.__builtins__)
-                    )  # pyright: ignore[reportAttributeAccessIssue]
+                    )
                     self.steps.append(sig.DictValue(self._new(key), self._constant(builtins), path.name))
             case source.Cell():
-                owner = path.owner or self.function
+                owner: Any = path.owner or self.function
                 assert owner is not None
                 base = self._constant(source.closure_cell(owner, path.name))
                 self.steps.append(sig.CellContent(self._new(key), base))
@@ -294,7 +295,7 @@ class TableMaker:
             )
 
     def _default(self, path: source.Default, key: str) -> None:
-        owner = path.owner or self.function
+        owner: Any = path.owner or self.function
         assert owner is not None
         base = self._constant(owner)
         keyword_only: dict[str, object] = owner.__kwdefaults__ or {}
@@ -452,12 +453,14 @@ class TableMaker:
             case result.ResultConstant():
                 return sig.ConstantResult(node.value)
             case result.ResultTree():
-                items = [self._tree(item) for item in node.items]
-                if None in items:
+                made = [self._tree(item) for item in node.items]
+                items = tuple(item for item in made if item is not None)
+                like: Any = node.like
+                if len(items) < len(made):
                     return None
-                if type(node.like) in (list, tuple):
-                    return sig.Items("list" if type(node.like) is list else "tuple", tuple(items))
-                return sig.Entries(tuple(node.like), tuple(items)) if type(node.like) is dict else None
+                if type(like) in (list, tuple):
+                    return sig.Items("list" if type(like) is list else "tuple", items)
+                return sig.Entries(tuple(like), items) if type(like) is dict else None
             case _:
                 return None
 

@@ -6,7 +6,7 @@ Each call is traced for its own sizes and run op by op with NumPy. Not here: the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def interpreted(core: Core, args: Sequence[Any], kwargs: Mapping[str, Any], _opt
         made.restore()
 
 
-_KINDS: dict[str, Any] = {
+_KINDS: dict[str, Callable[[Any], Any]] = {
     "array": lambda v: v,
     "scalar": lambda v: v[()],
     "float": float,

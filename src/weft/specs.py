@@ -86,7 +86,7 @@ def spec(text: str | Spec) -> Spec:
     """Return the type that `text` names, as in "f32[n,784]"; raises UserError [E003] if it cannot be read."""
     if isinstance(text, Spec):
         return text
-    match = _ARRAY.match(text) if isinstance(text, str) else None
+    match = _ARRAY.match(text) if type(text) is str else None
     if match is None:
         raise _unreadable(text)
     name, bracket, inside = match.groups()

@@ -110,7 +110,7 @@ def first_difference(where: str, found: Any, expected: Any) -> str | None:
             return f"{where} has {[k for k, _ in ours]}, in plain Python {[k for k, _ in theirs]}"
         pairs = zip(ours, theirs, strict=True)
         return next((d for (k, a), (_, b) in pairs if (d := first_difference(f"{where}[{k!r}]", a, b))), None)
-    if isinstance(expected, np.ndarray | np.generic):
+    if _is_array(expected):
         if found.dtype != expected.dtype:
             return f"{where} has dtype {found.dtype}, in plain Python {expected.dtype}"
         if found.shape != expected.shape:
@@ -129,8 +129,12 @@ def first_difference(where: str, found: Any, expected: Any) -> str | None:
     return None if same else f"{where} is {found!r}, in plain Python {expected!r}"
 
 
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic)
+
+
 def _kind(value: Any) -> str:
-    if isinstance(value, np.ndarray | np.generic):
+    if _is_array(value):
         return f"{type(value).__module__}.{type(value).__qualname__} of shape {list(value.shape)}"
     return type(value).__qualname__
 
