@@ -46,6 +46,10 @@ class Context(Protocol):
         """`then` where the condition holds, else `otherwise`; each reads only in its own lanes."""
         ...
 
+    def index_of(self, number: int, index: Sequence[DimLike], size: DimLike, axis: int) -> DimLike:
+        """The element of operand `number` as a checked index of an axis of `size`, once for all elements that share it."""
+        ...
+
     def check_index(self, value: Expr, size: DimLike, axis: int) -> Expr:
         """`value` wrapped once if negative; outside of [-size, size) records an IndexError and yields 0."""
         ...

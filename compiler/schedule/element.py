@@ -34,6 +34,7 @@ class Scope:
     known: dict[str, Expr] = field(default_factory=dict[str, Expr])
     values: dict[tuple[Value, Index], Expr] = field(default_factory=dict[tuple[Value, Index], Expr])
     sizes: dict[DimLike, Expr] = field(default_factory=dict[DimLike, Expr])
+    places: dict[tuple[Op, int, Index], DimLike] = field(default_factory=dict[tuple[Op, int, Index], DimLike])
     mask: Expr | None = None
     is_floor: bool = False  # nothing may move out: what is written here is under a condition, or uses what was defined here
 
@@ -254,6 +255,16 @@ class Writer:
             self.scopes[-1].values[key] = result
         return self.here(result)
 
+    def place(self, op: Op, number: int, index: Index, make: Callable[[], DimLike]) -> DimLike:
+        """An index that is read from memory, made once in the outermost scope that knows what it depends on."""
+        key = (op, number, index)
+        for scope in reversed(self.scopes):
+            if key in scope.places:
+                return scope.places[key]
+        with self._at(self._depth(index)):
+            self.scopes[-1].places[key] = result = make()
+        return result
+
     def define(self, value: Value, index: Sequence[DimLike], e: Expr) -> None:
         """Say what a value is at an index, for the innermost scope; what is written from now on may use it, so it stays inside."""
         self.scopes[-1].values[(value, tuple(index))] = e
@@ -429,6 +440,10 @@ class OpContext:
         """A value as an index."""
         name = self.writer.fresh("at")
         return self.writer.bind(name, cast(value, I64), lower, upper)
+
+    def index_of(self, number: int, index: Sequence[DimLike], size: DimLike, axis: int) -> DimLike:
+        """The element of operand `number` as a checked index, in the outermost scope that knows it."""
+        return self.writer.place(self.op, number, tuple(index), lambda: self.as_index(self.check_index(self.read(number, index), size, axis), 0, size))
 
     def piecewise(self, index: DimLike, pieces: Sequence[tuple[DimLike | None, Callable[[], Expr]]]) -> Expr:
         """The value of the first piece whose bound is above `index`."""

@@ -64,8 +64,7 @@ def _gather_element(context: Context, op: Op, index: Sequence[DimLike]) -> Expr:
     full: list[DimLike] = []
     for axis, size in enumerate(whole.shape):
         if axis in axes:
-            value = context.check_index(context.read(1 + axes.index(axis), place), size, axis)
-            full.append(context.as_index(value, 0, size))
+            full.append(context.index_of(1 + axes.index(axis), place, size, axis))
         else:
             full.append(rest.pop(0))
     return context.read(0, full)

@@ -112,6 +112,9 @@ class ElementContext:
             self.index_value(index).lt(self.index_value(bound)), make, lambda: self.piecewise(index, rest)
         )
 
+    def index_of(self, number, index, size, axis):
+        return self.as_index(self.check_index(self.read(number, index), size, axis), 0, size)
+
     def check_index(self, value, size, axis):
         size = self.index_value(size)
         wrapped = select(value.lt(0), value + size, value)
