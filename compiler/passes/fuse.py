@@ -244,6 +244,8 @@ class Partition:
             return False  # the memory that is written must be there before
         if self._try_inline(source, group, op, number, paths[number]):
             return True
+        if source.kind != "pointwise":  # ops that were inlined into the group read the source too
+            paths = [path_of(v) for inner in group.ops for v in inner.operands]
         from_source = [p for p in paths if self.source_group(p.source) is source]
         if source.kind != "pointwise" and op in self.in_place:
             return False
