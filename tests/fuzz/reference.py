@@ -159,6 +159,10 @@ class Reference:
             return None if exact else self._of_indexed(op.name, attributes, operands, value)
         if not isinstance(record.form, Scalar):
             return None if exact else np.full(value.shape, np.inf)
+        if op.name in ("copysign", "signbit"):  # which sign a NaN has is not said
+            signs = operands[-1].value
+            exact = exact and not np.isnan(signs).any()
+            operands = [*operands[:-1], Known(signs, np.where(np.isnan(signs), np.inf, _error(operands[-1])))]
         own = ULP[value.dtype.itemsize] * _spacing(value) if op.name in INEXACT and value.dtype.kind == "f" else None
         if exact:
             return own
