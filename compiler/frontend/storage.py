@@ -176,6 +176,10 @@ class Storage:
     name: str = ""
     depth: int = 0
     version: int = 0
+    writes: int = 0
+    origins: list[Storage] = field(default_factory=list["Storage"])  # what it is a join of, by value
+    copies: list[Storage] = field(default_factory=list["Storage"])  # joins that it is part of
+    left: bool = False  # written as a part of a join, or a join whose part was written: not to be used
     variable: object = None
 
     @property

@@ -61,6 +61,7 @@ class Trace:
         self._locations: dict[tuple[int, int], Location] = {}
         self._loops: dict[str, tuple[DimLike, DimLike]] = {}
         self.names: set[str] = set()  # of symbols, those of arguments too
+        self.moves: list[Storage] = []
         self.raises: list[Any] = []  # exceptions that ops `check` name by number
         self._closed: dict[Op | Region, Location | None] = {}
 
@@ -245,6 +246,8 @@ class Trace:
 
     def current_value(self, storage: Storage) -> Value:
         """The value of a storage in the innermost region."""
+        if storage.left:
+            raise self.refuse_alias()
         self._touch(storage, len(self.frames) - 1)
         return storage.value
 
@@ -253,6 +256,44 @@ class Trace:
         self._touch(storage, len(self.frames) - 1)
         storage.value = value
         storage.version += 1
+        self.note_write(storage)
+
+    def note_write(self, storage: Storage) -> None:
+        """A storage is written: joins by value that it is part of, and the parts of a join, are no longer to be used."""
+        storage.writes += 1
+        for other in storage.copies:
+            self.leave_storage(other)
+        for other in storage.origins:
+            if other.parameter is not None:
+                raise self.refuse_alias()
+            other.writes += 1
+            self.leave_storage(other)
+
+    def leave_storage(self, storage: Storage) -> None:
+        """From now on, using a storage is an error."""
+        if not storage.left:
+            storage.left = True
+            self.moves.append(storage)
+
+    def forget_moves(self, count: int) -> None:
+        """Take back what was left since there were `count` moves."""
+        for storage in self.moves[count:]:
+            storage.left = False
+        del self.moves[count:]
+
+    def link(self, copy: Storage, origin: Storage) -> None:
+        """Note that an array joined by value may be, in Python, one that was there before."""
+        if origin is not copy and origin not in copy.origins:
+            copy.origins.append(origin)
+            origin.copies.append(copy)
+
+    def refuse_alias(self) -> UnsupportedError:
+        """The error for an array that is written while it may or may not be another one."""
+        return self.refuse(
+            "an array that is one of two, depending on a branch or loop, is written: both names would see it",
+            "give it memory of its own before, for example by `x = x.copy()`",
+            "E064",
+        )
 
     def _touch(self, storage: Storage, number: int) -> None:
         """Note the value of `storage` on entry to each open region younger than it, outer regions first."""

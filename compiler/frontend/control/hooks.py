@@ -309,7 +309,7 @@ class Undo:
     def __init__(self, hooks: TracingHooks, places: dict[str, Place]) -> None:
         self.hooks, self.places = hooks, places
         self.before = {name: place.get() for name, place in places.items()}
-        self.effects = len(hooks.effects)
+        self.effects, self.moves = len(hooks.effects), len(hooks.trace.moves)
         self.ops = len(hooks.trace.region.ops)
 
     def run(self) -> None:
@@ -317,6 +317,7 @@ class Undo:
         for name, place in self.places.items():
             place.set(self.before[name])
         del self.hooks.effects[self.effects :]
+        self.hooks.trace.forget_moves(self.moves)
         del self.hooks.trace.region.ops[self.ops :]
 
 

@@ -31,6 +31,7 @@ from weft.compiler.frontend.control.joins import (
 from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts
 from weft.compiler.frontend.control.statements import (
     Raised,
+    arrays_in,
     effect_refused,
     join_named,
     lower_any,
@@ -88,6 +89,9 @@ class Variables:
         self.given = {name for name, slot in self.slots.items() if types(slot)}
         for name, slot in self.slots.items():
             made = wrap(trace, slot, values)
+            if not isinstance(slot, Same):  # a write to what it begins as makes it differ from that
+                for one, other in zip(arrays_in(made), arrays_in(self.before[name]), strict=False):
+                    other.view.storage.copies.append(one.view.storage)
             if name in self.flags:
                 made = False
             elif name in self.late:
@@ -164,7 +168,7 @@ def for_node(
         results = trace.emit_op("for", [*limits, *operands], {"kind": "serial"}, [region]).results
     low, high = (lower_bound, upper) if counted.step > 0 else (upper, lower_bound)
     _bind_results(
-        hooks, variables, kept, written, results, lambda: TracedNumber(trace, int, dim=low) < size(trace, high)
+        hooks, variables, kept, written, results, lambda: TracedNumber(trace, int, dim=low) < size(trace, high), done
     )
 
 
@@ -177,7 +181,7 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
     """Trace until the slots are those that the body gives back."""
     trace = hooks.trace
     for _ in range(_ROUNDS):
-        mark = hooks.journal.begin()
+        mark, moves = hooks.journal.begin(), len(trace.moves)
         try:
             traced = run(variables.types())
             contents = mark.contents()
@@ -194,6 +198,7 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
             trace.seal(traced.frame)
             return traced
         trace.seal(traced.frame)
+        trace.forget_moves(moves)
     raise trace.refuse("the types of what a loop carries do not settle", "give each name one type", "E061")
 
 
@@ -336,8 +341,10 @@ def _bind_results(
     written: list[Storage],
     results: Sequence[Value],
     ran: Callable[[], Any],
+    done: Traced,
 ) -> None:
     trace = hooks.trace
+    sources = _check_aliases(trace, variables, done)
     count = len(results) - len(written)
     for storage, value in zip(written, results[count:], strict=True):
         trace.set_value(storage, value)
@@ -348,9 +355,43 @@ def _bind_results(
             place.set(variables.before[name])
             continue
         made = wrap(trace, slot, values)
+        for one, origins in zip(arrays_in(made), sources.get(name, []), strict=False):
+            for origin in origins:
+                trace.link(one.view.storage, origin)
         if name in variables.late:
             made = Maybe(made, ran)
         place.set(made)
+
+
+def _check_aliases(trace: Trace, variables: Variables, done: Traced) -> dict[str, list[list[Storage]]]:
+    """The storages from before a loop that each array carried by value may be.
+
+    Raises UnsupportedError if one that the body writes may be one that is used by another name, too.
+    """
+    found: dict[str, list[list[Storage]]] = {}
+    starts: list[tuple[Storage, Storage]] = []  # what a parameter begins as, or gets at the end; the parameter
+    for name, slot in variables.slots.items():
+        if isinstance(slot, Same) or name in variables.kept or name in variables.late:
+            continue
+        params = [a.view.storage for a in arrays_in(variables.wrapped[name])]
+        before = [a.view.storage for a in arrays_in(variables.before[name])]
+        ends = [a.view.storage for a in arrays_in(done.ends[name])]
+        outer: list[list[Storage]] = []
+        for k, param in enumerate(params):
+            first = before[k : k + 1] if len(before) == len(params) else []
+            last = ends[k : k + 1] if len(ends) == len(params) else []
+            starts += [(one, param) for one in (*first, *last) if one is not param]
+            outer.append([s for s in (*first, *last) if s.depth <= len(trace.frames)])
+        found[name] = outer
+    params = {param for _, param in starts}
+    for one, param in starts:
+        shared = any(other is one and owner is not param for other, owner in starts)
+        outside = one.depth <= len(trace.frames)
+        if param.writes and (shared or (outside and (one in done.frame.before or one.parameter is not None))):
+            raise trace.refuse_alias()
+        if param.writes and outside and one not in params:
+            trace.leave_storage(one)
+    return found
 
 
 def _counting_while(
@@ -459,7 +500,7 @@ def while_node(
     closed = Body(done.frame, done.params, done.yields, done.storages)
     region = finish(closed, written, replaced=replaced)
     results = trace.emit_op("while", operands, {}, [condition, region]).results
-    _bind_results(hooks, variables, kept, written, results, lambda: True)
+    _bind_results(hooks, variables, kept, written, results, lambda: True, done)
 
 
 def _trace_test(hooks: TracingHooks, test: Callable[[], Any], variables: Variables) -> tuple[Traced, Expr]:

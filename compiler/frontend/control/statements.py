@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from weft.compiler.frontend.arguments import children, is_node
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
     Conflict,
@@ -102,6 +103,32 @@ def branch(
     results = _emit(trace, condition, sides, list(slots.items()), before)
     for name, value in results.items():
         joined[name].set(value)
+        for side in sides:
+            link_arrays(trace, slots[name], value, side.values.get(name))
+
+
+def arrays_in(value: Any) -> list[TracedArray]:
+    """The arrays in a value, frozen or not, in order."""
+    if type(value) is Frozen:
+        return [value.array]
+    if type(value) is TracedArray:
+        return [value]
+    if type(value) is Maybe:
+        return arrays_in(value.value)
+    if is_node(value):
+        return [array for _, item in children(value) for array in arrays_in(item)]
+    return []
+
+
+def link_arrays(trace: Trace, slot: Slot, joined: Any, value: Any) -> None:
+    """Note which arrays from before an array joined by value may be."""
+    if isinstance(slot, Same):
+        return
+    made, given = arrays_in(joined), arrays_in(value)
+    if len(made) == len(given):
+        for one, other in zip(made, given, strict=True):
+            if other.view.storage.depth <= len(trace.frames):
+                trace.link(one.view.storage, other.view.storage)
 
 
 def freeze_in(trace: Trace, frame: Frame, value: Any) -> Any:
