@@ -165,6 +165,8 @@ absolute_raw = unary("absolute_raw", "Loop-level magnitude of signed integers an
 sign = unary("sign", "-1, 0 or 1; NaN stays.", _quiet(np.sign), kinds="iuf", scalar=_sign, flops=2,
              vjp=lambda g, y, x: None)
 sqrt_ = unary("sqrt", "Square root, correctly rounded.", _quiet(np.sqrt), flops=4, vjp=lambda g, y, x: g * 0.5 / y)
+stop_gradient = unary("stop_gradient", "x, taken to be constant by derivatives.", np.array, kinds="biuf", scalar=lambda x: x,
+                      flops=0, vjp=lambda g, y, x: None, samples=numbers("iu", 1))  # differences would say 1
 square = unary("square", "x * x.", _quiet(np.square), kinds="iuf", scalar=lambda x: x * x,
                vjp=lambda g, y, x: g * (x * 2.0))
 reciprocal = unary("reciprocal", "1 / x of floats.", _quiet(np.reciprocal), scalar=lambda x: constant(x, 1.0) / x,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         WeftError,
     )
     from weft.runtime.variables import Module, Variable, variables
-    from weft.transforms import grad, value_and_grad
+    from weft.transforms import grad, stop_gradient, value_and_grad
 
 __version__ = "0.1.0"
 
@@ -36,13 +36,13 @@ _HOMES = {
     "weft.ir": ("AliasError", "CompileError", "DTypeError", "IndexFault", "InternalError", "OutOfMemoryError",
                 "RuntimeFault", "ShapeError", "UnsupportedError", "UserError", "WeftError"),
     "weft.runtime.variables": ("Module", "Variable", "variables"),
-    "weft.transforms": ("grad", "value_and_grad"),
+    "weft.transforms": ("grad", "stop_gradient", "value_and_grad"),
 }
 _MODULES = ("config", "nn", "optim", "random", "testing")
 _UNBUILT = (
     "Checkpointer", "callback", "cond", "custom_gradient", "custom_op", "device",
     "devices", "export", "fori_loop", "hessian", "hvp", "jacobian", "jvp", "load", "load_library", "name",
-    "remat", "save", "scan", "stop_gradient", "vjp", "vmap", "while_loop",
+    "remat", "save", "scan", "vjp", "vmap", "while_loop",
 )
 # fmt: on
 
@@ -67,6 +67,7 @@ __all__ = [
     "grad",
     "options",
     "spec",
+    "stop_gradient",
     "value_and_grad",
     "variables",
 ]

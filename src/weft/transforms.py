@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from weft.compiler.autodiff.inline import Transformed, gradients
-from weft.compiler.frontend.values import TracedArray
+from weft.compiler.frontend.arguments import map_tree
+from weft.compiler.frontend.number import TracedNumber
+from weft.compiler.frontend.values import TracedArray, TracedScalar, new_array
 from weft.ir import UserError
 from weft.runtime.variables import Variable
 
@@ -52,7 +54,7 @@ class Gradient:
         except (TypeError, ValueError):
             self.__signature__ = None
         self.is_list = isinstance(wrt, list | tuple)
-        self.like = type(wrt)
+        self.like: Any = type(wrt)
         self.wrt: tuple[Any, ...] = tuple(self._checked(one) for one in (wrt if self.is_list else (wrt,)))
         self._compiled: Any = None
 
@@ -137,6 +139,43 @@ class Gradient:
             f"{self.__name__} differentiates {name or one!r}, which the call does not give",
             fix="pass it as an argument",
         )
+
+
+class StopGradient:
+    """`weft.stop_gradient(tree)`: the same values, taken to be constant by derivatives."""
+
+    def __call__(self, tree: Any) -> Any:
+        """Outside of a compiled function nothing is differentiated."""
+        return tree
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call."""
+        return map_tree(lambda leaf: _constant_leaf(trace, leaf), args[0])
+
+
+stop_gradient = StopGradient()
+
+
+def _constant_leaf(trace: Any, leaf: Any) -> Any:
+    if isinstance(leaf, Variable):
+        leaf = trace.adopt(leaf)
+    if isinstance(leaf, TracedArray | TracedScalar):
+        value = trace.emit("stop_gradient", [leaf.expr.value])
+        return (
+            new_array(trace, trace.expr(value))
+            if isinstance(leaf, TracedArray)
+            else TracedScalar(trace, value)
+        )
+    if isinstance(leaf, TracedNumber) and leaf.dim is None and leaf.value is not None:
+        return TracedNumber(trace, leaf.type, value=trace.emit("stop_gradient", [leaf.value]))
+    return leaf
 
 
 for _maker in (grad, value_and_grad):

@@ -1,25 +1,39 @@
-"""Neural network functions written in NumPy; not built yet, each name raises UnsupportedError when called."""
+"""Neural network functions, written in plain NumPy and traced like a user's code; made for float32.
 
+`rnn`, `lstm` and `gru` are not built yet and raise UnsupportedError when called.
+"""
+
+from weft.nn.activation import elu, erf, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus
+from weft.nn.conv import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    conv1d,
+    conv2d,
+    conv3d,
+    global_avg_pool,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
+from weft.nn.initial import glorot_normal, glorot_uniform, he_normal, he_uniform
+from weft.nn.layers import attention, batch_norm, dropout, embedding, group_norm, layer_norm, linear, rms_norm
+from weft.nn.loss import (
+    binary_cross_entropy,
+    cross_entropy,
+    huber,
+    kl_divergence,
+    mean_absolute_error,
+    mean_squared_error,
+)
 from weft.unbuilt import Unbuilt
 
-# fmt: off
-_UNBUILT = (
-    "attention", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "binary_cross_entropy",
-    "conv1d", "conv2d", "conv3d", "cross_entropy", "dropout", "embedding", "glorot_normal", "glorot_uniform",
-    "group_norm", "gru",
-    "he_normal", "he_uniform", "layer_norm", "log_softmax", "lstm", "max_pool1d", "max_pool2d", "max_pool3d",
-    "mean_squared_error", "rms_norm", "rnn", "softmax",
-)
-# fmt: on
+rnn, lstm, gru = (Unbuilt(f"weft.nn.{name}") for name in ("rnn", "lstm", "gru"))
 
-
-def __getattr__(name: str) -> Unbuilt:
-    """Return the stand-in for a name that is not built yet."""
-    if name in _UNBUILT:
-        return Unbuilt(f"weft.nn.{name}")
-    raise AttributeError(f"module 'weft.nn' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return sorted(_UNBUILT)
+__all__ = [
+    "attention", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "binary_cross_entropy", "conv1d", "conv2d", "conv3d",
+    "cross_entropy", "dropout", "elu", "embedding", "erf", "gelu", "global_avg_pool", "glorot_normal", "glorot_uniform",
+    "group_norm", "gru", "he_normal", "he_uniform", "huber", "kl_divergence", "layer_norm", "leaky_relu", "linear",
+    "log_softmax", "lstm", "max_pool1d", "max_pool2d", "max_pool3d", "mean_absolute_error", "mean_squared_error", "relu",
+    "rms_norm", "rnn", "sigmoid", "silu", "softmax", "softplus",
+]  # fmt: skip

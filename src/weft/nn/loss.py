@@ -1,0 +1,65 @@
+"""Losses, as plain NumPy. `reduction` is "mean" (over all examples), "sum" or "none"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from weft.ir import UserError
+from weft.nn.activation import log_softmax, softplus
+
+
+def cross_entropy(logits: Any, labels: Any, axis: int = -1, reduction: str = "mean") -> Any:
+    """Minus the logarithm of the probability that softmax of `logits` gives to `labels`.
+
+    Labels are whole numbers, of the shape of the logits without `axis`, or probabilities of their whole shape.
+    Raises IndexFault for a label that is not in [0, classes).
+    """
+    chances = log_softmax(logits, axis)
+    if labels.dtype.kind in "iu":
+        chosen = np.where(labels < 0, labels + (1 << 30), labels).astype(np.int64)  # -1 is no class, so it must not count from the end
+        classes = np.arange(logits.shape[axis])
+        places = np.reshape(classes, (-1, *(1 for _ in chances.shape[axis:][1:])))
+        is_chosen = np.expand_dims(classes[chosen], axis) == places  # the index checks the labels
+        return _reduced(-np.sum(np.where(is_chosen, chances, 0), axis=axis), reduction)
+    return _reduced(-np.sum(labels * chances, axis=axis), reduction)
+
+
+def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Any:
+    """Cross-entropy of yes or no: `targets` in [0, 1], `logits` before the sigmoid."""
+    return _reduced(softplus(logits) - logits * targets, reduction)
+
+
+def mean_squared_error(x: Any, target: Any, reduction: str = "mean") -> Any:
+    """(x - target) squared."""
+    difference = x - target
+    return _reduced(difference * difference, reduction)
+
+
+def mean_absolute_error(x: Any, target: Any, reduction: str = "mean") -> Any:
+    """|x - target|."""
+    return _reduced(np.abs(x - target), reduction)
+
+
+def huber(x: Any, target: Any, delta: float = 1.0, reduction: str = "mean") -> Any:
+    """Half the square of the difference up to `delta`, linear beyond."""
+    size = np.abs(x - target)
+    near = np.minimum(size, delta)
+    return _reduced(near * (size - 0.5 * near), reduction)
+
+
+def kl_divergence(log_chances: Any, target: Any, axis: int = -1, reduction: str = "mean") -> Any:
+    """Sum of target * (log(target) - log_chances) along an axis; a target of 0 counts 0."""
+    safe = np.where(target > 0, target, 1)
+    return _reduced(np.sum(target * (np.log(safe) - log_chances), axis=axis), reduction)
+
+
+def _reduced(values: Any, reduction: str) -> Any:
+    if reduction == "mean":
+        return np.mean(values)
+    if reduction == "sum":
+        return np.sum(values)
+    if reduction == "none":
+        return values
+    raise UserError(f"reduction={reduction!r} is unknown", code="E002", fix='use "mean", "sum" or "none"')
