@@ -14,7 +14,7 @@ from typing import Any, cast
 from weft import specs
 from weft.backends.cpu import entry_type
 from weft.backends.cpu.entry import has_native_entry, process_entries
-from weft.compiled import METHODS
+from weft.compiled import METHODS, TOOLS
 from weft.function import Core, Settings
 from weft.ir import UnsupportedError, UserError
 from weft.native import runtime_fetch, runtime_store
@@ -118,7 +118,7 @@ def _make(fn: Any, settings: dict[str, Any]) -> Any:
         fn = cast(Any, fn)._weft.fn
     _check_parameters(fn, settings)
     entry = kind()
-    core = Core(fn, Settings(**settings), entry, entries, entries.type)
+    core = Core(fn, Settings(**settings), entry, entries, entries.type, TOOLS)
     entries.set_slow(entry, core.route)
     entry._weft = core
     functools.update_wrapper(entry, fn, updated=())

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from weft import config
+from weft.binding import Call
+from weft.function import Core, Tools, Version, Work, program_of
+from weft.guards import sizes_of
 from weft.ir import UserError
 from weft.native import STAGES, stage_text
 from weft.specs import has_specs
 from weft.unbuilt import refuse
-
-if TYPE_CHECKING:
-    from weft.function import Core, Version, Work
 
 _UNBUILT_STAGES = ("cuda",)
 
@@ -44,15 +44,10 @@ def ir(self: Any, stage: str = "tensor", *args: Any, **kwargs: Any) -> str:
     core: Core = self._weft
     options = config.current()
     if args or kwargs:
-        from weft.function import program_of
-        from weft.guards import sizes_of
-
         traced, facts = core.trace(_work(core, args, kwargs))
         sizes = sizes_of(traced, facts.ints)
         return stage_text(program_of(traced, sizes), sizes.guards, stage, options)
     version = _latest(core)
-    from weft.function import program_of
-
     return stage_text(program_of(version.traced, version.sizes), version.sizes.guards, stage, version.options)
 
 
@@ -60,8 +55,6 @@ def _work(core: Core, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Work:
     """What to trace for values, or for specs."""
     if has_specs(list(args)) or has_specs(dict(kwargs)):
         return core.spec_work(args, kwargs)
-    from weft.binding import Call
-
     return core.work(Call.of(core.shape, args, kwargs), note=False)
 
 
@@ -126,6 +119,21 @@ def represent(self: Any) -> str:
     """The function's name, and that it is compiled."""
     return f"<weft.compile({self._weft.name})>"
 
+
+def _interpret(core: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    from weft.interpreted import interpreted
+
+    return interpreted(core, args, kwargs)
+
+
+def _explain(version: Any) -> str:
+    from weft.explanation import explain_version
+
+    return explain_version(version)
+
+
+TOOLS = Tools(_interpret, _explain)
+"""What compiled functions use when options ask for it; loaded then."""
 
 METHODS: dict[str, Any] = {
     "stats": stats,

@@ -17,7 +17,7 @@ from copy import copy
 from dataclasses import field, replace
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -100,6 +100,13 @@ class Work:
     has_values: bool = True
 
 
+class Tools(NamedTuple):
+    """What is used when options ask for it: a call in the interpreter, a variant in words."""
+
+    interpret: Callable[[Any, Sequence[Any], Mapping[str, Any]], Any]
+    explain: Callable[[Any], str]
+
+
 class _Unserved(Exception):
     """No variant serves a call that was made to be served."""
 
@@ -114,8 +121,9 @@ class Core:
         entry: Any,
         entries: Any,
         make_entry: Callable[[], Any],
+        tools: Tools,
     ) -> None:
-        self.fn, self.settings = fn, settings
+        self.fn, self.settings, self.tools = fn, settings, tools
         self._entry = weakref.ref(entry)
         self.entries, self.make_entry = entries, make_entry
         self.shape = Shape.of(fn)
@@ -164,9 +172,7 @@ class Core:
 
     def _serve(self, options: Options, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if options.run.interpret or options.run.disable:
-            from weft.interpreted import interpreted
-
-            return interpreted(self, args, kwargs, options)
+            return self.tools.interpret(self, args, kwargs)
         return self.lane(options).entry(*args, **kwargs)
 
     def lane(self, options: Options) -> Lane:
@@ -392,9 +398,7 @@ class Core:
                 advice(version.traced, old, version.key),
             )
         if version.options.run.explain and config.is_chosen(self.name, version.options.run):
-            from weft.explanation import explain_version
-
-            config.tell(f"{self.name}: {explain_version(version)}")
+            config.tell(f"{self.name}: {self.tools.explain(version)}")
 
     def _publish(self, lane: Lane, version: Version) -> None:
         with self.publishing:
@@ -541,4 +545,4 @@ config.subscribe(_blocks_changed)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-__all__ = ["Core", "Settings", "Version", "Work", "program_of"]
+__all__ = ["Core", "Settings", "Tools", "Version", "Work", "program_of"]

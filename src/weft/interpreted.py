@@ -17,7 +17,6 @@ from weft.compiler.frontend import result
 from weft.compiler.frontend.arguments import ArraySpec
 from weft.compiler.frontend.entry import Traced
 from weft.finish import ResultMaker
-from weft.ir import Options
 from weft.ir.dims import evaluate_dim
 from weft.ir.interp import interpret
 from weft.ir.types import IndexType
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from weft.function import Core
 
 
-def interpreted(core: Core, args: Sequence[Any], kwargs: Mapping[str, Any], _options: Options) -> Any:
+def interpreted(core: Core, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The result of one call."""
     call = Call.of(core.shape, args, kwargs)
     made = plain(call, core.is_static)
