@@ -242,6 +242,8 @@ def _store(writer: Writer, op: Op) -> None:
     scalar = memory_text(ty.dtype)
     if ty.lanes == 1:
         _store_one(writer, buffer, offset, text, mask and writer.use(mask))
+    elif stride == 1 and mask is None and op.attributes.get("streamed") and ty.dtype.name != "bool":
+        _store_streamed(writer, buffer, offset, text, ty)
     elif stride == 1:
         _store_dense(writer, buffer, offset, text, ty, mask and writer.use(mask))
     elif stride == -1:
@@ -282,6 +284,24 @@ def _store_dense(
     writer.module.declarations.add(f"declare void {name}({vector}, ptr, i32, <{ty.lanes} x i1>)")
     place = _address(writer, buffer, offset, inbounds=False)
     writer.line(f"call void {name}({vector} {text}, ptr {place}, i32 {align}, <{ty.lanes} x i1> {mask})")
+
+
+def _store_streamed(writer: Writer, buffer: Value, offset: str, text: str, ty: VectorType) -> None:
+    """Neighbouring elements, past the caches where the address allows it; the function ends with a fence."""
+    unit = writer.module.target.vector_bytes
+    place = _address(writer, buffer, offset)
+    low = writer.let(f"and i64 {writer.let(f'ptrtoint ptr {place} to i64')}, {unit - 1}")
+    past, through, after = writer.new_label(), writer.new_label(), writer.new_label()
+    writer.branch(writer.let(f"icmp eq i64 {low}, 0"), past, through)
+    vector = lanes_text(memory_text(ty.dtype), ty.lanes)
+    writer.start(past)
+    writer.line(f"store {vector} {text}, ptr {place}, align {unit}, !nontemporal !1")
+    writer.jump(after)
+    writer.start(through)
+    writer.line(f"store {vector} {text}, ptr {place}, align {_alignment(writer, buffer)}")
+    writer.jump(after)
+    writer.start(after)
+    writer.is_streaming = True
 
 
 def _scatter(writer: Writer, buffer: Value, offsets: str, text: str, ty: VectorType, mask: str) -> None:

@@ -151,9 +151,10 @@ class Outliner:
 
 def _finish(writer: Writer, params: Sequence[str], hint: str) -> Outlined:
     module = writer.module
-    lines = ["entry:", *writer.entry, *writer.lines, "  ret void"]
+    fence = ["  fence seq_cst"] if writer.is_streaming else []  # streamed stores are not ordered otherwise
+    lines = ["entry:", *writer.entry, *writer.lines, *fence, "  ret void"]
     if writer.can_halt:
-        lines += ["halt:", "  ret void"]
+        lines += ["halt:", *fence, "  ret void"]
     body = f"({', '.join(params)}) noinline #0 {{\n" + "\n".join(lines) + "\n}\n"
     if body not in module.outlined:
         module.outlined[body] = Outlined(module.symbol_name(hint), writer.can_halt)

@@ -54,7 +54,7 @@ def emit_program(fn: Func, interface: Interface, target: Target, options: CodeOp
 
 def _attributes(target: Target) -> str:
     width = f' "prefer-vector-width"="{8 * target.vector_bytes}"' if target.vector_bytes > 16 else ""
-    weights = '!0 = !{!"branch_weights", i32 1, i32 2000}'
+    weights = '!0 = !{!"branch_weights", i32 1, i32 2000}\n!1 = !{i32 1}'
     return f'attributes #0 = {{ nounwind "no-trapping-math"="true"{width} }}\n{weights}'
 
 

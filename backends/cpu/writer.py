@@ -173,6 +173,7 @@ class Writer:
         self.distinct: set[Value] = set()
         self.label = "entry"
         self.can_halt = False
+        self.is_streaming = False
         self.loop_depth = 0
         self._count = 0
 

@@ -355,9 +355,9 @@ class Writer:
         return total
 
     def store(
-        self, e: Expr, buffer: Value, index: Sequence[DimLike], strides: Sequence[DimLike] | None = None
+        self, e: Expr, buffer: Value, index: Sequence[DimLike], strides: Sequence[DimLike] | None = None, *, streamed: bool = False
     ) -> None:
-        """Write an element, or one for each lane if the index is spread."""
+        """Write an element, or one for each lane if the index is spread; `streamed` past the caches."""
         ty = buffer.type
         assert isinstance(ty, BufferType)
         strides = strides or self.layouts.get(buffer)
@@ -372,7 +372,8 @@ class Writer:
         coefficient = self._element_step(offset, ty, strides)
         if isinstance(coefficient, int):
             operands = [lanes.value, buffer, self.number(offset).value, *mask]
-            self.builder.emit("store", operands, {"stride": coefficient})
+            facts = {"streamed": True} if streamed and coefficient == 1 and not mask else {}
+            self.builder.emit("store", operands, {"stride": coefficient, **facts})
         else:
             offsets = self.lanes_of_index(offset)
             self.builder.emit("scatter_lanes", [lanes.value, buffer, offsets.value, *mask])

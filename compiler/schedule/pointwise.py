@@ -103,7 +103,14 @@ class Nest:
         """Write the element of every result at an index of the loops."""
         for root in self.roots:
             full = self.expand(index)
-            self.writer.store(self.writer.element(root.value, full), root.buffer, root.place(full))
+            self.writer.store(self.writer.element(root.value, full), root.buffer, root.place(full), streamed=self._is_streamed(root))
+
+    def _is_streamed(self, root: Root) -> bool:
+        """Whether a result is too large for the caches, and not read here."""
+        ty = root.buffer.type
+        assert isinstance(ty, BufferType)
+        large = decide(ty.size * ty.dtype.size_bytes, ">", self.kernel.target.l3_bytes) is True
+        return large and all(entry.buffer is not root.buffer for entry in self.kernel.inputs)
 
     def _item_cost(self) -> float:
         moved = sum(b.type.dtype.size_bytes for b in self.kernel.fusion.operands if isinstance(b.type, BufferType))

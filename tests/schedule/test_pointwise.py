@@ -5,6 +5,7 @@ import pytest
 from kernels import Compiled, interpreted
 
 from weft.backends.cpu.target import named_target
+from weft.compiler.schedule import pointwise
 from weft.ir.dims import symbol
 from weft.ir.types import DTYPES, F32, tensor
 
@@ -99,3 +100,22 @@ def test_strided_reductions(schedule, name):
     base = numbers(F32, (200, 300))
     for view in (base, base[:, :133], base[:, ::3], base[::-2, 5:40], base.T, base[::7, 100:0:-9], base[:1, :9]):
         assert np.array_equal(program(view), getattr(view, name)(axis=axis))
+
+
+@pytest.mark.parametrize("dtype", ["u8", "i16", "f32", "f64"])
+def test_results_too_large_for_the_caches(dtype, monkeypatch):
+    """Streamed stores, at addresses that allow them and at others."""
+    monkeypatch.setattr(pointwise.Nest, "_is_streamed", lambda nest, root: True)
+    dtype = DTYPES[dtype]
+    program = Compiled([tensor(dtype, symbol("m"), symbol("n"))] * 2, lambda x, y: x + y, "pointwise")
+    assert "nontemporal" in program.text
+    for shape in ((1, 5), (3, 64), (40, 100), (64, 300), (300, 1000)):
+        x, y = numbers(dtype, shape), numbers(dtype, shape)
+        assert np.array_equal(program(x, y), x + y), shape
+        assert np.array_equal(program(x, y, pool=False), x + y), shape
+
+
+def test_only_large_results_are_streamed():
+    small, large = (Compiled([tensor(F32, n)], lambda x: x + 1.0, "pointwise").text for n in (4096, 1 << 28))
+    assert "nontemporal" not in small
+    assert "nontemporal" in large
