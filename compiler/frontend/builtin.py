@@ -13,10 +13,24 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.control.conditions import truth, truth_value
+from weft.compiler.frontend.control.joins import Conflict, Same, join, lower, wrap
 from weft.compiler.frontend.control.sequences import Sequence, make_enumerate, make_range, make_reversed, make_zip
-from weft.compiler.frontend.number import TracedNumber, as_dim, extreme, forced, number, size_number
+from weft.compiler.frontend.number import (
+    IR_TYPES,
+    TracedNumber,
+    as_dim,
+    as_expr,
+    extreme,
+    forced,
+    number,
+    size_number,
+)
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar
+from weft.ir.dims import product
+from weft.ir.expr import Expr, cast, select
+from weft.ir.types import F64, I64
 from weft.runtime.variables import Variable
 
 BUILTINS: dict[Any, Callable[..., Any]] = {}
@@ -60,43 +74,61 @@ def _type_of(value: Any) -> type:
 @_means(float)
 def _float(trace: Trace, value: Any = 0.0) -> Any:
     if type(value) is TracedNumber:
-        return value * 1.0 if value.type is not float else value
-    return float(value)
+        return value if value.type is float else number(trace, as_expr(trace, value, F64), float)
+    return number(trace, cast(_one(trace, value), F64), float) if type(value) in TRACED else float(value)
 
 
 @_means(int)
 def _int(trace: Trace, value: Any = 0, *rest: Any) -> Any:
-    return value if type(value) is TracedNumber and value.dim is not None else int(value, *rest)
+    if type(value) not in TRACED or rest:
+        return int(value, *rest)
+    if type(value) is TracedNumber and value.type is int:
+        return value
+    expr = as_expr(trace, value, IR_TYPES[value.type]) if type(value) is TracedNumber else _one(trace, value)
+    if expr.type.dtype.is_float:
+        holds = expr.apply("absolute").apply("less", trace.constant(2.0**63, expr.type.dtype))
+        trace.fail_unless(holds, OverflowError("a float that does not fit 64 bits was converted to an int"))
+    return number(trace, cast(expr, I64), int)
+
+
+@_means(bool)
+def _bool(trace: Trace, value: Any = False) -> Any:
+    return truth_value(trace, value)
+
+
+def _one(trace: Trace, value: Any) -> Expr:
+    """The element of an array of one, or of a scalar."""
+    if type(value) is TracedScalar:
+        return value.expr
+    if not trace.holds(product(value.view.shape), "==", 1, "size of an array that becomes a number"):
+        raise TypeError("only length-1 arrays can be converted to Python scalars")
+    return trace.builder.reshape(value.expr, ())
 
 
 def _extreme(fn: Callable[..., Any], *, largest: bool) -> None:
     def meaning(trace: Trace, *values: Any, **keywords: Any) -> Any:
         items = list(values[0]) if len(values) == 1 else list(values)
-        sizes = [as_dim(v) for v in items]
-        if not keywords and None not in sizes and any(type(v) is TracedNumber for v in items):
+        if keywords or not any(type(v) in TRACED for v in items):
+            return fn(items, **keywords)
+        if None not in [as_dim(v) for v in items]:
             return extreme(items, largest=largest)
-        if not keywords and any(type(v) in TRACED for v in items):
-            return functools.reduce(functools.partial(_of_two, trace, largest), items)
-        return fn(items, **keywords)
+        return functools.reduce(functools.partial(_of_two, trace, largest), items)
 
     BUILTINS[fn] = meaning
 
 
 def _of_two(trace: Trace, largest: bool, a: Any, b: Any) -> Any:
-    """Python's rule: the first, unless the second compares as better. Both must be of one kind."""
-    if any(type(v) is TracedArray and v.ndim for v in (a, b)) or (type(a), type(b)) == (
-        TracedScalar,
-        TracedScalar,
-    ):
-        if type(a) is TracedScalar and type(b) is TracedScalar and a.dtype == b.dtype:
-            better = trace.call(np.greater if largest else np.less, b, a)
-            return trace.call(np.where, better, b, a)[()]
-    elif all(type(v) in (TracedNumber, float) and getattr(v, "type", float) is float for v in (a, b)):
-        better = trace.call(np.greater if largest else np.less, b, a)
-        return number(trace, trace.call(np.where, better, b, a)[()].expr, float)
-    raise trace.refuse(
-        "min or max of traced values of different kinds", "use np.minimum or np.maximum", "E052"
-    )
+    """Python's rule: the first, unless the second compares as better; joined as branches are."""
+    better = truth(trace, b > a if largest else b < a)
+    if isinstance(better, bool):
+        return b if better else a
+    try:
+        slot = join(Same(a), Same(b))
+    except Conflict as conflict:
+        fix = "convert one of them, for example with np.float64(...)"
+        raise trace.refuse(f"{'max' if largest else 'min'}: {conflict}", fix, "E061") from None
+    pairs = zip(lower(trace, slot, b), lower(trace, slot, a), strict=True)
+    return wrap(trace, slot, iter([select(better, trace.expr(x), trace.expr(y)).value for x, y in pairs]))
 
 
 _extreme(max, largest=True)
@@ -106,6 +138,34 @@ _extreme(min, largest=False)
 @_means(sum)
 def _sum(trace: Trace, values: Any, start: Any = 0) -> Any:
     return functools.reduce(operator.add, values, start)
+
+
+def _all_or_any(fn: Callable[..., Any], ufunc: Any, *, stop_at: bool) -> None:
+    def meaning(trace: Trace, values: Any) -> Any:
+        if type(values) is TracedArray and values.ndim == 1:
+            return truth_value(trace, trace.call(ufunc, values))
+        result: Any = not stop_at
+        for value in values:
+            found = truth(trace, value)
+            if isinstance(found, bool) and found is stop_at:
+                return stop_at
+            if not isinstance(found, bool):
+                both = found if isinstance(result, bool) else (result | found if stop_at else result & found)
+                result = both
+        return result if isinstance(result, bool) else number(trace, result, bool)
+
+    BUILTINS[fn] = meaning
+
+
+_all_or_any(all, np.all, stop_at=False)
+_all_or_any(any, np.any, stop_at=True)
+
+
+@_means(divmod)
+def _divmod(trace: Trace, a: Any, b: Any) -> Any:
+    if type(a) is TracedNumber or type(b) is TracedNumber:
+        return a // b, a % b
+    return divmod(a, b)
 
 
 def _text(fn: Any) -> None:
@@ -134,8 +194,8 @@ def _is_size(value: Any) -> bool:
 
 
 _PLAIN = (
-    abs, round, divmod, list, tuple, dict, set, frozenset, any, all, map, filter,
-    sorted, hash, iter, next, getattr, hasattr, callable, id, slice, bool, complex, issubclass,
+    abs, round, list, tuple, dict, set, frozenset, map, filter,
+    sorted, hash, iter, next, getattr, hasattr, callable, id, slice, complex, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""
 

@@ -12,6 +12,7 @@ import numpy as _numpy  # noqa: F401  # pyright: ignore[reportUnusedImport]  pro
 
 if TYPE_CHECKING:
     from weft.config import disabled, options
+    from weft.control import cond, fori_loop, scan, while_loop
     from weft.ir import (
         AliasError,
         CompileError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         UserError,
         WeftError,
     )
+    from weft.runtime.checkpoint import Checkpointer, load, save
     from weft.runtime.variables import Module, Variable, variables
     from weft.transforms import grad, stop_gradient, value_and_grad
 
@@ -35,14 +37,16 @@ _HOMES = {
     "weft.config": ("disabled", "options"),
     "weft.ir": ("AliasError", "CompileError", "DTypeError", "IndexFault", "InternalError", "OutOfMemoryError",
                 "RuntimeFault", "ShapeError", "UnsupportedError", "UserError", "WeftError"),
+    "weft.runtime.checkpoint": ("Checkpointer", "load", "save"),
     "weft.runtime.variables": ("Module", "Variable", "variables"),
+    "weft.control": ("cond", "fori_loop", "scan", "while_loop"),
     "weft.transforms": ("grad", "stop_gradient", "value_and_grad"),
 }
 _MODULES = ("config", "nn", "optim", "random", "testing")
 _UNBUILT = (
-    "Checkpointer", "callback", "cond", "custom_gradient", "custom_op", "device",
-    "devices", "export", "fori_loop", "hessian", "hvp", "jacobian", "jvp", "load", "load_library", "name",
-    "remat", "save", "scan", "vjp", "vmap", "while_loop",
+    "callback", "custom_gradient", "custom_op", "device",
+    "devices", "export", "hessian", "hvp", "jacobian", "jvp", "load_library", "name",
+    "remat", "vjp", "vmap",
 )
 # fmt: on
 
@@ -50,6 +54,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AliasError",
+    "Checkpointer",
     "CompileError",
     "DTypeError",
     "IndexFault",
@@ -63,13 +68,19 @@ __all__ = [
     "Variable",
     "WeftError",
     "compile",
+    "cond",
     "disabled",
+    "fori_loop",
     "grad",
+    "load",
     "options",
+    "save",
+    "scan",
     "spec",
     "stop_gradient",
     "value_and_grad",
     "variables",
+    "while_loop",
 ]
 
 

@@ -29,8 +29,6 @@ CASES = [
     (lambda x, v: x["a"], IndexError, "E020"),
     (lambda x, v: x[v], IndexError, "E020"),
     (lambda x, v: x[x > 0] + 1, TypeError, "E051"),
-    (lambda x, v: float(x.sum()), TypeError, "E052"),
-    (lambda x, v: int(v[0]), TypeError, "E052"),
     (lambda x, v: np.save("/tmp/never.npy", x), TypeError, "E053"),
     (lambda x, v: x.item(), TypeError, "E052"),
     (lambda x, v: x.tolist(), TypeError, "E052"),
@@ -66,7 +64,7 @@ def test_mistakes(fn, base, code):
     assert caught.value.location.file == __file__
     assert (
         caught.value.location.line in range(fn.__code__.co_firstlineno - 12, fn.__code__.co_firstlineno + 1)
-        or fn is CASES[27][0]
+        or fn is CASES[25][0]
     )
 
 
