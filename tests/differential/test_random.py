@@ -45,7 +45,9 @@ def test_programs_agree_with_the_reference(first):
             check(case)
         except Exception as error:
             smallest = reduce(case, check, 60)
-            pytest.fail(f"{error}\n{show(smallest.fn)}{smallest.sizes}\npython -m tests.fuzz --mode ir --off all --seed {SEED} --only {number}")
+            pytest.fail(
+                f"{error}\n{show(smallest.fn)}{smallest.sizes}\npython -m tests.fuzz --mode ir --off all --seed {SEED} --only {number}"
+            )
 
 
 @pytest.mark.parametrize("first", range(0, SOURCES, 20))
@@ -55,4 +57,6 @@ def test_functions_agree_with_numpy(first):
         try:
             check_source(source)
         except Exception as error:
-            pytest.fail(f"{error}\n{source.text}{source.sizes}\npython -m tests.fuzz --mode numpy --seed {SEED} --only {number}")
+            pytest.fail(
+                f"{error}\n{source.text}{source.sizes}\npython -m tests.fuzz --mode numpy --seed {SEED} --only {number}"
+            )

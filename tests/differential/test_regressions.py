@@ -124,7 +124,11 @@ def test_reduced_programs(name):
             arguments.append(np.int64(evaluate_dim(p.type.dim, sizes)))
             continue
         shape = [evaluate_dim(d, sizes) for d in p.type.shape]
-        array = rng.integers(0, 2, shape) if p.type.dtype.name == "i64" else elements(rng, p.type.dtype.numpy, shape)
+        array = (
+            rng.integers(0, 2, shape)
+            if p.type.dtype.name == "i64"
+            else elements(rng, p.type.dtype.numpy, shape)
+        )
         arguments.append(strided_copy(rng, array) if k in fn.strided else np.asarray(array))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -26,9 +26,18 @@ def main(arguments=None):
     parser.add_argument("--first", type=int, default=0, help="number of the first program")
     parser.add_argument("--only", type=int, help="one program of the seed, printed")
     parser.add_argument("--mode", choices=("ir", "numpy", "both"), default="both")
-    parser.add_argument("--off", action="append", default=[], help="compare with this pass off; 'all' for each of them")
-    parser.add_argument("--matrix", type=int, default=25, help="threads, alignments, constant sizes for one in N programs, 0 for none")
-    parser.add_argument("--loops", type=int, default=25, help="interpret the loops of one in N small programs, 0 for none")
+    parser.add_argument(
+        "--off", action="append", default=[], help="compare with this pass off; 'all' for each of them"
+    )
+    parser.add_argument(
+        "--matrix",
+        type=int,
+        default=25,
+        help="threads, alignments, constant sizes for one in N programs, 0 for none",
+    )
+    parser.add_argument(
+        "--loops", type=int, default=25, help="interpret the loops of one in N small programs, 0 for none"
+    )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0, help="stop after so long")
     parser.add_argument("--planted", action="store_true")
@@ -51,7 +60,10 @@ def run(options):
     from tests.fuzz.coverage import Coverage
 
     start, coverage, failures = time.time(), Coverage(), []
-    waiting = [(k, min(k + CHUNK, options.first + options.count)) for k in range(options.first, options.first + options.count, CHUNK)]
+    waiting = [
+        (k, min(k + CHUNK, options.first + options.count))
+        for k in range(options.first, options.first + options.count, CHUNK)
+    ]
     waiting.reverse()
     running = {}
     while waiting or running:
@@ -85,7 +97,11 @@ def run(options):
 
 def replay(options, number):
     """The line that runs one program again."""
-    more = f" --mode {options.mode}" + "".join(f" --off {o}" for o in options.off) + f" --matrix {options.matrix} --loops {options.loops}"
+    more = (
+        f" --mode {options.mode}"
+        + "".join(f" --off {o}" for o in options.off)
+        + f" --matrix {options.matrix} --loops {options.loops}"
+    )
     return f"python -m tests.fuzz --seed {options.seed} --only {number}{more}"
 
 
@@ -143,7 +159,9 @@ def one_program(options, number, coverage):
     off = PASSES if "all" in options.off else tuple(options.off)
 
     def check(one):
-        return check_case(one, off=off, matrix=_every(options.matrix, number), loops=small and _every(options.loops, number))
+        return check_case(
+            one, off=off, matrix=_every(options.matrix, number), loops=small and _every(options.loops, number)
+        )
 
     if options.only is not None:
         print(show(case.fn), case.sizes)
@@ -152,7 +170,9 @@ def one_program(options, number, coverage):
     except Exception as error:  # every failure is reported
         smallest = reduce(case, check, 200)
         coverage.note(case, None)
-        return [f"==== program {number}: {_text(error)}\n{show(smallest.fn)}sizes {smallest.sizes}\nreplay: {replay(options, number)}"]
+        return [
+            f"==== program {number}: {_text(error)}\n{show(smallest.fn)}sizes {smallest.sizes}\nreplay: {replay(options, number)}"
+        ]
     return []
 
 

@@ -44,7 +44,9 @@ def check_source(source, *, calls=None):
                     compiled(*our_arguments)
                 except Exception:
                     return False
-                raise Disagreement(f"call {call}: no error, NumPy says {type(error).__name__}: {error}") from error
+                raise Disagreement(
+                    f"call {call}: no error, NumPy says {type(error).__name__}: {error}"
+                ) from error
         try:
             found = compiled(*our_arguments)
         except UnsupportedError:
@@ -80,7 +82,9 @@ def _same(found, want, tolerance, where):
             equal |= np.abs(found.astype("f8") - want.astype("f8")) <= tolerance * max(most, 1.0)
     if not np.all(equal):
         at = tuple(int(k[0]) for k in np.nonzero(~np.asarray(equal))) if np.ndim(equal) else ()
-        raise Disagreement(f"{where}: {int(np.sum(~equal))} of {np.size(equal)} differ, first at {at}: {found[at]!r}, not {want[at]!r}")
+        raise Disagreement(
+            f"{where}: {int(np.sum(~equal))} of {np.size(equal)} differ, first at {at}: {found[at]!r}, not {want[at]!r}"
+        )
 
 
 def _same_sharing(found, want, where):
@@ -88,6 +92,10 @@ def _same_sharing(found, want, where):
     for i in arrays:
         for j in arrays:
             if i < j and (found[i] is found[j]) != (want[i] is want[j]):
-                raise Disagreement(f"{where}: values {i} and {j} are{'' if found[i] is found[j] else ' not'} one object")
+                raise Disagreement(
+                    f"{where}: values {i} and {j} are{'' if found[i] is found[j] else ' not'} one object"
+                )
             if i < j and np.shares_memory(found[i], found[j]) != np.shares_memory(want[i], want[j]):
-                raise Disagreement(f"{where}: values {i} and {j} do{'' if np.shares_memory(found[i], found[j]) else ' not'} share memory")
+                raise Disagreement(
+                    f"{where}: values {i} and {j} do{'' if np.shares_memory(found[i], found[j]) else ' not'} share memory"
+                )

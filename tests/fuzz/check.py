@@ -62,7 +62,9 @@ def compare(case, results, known, what):
                 for op in walk(case.fn))  # fmt: skip
     for number, (found, want) in enumerate(zip(results, known, strict=True)):
         if found.shape != want.value.shape or found.dtype != want.value.dtype:
-            raise Disagreement(f"{what}: result {number} is {found.dtype}{found.shape}, not {want.value.dtype}{want.value.shape}")
+            raise Disagreement(
+                f"{what}: result {number} is {found.dtype}{found.shape}, not {want.value.dtype}{want.value.shape}"
+            )
         wrong = _wrong(found, want, loose_zero=loose)
         if wrong.any():
             at = tuple(int(k[0]) for k in np.nonzero(wrong)) if wrong.ndim else ()
@@ -136,9 +138,14 @@ def check_matrix(case, native, first):
 
 def check_loops(case, native, known):
     """The loop-level program under the interpreter: races, memory outside, memory that was never written."""
-    arguments = [np.array(a) if k not in case.fn.strided else a.copy("K") for k, a in enumerate(case.arguments)]
+    arguments = [
+        np.array(a) if k not in case.fn.strided else a.copy("K") for k, a in enumerate(case.arguments)
+    ]
     arguments = [_same_strides(a, b) for a, b in zip(case.arguments, arguments, strict=True)]
-    sizes = {**case.sizes, **{f"a{k}_s{x}": s for k in case.fn.strided for x, s in enumerate(case.arguments[k].strides)}}
+    sizes = {
+        **case.sizes,
+        **{f"a{k}_s{x}": s for k in case.fn.strided for x, s in enumerate(case.arguments[k].strides)},
+    }
     made = iter(interpret(native.lowered, *arguments, sizes=sizes, seed=1, races=True))
     into = case.fn.into or (-1,) * len(case.fn.results)
     compare(case, [next(made) if t < 0 else arguments[t] for t in into], known, "loops interpreted")
@@ -148,8 +155,16 @@ def _same_strides(original, copy):
     original = np.asarray(original)
     if original.strides == copy.strides:
         return copy
-    low = sum(min(0, (n - 1) * s) for n, s in zip(original.shape, original.strides, strict=True)) if original.size else 0
-    high = sum(max(0, (n - 1) * s) for n, s in zip(original.shape, original.strides, strict=True)) if original.size else 0
+    low = (
+        sum(min(0, (n - 1) * s) for n, s in zip(original.shape, original.strides, strict=True))
+        if original.size
+        else 0
+    )
+    high = (
+        sum(max(0, (n - 1) * s) for n, s in zip(original.shape, original.strides, strict=True))
+        if original.size
+        else 0
+    )
     raw = np.zeros(high - low + original.itemsize, np.uint8)
     view = np.ndarray(original.shape, original.dtype, raw.data, -low, original.strides)
     view[...] = original

@@ -44,14 +44,28 @@ class Coverage:
             total = sum(n for k, n in self.outcomes.items() if k.startswith(mode))
             if not total:
                 continue
-            facts = ", ".join(f"{k.partition(' ')[2]} {100 * n / total:.0f} %" for k, n in sorted(self.facts.items()) if k.startswith(mode))
-            outcomes = ", ".join(f"{n} {k.partition(' ')[2]}" for k, n in sorted(self.outcomes.items()) if k.startswith(mode))
+            facts = ", ".join(
+                f"{k.partition(' ')[2]} {100 * n / total:.0f} %"
+                for k, n in sorted(self.facts.items())
+                if k.startswith(mode)
+            )
+            outcomes = ", ".join(
+                f"{n} {k.partition(' ')[2]}" for k, n in sorted(self.outcomes.items()) if k.startswith(mode)
+            )
             lines.append(f"{mode}: {total} programs ({outcomes}); {facts}")
         if self.exact:
             lines.append(f"elements compared in every bit: {100 * np.mean(self.exact):.1f} %")
         if self.ops:
-            tensor = [n for n, r in REGISTRY.items() if not r.has("loop") and not r.has("terminator") and n not in ("fusion", "to_index")]
-            tensor = [n for n in tensor if REGISTRY[n].form is not None or n in ("if", "for", "while", "dim", "from_index")]
-            counted = sorted(((self.ops[n], n) for n in tensor))
+            tensor = [
+                n
+                for n, r in REGISTRY.items()
+                if not r.has("loop") and not r.has("terminator") and n not in ("fusion", "to_index")
+            ]
+            tensor = [
+                n
+                for n in tensor
+                if REGISTRY[n].form is not None or n in ("if", "for", "while", "dim", "from_index")
+            ]
+            counted = sorted((self.ops[n], n) for n in tensor)
             lines.append("programs with each op: " + ", ".join(f"{n} {c}" for c, n in counted))
         return lines

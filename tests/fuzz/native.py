@@ -12,9 +12,9 @@ from weft.backends.cpu.emit import emit_program
 from weft.backends.cpu.link import compile_text, load
 from weft.backends.cpu.target import host_target, machine_of
 from weft.backends.cpu.threads import process_pool
+from weft.generate import SYMBOL, interface_of, optimize
 from weft.ir import CodeOptions, Options, RunOptions
 from weft.ir.types import IndexType
-from weft.generate import SYMBOL, interface_of, optimize
 from weft.runtime.context import Context
 
 FENCE = 128
@@ -63,7 +63,9 @@ class Native:
         text = emit_program(self.lowered, self.interface, target, options.code)
         self.code = load(compile_text(text, machine_of(target), level=level))
         self.entry = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 3)(self.code.address(SYMBOL))
-        self.prepare = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.code.address(f"{SYMBOL}_prepare"))
+        self.prepare = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(
+            self.code.address(f"{SYMBOL}_prepare")
+        )
 
     def __call__(self, arguments, sizes, *, offset=0, threads=0):
         """The results, those written to arguments too. `threads`: 0 none, -1 one that walks backwards, else of the pool."""

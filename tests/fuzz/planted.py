@@ -50,7 +50,9 @@ def slice_forgets_its_start():
     def rule(_right):
         def wrong(context, op, index):
             places = zip(op.attributes["start"], op.attributes["step"], index, strict=True)
-            return context.read(0, [i * abs(s) if s == 1 or not isinstance(s, int) else a + i * s for a, s, i in places])
+            return context.read(
+                0, [i * abs(s) if s == 1 or not isinstance(s, int) else a + i * s for a, s, i in places]
+            )
 
         return wrong
 
@@ -58,7 +60,10 @@ def slice_forgets_its_start():
 
 
 def transpose_by_the_inverse():
-    return _element("transpose", lambda _right: lambda context, op, index: context.read(0, [index[k] for k in op.attributes["axes"]]))
+    return _element(
+        "transpose",
+        lambda _right: lambda context, op, index: context.read(0, [index[k] for k in op.attributes["axes"]]),
+    )
 
 
 def concatenate_border_off_by_one():
@@ -138,7 +143,11 @@ def arena_slots_are_shared_too_early():
 
 def arena_slots_are_too_small():
     right = plan_memory._bytes
-    return patch.object(plan_memory, "_bytes", lambda op: right(op) - 64 if isinstance(right(op), Dim) or right(op) > 64 else right(op))
+    return patch.object(
+        plan_memory,
+        "_bytes",
+        lambda op: right(op) - 64 if isinstance(right(op), Dim) or right(op) > 64 else right(op),
+    )
 
 
 def tail_has_one_lane_more():
@@ -297,6 +306,9 @@ def run_planted(seed):
         start = time.time()
         number, shown = found_in_a_child(fault, seed)
         missed += number is None
-        print(f"{fault.__name__}: {'MISSED' if number is None else f'{number} {shown}'} ({time.time() - start:.0f} s)", flush=True)
+        print(
+            f"{fault.__name__}: {'MISSED' if number is None else f'{number} {shown}'} ({time.time() - start:.0f} s)",
+            flush=True,
+        )
     print(f"{len(PLANTED) - missed} of {len(PLANTED)} planted faults found")
     return missed

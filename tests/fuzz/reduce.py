@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.fuzz.programs import Case
 from weft.ir import Builder, Op, Region, TensorType
 from weft.ir.dims import as_symbol, evaluate_dim
 from weft.ir.errors import WeftError
@@ -124,7 +123,11 @@ def _unused(case, *, every=False):
     read = set(uses(case.fn))
     for k in range(len(case.fn.params)):
         new = _clone(case)
-        gone = [k] if not every else [n for n, p in enumerate(case.fn.params) if p not in read and n not in new.fn.into]
+        gone = (
+            [k]
+            if not every
+            else [n for n, p in enumerate(case.fn.params) if p not in read and n not in new.fn.into]
+        )
         gone = [n for n in gone if case.fn.params[n] not in read and n not in new.fn.into]
         kept = [n for n in range(len(case.fn.params)) if n not in gone]
         bound = {as_symbol(d).name for n in kept for d in _bare(case.fn.params[n].type) if as_symbol(d)}

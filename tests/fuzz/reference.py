@@ -16,7 +16,22 @@ from weft.ir.opdef import REGISTRY, Combine, Scalar
 from weft.ir.types import IndexType
 
 ULP = {4: 8.0, 8: 16.0}
-MONOTONE = {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "sinh", "arctan", "arcsinh", "cbrt", "sqrt", "erf"}
+MONOTONE = {
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "tanh",
+    "sinh",
+    "arctan",
+    "arcsinh",
+    "cbrt",
+    "sqrt",
+    "erf",
+}
 LIPSCHITZ = {"sin", "cos", "negative", "absolute"}
 INEXACT = {"exp", "log", "power", "power_float", "hypot", "logaddexp", "logaddexp2", "erf", "reciprocal"} | set(MATH) - {
     "floor", "ceil", "trunc", "rint", "floor_divide_float", "remainder_float", "fmod_float", "sqrt",
@@ -92,7 +107,9 @@ class Reference:
             if isinstance(known, Known):
                 shape = self.machine.shape(value.type.shape)
                 if known.value.shape != shape or known.value.dtype != value.type.dtype.numpy:
-                    raise InternalError(f"{op.name} gives {known.value.dtype}{known.value.shape}, its type is {value.type}, {shape} now")
+                    raise InternalError(
+                        f"{op.name} gives {known.value.dtype}{known.value.shape}, its type is {value.type}, {shape} now"
+                    )
             self.values[value] = known
 
     # ---------------------------------------------------------------- structure
@@ -133,7 +150,11 @@ class Reference:
         record = REGISTRY[op.name]
         with np.errstate(all="ignore"):
             wide = self._wide(op, record, attributes, operands)
-            value = np.asarray(record.evaluate(attributes, *[k.value for k in operands])) if wide is None else wide
+            value = (
+                np.asarray(record.evaluate(attributes, *[k.value for k in operands]))
+                if wide is None
+                else wide
+            )
             known = Known(value, self._bound(op, record, attributes, operands, value))
         return known
 
@@ -152,7 +173,11 @@ class Reference:
         exact = all(k.error is None for k in operands)
         if isinstance(record.form, Combine) or op.name == "dot":
             rule = getattr(self, f"_of_{op.name}", None)
-            return rule(attributes, operands, value) if rule else self._of_choice(op.name, attributes, operands, value)
+            return (
+                rule(attributes, operands, value)
+                if rule
+                else self._of_choice(op.name, attributes, operands, value)
+            )
         if op.name in MOVES:
             return None if exact else _clean(np.asarray(record.evaluate(attributes, *map(_error, operands))))
         if op.name in ("gather", "scatter"):
@@ -163,13 +188,17 @@ class Reference:
             signs = operands[-1].value
             exact = exact and not np.isnan(signs).any()
             operands = [*operands[:-1], Known(signs, np.where(np.isnan(signs), np.inf, _error(operands[-1])))]
-        own = ULP[value.dtype.itemsize] * _spacing(value) if op.name in INEXACT and value.dtype.kind == "f" else None
+        own = (
+            ULP[value.dtype.itemsize] * _spacing(value)
+            if op.name in INEXACT and value.dtype.kind == "f"
+            else None
+        )
         if exact:
             return own
         error = self._propagated(op.name, record, attributes, operands, value)
         return _clean(error if own is None else error + own)
 
-    def _propagated(self, name, record, attributes, operands, value):  # noqa: PLR0911
+    def _propagated(self, name, record, attributes, operands, value):
         e = [_error(k) for k in operands]
         x = [k.value.astype(np.float64) if k.value.dtype.kind == "f" else k.value for k in operands]
         any_wrong = np.where(sum(np.where(a > 0, 1, 0) for a in e) > 0, np.inf, 0.0)
@@ -194,7 +223,7 @@ class Reference:
         if name in MONOTONE and value.dtype.kind == "f":
             low, high = (np.asarray(record.evaluate(attributes, x[0] + s * e[0])) for s in (-1, 1))
             return np.maximum(np.abs(low - value), np.abs(high - value)) + _spacing(value)
-        if name in STEPS or name == "cast" and value.dtype.kind != "f":
+        if name in STEPS or (name == "cast" and value.dtype.kind != "f"):
             low, high = (np.asarray(record.evaluate(attributes, x[0] + s * e[0])) for s in (-1, 1))
             return np.where(((low == high) & (low == value)) | (e[0] == 0), 0.0, np.inf)
         if name == "cast":
@@ -219,8 +248,13 @@ class Reference:
         if mode == "add" and value.dtype.kind == "f":
             size = [np.abs(k.value.astype(np.float64)) for k in operands[:2]]
             total = np.asarray(evaluate(attributes, *size, *places))
-            return _clean(np.asarray(evaluate(attributes, *errors, *places)) + np.finfo(value.dtype).eps * places[0].size * total)
-        return np.where(np.asarray(evaluate({**attributes, "mode": "maximum"}, *errors, *places)) > 0, np.inf, 0.0)
+            return _clean(
+                np.asarray(evaluate(attributes, *errors, *places))
+                + np.finfo(value.dtype).eps * places[0].size * total
+            )
+        return np.where(
+            np.asarray(evaluate({**attributes, "mode": "maximum"}, *errors, *places)) > 0, np.inf, 0.0
+        )
 
     # ---------------------------------------------------------------- reductions
 
@@ -252,10 +286,16 @@ class Reference:
         error = np.zeros(value.shape)
         if x.value.size:
             most = np.prod(np.maximum(np.abs(wide), 1), axis)
-            whole = (np.where(np.isfinite(wide), wide, 0.5) % 1 == 0).all(axis) & (most < 2.0 ** np.finfo(value.dtype).nmant)
+            whole = (np.where(np.isfinite(wide), wide, 0.5) % 1 == 0).all(axis) & (
+                most < 2.0 ** np.finfo(value.dtype).nmant
+            )
             least = np.prod(np.minimum(np.abs(wide), 1), axis)
             tame = (most < 1e30) & (least > 1e-30)
-            error = np.where(whole, 0.0, np.where(tame, 2 * x.value.shape[axis] * np.finfo(value.dtype).eps * np.abs(value), np.inf))
+            error = np.where(
+                whole,
+                0.0,
+                np.where(tame, 2 * x.value.shape[axis] * np.finfo(value.dtype).eps * np.abs(value), np.inf),
+            )
             error = np.where(x.error.max(axis) > 0, np.inf, error) if x.error is not None else error
         return _clean(error)
 
@@ -273,15 +313,25 @@ class Reference:
         rest = max(count - attributes.get("ddof", 0), 0)
         scale = count / rest if rest else np.inf
         eps = np.finfo(value.dtype).eps
-        bound = ((300 + count) * eps * (spread * (spread + size)) + 2 * e * (spread + e) + (eps * size * count) ** 2) * scale
+        bound = (
+            (300 + count) * eps * (spread * (spread + size))
+            + 2 * e * (spread + e)
+            + (eps * size * count) ** 2
+        ) * scale
         if not rest:  # a square over nothing: NaN or infinity, as rounding will
             return _clean(np.where(spread == 0, 0.0, np.inf))
-        return _clean(np.where(np.isfinite(bound) & np.isfinite(value) & (spread * spread * count < 1e30), bound, np.inf))
+        return _clean(
+            np.where(
+                np.isfinite(bound) & np.isfinite(value) & (spread * spread * count < 1e30), bound, np.inf
+            )
+        )
 
     @staticmethod
     def _of_dot(_attributes, operands, value):
         if value.dtype.kind != "f":
-            return _clean(np.full(value.shape, np.inf)) if any(k.error is not None for k in operands) else None
+            return (
+                _clean(np.full(value.shape, np.inf)) if any(k.error is not None for k in operands) else None
+            )
         a, b = (k.value.astype(np.float64) for k in operands)
         ea, eb = (_error(k) for k in operands)
         absolute = np.matmul(np.abs(a), np.abs(b))

@@ -95,7 +95,12 @@ class Writer:
 
     def _fits(self, shape):
         """A variable or number that broadcasts against a shape."""
-        other = self.value(lambda a: a.shape == shape or (a.shape == () or a.shape == shape[len(shape) - len(a.shape) :]) and a.dtype != "bool")
+        other = self.value(
+            lambda a: (
+                a.shape == shape
+                or ((a.shape == () or a.shape == shape[len(shape) - len(a.shape) :]) and a.dtype != "bool")
+            )
+        )
         return other
 
     def _binary(self):
@@ -175,11 +180,20 @@ class Writer:
         elif way < 0.8:
             self.add(f"{a.name}.ravel()", a.dtype, (f"({'*'.join(a.shape)})",), view=True)
         elif way < 0.9:
-            self.add(f"{a.name}[None]" if self.chance(0.5) else f"np.expand_dims({a.name}, 0)", a.dtype, ("1", *a.shape), view=True)
+            self.add(
+                f"{a.name}[None]" if self.chance(0.5) else f"np.expand_dims({a.name}, 0)",
+                a.dtype,
+                ("1", *a.shape),
+                view=True,
+            )
         else:
             shape = (self.pick(self.names), *a.shape)
             if len(shape) <= 3:
-                self.add(f"np.broadcast_to({a.name}, ({', '.join(self.dim(d) for d in shape)},)).copy()", a.dtype, shape)
+                self.add(
+                    f"np.broadcast_to({a.name}, ({', '.join(self.dim(d) for d in shape)},)).copy()",
+                    a.dtype,
+                    shape,
+                )
 
     def dim(self, d):
         """A size as an expression of the function."""
@@ -241,7 +255,11 @@ class Writer:
         if a is None:
             return
         way = self.pick(["sum", "max", "min", "argmax", "all", "any"])
-        if way in ("all", "any") and a.dtype != "bool" or way == "argmax" and self.smooth or way == "sum" and a.dtype == "bool":
+        if (
+            (way in ("all", "any") and a.dtype != "bool")
+            or (way == "argmax" and self.smooth)
+            or (way == "sum" and a.dtype == "bool")
+        ):
             way = "sum" if a.dtype != "bool" else "any"
         dtype = {"argmax": "int64", "all": "bool", "any": "bool"}.get(way, a.dtype)
         if way == "sum" and a.dtype[0] in "iu":
@@ -260,7 +278,11 @@ class Writer:
         if b is None or len(a.shape) > 2:
             return
         if self.chance(0.5):
-            self.add(f"np.concatenate([{a.name}, {b.name}])", a.dtype, (f"({a.shape[0]}+{a.shape[0]})", *a.shape[1:]))
+            self.add(
+                f"np.concatenate([{a.name}, {b.name}])",
+                a.dtype,
+                (f"({a.shape[0]}+{a.shape[0]})", *a.shape[1:]),
+            )
         else:
             self.add(f"np.stack([{a.name}, {b.name}])", a.dtype, ("2", *a.shape))
 
@@ -288,11 +310,19 @@ class Writer:
             self.add(f"np.arange({self.dim(d)})", "int64", (d,))
         else:
             way = "ones" if way == "ones" else "zeros"
-            self.add(f"np.{way}(({''.join(self.dim(d) + ', ' for d in shape)}), dtype=np.{dtype if dtype != 'bool' else 'bool_'})", dtype, shape)
+            self.add(
+                f"np.{way}(({''.join(self.dim(d) + ', ' for d in shape)}), dtype=np.{dtype if dtype != 'bool' else 'bool_'})",
+                dtype,
+                shape,
+            )
 
     def _dot(self):
         a = self.value(lambda a: len(a.shape) == 2 and a.dtype in ("float32", "float64"))
-        b = self.value(lambda b: a is not None and len(b.shape) in (1, 2) and b.dtype == a.dtype and b.shape[0] == a.shape[1])
+        b = self.value(
+            lambda b: (
+                a is not None and len(b.shape) in (1, 2) and b.dtype == a.dtype and b.shape[0] == a.shape[1]
+            )
+        )
         if b is not None:
             self.add(f"{a.name} @ {b.name}", a.dtype, (a.shape[0], *b.shape[1:]))
 
@@ -335,7 +365,9 @@ class Writer:
         sizes = self._sizes(captured)
         if len({tuple(s.values()) for s in sizes}) > 1:
             self.facts.add("symbolic")
-        return Source(text, signature, sizes, captured, aliased, self.smooth, self.seed, self.number, self.facts)
+        return Source(
+            text, signature, sizes, captured, aliased, self.smooth, self.seed, self.number, self.facts
+        )
 
     def _sizes(self, captured):
         choices = (2, 3, 4, 5, 7, 8, 9, 16, 17, 33, 65)
@@ -364,7 +396,9 @@ def arguments(source, call):
         found.append(_laid_out(_gentle(rng, dtype, [sizes[d] for d in shape]), layout))
     for j, k in source.aliased:
         found[k] = found[j]
-    captured = {name: _gentle(rng, dtype, [sizes[d] for d in shape]) for name, dtype, shape in source.captured}
+    captured = {
+        name: _gentle(rng, dtype, [sizes[d] for d in shape]) for name, dtype, shape in source.captured
+    }
     return found, captured
 
 

@@ -44,7 +44,9 @@ def _smaller(source):
     for k in range(len(results)):
         if len(results) > 2 or (len(results) == 2 and results[1] == ""):
             kept = [r for n, r in enumerate(results) if n != k]
-            yield replace(source, text="\n".join([*lines[:last], "    return " + ", ".join(kept), *lines[last + 1 :]]))
+            yield replace(
+                source, text="\n".join([*lines[:last], "    return " + ", ".join(kept), *lines[last + 1 :]])
+            )
     for k in reversed(range(first, last)):
         yield replace(source, text="\n".join(lines[:k] + lines[k + 1 :]))
     if source.aliased:
