@@ -94,6 +94,6 @@ def _symbols(data: bytes) -> list[str]:
 
 if __name__ == "__main__":
     for name, milliseconds in latencies():
-        print(f"{milliseconds:10.2f} ms  {name}")  # noqa: T201
+        print(f"{milliseconds:10.2f} ms  {name}")
     for name, nanoseconds in rows():
-        print(f"{nanoseconds:10.0f} ns  {name}")  # noqa: T201
+        print(f"{nanoseconds:10.0f} ns  {name}")

@@ -144,7 +144,7 @@ def measure(
     facts = "  ".join(
         f"{name}: compiled in {c * 1e3:.0f} ms, error {e:.1e}" for name, (c, e) in about.items()
     )
-    print(f"{m}x{k}x{n} {dtype}  peak {highest:6.1f}  {line}  GFLOP/s  {facts}", flush=True)  # noqa: T201
+    print(f"{m}x{k}x{n} {dtype}  peak {highest:6.1f}  {line}  GFLOP/s  {facts}", flush=True)
     return [
         {"row": f"{m}x{k}x{n}", "who": name, "median_s": s, "limit_share": flops / s / 1e9 / highest}
         for name, s in seconds.items()

@@ -5,19 +5,18 @@ Not here: how passes are run (`manager.py`), differentiation, which comes before
 """
 
 from weft.compiler.manager import Pass, Setting, check_order, simple
+from weft.compiler.passes.bufferize import bufferize
 from weft.compiler.passes.canonicalize import canonicalize
 from weft.compiler.passes.cse import cse
 from weft.compiler.passes.dce import dce
-from weft.compiler.passes.fold import fold
-from weft.compiler.passes.bufferize import bufferize
 from weft.compiler.passes.expand_math import lower_math
+from weft.compiler.passes.fold import fold
 from weft.compiler.passes.group import fuse, separate
 from weft.compiler.passes.lower_tensor import lower_tensor
 from weft.compiler.passes.plan_memory import plan_memory
 from weft.compiler.passes.promote_scalars import promote_scalars
 from weft.compiler.passes.push_reshapes import push_reshapes
 from weft.ir import Func, InternalError
-
 
 
 def lower_for_target(fn: Func, setting: Setting) -> Func:

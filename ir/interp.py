@@ -258,7 +258,9 @@ def _argument_numbers(fn: Func, count: int) -> list[int | None]:
     A bufferized function says it by names: `a3` is argument 3, ints follow in order, the rest is made.
     """
     found = [_ARGUMENT.fullmatch(p.name) if isinstance(p.type, BufferType) else None for p in fn.params]
-    if not any(found) and not any(isinstance(p.type, BufferType) and _RESULT.fullmatch(p.name) for p in fn.params):
+    if not any(found) and not any(
+        isinstance(p.type, BufferType) and _RESULT.fullmatch(p.name) for p in fn.params
+    ):
         return [number if number < count else None for number in range(len(fn.params))]
     numbers = [None if match is None else int(match[1]) for match in found]
     rest = iter(sorted({*range(count)} - {*numbers}))

@@ -107,7 +107,8 @@ class VectorType:
 @dataclass(frozen=True, slots=True)
 class BufferType:
     """Memory of the loop level. Dense buffers are row-major, addressed by element offset; strided ones (arguments
-    only) by byte offset. `space` is "global" (arguments, results, arena), "scratch" (of one worker) or "shared" (GPU block)."""
+    only) by byte offset. `space` is "global" (arguments, results, arena), "scratch" (of one worker) or "shared" (GPU block).
+    """
 
     dtype: DType
     shape: tuple[DimLike, ...] = ()
@@ -115,7 +116,11 @@ class BufferType:
     space: str = "global"
 
     def __str__(self) -> str:
-        words = ["buffer", *(["strided"] if self.strided else []), *([self.space] if self.space != "global" else [])]
+        words = [
+            "buffer",
+            *(["strided"] if self.strided else []),
+            *([self.space] if self.space != "global" else []),
+        ]
         return f"{'.'.join(words)}<{self.dtype}[{','.join(map(show_dim, self.shape))}]>"
 
     @property

@@ -435,7 +435,9 @@ class Memory:
 
 
 def _build() -> bytes:
-    return compile_text(translate(EXPORTS, architecture=host_architecture()), baseline_machine(), passes=RUNTIME_PASSES)
+    return compile_text(
+        translate(EXPORTS, architecture=host_architecture()), baseline_machine(), passes=RUNTIME_PASSES
+    )
 
 
 _lock = threading.Lock()

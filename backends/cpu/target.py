@@ -66,7 +66,7 @@ def named_target(name: str) -> Target:
 
 
 def _spelled(target: Target) -> Target:
-    from weft.backends.cpu.emit import SPELLED  # noqa: PLC0415 -- code generation is loaded when it is first used
+    from weft.backends.cpu.emit import SPELLED
 
     return replace(target, ops=SPELLED)
 

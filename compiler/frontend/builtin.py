@@ -15,7 +15,13 @@ import numpy as np
 
 from weft.compiler.frontend.control.conditions import truth, truth_value
 from weft.compiler.frontend.control.joins import Conflict, Same, join, lower, wrap
-from weft.compiler.frontend.control.sequences import Sequence, make_enumerate, make_range, make_reversed, make_zip
+from weft.compiler.frontend.control.sequences import (
+    Sequence,
+    make_enumerate,
+    make_range,
+    make_reversed,
+    make_zip,
+)
 from weft.compiler.frontend.number import (
     IR_TYPES,
     TracedNumber,

@@ -4,7 +4,6 @@ Holds no rewriting. A function without source, or whose source does not fit it, 
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast

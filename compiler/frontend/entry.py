@@ -120,12 +120,17 @@ def _without_source(function: FunctionType, inputs: Inputs) -> FunctionType:
 
     code = function.__code__
     names = {name for one in all_code(code) for name in one.co_names} & function.__globals__.keys()
-    namespace = {**function.__globals__, **{name: taken(Global(name), function.__globals__[name]) for name in sorted(names)}}
+    namespace = {
+        **function.__globals__,
+        **{name: taken(Global(name), function.__globals__[name]) for name in sorted(names)},
+    }
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     closure = tuple(CellType(taken(Cell(name), cell.cell_contents)) for name, cell in cells)
     made = FunctionType(code, namespace, function.__name__, None, closure)
     defaults, first = function.__defaults__ or (), code.co_argcount - len(function.__defaults__ or ())
-    made.__defaults__ = tuple(taken(Default(code.co_varnames[first + k]), v) for k, v in enumerate(defaults)) or None
+    made.__defaults__ = (
+        tuple(taken(Default(code.co_varnames[first + k]), v) for k, v in enumerate(defaults)) or None
+    )
     keyword_only = function.__kwdefaults__ or {}
     made.__kwdefaults__ = {name: taken(Default(name), value) for name, value in keyword_only.items()} or None
     return made

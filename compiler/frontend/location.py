@@ -113,7 +113,10 @@ def is_standard_library(file: str) -> bool:
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _IN_NUMPY = ("control", "nn", "optim", "random")
 _STANDARD_FOLDERS = tuple(
-    {f"{Path(folder)}/" for folder in (Path(os.__file__).parent, Path(sys.base_exec_prefix, sys.platlibdir, _VERSION))}
+    {
+        f"{Path(folder)}/"
+        for folder in (Path(os.__file__).parent, Path(sys.base_exec_prefix, sys.platlibdir, _VERSION))
+    }
 )  # what sysconfig says, without the 5 ms that it takes to load
 _SITE_FOLDERS = tuple(
     folder + name for folder in _STANDARD_FOLDERS for name in ("site-packages/", "dist-packages/")

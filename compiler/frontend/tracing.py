@@ -254,7 +254,9 @@ class TracingHooks:
         ):
             return fn(*map(self.inputs.open, args), **kwargs)
         if getattr(fn, "takes_traced", False):
-            return fn(*map(self.inputs.open, args), **{name: self.inputs.open(v) for name, v in kwargs.items()})
+            return fn(
+                *map(self.inputs.open, args), **{name: self.inputs.open(v) for name, v in kwargs.items()}
+            )
         if any(type(v) in TRACED and not _is_size(v) for v in (*args, *kwargs.values())):
             fix = "call it outside of the compiled function, or write it with NumPy"
             raise self.trace.refuse(f"{name_of(fn)} cannot take a traced value", fix, "E053")

@@ -43,9 +43,13 @@ class _Bufferizer:
         self.last_use: dict[Value, int] = {}
         self.order: dict[Op, int] = {}
         self.end: dict[Op, int] = {}
-        self.loop: dict[Op | Region, Region] = {}  # the innermost region around that repeats, or the function's body
+        self.loop: dict[
+            Op | Region, Region
+        ] = {}  # the innermost region around that repeats, or the function's body
         self.around: dict[Op | Region, Op | Region | None] = {fn.body: None}
-        self.last_in: dict[Region, dict[Value, int]] = {}  # position in a region of the last op that reads a value
+        self.last_in: dict[
+            Region, dict[Value, int]
+        ] = {}  # position in a region of the last op that reads a value
         self.position: dict[Op, int] = {}
         self._number(fn.body, fn.body)
 
@@ -104,7 +108,9 @@ class _Bufferizer:
 
     def _deliver(self, results: Sequence[Value], outputs: Sequence[Value]) -> None:
         """Copy what is not yet where it belongs; what would be overwritten first is kept aside."""
-        moves = [(self.memory[r], o) for r, o in zip(results, outputs, strict=True) if self.memory[r] is not o]
+        moves = [
+            (self.memory[r], o) for r, o in zip(results, outputs, strict=True) if self.memory[r] is not o
+        ]
         overwritten = {o for _, o in moves}
         kept: dict[Value, Value] = {}
         for source, _ in moves:
@@ -149,7 +155,11 @@ class _Bufferizer:
             else:
                 outputs.append(self._destination(op, number))
             self.memory[result] = outputs[-1]
-        facts = {**op.attributes, "outputs": len(outputs), "in_place": tuple(k for k in partial if k not in later)}
+        facts = {
+            **op.attributes,
+            "outputs": len(outputs),
+            "in_place": tuple(k for k in partial if k not in later),
+        }
         regions = (_returning_parts(region, later),) if later else op.regions
         kernel = Op("fusion", [*inputs, *outputs], (), facts, regions, op.locations)
         self.builder.region.ops.append(kernel)
@@ -165,7 +175,9 @@ class _Bufferizer:
         inner = Builder(region, update.locations)
         inner.emit("return", [inner.emit("update", region.params, update.attributes).result])
         facts = {"schedule": "pointwise", "outputs": 1, "in_place": (0,)}
-        self.builder.region.ops.append(Op("fusion", [memory, part, memory], (), facts, [region], update.locations))
+        self.builder.region.ops.append(
+            Op("fusion", [memory, part, memory], (), facts, [region], update.locations)
+        )
 
     def _updated(self, op: Op, value: Value, number: int, later: dict[int, Value]) -> Value:
         """Memory of an update's result: that of the old value, if the kernel does not read it elsewhere.
@@ -223,18 +235,26 @@ class _Bufferizer:
         """Memory for a kernel's result: where it is wanted, if the kernel may write there already."""
         result = op.results[number]
         plan = self.wanted.get(result)
-        if plan is not None and not any(self.memory.get(v) is plan.destination for v in self._live_other(plan, op)):
+        if plan is not None and not any(
+            self.memory.get(v) is plan.destination for v in self._live_other(plan, op)
+        ):
             holds = plan.holds
             if holds is None:
                 return plan.destination
-            if self.last_use.get(holds, -1) <= self.end[op] and self._writes_over(op, number, plan.destination):
+            if self.last_use.get(holds, -1) <= self.end[op] and self._writes_over(
+                op, number, plan.destination
+            ):
                 return plan.destination
         return self._alloc(result.type)
 
     def _live_other(self, plan: _Plan, op: Op) -> list[Value]:
         """Values but the planned old one that live in the destination and are read after `op`."""
         now = self.end[op]
-        return [v for v, m in self.memory.items() if m is plan.destination and v is not plan.holds and self.last_use.get(v, -1) > now]
+        return [
+            v
+            for v, m in self.memory.items()
+            if m is plan.destination and v is not plan.holds and self.last_use.get(v, -1) > now
+        ]
 
     def _writes_over(self, op: Op, number: int, destination: Value) -> bool:
         """Whether result `number` may be written to memory that operands of the kernel live in."""
@@ -260,11 +280,30 @@ class _Bufferizer:
         regions: list[Region] = []
         for old in op.regions:
             new = Region()
-            self._inside(new, old, [(y, places[r]) for r, y in zip(op.results, old.terminator.operands, strict=True) if r in places])
-            others = [self.memory[y] for r, y in zip(op.results, old.terminator.operands, strict=True) if r not in places]
+            self._inside(
+                new,
+                old,
+                [
+                    (y, places[r])
+                    for r, y in zip(op.results, old.terminator.operands, strict=True)
+                    if r in places
+                ],
+            )
+            others = [
+                self.memory[y]
+                for r, y in zip(op.results, old.terminator.operands, strict=True)
+                if r not in places
+            ]
             Builder(new).emit("yield", others)
             regions.append(new)
-        new_op = Op("if", [condition], [r.type for r in op.results if r not in places], op.attributes, regions, op.locations)
+        new_op = Op(
+            "if",
+            [condition],
+            [r.type for r in op.results if r not in places],
+            op.attributes,
+            regions,
+            op.locations,
+        )
         self.builder.region.ops.append(new_op)
         self.memory.update(places)
         self.memory.update(zip([r for r in op.results if r not in places], new_op.results, strict=True))
@@ -272,7 +311,11 @@ class _Bufferizer:
     def _free_destination(self, result: Value) -> Value | None:
         """Where a result is wanted, if nothing lives there."""
         plan = self.wanted.get(result)
-        return plan.destination if plan is not None and plan.holds is None and not self._lives_in(plan.destination) else None
+        return (
+            plan.destination
+            if plan is not None and plan.holds is None and not self._lives_in(plan.destination)
+            else None
+        )
 
     def _lives_in(self, memory: Value) -> bool:
         return any(m is memory for m in self.memory.values())
@@ -293,12 +336,18 @@ class _Bufferizer:
         initial = op.operands[first:]
         carried: list[Value] = []
         for value in initial:
-            carried.append(self._carry_in(value, op) if isinstance(value.type, TensorType) else self.memory[value])
-        spare = [self._alloc_like(c) if self._needs_spare(op, k, first) else None for k, c in enumerate(carried)]
+            carried.append(
+                self._carry_in(value, op) if isinstance(value.type, TensorType) else self.memory[value]
+            )
+        spare = [
+            self._alloc_like(c) if self._needs_spare(op, k, first) else None for k, c in enumerate(carried)
+        ]
         operands = [*carried, *(s for s in spare if s is not None)]
         body = self._body(op, operands, [s is not None for s in spare], first)
         regions = [body] if op.name == "for" else [self._condition(op, operands), body]
-        new = Op(op.name, [*head, *operands], [v.type for v in operands], op.attributes, regions, op.locations)
+        new = Op(
+            op.name, [*head, *operands], [v.type for v in operands], op.attributes, regions, op.locations
+        )
         self.builder.region.ops.append(new)
         self.memory.update(zip(op.results, new.results, strict=False))
 
@@ -433,7 +482,9 @@ class _Bufferizer:
         if ty.strided or (isinstance(target.type, BufferType) and target.type.strided):
             region = Region([TensorType(ty.dtype, ty.shape)])
             Builder(region).emit("return", region.params)
-            self.builder.region.ops.append(Op("fusion", [source, target], (), {"schedule": "pointwise", "outputs": 1}, [region]))
+            self.builder.region.ops.append(
+                Op("fusion", [source, target], (), {"schedule": "pointwise", "outputs": 1}, [region])
+            )
         else:
             self.builder.emit("copy", [source, target])
 
@@ -443,7 +494,10 @@ def _returning_parts(region: Region, numbers: Mapping[int, Value]) -> Region:
     new = Region([p.type for p in region.params], [p.name for p in region.params])
     cloner = Cloner(dict(zip(region.params, new.params, strict=True)))
     cloner.ops(region, Builder(new), terminator=False)
-    results = [v.op.operands[1] if k in numbers and v.op is not None else v for k, v in enumerate(region.terminator.operands)]
+    results = [
+        v.op.operands[1] if k in numbers and v.op is not None else v
+        for k, v in enumerate(region.terminator.operands)
+    ]
     Builder(new).emit("return", [cloner.value(v) for v in results])
     return new
 
@@ -472,7 +526,9 @@ def reads_in_step(fusion: Op, param: Value, root: Value) -> bool:
     region = fusion.regions[0]
     if fusion.attributes["schedule"] != "pointwise":
         return param not in uses(region)
-    if not isinstance(param.type, TensorType) or any(v.type != root.type and v is not root for v in region.terminator.operands):
+    if not isinstance(param.type, TensorType) or any(
+        v.type != root.type and v is not root for v in region.terminator.operands
+    ):
         return False
     if not isinstance(root.type, TensorType) or root.type.shape != param.type.shape:
         return False
@@ -488,7 +544,9 @@ def _is_direct(op: Op) -> bool:
 
 def _is_number(op: Op) -> bool:
     """A broadcast of something that is not the whole: it reads other memory."""
-    return op.name in ("broadcast", "iota", "reshape") and isinstance(op.operands[0].type if op.operands else None, TensorType | None)
+    return op.name in ("broadcast", "iota", "reshape") and isinstance(
+        op.operands[0].type if op.operands else None, TensorType | None
+    )
 
 
 def reads_only_written(region: Region, old: Value, update: Op) -> bool:
@@ -496,7 +554,9 @@ def reads_only_written(region: Region, old: Value, update: Op) -> bool:
     for op, number in uses(region).get(old, []):
         if op is update and number == 0:
             continue
-        same_place = op.name == "slice" and all(op.attributes[k] == update.attributes.get(k) for k in ("start", "step"))
+        same_place = op.name == "slice" and all(
+            op.attributes[k] == update.attributes.get(k) for k in ("start", "step")
+        )
         if not same_place or op.result.type != update.operands[1].type:
             return False
         if not _stays_in_step(region, op.result, update.operands[1]):
@@ -509,4 +569,6 @@ def _stays_in_step(region: Region, value: Value, target: Value) -> bool:
     if value is target:
         return True
     readers = uses(region).get(value, [])
-    return all(isinstance(record(op).form, Scalar) and _stays_in_step(region, op.result, target) for op, _ in readers)
+    return all(
+        isinstance(record(op).form, Scalar) and _stays_in_step(region, op.result, target) for op, _ in readers
+    )

@@ -152,7 +152,14 @@ class _Fuser(Cloner):
             return local[value]
 
         def copy(op: Op) -> Op:
-            new = Op(op.name, [take(v) for v in op.operands], [r.type for r in op.results], op.attributes, (), op.locations)
+            new = Op(
+                op.name,
+                [take(v) for v in op.operands],
+                [r.type for r in op.results],
+                op.attributes,
+                (),
+                op.locations,
+            )
             region.ops.append(new)
             for before, after in zip(op.results, new.results, strict=True):
                 after.name = before.name
@@ -183,7 +190,9 @@ class _Fuser(Cloner):
 def _is_read_outside(partition: Partition, value: Value, inside: set[Op]) -> bool:
     """Whether a value is read elsewhere; what can fail is computed even if nothing reads it."""
     readers = partition.readers(value)
-    return any(reader not in inside for reader in readers) or (not readers and value.op is not None and record(value.op).has("can_fail"))
+    return any(reader not in inside for reader in readers) or (
+        not readers and value.op is not None and record(value.op).has("can_fail")
+    )
 
 
 def _in_order(partition: Partition) -> list[Group]:

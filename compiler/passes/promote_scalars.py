@@ -143,9 +143,7 @@ class _Promotion:
                 builder.locations = inner.locations
                 self.op(builder, inner)
             return
-        written = [
-            b for b in dict.fromkeys(_stored(op.regions)) if b in self.promoted
-        ]
+        written = [b for b in dict.fromkeys(_stored(op.regions)) if b in self.promoted]
         saved = {b: self.contents[b] for b in written}
         for buffer in written:
             assert isinstance(buffer.type, BufferType)
@@ -200,9 +198,7 @@ class _Promotion:
             self.contents.update(zip(changed, new.params[len(old.params) :], strict=True))
             inside = Builder(new)
             self.region(_open(old), inside)
-            ends = [
-                self.read(inside, v) if _is_scalar(v) else self.value(v) for v in old.terminator.operands
-            ]
+            ends = [self.read(inside, v) if _is_scalar(v) else self.value(v) for v in old.terminator.operands]
             is_condition = op.name == "while" and number == 0
             inside.emit("yield", ends if is_condition else [*ends, *(self.contents[b] for b in changed)])
             regions.append(new)

@@ -59,7 +59,9 @@ class Writer:
         self.lanes = 1
         self.counter = 0
         self.accesses: list[Access] = []
-        self.asked: list[tuple[DimLike, DimLike]] = []  # conditions `index < bound` that ranges could not decide
+        self.asked: list[
+            tuple[DimLike, DimLike]
+        ] = []  # conditions `index < bound` that ranges could not decide
         self.observed: list[DimLike] = []  # indices whose value matters, not only the memory they reach
 
     # ---------------------------------------------------------------- scopes
@@ -151,7 +153,9 @@ class Writer:
             if index in scope.sizes:
                 return self.here(scope.sizes[index])
         with self._at(depth):
-            result = fold_dim(index, self.builder.index, lambda s: self._known(s.name), self._combine_of(index))
+            result = fold_dim(
+                index, self.builder.index, lambda s: self._known(s.name), self._combine_of(index)
+            )
             self.scopes[-1].sizes[index] = result
         return self.here(result)
 
@@ -294,7 +298,9 @@ class Writer:
         operands = [self.splat(self.here(e), lanes) for e in operands]
         if form.rule is not None:
             return form.rule(op.attributes, *operands)
-        return self.builder.expr(self.builder.emit(op.name, [e.value for e in operands], op.attributes).result)
+        return self.builder.expr(
+            self.builder.emit(op.name, [e.value for e in operands], op.attributes).result
+        )
 
     def _constant(self, op: Op, index: Index) -> Expr:
         number = op.attributes["value"]
@@ -304,7 +310,9 @@ class Writer:
             linear = linear_index(index, ty.shape)
             self.observed.append(linear)
             place = self.lanes_of_index(linear) if self.is_spread(linear) else self.number(linear)
-            if self.mask is not None and self.is_spread(linear):  # lanes that are left out may lie outside of the table
+            if self.mask is not None and self.is_spread(
+                linear
+            ):  # lanes that are left out may lie outside of the table
                 place = select(self.here(self.mask), place, place.like(0))
             return lookup(number.ravel().tolist(), ty.dtype, place)
         if isinstance(number, np.ndarray) and number.size == 0:
@@ -336,7 +344,9 @@ class Writer:
         offsets = self.lanes_of_index(offset)
         return self.builder.expr(self.builder.emit("gather_lanes", [buffer, offsets.value, *mask]).result)
 
-    def _element_step(self, offset: DimLike, ty: BufferType, strides: Sequence[DimLike] | None) -> DimLike | None:
+    def _element_step(
+        self, offset: DimLike, ty: BufferType, strides: Sequence[DimLike] | None
+    ) -> DimLike | None:
         """How many elements lie from lane to lane, where that is known."""
         coefficient = self.lane_coefficient(offset)
         if strides is None or not isinstance(coefficient, int):
@@ -355,7 +365,13 @@ class Writer:
         return total
 
     def store(
-        self, e: Expr, buffer: Value, index: Sequence[DimLike], strides: Sequence[DimLike] | None = None, *, streamed: bool = False
+        self,
+        e: Expr,
+        buffer: Value,
+        index: Sequence[DimLike],
+        strides: Sequence[DimLike] | None = None,
+        *,
+        streamed: bool = False,
     ) -> None:
         """Write an element, or one for each lane if the index is spread; `streamed` past the caches."""
         ty = buffer.type
@@ -435,7 +451,9 @@ class OpContext:
     def index_value(self, index: DimLike) -> Expr:
         """An index as an i64 value."""
         self.writer.observed.append(index)
-        return self.writer.lanes_of_index(index) if self.writer.is_spread(index) else self.writer.number(index)
+        return (
+            self.writer.lanes_of_index(index) if self.writer.is_spread(index) else self.writer.number(index)
+        )
 
     def as_index(self, value: Expr, lower: int, upper: DimLike) -> DimLike:
         """A value as an index."""
@@ -444,7 +462,12 @@ class OpContext:
 
     def index_of(self, number: int, index: Sequence[DimLike], size: DimLike, axis: int) -> DimLike:
         """The element of operand `number` as a checked index, in the outermost scope that knows it."""
-        return self.writer.place(self.op, number, tuple(index), lambda: self.as_index(self.check_index(self.read(number, index), size, axis), 0, size))
+        return self.writer.place(
+            self.op,
+            number,
+            tuple(index),
+            lambda: self.as_index(self.check_index(self.read(number, index), size, axis), 0, size),
+        )
 
     def piecewise(self, index: DimLike, pieces: Sequence[tuple[DimLike | None, Callable[[], Expr]]]) -> Expr:
         """The value of the first piece whose bound is above `index`."""
@@ -452,7 +475,9 @@ class OpContext:
         for k, (bound, piece) in enumerate(pieces):
             below = True if bound is None else writer.decide(index, "<", bound)
             if bound is not None:
-                writer.observed.append(index)  # also an answer from ranges holds for these axes alone, not for merged ones
+                writer.observed.append(
+                    index
+                )  # also an answer from ranges holds for these axes alone, not for merged ones
             if below is True:
                 return piece()
             if below is None:

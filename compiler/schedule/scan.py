@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from weft.compiler.schedule.element import Writer
 from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks, serial, vectorized
-from weft.ir import REGISTRY, Builder, BufferType, Expr
+from weft.ir import REGISTRY, BufferType, Builder, Expr
 from weft.ir.dims import Dim, DimLike, decide, product
 from weft.ir.opdef import Scalar
 from weft.ir.ops.reduce import axis_of
@@ -47,7 +47,15 @@ def lower_scan(kernel: Kernel, builder: Builder) -> None:
         _along(writer, root, length, lambda i: [*index[:axis], i, *index[axis:], j])
 
     def columns(q: DimLike) -> None:
-        vectorized(writer, writer.builder.index(0), writer.number(width), (0, width), lanes, lambda j: tile(q, j), width)
+        vectorized(
+            writer,
+            writer.builder.index(0),
+            writer.number(width),
+            (0, width),
+            lanes,
+            lambda j: tile(q, j),
+            width,
+        )
 
     total = product(before)
     if total == 1:

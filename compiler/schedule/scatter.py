@@ -5,7 +5,7 @@ Not here: scatters whose order does not matter run in parallel only where a late
 
 from weft.compiler.schedule.element import OpContext, Writer
 from weft.compiler.schedule.kernel import Kernel, serial
-from weft.ir import REGISTRY, Builder, BufferType, Expr, TensorType
+from weft.ir import REGISTRY, BufferType, Builder, Expr, TensorType
 from weft.ir.dims import DimLike
 from weft.ir.opdef import Scalar
 from weft.ir.ops.index import indexed_axes
@@ -46,7 +46,14 @@ def lower_scatter(kernel: Kernel, builder: Builder) -> None:
             write(index)
             return
         size = part.shape[k]
-        serial(writer, "i", writer.builder.index(0), writer.number(size), (0, size), lambda i: axis(k + 1, [*index, i]))
+        serial(
+            writer,
+            "i",
+            writer.builder.index(0),
+            writer.number(size),
+            (0, size),
+            lambda i: axis(k + 1, [*index, i]),
+        )
 
     axis(0, [])
 

@@ -50,7 +50,9 @@ def lower_search(kernel: Kernel, builder: Builder) -> None:
                 half = rest >> 1
                 safe = select(rest.gt(0), below + half, below.like(0))
                 place = writer.bind(writer.fresh("at"), safe, 0, size)
-                before = is_before(writer.splat(writer.element(line, [place]), lanes), writer.here(value)) & rest.gt(0)
+                before = is_before(
+                    writer.splat(writer.element(line, [place]), lanes), writer.here(value)
+                ) & rest.gt(0)
                 return [select(before, below + half + 1, below), select(before, rest - half - 1, half)]
 
         # ceil(log2(size + 1)) steps
@@ -60,7 +62,9 @@ def lower_search(kernel: Kernel, builder: Builder) -> None:
         writer.store(writer.here(found), root.buffer, root.place(index))
 
     lanes = max(1, kernel.target.vector_bytes // 8) if total != 1 else 1
-    parallel_chunks(writer, total, lanes, 200.0, lambda a, b, _task: vectorized(writer, a, b, (0, total), lanes, some))
+    parallel_chunks(
+        writer, total, lanes, 200.0, lambda a, b, _task: vectorized(writer, a, b, (0, total), lanes, some)
+    )
 
 
 def _bit_length(number: Expr) -> Expr:

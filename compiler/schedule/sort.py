@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from weft.compiler.schedule.element import Writer
 from weft.compiler.schedule.kernel import Kernel, parallel_chunks, serial, vectorized
-from weft.ir import Builder, BufferType, Expr, TensorType, Value, VectorType
+from weft.ir import BufferType, Builder, Expr, TensorType, Value, VectorType
 from weft.ir.dims import Dim, DimLike, decide, minimum, product
 from weft.ir.expr import bitcast, cast, constant, logical_not, select
 from weft.ir.ops.reduce import axis_of
@@ -111,7 +111,9 @@ class _Rows:
             return []
 
         writer.builder.branch(
-            writer.number(self.length).le(SHORT), lambda b: side(b, short=True), lambda b: side(b, short=False)
+            writer.number(self.length).le(SHORT),
+            lambda b: side(b, short=True),
+            lambda b: side(b, short=False),
         )
 
     def _place(self, outer: Sequence[DimLike], i: DimLike) -> list[DimLike]:
@@ -201,7 +203,9 @@ class _Rows:
         digit = cast(shifted if self.key == U8 else shifted & 255, I64)
         return writer.bind(writer.fresh("digit"), digit, 0, 256)
 
-    def _pass(self, number: int, base: Expr, line: Dim, keys: Value, places: Value | None, table: Value) -> Expr:
+    def _pass(
+        self, number: int, base: Expr, line: Dim, keys: Value, places: Value | None, table: Value
+    ) -> Expr:
         """Move all elements by one digit, unless they share it; gives where they are then."""
         writer = self.writer
         length = writer.number(self.length)
@@ -235,7 +239,16 @@ class _Rows:
         builder = writer.builder
         builder.loop(builder.index(0), builder.index(256), 1, [builder.index(0)], one)
 
-    def _move(self, number: int, place: DimLike, end: DimLike, line: Dim, keys: Value, places: Value | None, table: Value) -> None:
+    def _move(
+        self,
+        number: int,
+        place: DimLike,
+        end: DimLike,
+        line: Dim,
+        keys: Value,
+        places: Value | None,
+        table: Value,
+    ) -> None:
         writer = self.writer
         key = writer.load(keys, [line, place])
         entry: list[DimLike] = [number, self._digit(key, number)]

@@ -13,7 +13,17 @@ from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, absolute, cast, constant, floor, maximum, minimum, select, sqrt
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import (
-    Arrays, OpDef, Scalar, binary, define, elements_of, numbers, random_array, same_types, unary, with_dtype,
+    Arrays,
+    OpDef,
+    Scalar,
+    binary,
+    define,
+    elements_of,
+    numbers,
+    random_array,
+    same_types,
+    unary,
+    with_dtype,
 )  # fmt: skip
 from weft.ir.types import BOOL, DTYPES, F32, F64, I32, I64, U32, DType, Type
 
@@ -287,7 +297,10 @@ def _select_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
 
 def _select_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
     for dtype in ("bool", "int8", "int32", "float32", "float64"):
-        yield {}, (rng.random((4, 7)) < 0.5, random_array(rng, dtype, (4, 7)), random_array(rng, dtype, (4, 7)))
+        yield (
+            {},
+            (rng.random((4, 7)) < 0.5, random_array(rng, dtype, (4, 7)), random_array(rng, dtype, (4, 7))),
+        )
 
 
 select_ = define(
@@ -329,7 +342,11 @@ def _float_to_integer(x: np.ndarray, dtype: DType) -> np.ndarray:
         return np.where(x < half, low, high ^ dtype.numpy.type(2 ** (dtype.bits - 1)))
     limit = 2.0 ** (dtype.bits - 1)
     with np.errstate(all="ignore"):
-        good = (x >= -limit) & (x < limit) if x.dtype.itemsize * 8 <= dtype.bits else (x > -limit - 1) & (x < limit)
+        good = (
+            (x >= -limit) & (x < limit)
+            if x.dtype.itemsize * 8 <= dtype.bits
+            else (x > -limit - 1) & (x < limit)
+        )
     return np.where(good, np.where(good, x, 0).astype(dtype.numpy), np.iinfo(dtype.numpy).min)
 
 
@@ -368,7 +385,19 @@ def _cast_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -
 
 
 def _cast_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
-    names = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
+    names = (
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float32",
+        "float64",
+    )
     for source in names:
         for target in ("bool", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64"):
             yield {"dtype": DTYPES[target]}, (random_array(rng, source, (3, 11)),)
@@ -475,7 +504,9 @@ def _nextafter(x: Expr, y: Expr) -> Expr:
     bits = x.apply("bitcast_signed")
     away = x.lt(y) ^ x.lt(0.0)
     stepped = select(away, bits + 1, bits - 1)
-    smallest = select(y.lt(0.0), constant(x, -(2 ** (integer.bits - 1)) + 1, integer), constant(x, 1, integer))
+    smallest = select(
+        y.lt(0.0), constant(x, -(2 ** (integer.bits - 1)) + 1, integer), constant(x, 1, integer)
+    )
     moved = select(x.eq(0.0), smallest, stepped).apply("bitcast_float")
     return select(x.ne(x) | y.ne(y), x + y, select(x.eq(y), y, moved))
 
@@ -490,4 +521,4 @@ bitcast_float = define(
           lambda rng: iter([({}, (rng.integers(0, 1 << 20, 7).astype("i4"),))]), frozenset({"loop"}))
 )  # fmt: skip
 
-__all__ = ["evaluate_cast", "minimum", "maximum", "same_types"]
+__all__ = ["evaluate_cast", "maximum", "minimum", "same_types"]

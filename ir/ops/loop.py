@@ -92,7 +92,12 @@ def _infer_view(types: Sequence[Type], attributes: Attributes, _r: Sequence[Regi
 
 
 def _define(
-    name: str, doc: str, infer: InferRule, evaluate: EvaluateRule | None = None, *traits: str, flops: float = 0
+    name: str,
+    doc: str,
+    infer: InferRule,
+    evaluate: EvaluateRule | None = None,
+    *traits: str,
+    flops: float = 0,
 ) -> OpDef:
     form = Scalar() if evaluate else None
     return define(OpDef(name, doc, infer, evaluate, None, form, flops, None, frozenset({"loop", *traits})))
@@ -119,7 +124,7 @@ def _round_to_odd_sum(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _fma_double(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    from fractions import Fraction  # noqa: PLC0415
+    from fractions import Fraction
 
     def one(x: float, y: float, z: float) -> float:
         if not (np.isfinite(x) and np.isfinite(y) and np.isfinite(z)):

@@ -44,7 +44,11 @@ def _samples(kinds: str) -> Callable[["np.random.Generator"], Iterator[tuple[Att
         for kind in kinds:
             for dtype in dtypes[kind]:
                 for shape, axis in (((3, 5), 1), ((3, 5), 0), ((200,), 0), ((2, 70, 3), 1)):
-                    x = rng.normal(size=shape).astype(dtype) if kind == "f" else random_array(rng, dtype, shape)
+                    x = (
+                        rng.normal(size=shape).astype(dtype)
+                        if kind == "f"
+                        else random_array(rng, dtype, shape)
+                    )
                     yield {"axis": axis}, (x,)
 
     return make

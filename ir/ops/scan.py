@@ -14,7 +14,7 @@ from weft.ir.node import Attributes, Op, Region, Value
 from weft.ir.opdef import REGISTRY, Arrays, Expand, OpDef, Scalar, define, random_array
 from weft.ir.ops.reduce import axis_of
 from weft.ir.ops.shape import tensor_operand
-from weft.ir.types import I64, TensorType, Type
+from weft.ir.types import I64, Type
 
 
 def combined_by(attributes: Attributes) -> str:

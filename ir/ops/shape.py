@@ -78,7 +78,7 @@ constant = define(
 
 def tensor_f32(*shape: DimLike) -> TensorType:
     """For samples."""
-    from weft.ir.types import F32  # noqa: PLC0415
+    from weft.ir.types import F32
 
     return tensor(F32, *shape)
 
@@ -98,7 +98,7 @@ iota = define(
 
 
 def _sample_dtypes() -> Sequence[DType]:
-    from weft.ir.types import F32, F64, I64, U8  # noqa: PLC0415
+    from weft.ir.types import F32, F64, I64, U8
 
     return (F32, F64, I64, U8)
 
@@ -127,9 +127,7 @@ def _infer_broadcast(types: Sequence[Type], attributes: Attributes, _r: Sequence
 def _broadcast_element(context: Context, op: Op, index: Index) -> Expr:
     source, result = _operand_type(op), _result_type(op)
     skip = result.rank - source.rank
-    return context.read(
-        0, [0 if d == 1 else i for d, i in zip(source.shape, index[skip:], strict=True)]
-    )
+    return context.read(0, [0 if d == 1 else i for d, i in zip(source.shape, index[skip:], strict=True)])
 
 
 def _broadcast_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
@@ -173,11 +171,16 @@ def reshape_groups(source: Sequence[DimLike], target: Sequence[DimLike]) -> list
         i, j = i + len(left), j + len(right)
         a, b = product(tuple(source[k] for k in left)), product(tuple(target[k] for k in right))
         while a != b and (i < len(source) or j < len(target)):
-            grow_source = i < len(source) and (j >= len(target) or decide(a, "<", b) is True or b == 0 or a == 1)
+            grow_source = i < len(source) and (
+                j >= len(target) or decide(a, "<", b) is True or b == 0 or a == 1
+            )
             if not grow_source and j >= len(target):
                 grow_source = True
             if not grow_source and i < len(source) and decide(a, ">", b) is None:
-                left, right = list(range(left[0] if left else i, len(source))), list(range(right[0] if right else j, len(target)))
+                left, right = (
+                    list(range(left[0] if left else i, len(source))),
+                    list(range(right[0] if right else j, len(target))),
+                )
                 i, j = len(source), len(target)
                 break
             if grow_source:
@@ -273,14 +276,14 @@ def _infer_slice(types: Sequence[Type], attributes: Attributes, _r: Sequence[Reg
         last = a + (n - 1) * s
         outside = decide(n, ">", 0) is True and (decide(last, ">=", d) is True or decide(a, ">=", d) is True)
         if outside or decide(a, "<", 0) is True:
-            raise ShapeError(f"slice from {show_dim(a)}, {show_dim(n)} elements, leaves axis of size {show_dim(d)}")
+            raise ShapeError(
+                f"slice from {show_dim(a)}, {show_dim(n)} elements, leaves axis of size {show_dim(d)}"
+            )
     return (TensorType(ty.dtype, size),)
 
 
 def _positions(attributes: Attributes) -> list[tuple[DimLike, DimLike, DimLike]]:
-    return list(
-        zip(*(shape_attribute(attributes, k) for k in ("start", "size", "step")), strict=True)
-    )  # pyright: ignore
+    return list(zip(*(shape_attribute(attributes, k) for k in ("start", "size", "step")), strict=True))  # pyright: ignore
 
 
 def _numpy_slice(start: int, size: int, step: int) -> slice:
@@ -324,7 +327,9 @@ def _infer_update(types: Sequence[Type], attributes: Attributes, _r: Sequence[Re
 
 def _evaluate_update(attributes: Attributes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     result = np.array(x)
-    places = zip(shape_attribute(attributes, "start"), y.shape, shape_attribute(attributes, "step"), strict=True)
+    places = zip(
+        shape_attribute(attributes, "start"), y.shape, shape_attribute(attributes, "step"), strict=True
+    )
     result[tuple(_numpy_slice(*p) for p in places)] = y  # pyright: ignore
     return result
 
@@ -342,7 +347,9 @@ def _update_element(context: Context, op: Op, index: Index) -> Expr:
             return context.read(1, inner)
         if part[k] == _result_type(op).shape[k] and start[k] == 0 and step[k] == 1:
             return axis(k + 1, [*inner, index[k]])
-        first, stride = (start[k], step[k]) if decide(step[k], ">", 0) else (start[k] + (part[k] - 1) * step[k], -step[k])
+        first, stride = (
+            (start[k], step[k]) if decide(step[k], ">", 0) else (start[k] + (part[k] - 1) * step[k], -step[k])
+        )
         offset = index[k] - first
         place = floor_divide(offset, stride)
         position = place if step[k] == stride else part[k] - 1 - place
@@ -353,7 +360,9 @@ def _update_element(context: Context, op: Op, index: Index) -> Expr:
             on = context.index_value(modulo(offset, stride)).eq(0)
             return context.where(on, lambda: axis(k + 1, [*inner, position]), outside)
 
-        return context.piecewise(index[k], [(first, outside), (first + part[k] * stride, inside), (None, outside)])
+        return context.piecewise(
+            index[k], [(first, outside), (first + part[k] * stride, inside), (None, outside)]
+        )
 
     return axis(0, [])
 
@@ -431,7 +440,10 @@ def _infer_concatenate(types: Sequence[Type], attributes: Attributes, _r: Sequen
     total: DimLike = 0
     for k in range(len(types)):
         ty = tensor_operand(types, k)
-        if ty.dtype != first.dtype or ty.shape[:axis] + ty.shape[axis + 1 :] != first.shape[:axis] + first.shape[axis + 1 :]:
+        if (
+            ty.dtype != first.dtype
+            or ty.shape[:axis] + ty.shape[axis + 1 :] != first.shape[:axis] + first.shape[axis + 1 :]
+        ):
             raise ShapeError(f"cannot concatenate {first} and {ty} along axis {axis}")
         total = total + ty.shape[axis]
     return (TensorType(first.dtype, (*first.shape[:axis], total, *first.shape[axis + 1 :])),)
@@ -440,7 +452,10 @@ def _infer_concatenate(types: Sequence[Type], attributes: Attributes, _r: Sequen
 def concatenate_starts(op: Op) -> list[DimLike]:
     """Where each operand begins along the axis; one more for the end."""
     axis = integer_attribute(op.attributes, "axis")
-    return [0, *accumulate((_operand_type(op, k).shape[axis] for k in range(len(op.operands))), lambda a, b: a + b)]
+    return [
+        0,
+        *accumulate((_operand_type(op, k).shape[axis] for k in range(len(op.operands))), lambda a, b: a + b),
+    ]
 
 
 def _concatenate_element(context: Context, op: Op, index: Index) -> Expr:
@@ -450,10 +465,14 @@ def _concatenate_element(context: Context, op: Op, index: Index) -> Expr:
         return lambda: context.read(k, [i - starts[k] if a == axis else i for a, i in enumerate(index)])
 
     last = len(op.operands) - 1
-    return context.piecewise(index[axis], [(starts[k + 1] if k < last else None, part(k)) for k in range(last + 1)])
+    return context.piecewise(
+        index[axis], [(starts[k + 1] if k < last else None, part(k)) for k in range(last + 1)]
+    )
 
 
-def _concatenate_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
+def _concatenate_vjp(
+    op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]
+) -> Sequence[Expr | None]:
     b, axis, starts = g[0].builder, integer_attribute(op.attributes, "axis"), concatenate_starts(op)
     parts: list[Expr | None] = []
     for k in range(len(op.operands)):

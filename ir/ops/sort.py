@@ -40,7 +40,9 @@ def _sort_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -
     order = b.emit("argsort", [x[0].value], {"axis": axis}).result
     zero = b.full_like(ty, 0.0, ty.dtype)
     facts = {"axes": tuple(range(ty.rank)), "mode": "set"}
-    return (b.expr(b.emit("scatter", [zero.value, g[0].value, *places_along(x[0], axis, order)], facts).result),)
+    return (
+        b.expr(b.emit("scatter", [zero.value, g[0].value, *places_along(x[0], axis, order)], facts).result),
+    )
 
 
 def _samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:

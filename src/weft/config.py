@@ -183,7 +183,9 @@ def is_chosen(function: str, chosen: RunOptions) -> bool:
         return re.search(chosen.function, function) is not None
     except re.error as error:
         raise UserError(
-            f"WEFT_FUNC cannot be {chosen.function!r}: {error}", code="E002", fix="set it to a regular expression."
+            f"WEFT_FUNC cannot be {chosen.function!r}: {error}",
+            code="E002",
+            fix="set it to a regular expression.",
         ) from None
 
 

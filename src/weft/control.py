@@ -14,7 +14,7 @@ import numpy as np
 
 def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:
     """`true_fun(*operands)` if `pred` holds, else `false_fun(*operands)`."""
-    if pred:  # noqa: SIM108 -- a statement becomes a branch of the program
+    if pred:
         result = true_fun(*operands)
     else:
         result = false_fun(*operands)

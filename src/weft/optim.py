@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from weft.ir import DTypeError, ShapeError, UserError
-from weft.runtime.variables import Variable, variables as variables_of
+from weft.runtime.variables import Variable
+from weft.runtime.variables import variables as variables_of
 from weft.transforms import value_and_grad
 from weft.unbuilt import Unbuilt
 
@@ -41,7 +42,10 @@ class Optimizer:
         self._init = self.init if init is None else init
         self._update = self.update if update is None else update
         self.slots: list[Slots] = [
-            {name: Variable(value, f"{v.name}.{name}", trainable=False) for name, value in self._init(v.value).items()}
+            {
+                name: Variable(value, f"{v.name}.{name}", trainable=False)
+                for name, value in self._init(v.value).items()
+            }
             for v in self.variables
         ]
         self._compiled: dict[str, Any] = {}
@@ -77,7 +81,10 @@ class Optimizer:
 
     def _apply(self, grads: list[Any]) -> None:
         if len(grads) != len(self.variables):
-            raise ShapeError(f"{len(grads)} gradients for {len(self.variables)} variables", fix="give one for each, in their order")
+            raise ShapeError(
+                f"{len(grads)} gradients for {len(self.variables)} variables",
+                fix="give one for each, in their order",
+            )
         if self.clip_norm is not None:
             grads = clip_by_norm(grads, self.clip_norm)
         self.step += 1
@@ -99,7 +106,9 @@ class Optimizer:
 class SGD(Optimizer):
     """param - lr * grad."""
 
-    def __init__(self, variables: Any, lr: Any = 1e-2, clip_norm: float | None = None, *, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, variables: Any, lr: Any = 1e-2, clip_norm: float | None = None, *, weight_decay: float = 0.0
+    ) -> None:
         self.weight_decay = _or_none(weight_decay)
         super().__init__(variables, lr, clip_norm)
 
@@ -236,14 +245,21 @@ class _Traced:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it compiled."""
-        known = self.optimizer._compiled  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- one module
+        known = self.optimizer._compiled  # pyright: ignore[reportPrivateUsage] -- one module
         if self.name not in known:
-            from weft.api import compile  # noqa: A004, PLC0415 -- the compiler is loaded when it is first used
+            from weft.api import compile
 
             known[self.name] = compile(self.method)
         return known[self.name](*args, **kwargs)
 
-    def trace_call(self, trace: Any, call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], effects: list[Any]) -> Any:
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        effects: list[Any],
+    ) -> Any:
         """Trace the method."""
         return call(self.method, *args, **kwargs)
 
@@ -263,10 +279,16 @@ def _checked(given: Any) -> list[Variable]:
     else:
         found = variables_of(given, trainable=True)
     if not found:
-        raise UserError("there is no variable to optimize", fix="pass a list of weft.Variable, or an object that holds some")
+        raise UserError(
+            "there is no variable to optimize",
+            fix="pass a list of weft.Variable, or an object that holds some",
+        )
     for v in found:
         if v.dtype.kind != "f":
-            raise DTypeError(f"an optimizer changes variables of floats, {v.name} is {v.dtype}", fix="leave it out, or make it trainable=False")
+            raise DTypeError(
+                f"an optimizer changes variables of floats, {v.name} is {v.dtype}",
+                fix="leave it out, or make it trainable=False",
+            )
     return found
 
 
@@ -276,7 +298,9 @@ def _rate(lr: Any) -> Any:
     if isinstance(lr, np.generic | np.ndarray):
         lr = lr.item()
     if type(lr) not in (int, float):
-        raise UserError(f"lr={lr!r} is no learning rate", fix="give a number, a Variable or a function of the step")
+        raise UserError(
+            f"lr={lr!r} is no learning rate", fix="give a number, a Variable or a function of the step"
+        )
     return float(lr)
 
 

@@ -26,7 +26,10 @@ _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _ROUNDS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 _STREAM, _SPLIT = np.uint64(0), np.uint64(1)
-_FLOATS = {np.dtype(np.float32): (np.uint64(40), np.float32(2.0**-24)), np.dtype(np.float64): (np.uint64(11), np.float64(2.0**-53))}
+_FLOATS = {
+    np.dtype(np.float32): (np.uint64(40), np.float32(2.0**-24)),
+    np.dtype(np.float64): (np.uint64(11), np.float64(2.0**-53)),
+}
 
 
 def default_rng(seed: int | Sequence[int] | None = None) -> Generator:
@@ -76,7 +79,9 @@ class Generator:
         """Exponential, of mean `scale`."""
         return scale * self.standard_exponential(_size_of(size, scale))
 
-    def integers(self, low: Any, high: Any = None, size: Any = None, dtype: Any = np.int64, endpoint: bool = False) -> Any:
+    def integers(
+        self, low: Any, high: Any = None, size: Any = None, dtype: Any = np.int64, endpoint: bool = False
+    ) -> Any:
         """Whole numbers in [low, high), or [0, low) without `high`; `endpoint` includes the end."""
         if high is None:
             low, high = 0, low
@@ -106,9 +111,15 @@ class Generator:
         count = len(a) if is_array else a
         if p is not None:
             if not replace:
-                raise UserError("choice with p and without replacement is not built yet", code="E051", fix="leave p out, or draw with replacement")
+                raise UserError(
+                    "choice with p and without replacement is not built yet",
+                    code="E051",
+                    fix="leave p out, or draw with replacement",
+                )
             bounds = np.cumsum(np.asarray(p))[:-1]
-            found = np.sum((self.random(size)[..., None] if size is not None else self.random(size)) >= bounds, axis=-1)
+            found = np.sum(
+                (self.random(size)[..., None] if size is not None else self.random(size)) >= bounds, axis=-1
+            )
         elif replace:
             found = self.integers(0, count, size)
         else:
@@ -133,7 +144,9 @@ class Generator:
         count = _count(shape)
         places = self.counter + np.reshape(np.arange(count, dtype=np.uint64), shape)
         words = _philox(places, _STREAM, self.key)
-        self.counter += np.uint64(1) * count if isinstance(count, int) else np.asarray(count).astype(np.uint64)
+        self.counter += (
+            np.uint64(1) * count if isinstance(count, int) else np.asarray(count).astype(np.uint64)
+        )
         return words
 
     def _order(self, count: Any) -> Any:
@@ -177,7 +190,10 @@ def _float_facts(dtype: Any) -> tuple[Any, Any]:
     try:
         return _FLOATS[np.dtype(dtype)]
     except KeyError:
-        raise DTypeError(f"random floats are float32 or float64, not {np.dtype(dtype)}", fix="convert the result with astype") from None
+        raise DTypeError(
+            f"random floats are float32 or float64, not {np.dtype(dtype)}",
+            fix="convert the result with astype",
+        ) from None
 
 
 def _count(size: Any) -> Any:
@@ -215,14 +231,21 @@ class _Traced:
 
     def __call__(self, size: Any, dtype: Any) -> Any:
         """Run it compiled."""
-        from weft.api import compile  # noqa: A004, PLC0415 -- the compiler is loaded when it is first used
+        from weft.api import compile
 
         kind = getattr(Generator, self.method.__name__)
         if kind not in _compiled:
             _compiled[kind] = compile(kind, static=("dtype",))
         return _compiled[kind](self.generator, size, np.dtype(dtype))
 
-    def trace_call(self, trace: Any, call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], effects: list[Any]) -> Any:
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        effects: list[Any],
+    ) -> Any:
         """Trace the method."""
         return call(self.method, *args, **kwargs)
 

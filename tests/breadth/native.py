@@ -21,11 +21,15 @@ def check(fn, *args, tolerance=0.0, times=1):
     return compiled
 
 
-def arrays(rng, dtypes=("f4", "f8", "i4", "i8", "u1", "?"), shapes=((), (0,), (1,), (7,), (3, 5), (2, 0), (2, 3, 33))):
+def arrays(
+    rng, dtypes=("f4", "f8", "i4", "i8", "u1", "?"), shapes=((), (0,), (1,), (7,), (3, 5), (2, 0), (2, 3, 33))
+):
     """Arrays of mixed dtypes and shapes; floats with special values among them."""
     for dtype in dtypes:
         for shape in shapes:
             x = rng.normal(size=shape) * 20
             if np.dtype(dtype).kind == "f" and x.size > 4:
-                x = np.where(rng.random(shape) < 0.9, x, rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0], shape))
+                x = np.where(
+                    rng.random(shape) < 0.9, x, rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0], shape)
+                )
             yield np.asarray(x).astype(dtype)

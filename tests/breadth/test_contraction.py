@@ -56,22 +56,32 @@ def test_gradient_and_sizes():
         np.testing.assert_allclose(compiled(a, b), a @ b.T, rtol=1e-12, atol=1e-12)
     assert compiled.stats()["compiles"] <= 2
     a, b = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
-    np.testing.assert_allclose(weft.grad(lambda a: np.einsum("ij,jk->", a, b))(a), np.broadcast_to(b.sum(1), (3, 4)))
+    np.testing.assert_allclose(
+        weft.grad(lambda a: np.einsum("ij,jk->", a, b))(a), np.broadcast_to(b.sum(1), (3, 4))
+    )
 
 
-@pytest.mark.parametrize(
-    "shapes", [((3,), (3,)), ((5, 3), (5, 3)), ((5, 3), (3,)), ((4, 1, 3), (2, 3))]
-)
+@pytest.mark.parametrize("shapes", [((3,), (3,)), ((5, 3), (5, 3)), ((5, 3), (3,)), ((4, 1, 3), (2, 3))])
 def test_cross(shapes):
     check(lambda a, b: (np.cross(a, b), np.linalg.cross(a, b)), *(RNG.normal(size=s) for s in shapes))
 
 
 def test_cross_along_other_axes():
-    check(lambda a, b: (np.cross(a, b, axis=0), np.cross(a, b.T, axisa=0, axisb=1, axisc=0)), *RNG.normal(size=(2, 3, 5)))
+    check(
+        lambda a, b: (np.cross(a, b, axis=0), np.cross(a, b.T, axisa=0, axisb=1, axisc=0)),
+        *RNG.normal(size=(2, 3, 5)),
+    )
 
 
 @pytest.mark.parametrize(
-    "text, shapes", [("ij,jk", ((2, 3), (4, 5))), ("ij", ((2,),)), ("ij->ii", ((2, 2),)), ("i->k", ((2,),)), ("i,j", ((2,),))]
+    "text, shapes",
+    [
+        ("ij,jk", ((2, 3), (4, 5))),
+        ("ij", ((2,),)),
+        ("ij->ii", ((2, 2),)),
+        ("i->k", ((2,),)),
+        ("i,j", ((2,),)),
+    ],
 )
 def test_errors(text, shapes):
     with pytest.raises(ValueError, match=r"."):

@@ -54,9 +54,21 @@ def test_searchsorted(dtype):
     values = np.concatenate([LINE, [np.nan, np.inf, -np.inf] if dtype[0] == "f" else [3.0]]).astype(dtype)
     for line in (LINE.astype(dtype), LINE[:1].astype(dtype), LINE[:0].astype(dtype), np.append(LINE, np.nan)):
         line = np.sort(line)
-        check(lambda a, v: (np.searchsorted(a, v), a.searchsorted(v.reshape(-1, 1), side="right"), np.searchsorted(a, 1)), line, values)
+        check(
+            lambda a, v: (
+                np.searchsorted(a, v),
+                a.searchsorted(v.reshape(-1, 1), side="right"),
+                np.searchsorted(a, 1),
+            ),
+            line,
+            values,
+        )
     check(lambda a, v: np.digitize(v, a), LINE, values)
-    check(lambda a, v: (np.digitize(v, a[::-1]), np.digitize(v, a, right=True), np.digitize(v[0], a)), LINE, values)
+    check(
+        lambda a, v: (np.digitize(v, a[::-1]), np.digitize(v, a, right=True), np.digitize(v[0], a)),
+        LINE,
+        values,
+    )
     check(lambda a, v: np.searchsorted(a[::-1], v, sorter=np.argsort(a[::-1])), LINE, values)
 
 
@@ -66,23 +78,65 @@ def test_median_and_quantiles(axis, dtype):
     for shape in ((3, 5), (2, 3, 4)):
         x = (RNG.normal(size=shape) * 20).astype(dtype)
         check(lambda a: (np.median(a, axis), np.median(a, axis, keepdims=True)), x)
-        check(lambda a: (np.percentile(a, 30, axis), np.quantile(a, [0.0, 0.25, 0.5, 1.0], axis)), x, tolerance=1e-6)
-        check(lambda a, q: (np.quantile(a, q, axis, keepdims=True), np.percentile(a, np.array([[5, 50.0]]), axis)), x, 0.6, tolerance=1e-6)
+        check(
+            lambda a: (np.percentile(a, 30, axis), np.quantile(a, [0.0, 0.25, 0.5, 1.0], axis)),
+            x,
+            tolerance=1e-6,
+        )
+        check(
+            lambda a, q: (
+                np.quantile(a, q, axis, keepdims=True),
+                np.percentile(a, np.array([[5, 50.0]]), axis),
+            ),
+            x,
+            0.6,
+            tolerance=1e-6,
+        )
 
 
 @pytest.mark.parametrize(
-    "method", ["lower", "higher", "nearest", "midpoint", "hazen", "weibull", "median_unbiased", "interpolated_inverted_cdf"]
+    "method",
+    [
+        "lower",
+        "higher",
+        "nearest",
+        "midpoint",
+        "hazen",
+        "weibull",
+        "median_unbiased",
+        "interpolated_inverted_cdf",
+    ],
 )
 def test_methods_of_quantiles(method):
-    check(lambda a: np.quantile(a, [0.1, 0.5, 0.77], axis=1, method=method), RNG.normal(size=(3, 8)), tolerance=1e-12)
+    check(
+        lambda a: np.quantile(a, [0.1, 0.5, 0.77], axis=1, method=method),
+        RNG.normal(size=(3, 8)),
+        tolerance=1e-12,
+    )
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN")
 def test_nan():
     x = RNG.normal(size=(5, 7))
     x[0, 2] = x[1, :3] = x[2] = np.nan
-    check(lambda a: (np.median(a, axis=1), np.median(a), np.nanmedian(a, axis=1), np.nanmedian(a, axis=0, keepdims=True)), x)
-    check(lambda a: (np.quantile(a, 0.3, axis=1), np.nanquantile(a, 0.3, axis=1), np.nanpercentile(a, [10, 90])), x, tolerance=1e-12)
+    check(
+        lambda a: (
+            np.median(a, axis=1),
+            np.median(a),
+            np.nanmedian(a, axis=1),
+            np.nanmedian(a, axis=0, keepdims=True),
+        ),
+        x,
+    )
+    check(
+        lambda a: (
+            np.quantile(a, 0.3, axis=1),
+            np.nanquantile(a, 0.3, axis=1),
+            np.nanpercentile(a, [10, 90]),
+        ),
+        x,
+        tolerance=1e-12,
+    )
 
 
 def test_gradient():

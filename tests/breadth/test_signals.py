@@ -49,8 +49,22 @@ def test_convolution_of_integers_and_symbolic_sizes():
 
 def test_interp():
     at = np.concatenate([RNG.uniform(-1, 8, 20), V, [np.nan, np.inf, -np.inf]])
-    check(lambda x, v: (np.interp(x, v, v * v), np.interp(x, v, v * v, left=-1.0, right=np.nan), np.interp(2.0, v, v)), at, V, tolerance=1e-12)
-    check(lambda x, v: (np.interp(x, v, v * v, period=3.0), np.interp(x.astype("f4"), v[:1], v[:1])), at[:20], V, tolerance=1e-6)
+    check(
+        lambda x, v: (
+            np.interp(x, v, v * v),
+            np.interp(x, v, v * v, left=-1.0, right=np.nan),
+            np.interp(2.0, v, v),
+        ),
+        at,
+        V,
+        tolerance=1e-12,
+    )
+    check(
+        lambda x, v: (np.interp(x, v, v * v, period=3.0), np.interp(x.astype("f4"), v[:1], v[:1])),
+        at[:20],
+        V,
+        tolerance=1e-6,
+    )
 
 
 def test_errors():

@@ -57,5 +57,13 @@ def test_bincount():
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_without_nan(axis):
     for x in (N, N.astype("f4"), np.arange(6).reshape(2, 3)):
-        check(lambda a: (np.nanvar(a, axis), np.nanstd(a, axis, ddof=1), np.nanvar(a, axis=axis, keepdims=True)), x, tolerance=1e-6)
+        check(
+            lambda a: (
+                np.nanvar(a, axis),
+                np.nanstd(a, axis, ddof=1),
+                np.nanvar(a, axis=axis, keepdims=True),
+            ),
+            x,
+            tolerance=1e-6,
+        )
         check(lambda a: (np.nanargmax(a, axis), np.nanargmin(a, axis)), x)

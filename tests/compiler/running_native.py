@@ -8,9 +8,9 @@ import numpy as np
 from weft.backends.cpu.emit import emit_program
 from weft.backends.cpu.link import compile_text, load
 from weft.backends.cpu.target import host_target
+from weft.generate import interface_of, optimize
 from weft.ir import BufferType, CodeOptions, Options, verify
 from weft.ir.dims import evaluate_dim
-from weft.generate import interface_of, optimize
 from weft.runtime.context import Context
 
 PROGRAM = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
@@ -52,13 +52,17 @@ def run_native(fn, *arguments, sizes=None, poll=None, off=()):
     ctypes.c_int64.from_address(place + Context.offset("arena")).value = -(-arena.ctypes.data // 64) * 64
     callback = POLL(poll) if poll else None
     if callback:
-        ctypes.c_int64.from_address(place + Context.offset("poll")).value = ctypes.cast(callback, ctypes.c_void_p).value
+        ctypes.c_int64.from_address(place + Context.offset("poll")).value = ctypes.cast(
+            callback, ctypes.c_void_p
+        ).value
     results = []
     for param in lowered.params:
         if isinstance(param.type, BufferType) and param.name.startswith("r"):
             shape = tuple(evaluate_dim(d, known) for d in param.type.shape)
             results.append(np.empty(shape, param.type.dtype.numpy))
-    memory = (ctypes.c_void_p * (len(arguments) + len(results) + 1))(*[x.ctypes.data for x in [*arguments, *results]])
+    memory = (ctypes.c_void_p * (len(arguments) + len(results) + 1))(
+        *[x.ctypes.data for x in [*arguments, *results]]
+    )
     status = PROGRAM(code.address("weft_program"))(place, memory, numbers)
     record = Context.unpack(bytes(context))
     site = interface.sites[record["error_location"]] if status > 0 else None

@@ -50,7 +50,12 @@ def loop(b, count, initial, body, name="t"):
     inner = b.inside(region)
     results = body(inner, index, *[inner.expr(p) for p in region.params[1:]])
     inner.emit("yield", [r.value for r in results])
-    op = b.emit("for", [number(b, 0), number(b, count), number(b, 1), *(e.value for e in initial)], {"kind": "serial"}, [region])
+    op = b.emit(
+        "for",
+        [number(b, 0), number(b, count), number(b, 1), *(e.value for e in initial)],
+        {"kind": "serial"},
+        [region],
+    )
     return [b.expr(r) for r in op.results]
 
 
@@ -139,7 +144,12 @@ def test_a_loop_updates_in_place_without_copies():
 def test_a_stencil_in_a_loop_swaps_two_buffers():
     def body(b, t, x):
         inside = (6, 10)
-        mean = (cut(b, x, [0, 1], inside) + cut(b, x, [2, 1], inside) + cut(b, x, [1, 0], inside) + cut(b, x, [1, 2], inside)) * 0.25
+        mean = (
+            cut(b, x, [0, 1], inside)
+            + cut(b, x, [2, 1], inside)
+            + cut(b, x, [1, 0], inside)
+            + cut(b, x, [1, 2], inside)
+        ) * 0.25
         return [update(b, b.full_like(x.type, 0.0, F32), mean, [1, 1])]
 
     lowered = check(program([M], lambda b, x: loop(b, 5, [x], body)[0]), f32(8, 12))
@@ -213,7 +223,10 @@ def test_a_while_loop_carries_scalars_and_arrays():
         s = b.inside(body)
         value, total = (s.expr(p) for p in body.params)
         doubled = value * 2.0
-        s.emit("yield", [doubled.value, (total + s.expr(s.emit("max", [doubled.value], {"axis": 0}).result)).value])
+        s.emit(
+            "yield",
+            [doubled.value, (total + s.expr(s.emit("max", [doubled.value], {"axis": 0}).result)).value],
+        )
         return [b.expr(r) for r in b.emit("while", [x.value, zero.value], {}, [test, body]).results]
 
     check(program([V], build), np.abs(f32(9)) + 1)

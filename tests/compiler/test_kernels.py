@@ -6,10 +6,10 @@ import pytest
 from weft.backends.cpu.target import host_target
 from weft.compiler.frontend.arguments import spec_of
 from weft.compiler.frontend.entry import trace
+from weft.generate import optimize
 from weft.ir import Options, interpret
 from weft.ir.memory import Traffic
 from weft.ir.walk import walk
-from weft.generate import optimize
 
 RNG = np.random.default_rng(0)
 
@@ -38,7 +38,9 @@ def layer_norm(x, gamma, beta):
 
 
 def layer_norm_var(x, gamma, beta):
-    return (x - np.mean(x, axis=1, keepdims=True)) / np.sqrt(np.var(x, axis=1, keepdims=True) + 1e-5) * gamma + beta
+    return (x - np.mean(x, axis=1, keepdims=True)) / np.sqrt(
+        np.var(x, axis=1, keepdims=True) + 1e-5
+    ) * gamma + beta
 
 
 def logsumexp(x):

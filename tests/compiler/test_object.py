@@ -45,7 +45,9 @@ def test_object_by_its_c_signature(fn, tmp_path):
     x = np.random.default_rng(0).normal(size=(130, 70)).astype(np.float32)
     func, interface, data = object_of(fn, x)
     (tmp_path / "program.o").write_bytes(data)
-    listing = subprocess.run(["nm", "-u", tmp_path / "program.o"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        ["nm", "-u", tmp_path / "program.o"], capture_output=True, text=True, check=True
+    ).stdout
     assert {line.split()[-1] for line in listing.splitlines()} <= ALLOWED
     library = tmp_path / "program.so"
     subprocess.run(["cc", "-shared", "-o", library, tmp_path / "program.o"], check=True)

@@ -117,9 +117,13 @@ def execute(program: Traced, fn, args, kwargs=None):
     def build(node):
         match node:
             case ResultValue(number, kind):
-                made = {"array": lambda v: v, "scalar": lambda v: v[()], "float": float, "bool": bool, "int": int}[kind](
-                    results[number]
-                )
+                made = {
+                    "array": lambda v: v,
+                    "scalar": lambda v: v[()],
+                    "float": float,
+                    "bool": bool,
+                    "int": int,
+                }[kind](results[number])
                 return objects.setdefault(number, made)
             case ResultSize(dim):
                 return evaluate_dim(dim, known)

@@ -524,7 +524,10 @@ def test_native_calls_come_later(kind, then, printed):
         pytest.skip("once is enough")
     script = LATER.format(folder=str(Path(__file__).parent), then=then)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert printed is None or set(done.stdout.split("\n")) == {printed, ""}

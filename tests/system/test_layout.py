@@ -118,7 +118,9 @@ def test_private_names_stay_in_their_folder():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("weft."):
                 continue
-            folder = next((name for name in ROOTS if name != "weft" and f"{node.module}.".startswith(f"{name}.")), None)
+            folder = next(
+                (name for name in ROOTS if name != "weft" and f"{node.module}.".startswith(f"{name}.")), None
+            )
             inside = folder is None or f"{module}.".startswith(f"{folder}.")
             if not inside and any(alias.name.startswith("_") for alias in node.names):
                 wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: a private name of {node.module}")

@@ -99,7 +99,10 @@ CASES = {
     "adagrad": (lambda v: optim.Adagrad(v, lr=0.1), adagrad(0.1)),
     "rmsprop": (lambda v: optim.RMSProp(v, lr=1e-2), rmsprop(1e-2)),
     "adam": (lambda v: optim.Adam(v, lr=1e-2), adam(1e-2)),
-    "adam decay": (lambda v: optim.Adam(v, lr=1e-2, betas=(0.8, 0.95), weight_decay=0.1), adam(1e-2, 0.8, 0.95, weight_decay=0.1)),
+    "adam decay": (
+        lambda v: optim.Adam(v, lr=1e-2, betas=(0.8, 0.95), weight_decay=0.1),
+        adam(1e-2, 0.8, 0.95, weight_decay=0.1),
+    ),
     "adamw": (lambda v: optim.AdamW(v, lr=1e-2), adam(1e-2, weight_decay=1e-2, decoupled=True)),
 }
 
@@ -155,7 +158,11 @@ def test_a_warm_step_runs_no_python_and_updates_each_variable_in_one_kernel():
     finally:
         sys.setprofile(None)
     assert frames == []
-    updates = [k["name"] for k in step.stats()["kernels"] if k["name"].startswith("pointwise") and "subtract" in k["name"]]
+    updates = [
+        k["name"]
+        for k in step.stats()["kernels"]
+        if k["name"].startswith("pointwise") and "subtract" in k["name"]
+    ]
     assert len(updates) <= 4, updates
 
 

@@ -12,7 +12,11 @@ from weft.random import _philox, default_rng
     [  # from Random123's kat_vectors
         ([0, 0, 0, 0], [0, 0], "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
         ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-        ([0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344], [0xA4093822, 0x299F31D0], "d16cfe09 94fdcceb 5001e420 24126ea1"),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            [0xA4093822, 0x299F31D0],
+            "d16cfe09 94fdcceb 5001e420 24126ea1",
+        ),
     ],
 )
 def test_known_blocks(counter, key, expected):
@@ -59,7 +63,9 @@ def test_distributions():
     assert 0 <= u.min() and u.max() < 1
     assert abs(u.mean() - 0.5) < 4 * np.sqrt(1 / 12 / n)
     counts = np.bincount((u * 64).astype(int), minlength=64)
-    assert ((counts - n / 64) ** 2 / (n / 64)).sum() < 120  # chi squared with 63 degrees of freedom: 1 in 50 000
+    assert (
+        (counts - n / 64) ** 2 / (n / 64)
+    ).sum() < 120  # chi squared with 63 degrees of freedom: 1 in 50 000
     x = rng.standard_normal(n)
     assert abs(x.mean()) < 4 / np.sqrt(n) and abs(x.var() - 1) < 4 * np.sqrt(2 / n)
     assert abs((x**4).mean() - 3) < 4 * np.sqrt(96 / n)

@@ -161,14 +161,25 @@ def test_it_is_a_variable_inside_too():
 
     @weft.compile
     def facts(x):
-        return isinstance(v, weft.Variable), isinstance(v, np.ndarray), v.name, v.trainable, v.shape, isinstance(x, weft.Variable)
+        return (
+            isinstance(v, weft.Variable),
+            isinstance(v, np.ndarray),
+            v.name,
+            v.trainable,
+            v.shape,
+            isinstance(x, weft.Variable),
+        )
 
     assert facts(np.zeros(2)) == (True, False, "weights", False, (2,), False)
 
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [(np.zeros(4), weft.ShapeError), (np.zeros((1, 3)), weft.ShapeError), (np.zeros(3, np.complex128), weft.DTypeError)],
+    [
+        (np.zeros(4), weft.ShapeError),
+        (np.zeros((1, 3)), weft.ShapeError),
+        (np.zeros(3, np.complex128), weft.DTypeError),
+    ],
 )
 def test_wrong_assignments(value, kind):
     v = weft.Variable(np.zeros(3, np.float32))
@@ -198,7 +209,9 @@ def test_a_variable_holds_numbers():
 def test_variables_of_a_tree():
     model = Model()
     tree = {"model": model, "again": (model, model.w), "other": [weft.Variable(1.0), 3, None, "x"]}
-    assert [v.name for v in weft.variables(tree)] == [v.name for v in [*weft.variables(model), tree["other"][0]]]
+    assert [v.name for v in weft.variables(tree)] == [
+        v.name for v in [*weft.variables(model), tree["other"][0]]
+    ]
     assert len(weft.variables(model)) == len(model.variables()) == 4
     assert len(weft.variables(model, trainable=True)) == 3
     assert weft.variables(model, trainable=False) == [model.step]

@@ -67,7 +67,9 @@ class ControlHooks:
     def load_local(self, name: str, value: Any, /) -> Any:
         """Check, when the program runs, that a name has a value if it may have none."""
         if isinstance(value, Undefined):
-            raise UnboundLocalError(f"cannot access local variable '{name}' where it is not associated with a value")
+            raise UnboundLocalError(
+                f"cannot access local variable '{name}' where it is not associated with a value"
+            )
         if type(value) is not Maybe:
             return value
         text = f"cannot access local variable '{name}' where it is not associated with a value"
@@ -154,7 +156,14 @@ class ControlHooks:
     # ---- statements
 
     def if_(
-        self, test: Any, then: Thunk, orelse: Thunk | None, /, *, written: tuple[str, ...], live: tuple[str, ...]
+        self,
+        test: Any,
+        then: Thunk,
+        orelse: Thunk | None,
+        /,
+        *,
+        written: tuple[str, ...],
+        live: tuple[str, ...],
     ) -> None:
         """Run one of two bodies, or trace both."""
         found = self._known(test)
@@ -280,7 +289,11 @@ class ControlHooks:
             if stopped is not False:
                 going = stopped.apply("logical_not")
                 return branch(
-                    self.hooks, going, [lambda: self._unroll(items, body, stop, places), None], places, list(places)
+                    self.hooks,
+                    going,
+                    [lambda: self._unroll(items, body, stop, places), None],
+                    places,
+                    list(places),
                 )
 
     def assert_(self, test: Any, message: Thunk | None, /) -> None:

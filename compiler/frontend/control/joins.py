@@ -50,7 +50,7 @@ class Frozen:
         self.array, self.value = array, value
 
 
-class Conflict(Exception):  # noqa: N818 -- becomes a UserError that names the variable
+class Conflict(Exception):
     """Two values cannot be joined."""
 
 
@@ -160,11 +160,18 @@ def loosen(value: Any) -> Slot:
         case Frozen():
             return Array(TensorType(value.array.element, value.array.view.shape))
         case Maybe():
-            return Optional(Same(value.value))
+            return Optional(_carried(value.value))
         case _ if is_node(value):
             return Tree(value, tuple(Same(item) for _, item in children(value)))
         case _:
             raise Conflict(f"{value!r} is known only while tracing")
+
+
+def _carried(value: Any) -> Slot:
+    """The slot of a value that only some paths have: it stays what it is unless the program computes it."""
+    if type(value) in (TracedNumber, TracedScalar, TracedArray, Frozen) or is_node(value):
+        return loosen(value)
+    return Same(value)
 
 
 def join(a: Slot, b: Slot) -> Slot:
@@ -174,7 +181,7 @@ def join(a: Slot, b: Slot) -> Slot:
             return a
         if a.value is UNDEFINED or b.value is UNDEFINED:
             other = b.value if a.value is UNDEFINED else a.value
-            return loosen(other) if type(other) is Maybe else Optional(Same(other))
+            return loosen(other) if type(other) is Maybe else Optional(_carried(other))
         return join(loosen(a.value), loosen(b.value))
     if isinstance(a, Optional) or isinstance(b, Optional):
         return _join_optional(a, b)
@@ -202,14 +209,18 @@ def _join_optional(a: Slot, b: Slot) -> Slot:
         if isinstance(slot, Optional):
             inside.append(slot.slot)
         elif isinstance(slot, Same) and type(slot.value) is Maybe:
-            inside.append(Same(slot.value.value))
-        elif not (isinstance(slot, Same) and slot.value is UNDEFINED):
+            inside.append(_carried(slot.value.value))
+        elif not isinstance(slot, Same):
             inside.append(slot)
+        elif slot.value is not UNDEFINED:
+            inside.append(_carried(slot.value))
     return Optional(inside[0] if len(inside) == 1 else join(inside[0], inside[1]))
 
 
 def _join_trees(a: Tree, b: Tree) -> Slot:
-    same = type(a.like) is type(b.like) and [k for k, _ in children(a.like)] == [k for k, _ in children(b.like)]
+    same = type(a.like) is type(b.like) and [k for k, _ in children(a.like)] == [
+        k for k, _ in children(b.like)
+    ]
     if not same:
         raise Conflict("containers of different structure")
     items = tuple(join(x, y) for x, y in zip(a.items, b.items, strict=True))

@@ -123,7 +123,9 @@ def first_slot(name: str, value: Any) -> Slot:
     return Same(value)
 
 
-def variables_of(hooks: TracingHooks, places: Mapping[str, Place], stop: Callable[..., Any] | None) -> Variables:
+def variables_of(
+    hooks: TracingHooks, places: Mapping[str, Place], stop: Callable[..., Any] | None
+) -> Variables:
     """The variables of a loop before its first trace."""
     names = () if stop is None else stop.__code__.co_freevars
     flags = tuple(name for name in names if name.startswith(FLAGS) and name in places)
@@ -168,7 +170,13 @@ def for_node(
         results = trace.emit_op("for", [*limits, *operands], {"kind": "serial"}, [region]).results
     low, high = (lower_bound, upper) if counted.step > 0 else (upper, lower_bound)
     _bind_results(
-        hooks, variables, kept, written, results, lambda: TracedNumber(trace, int, dim=low) < size(trace, high), done
+        hooks,
+        variables,
+        kept,
+        written,
+        results,
+        lambda: TracedNumber(trace, int, dim=low) < size(trace, high),
+        done,
     )
 
 
@@ -202,9 +210,7 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
     raise trace.refuse("the types of what a loop carries do not settle", "give each name one type", "E061")
 
 
-def _grow(
-    trace: Trace, variables: Variables, mark: Mark, contents: dict[int, Any], traced: Traced
-) -> bool:
+def _grow(trace: Trace, variables: Variables, mark: Mark, contents: dict[int, Any], traced: Traced) -> bool:
     """Join what the body gave with what it began with; whether that changes a slot, so that it is traced again."""
     again = False
     parts = changed_parts(mark, [contents])
@@ -369,7 +375,9 @@ def _check_aliases(trace: Trace, variables: Variables, done: Traced) -> dict[str
     Raises UnsupportedError if one that the body writes may be one that is used by another name, too.
     """
     found: dict[str, list[list[Storage]]] = {}
-    starts: list[tuple[Storage, Storage]] = []  # what a parameter begins as, or gets at the end; the parameter
+    starts: list[
+        tuple[Storage, Storage]
+    ] = []  # what a parameter begins as, or gets at the end; the parameter
     for name, slot in variables.slots.items():
         if isinstance(slot, Same) or name in variables.kept or name in variables.late:
             continue
@@ -495,7 +503,10 @@ def while_node(
             value = value & flag.apply("logical_not")
     trace.seal(tested.frame)
     condition = finish(
-        Body(tested.frame, tested.params, [value.value], tested.storages), written, passes_on=False, replaced=missing
+        Body(tested.frame, tested.params, [value.value], tested.storages),
+        written,
+        passes_on=False,
+        replaced=missing,
     )
     closed = Body(done.frame, done.params, done.yields, done.storages)
     region = finish(closed, written, replaced=replaced)
@@ -520,7 +531,9 @@ def _trace_test(hooks: TracingHooks, test: Callable[[], Any], variables: Variabl
         for name, place in variables.places.items():
             if isinstance(place, Cell) and place.get() is not variables.wrapped[name]:
                 raise trace.refuse(
-                    "the condition of a loop assigns to a variable that it carries", "assign in the body", "E051"
+                    "the condition of a loop assigns to a variable that it carries",
+                    "assign in the body",
+                    "E051",
                 )
     except BaseException:
         trace.close(frame)

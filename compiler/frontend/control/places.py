@@ -155,7 +155,7 @@ def _reachable() -> set[int]:
     """Containers and objects that variables of the frames on the stack lead to, by id."""
     found: set[int] = set()
     stack: list[Any] = []
-    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and frame.f_code.co_name != "_attempt":
         name = frame.f_globals.get("__name__", "")
         if not str(name).startswith("weft."):

@@ -205,7 +205,10 @@ def different(trace: Trace, name: str, slot: Slot, value: Any, reason: str) -> W
         f"{what} has different types where paths meet: {reason}",
         code="E061",
         location=trace.location(),
-        facts=[Fact("one path", show(slot), _made(slot)), Fact("other path", show(Same(value)), _made(Same(value)))],
+        facts=[
+            Fact("one path", show(slot), _made(slot)),
+            Fact("other path", show(Same(value)), _made(Same(value))),
+        ],
         fix=f"convert {what} on one path, for example with np.float64(...) or astype",
     )
 
@@ -274,7 +277,11 @@ def is_small(region: Region) -> bool:
 def _is_scalar(op: Op) -> bool:
     if op.regions or not isinstance(record(op).form, ScalarForm) or record(op).has("can_fail"):
         return False
-    return all(isinstance(v.type, IndexType) or v.type == TensorType(v.type.dtype) for v in op.results if isinstance(v.type, TensorType | IndexType))
+    return all(
+        isinstance(v.type, IndexType) or v.type == TensorType(v.type.dtype)
+        for v in op.results
+        if isinstance(v.type, TensorType | IndexType)
+    )
 
 
 def _selected(

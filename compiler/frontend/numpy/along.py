@@ -66,14 +66,14 @@ def put_along_axis(trace: Trace, arr: Any, indices: Any, values: Any, axis: Any)
 
 
 @implements(np.meshgrid)
-def meshgrid(trace: Trace, *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+def meshgrid(
+    trace: Trace, *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+) -> tuple[Any, ...]:
     """Return a tuple of coordinate matrices from coordinate vectors."""
     if indexing not in ("xy", "ij"):
         raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
     rank = len(xi)
-    lines = [
-        as_array(trace, x).reshape(*(1,) * k, -1, *(1,) * (rank - 1 - k)) for k, x in enumerate(xi)
-    ]
+    lines = [as_array(trace, x).reshape(*(1,) * k, -1, *(1,) * (rank - 1 - k)) for k, x in enumerate(xi)]
     if indexing == "xy" and rank > 1:
         order = (1, 0, *range(2, rank))
         lines = [line.transpose(*order) for line in lines]
@@ -88,9 +88,7 @@ def indices(trace: Trace, dimensions: Any, dtype: Any = int, sparse: bool = Fals
     """Return an array representing the indices of a grid."""
     sizes = [size_number(trace, d) for d in as_shape(trace, dimensions)]
     lines = [trace.call(np.arange, size, dtype=dtype) for size in sizes]
-    lines = [
-        line.reshape(*(1,) * k, -1, *(1,) * (len(sizes) - 1 - k)) for k, line in enumerate(lines)
-    ]
+    lines = [line.reshape(*(1,) * k, -1, *(1,) * (len(sizes) - 1 - k)) for k, line in enumerate(lines)]
     if sparse:
         return tuple(lines)
     if not lines:
@@ -115,7 +113,15 @@ def ix_(trace: Trace, *args: Any) -> tuple[Any, ...]:
 
 
 @implements(np.fromfunction)
-def fromfunction(trace: Trace, function: Callable[..., Any], shape: Any, *, dtype: Any = float, like: None = None, **kwargs: Any) -> Any:
+def fromfunction(
+    trace: Trace,
+    function: Callable[..., Any],
+    shape: Any,
+    *,
+    dtype: Any = float,
+    like: None = None,
+    **kwargs: Any,
+) -> Any:
     """Construct an array by executing a function over each coordinate."""
     grid = indices(trace, shape, dtype)
     return function(*(grid[k] for k in range(grid.view.shape[0])), **kwargs)
@@ -163,7 +169,9 @@ def mask_indices(trace: Trace, n: Any, mask_func: Any, k: Any = 0) -> tuple[Any,
     """Indices of a triangle, named by its function."""
     table = {np.tril: tril_indices, np.triu: triu_indices}
     if mask_func not in table:
-        raise trace.refuse("np.mask_indices takes np.tril or np.triu alone", "use np.nonzero of a mask", "E054")
+        raise trace.refuse(
+            "np.mask_indices takes np.tril or np.triu alone", "use np.nonzero of a mask", "E054"
+        )
     return table[mask_func](trace, n, k)
 
 
@@ -194,7 +202,9 @@ def fill_diagonal(trace: Trace, a: TracedArray, val: Any, wrap: bool = False) ->
     if a.ndim == 2:
         count = shape[0] if trace.holds(shape[0], "<=", shape[1], "length of a diagonal") else shape[1]
     places = trace.call(np.arange, size_number(trace, count))
-    a[(places,) * a.ndim] = value[: size_number(trace, count)] if value.ndim == 1 and value.view.shape[0] != 1 else value
+    a[(places,) * a.ndim] = (
+        value[: size_number(trace, count)] if value.ndim == 1 and value.view.shape[0] != 1 else value
+    )
 
 
 # ---------------------------------------------------------------- positions in flat memory
@@ -223,7 +233,9 @@ def unravel_index(trace: Trace, indices: Any, shape: Any, order: str = "C") -> t
 
 
 @implements(np.ravel_multi_index)
-def ravel_multi_index(trace: Trace, multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C") -> Any:
+def ravel_multi_index(
+    trace: Trace, multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C"
+) -> Any:
     """Converts a tuple of index arrays into an array of flat indices."""
     sizes = [size_number(trace, d) for d in as_shape(trace, dims)]
     places = list(multi_index)
@@ -237,7 +249,11 @@ def ravel_multi_index(trace: Trace, multi_index: Any, dims: Any, mode: Any = "ra
             inside = trace.call(np.remainder, place, size)
         elif how == "clip":
             inside = trace.call(np.clip, place, 0, size - 1)
-        total = inside if type(total) is int and total == 0 else trace.call(np.add, trace.call(np.multiply, total, size), inside)
+        total = (
+            inside
+            if type(total) is int and total == 0
+            else trace.call(np.add, trace.call(np.multiply, total, size), inside)
+        )
     return total
 
 
@@ -285,11 +301,12 @@ def choose(trace: Trace, a: Any, choices: Any, out: Any = None, mode: str = "rai
     if mode != "raise":
         index = index % len(rows) if mode == "wrap" else trace.call(np.clip, index, 0, len(rows) - 1)
     dtype = trace.call(np.result_type, *rows)
-    table = trace.call(np.stack, [trace.call(np.broadcast_to, as_array(trace, r).astype(dtype), sizes) for r in rows])
+    table = trace.call(
+        np.stack, [trace.call(np.broadcast_to, as_array(trace, r).astype(dtype), sizes) for r in rows]
+    )
     wide = trace.call(np.broadcast_to, index, sizes)
     result = take_along_axis(trace, table, wide[None], 0)[0]
     if out is not None:
         out[...] = result
         return out
     return result if shape else result[()]
-

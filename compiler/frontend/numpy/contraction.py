@@ -56,7 +56,9 @@ def einsum(
         return arrays[0].transpose(*(inputs[0].index(k) for k in result)) if result else arrays[0][()]
     common = common_dtype([a.dtype for a in arrays]) if dtype is None else dtype
     ty = element_type(common, trace.location())
-    terms = [Term(operand(trace, a).expr(trace, ty), labels) for a, labels in zip(arrays, inputs, strict=True)]
+    terms = [
+        Term(operand(trace, a).expr(trace, ty), labels) for a, labels in zip(arrays, inputs, strict=True)
+    ]
     terms = _broadcast(trace, [_diagonal(trace, term) for term in terms])
     while len(terms) > 1:
         a, b = _next_pair(terms, result)
@@ -70,7 +72,9 @@ def einsum(
 def _arguments(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
     """The string and the operands; lists of numbers after each operand say the same as a string."""
     if not operands:
-        raise ValueError("must specify the einstein sum subscripts string and at least one operand, or at least one operand and its corresponding subscripts list")
+        raise ValueError(
+            "must specify the einstein sum subscripts string and at least one operand, or at least one operand and its corresponding subscripts list"
+        )
     if isinstance(operands[0], str):
         return operands[0], list(operands[1:])
 
@@ -90,9 +94,14 @@ def _parse(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     inputs = head.split(",")
     if len(inputs) != len(ranks):
         few = "fewer" if len(inputs) > len(ranks) else "more"
-        raise ValueError(f"{few} operands provided to einstein sum function than specified in the subscripts string")
+        raise ValueError(
+            f"{few} operands provided to einstein sum function than specified in the subscripts string"
+        )
     free = [c for c in reversed(LETTERS) if c not in text]
-    hidden = [rank - len(one.replace("...", "")) if "..." in one else 0 for one, rank in zip(inputs, ranks, strict=True)]
+    hidden = [
+        rank - len(one.replace("...", "")) if "..." in one else 0
+        for one, rank in zip(inputs, ranks, strict=True)
+    ]
     dots = "".join(free[: max(hidden, default=0)])
     found: list[str] = []
     for one, rank, count in zip(inputs, ranks, hidden, strict=True):

@@ -138,7 +138,9 @@ def _scanned(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) 
         default = BOOL if not by else element_type(found[2], trace.location())
     value = _converted(trace, value, None if not by else dtype, default)
     if value.dtype == BOOL and not on_bools:
-        raise TypeError(f"numpy boolean {ufunc.__name__} is not supported; use the bitwise or logical functions")
+        raise TypeError(
+            f"numpy boolean {ufunc.__name__} is not supported; use the bitwise or logical functions"
+        )
     return scan(trace, on_bools if value.dtype == BOOL else by, value, axis)
 
 
@@ -169,8 +171,12 @@ def _reduce(ufunc: np.ufunc) -> Callable[..., Any]:
         value = elements(trace, array)
         shape = shape_of(value)
         axes = chosen_axes(trace, axis, len(shape))
-        if where is not True or len(axes) > 1 and ufunc not in _IDENTITIES:
-            raise trace.refuse(f"np.{ufunc.__name__}.reduce with `where` or several axes is not built", "reduce one axis", "E054")
+        if where is not True or (len(axes) > 1 and ufunc not in _IDENTITIES):
+            raise trace.refuse(
+                f"np.{ufunc.__name__}.reduce with `where` or several axes is not built",
+                "reduce one axis",
+                "E054",
+            )
         result = value
         for number in sorted(axes, reverse=True):
             result = _last(trace, ufunc, result, dtype, number)

@@ -106,13 +106,22 @@ def _flatten(value: Any, order: str = "C") -> Any:
 
 
 @_method("sort")
-def _sort(value: TracedArray, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+def _sort(
+    value: TracedArray, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> None:
     value[...] = value.trace.call(np.sort, value, axis, kind, order, stable=stable)
 
 
 @_method("partition")
-def _partition(value: TracedArray, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+def _partition(
+    value: TracedArray, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None
+) -> None:
     value[...] = value.trace.call(np.partition, value, kth, axis, kind, order)
+
+
+@_method("compress")
+def _compress(value: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    return value.trace.call(np.compress, condition, value, axis, out)
 
 
 @_method("fill")

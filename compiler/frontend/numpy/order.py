@@ -39,7 +39,9 @@ def _check_kind(trace: Trace, kind: Any, stable: Any, order: Any) -> None:
     if order is not None:
         raise ValueError("Cannot specify order when the array has no fields.")
     if kind is not None and stable is not None:
-        raise ValueError("`kind` and `stable` parameters can't be provided at the same time. Use only one of them.")
+        raise ValueError(
+            "`kind` and `stable` parameters can't be provided at the same time. Use only one of them."
+        )
     if kind is not None and str(kind)[:1].lower() not in "qmhs":
         raise ValueError(f"sort kind must be one of 'quick', 'heap', or 'stable' (got {kind!r})")
 
@@ -71,7 +73,9 @@ def _sort_complex(trace: Trace, a: Any) -> Any:
 
 
 @implements(np.partition)
-def partition(trace: Trace, a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> TracedArray:
+def partition(
+    trace: Trace, a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None
+) -> TracedArray:
     """Return a partitioned copy of an array: the sorted one."""
     value, number = _axis(trace, elements(trace, a), axis)
     _check_kth(trace, kth, shape_of(value)[number])
@@ -89,7 +93,7 @@ def argpartition(
 
 
 def _check_kth(trace: Trace, kth: Any, size: DimLike) -> None:
-    from weft.compiler.frontend.number import as_dim  # noqa: PLC0415
+    from weft.compiler.frontend.number import as_dim
 
     for one in kth if isinstance(kth, Sequence) else (kth,):
         place = as_dim(one)
@@ -97,7 +101,9 @@ def _check_kth(trace: Trace, kth: Any, size: DimLike) -> None:
             raise trace.refuse("kth of a partition must be known when the program starts", "use ints", "E051")
         if trace.holds(place, "<", 0, "sign of kth"):
             place = place + size
-        if trace.holds(place, "<", 0, "kth within its axis") or trace.holds(place, ">=", size, "kth within its axis"):
+        if trace.holds(place, "<", 0, "kth within its axis") or trace.holds(
+            place, ">=", size, "kth within its axis"
+        ):
             raise ValueError(f"kth(={one}) out of bounds ({size})")
 
 
@@ -132,7 +138,12 @@ def searchsorted(trace: Trace, a: Any, v: Any, side: str = "left", sorter: Any =
         raise ValueError(f"search side must be 'left' or 'right' (got '{side}')")
     line = as_array(trace, a)
     if line.ndim != 1:
-        raise ShapeError("object too deep for desired array", code="E011", location=trace.location(), fix="pass a 1-D array")
+        raise ShapeError(
+            "object too deep for desired array",
+            code="E011",
+            location=trace.location(),
+            fix="pass a 1-D array",
+        )
     if sorter is not None:
         line = line[sorter]
     value = operand(trace, v)
@@ -249,9 +260,17 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         value = value if value.dtype.is_float else cast(value, F64)
         shares = operand(trace, q)
         if shares.constant is not None and not 0 <= shares.constant <= scale:
-            what = "Percentiles must be in the range [0, 100]" if scale > 1 else "Quantiles must be in the range [0, 1]"
+            what = (
+                "Percentiles must be in the range [0, 100]"
+                if scale > 1
+                else "Quantiles must be in the range [0, 1]"
+            )
             raise ValueError(what)
-        share = trace.call(np.true_divide, trace.call(np.asarray, q), scale) if scale > 1 else trace.call(np.asarray, q)
+        share = (
+            trace.call(np.true_divide, trace.call(np.asarray, q), scale)
+            if scale > 1
+            else trace.call(np.asarray, q)
+        )
         share = share.astype(np.float64) if share.dtype.kind != "f" else share
         if isinstance(shares.kind, type) or not shares.shape:
             share = share.astype(value.dtype.numpy) if isinstance(shares.kind, type) else share
@@ -285,13 +304,21 @@ def _interpolated(trace: Trace, line: TracedArray, share: Any, method: str, *, s
     last = count - 1
     ends: list[Any] = []
     for place in (low, high):
-        inside = trace.call(np.clip, place, 0, last) if not skips_nan else trace.call(np.minimum, trace.call(np.maximum, place, 0), trace.call(np.maximum, last, 0))
+        inside = (
+            trace.call(np.clip, place, 0, last)
+            if not skips_nan
+            else trace.call(np.minimum, trace.call(np.maximum, place, 0), trace.call(np.maximum, last, 0))
+        )
         index = inside.astype(np.int64)
         index = trace.call(np.broadcast_to, index, (*line.shape[:-1], index.shape[-1]))
         ends.append(trace.call(np.take_along_axis, line, index, -1))
     rest = trace.call(np.where, low < 0, 0.0, rest) if method in _CONTINUOUS else rest
     step = ends[1] - ends[0]
-    weight = trace.call(np.asarray, rest).astype(step.dtype) if step.dtype == np.float32 and share.dtype == np.float32 else rest
+    weight = (
+        trace.call(np.asarray, rest).astype(step.dtype)
+        if step.dtype == np.float32 and share.dtype == np.float32
+        else rest
+    )
     ahead, behind = ends[0] + step * weight, ends[1] - step * (1 - weight)
     result = trace.call(np.where, trace.call(np.greater_equal, weight, 0.5), behind, ahead)
     result = trace.call(np.where, step == 0, ends[1], result)

@@ -63,7 +63,12 @@ def _slope(trace: Trace, f: TracedArray, axis: int, spacing: Any, edge_order: in
         b = (after - before) / (before * after)
         c = before / (after * (before + after))
         middle = a * f[_cut(axis, None, -2)] + b * f[_cut(axis, 1, -1)] + c * f[_cut(axis, 2, None)]
-        gaps = [lengths[0], lengths[1] if edge_order == 2 else None, lengths[-2] if edge_order == 2 else None, lengths[-1]]
+        gaps = [
+            lengths[0],
+            lengths[1] if edge_order == 2 else None,
+            lengths[-2] if edge_order == 2 else None,
+            lengths[-1],
+        ]
     first, last = _edges(f, axis, gaps, edge_order)
     return trace.call(np.concatenate, [first, middle, last], axis=axis).astype(f.dtype)
 
@@ -76,11 +81,15 @@ def _edges(f: TracedArray, axis: int, gaps: Sequence[Any], edge_order: int) -> t
         return (at(1) - at(0)) / gaps[0], (at(-1) - at(-2)) / gaps[3]
     d1, d2 = gaps[0], gaps[1]
     first = (
-        -(2.0 * d1 + d2) / (d1 * (d1 + d2)) * at(0) + (d1 + d2) / (d1 * d2) * at(1) + -d1 / (d2 * (d1 + d2)) * at(2)
+        -(2.0 * d1 + d2) / (d1 * (d1 + d2)) * at(0)
+        + (d1 + d2) / (d1 * d2) * at(1)
+        + -d1 / (d2 * (d1 + d2)) * at(2)
     )
     d1, d2 = gaps[2], gaps[3]
     last = (
-        d2 / (d1 * (d1 + d2)) * at(-3) + -(d2 + d1) / (d1 * d2) * at(-2) + (2.0 * d2 + d1) / (d2 * (d1 + d2)) * at(-1)
+        d2 / (d1 * (d1 + d2)) * at(-3)
+        + -(d2 + d1) / (d1 * d2) * at(-2)
+        + (2.0 * d2 + d1) / (d2 * (d1 + d2)) * at(-1)
     )
     return first, last
 
@@ -147,7 +156,12 @@ def _slid(trace: Trace, a: Any, v: Any, mode: str, *, flips: bool) -> Any:
     if mode not in ("full", "same", "valid"):
         raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
     if any(one.view.shape[0] == 0 for one in (x, w)):
-        raise ShapeError("an array of a convolution cannot be empty", code="E016", location=trace.location(), fix="give elements")
+        raise ShapeError(
+            "an array of a convolution cannot be empty",
+            code="E016",
+            location=trace.location(),
+            fix="give elements",
+        )
     is_swapped = trace.holds(w.view.shape[0], ">", x.view.shape[0], "lengths of a convolution")
     if is_swapped:
         x, w = w, x
@@ -160,7 +174,9 @@ def _slid(trace: Trace, a: Any, v: Any, mode: str, *, flips: bool) -> Any:
     if flips and mode == "same":
         low, high = m - 1 - (m - 1) // 2, (m - 1) // 2
     count = n + low + high - m + 1
-    padded = trace.call(np.concatenate, [trace.call(np.zeros, low, dtype=dtype), x, trace.call(np.zeros, high, dtype=dtype)])
+    padded = trace.call(
+        np.concatenate, [trace.call(np.zeros, low, dtype=dtype), x, trace.call(np.zeros, high, dtype=dtype)]
+    )
     result = _windows_dot(trace, padded, taps, count)
     return result[::-1].copy() if reversed_result else result
 
@@ -193,7 +209,9 @@ def correlate(trace: Trace, a: Any, v: Any, mode: str = "valid") -> Any:
 
 
 @implements(np.interp)
-def interp(trace: Trace, x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+def interp(
+    trace: Trace, x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
+) -> Any:
     """One-dimensional linear interpolation for monotonically increasing sample points."""
     at = _floats(as_array(trace, x)).astype(np.float64)
     places, values = (as_array(trace, v).astype(np.float64) for v in (xp, fp))
@@ -214,7 +232,9 @@ def interp(trace: Trace, x: Any, xp: Any, fp: Any, left: Any = None, right: Any 
     high = values[-1] if right is None else right
     last = places.shape[0] - 1
     if as_dim(last) == 0:
-        result = trace.call(np.where, at < places[0], low, trace.call(np.where, at > places[0], high, values[0]))
+        result = trace.call(
+            np.where, at < places[0], low, trace.call(np.where, at > places[0], high, values[0])
+        )
     else:
         result = _between(trace, at, places, values, last)
         result = trace.call(np.where, at > places[-1], high, result)
@@ -332,7 +352,13 @@ for _fn in (np.bartlett, np.blackman, np.hamming, np.hanning, np.kaiser):
 
 @implements(np.logspace)
 def logspace(
-    trace: Trace, start: Any, stop: Any, num: Any = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None
+    trace: Trace,
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
 ) -> Any:
     """Return numbers spaced evenly on a log scale."""
     powers = trace.call(np.linspace, start, stop, num, endpoint=endpoint)

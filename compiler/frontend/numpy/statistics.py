@@ -89,10 +89,16 @@ def bincount(trace: Trace, x: Any, weights: Any = None, minlength: Any = 0) -> A
     if values.ndim != 1:
         raise ValueError("object too deep for desired array")
     if values.dtype.kind not in "biu":
-        raise TypeError(f"Cannot cast array data from dtype('{values.dtype}') to dtype('int64') according to the rule 'safe'")
+        raise TypeError(
+            f"Cannot cast array data from dtype('{values.dtype}') to dtype('int64') according to the rule 'safe'"
+        )
     size = as_size(trace, minlength)
     if trace.holds(size, "==", 0, "minlength of bincount"):
-        return trace.call(_DEPENDENT["bincount"], values, weights) if "bincount" in _DEPENDENT else _no_length(trace)
+        return (
+            trace.call(_DEPENDENT["bincount"], values, weights)
+            if "bincount" in _DEPENDENT
+            else _no_length(trace)
+        )
     return _counted(trace, values, weights, size_number(trace, size))
 
 
@@ -119,7 +125,9 @@ def _counted(trace: Trace, places: Any, weights: Any, size: Any) -> Any:
 def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[Any, bool]:
     """Edges of the bins, and whether all bins are equally wide."""
     if isinstance(bins, str):
-        raise trace.refuse("np.histogram with a rule for bins is not built", "give a number of bins or edges", "E054")
+        raise trace.refuse(
+            "np.histogram with a rule for bins is not built", "give a number of bins or edges", "E054"
+        )
     count = as_dim(bins)
     if count is None:
         edges = as_array(trace, bins)
@@ -138,20 +146,23 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
         low, high = trace.call(np.min, values), trace.call(np.max, values)
     low, high = (trace.call(np.float64, v) if type(v) in TRACED else float(v) for v in (low, high))
     same = trace.call(np.equal, low, high)
-    low, high = trace.call(np.where, same, low - 0.5, low)[()], trace.call(np.where, same, high + 0.5, high)[()]
+    low, high = (
+        trace.call(np.where, same, low - 0.5, low)[()],
+        trace.call(np.where, same, high + 0.5, high)[()],
+    )
     dtype = trace.call(np.result_type, values, np.float32) if values.dtype.kind == "f" else np.float64
     return trace.call(np.linspace, low, high, bins + 1, endpoint=True, dtype=dtype), True
 
 
 @implements(np.histogram_bin_edges)
-def histogram_bin_edges(trace: Trace, a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # noqa: A002
+def histogram_bin_edges(trace: Trace, a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """Function to calculate only the edges of the bins used by the `histogram` function."""
     return _edges(trace, as_array(trace, a).ravel(), bins, range)[0]
 
 
 @implements(np.histogram)
 def histogram(
-    trace: Trace, a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None  # noqa: A002
+    trace: Trace, a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> tuple[Any, Any]:  # fmt: skip
     """Compute the histogram of a dataset."""
     values = as_array(trace, a).ravel()
@@ -189,20 +200,24 @@ def _place(trace: Trace, values: Any, edges: Any, count: Any) -> tuple[Any, Any]
     inside = (values >= edges[0]) & (values <= edges[-1])
     place = trace.call(np.searchsorted, edges, values, side="right") - 1
     last = values == edges[-1]
-    place = trace.call(np.where, last, trace.call(np.searchsorted, edges[:-1], values, side="right") - 1, place)
+    place = trace.call(
+        np.where, last, trace.call(np.searchsorted, edges[:-1], values, side="right") - 1, place
+    )
     return trace.call(np.clip, place, 0, count), inside
 
 
 @implements(np.histogram2d)
 def histogram2d(
-    trace: Trace, x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None  # noqa: A002
+    trace: Trace, x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Compute the bi-dimensional histogram of two data samples."""
     columns = [as_array(trace, v).ravel().astype(np.float64) for v in (x, y)]
     both = isinstance(bins, Sequence) and len(bins) == 2
     each = list(bins) if both else [bins, bins]
     ranges = [None, None] if range is None else list(range)
-    edges = [_edges(trace, c, b, r)[0].astype(np.float64) for c, b, r in zip(columns, each, ranges, strict=True)]
+    edges = [
+        _edges(trace, c, b, r)[0].astype(np.float64) for c, b, r in zip(columns, each, ranges, strict=True)
+    ]
     counts = [e.shape[0] - 1 for e in edges]
     total: Any = None
     inside: Any = None
@@ -281,4 +296,3 @@ def _nan_position(fn: Callable[..., Any], worst: float) -> Callable[..., Any]:
 
 implements(np.nanargmax)(_nan_position(np.argmax, -np.inf))
 implements(np.nanargmin)(_nan_position(np.argmin, np.inf))
-

@@ -21,10 +21,16 @@ class _Erf:
         given = np.asarray(x)
         return np.vectorize(math.erf, otypes=[given.dtype])(given)[()]
 
-    def trace_call(self, trace: Any, call: Callable[..., Any], args: Sequence[Any], kwargs: Any, effects: list[Any]) -> Any:
+    def trace_call(
+        self, trace: Any, call: Callable[..., Any], args: Sequence[Any], kwargs: Any, effects: list[Any]
+    ) -> Any:
         """Trace a call."""
         value = trace.expr(trace.emit("erf", [elements(trace, args[0]).value]))
-        return TracedScalar(trace, value.value) if isinstance(args[0], TracedScalar | TracedNumber) else wrap(trace, value)
+        return (
+            TracedScalar(trace, value.value)
+            if isinstance(args[0], TracedScalar | TracedNumber)
+            else wrap(trace, value)
+        )
 
 
 erf = _Erf()

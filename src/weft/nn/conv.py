@@ -17,17 +17,41 @@ from weft.ir import ShapeError, UserError
 Sizes = int | Sequence[int]
 
 
-def conv1d(x: Any, weight: Any, bias: Any = None, stride: Sizes = 1, padding: Any = 0, dilation: Sizes = 1, groups: int = 1) -> Any:
+def conv1d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Sizes = 1,
+    padding: Any = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Any:
     """Convolve along one axis."""
     return _conv(x, weight, bias, (1, stride, padding, dilation, groups))
 
 
-def conv2d(x: Any, weight: Any, bias: Any = None, stride: Sizes = 1, padding: Any = 0, dilation: Sizes = 1, groups: int = 1) -> Any:
+def conv2d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Sizes = 1,
+    padding: Any = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Any:
     """Convolve along two axes."""
     return _conv(x, weight, bias, (2, stride, padding, dilation, groups))
 
 
-def conv3d(x: Any, weight: Any, bias: Any = None, stride: Sizes = 1, padding: Any = 0, dilation: Sizes = 1, groups: int = 1) -> Any:
+def conv3d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Sizes = 1,
+    padding: Any = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Any:
     """Convolve along three axes."""
     return _conv(x, weight, bias, (3, stride, padding, dilation, groups))
 

@@ -70,7 +70,9 @@ def batch_norm(
     return _affine(normal, _by_channel(weight, x), _by_channel(bias, x))
 
 
-def attention(query: Any, key: Any, value: Any, mask: Any = None, is_causal: bool = False, scale: float | None = None) -> Any:
+def attention(
+    query: Any, key: Any, value: Any, mask: Any = None, is_causal: bool = False, scale: float | None = None
+) -> Any:
     """softmax(query @ key.T * scale) @ value over the last two axes, `scale` 1 / sqrt(size) by default.
 
     A `mask` of bools says which pairs count, one of floats is added. `is_causal` lets a position see itself and those before.

@@ -18,7 +18,9 @@ def cross_entropy(logits: Any, labels: Any, axis: int = -1, reduction: str = "me
     """
     chances = log_softmax(logits, axis)
     if labels.dtype.kind in "iu":
-        chosen = np.where(labels < 0, labels + (1 << 30), labels).astype(np.int64)  # -1 is no class, so it must not count from the end
+        chosen = np.where(labels < 0, labels + (1 << 30), labels).astype(
+            np.int64
+        )  # -1 is no class, so it must not count from the end
         classes = np.arange(logits.shape[axis])
         places = np.reshape(classes, (-1, *(1 for _ in chances.shape[axis:][1:])))
         is_chosen = np.expand_dims(classes[chosen], axis) == places  # the index checks the labels
