@@ -61,6 +61,8 @@ class Steps(Values):
             )
             others = [self.emit("bitwise_and", [others[0], seven])]
         self.emit(name, [first, *others])
+        if self.chance(0.6):
+            self._elementwise()
 
     def _select(self):
         first = self.value()
@@ -102,7 +104,7 @@ class Steps(Values):
             back = self.emit(
                 "broadcast", [self.emit("reshape", [result], {"shape": kept})], {"shape": x.type.shape}
             )
-            binary = self.pick([n for n, (c, d) in ELEMENTWISE.items() if c == 2 and x.type.dtype in d])
+            binary = self.pick([n for n, (c, d) in ELEMENTWISE.items() if c == 2 and n != "power" and x.type.dtype in d])
             self.emit(binary, [x, back])
 
     def _order(self):
@@ -216,7 +218,7 @@ class Steps(Values):
         if self.chance(0.35):  # read and write the same place, or one beside it
             other = (start, step) if self.chance(0.6) else self._shifted(x.type.shape, start, size, step)
             part = self.emit("slice", [x], {"start": other[0], "size": size, "step": other[1]})
-            names = [n for n, (c, d) in ELEMENTWISE.items() if c == 2 and x.type.dtype in d]
+            names = [n for n, (c, d) in ELEMENTWISE.items() if c == 2 and n != "power" and x.type.dtype in d]
             if self.chance(0.7) and names:
                 result = self.emit(self.pick(names), [part, self.matching(part.type)])
                 part = result if result.type == part.type else part
