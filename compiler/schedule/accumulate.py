@@ -1,7 +1,8 @@
 """The fixed order of reductions (DESIGN D19), written with the accumulators of `Combine` records.
 
-Along the last axis: 64 interleaved lanes within blocks of 4096, lanes joined by halves, blocks pairwise. Across rows: blocks of
-64 in order, blocks pairwise. The order depends on the extent and the dtype alone, not on vector width, threads or version.
+Along the last axis: 64 interleaved lanes within blocks of 4096, lanes joined by halves, blocks pairwise.
+Across rows: blocks of 64 in order, blocks pairwise. The order depends on the extent and the dtype alone,
+not on vector width, threads or version.
 Not here: which loops run in parallel (`rows.py`, `columns.py`).
 """
 
@@ -48,7 +49,9 @@ def reduction_of(op: Op) -> Reduction:
 
 def start(writer: Writer, reductions: Sequence[Reduction], lanes: int) -> list[Accumulators]:
     """Accumulators that hold nothing."""
-    return [[writer.builder.constant(number, VectorType(d, lanes)) for d, number in r.initial] for r in reductions]
+    return [
+        [writer.builder.constant(number, VectorType(d, lanes)) for d, number in r.initial] for r in reductions
+    ]
 
 
 def flat(groups: Sequence[Sequence[Expr]]) -> list[Expr]:
@@ -70,8 +73,8 @@ def grouped(values: Sequence[Expr], like: Sequence[Sequence[object]]) -> list[Ac
 class _Span:
     """Up to 4096 elements from `low` on: how they are shared among lanes.
 
-    `width` lanes are one group, `parts` groups are all lanes, `together` of them are swept at once. `extent` is the length where
-    an expression is known.
+    `width` lanes are one group, `parts` groups are all lanes, `together` of them are swept at once. `extent`
+    is the length where an expression is known.
     """
 
     writer: Writer
@@ -114,33 +117,62 @@ class _Span:
             for dtypes, group in zip(self.shape, numbers, strict=True)
         ]
 
-    def take(self, held: Sequence[Accumulators], j: Expr, step: Expr, mask: Expr | None, builder: Builder) -> list[Accumulators]:
+    def take(
+        self, held: Sequence[Accumulators], j: Expr, step: Expr, mask: Expr | None, builder: Builder
+    ) -> list[Accumulators]:
         """`width` elements from j on, in the step with this number."""
-        return take(self.writer, self.reductions, held, j, step + 1, self.limits, self.index, self.width, mask, builder, self.counter)
+        return take(
+            self.writer,
+            self.reductions,
+            held,
+            j,
+            step + 1,
+            self.limits,
+            self.index,
+            self.width,
+            mask,
+            builder,
+            self.counter,
+        )
 
 
 INTEGERS = {1: I8, 2: I16, 4: I32, 8: I64}
 
 
 def reduce_span(
-    writer: Writer, reductions: Sequence[Reduction], low: Expr, length: Expr, extent: DimLike | None, limits: tuple[DimLike, DimLike],
-    index: Callable[[Dim], Sequence[DimLike]], width: int, registers: int, *, is_costly: bool = False,
+    writer: Writer,
+    reductions: Sequence[Reduction],
+    low: Expr,
+    length: Expr,
+    extent: DimLike | None,
+    limits: tuple[DimLike, DimLike],
+    index: Callable[[Dim], Sequence[DimLike]],
+    width: int,
+    registers: int,
+    *,
+    is_costly: bool = False,
 ) -> list[Accumulators]:
-    """Scalar accumulators of at most 4096 elements from `low` on; `extent` is the length where an expression is known.
+    """Scalar accumulators of at most 4096 elements from `low` on; `extent` is the length where it is known.
 
-    `index(j)` is the operand's index at place j of the axis; `width` lanes, two registers, are computed at once. Costly elements
-    are written once and once more under a mask, as a loop over the groups of lanes; so are those whose accumulators need more than
-    `registers`. The same lanes take the same elements in the same order.
+    `index(j)` is the operand's index at place j of the axis; `width` lanes, two registers, are computed
+    at once. Costly elements are written once and once more under a mask, as a loop over the groups of
+    lanes; so are those whose accumulators need more than `registers`. The same lanes take the same elements
+    in the same order.
     """  # fmt: skip
     exact = all(needs_position(r) for r in reductions)
     parts = min(2, LANES // width) if exact else LANES // width
-    sizes = [d.size_bytes for r in reductions for d, _ in r.initial[: 1 if exact else None]] * (2 if exact else 1)
+    sizes = [d.size_bytes for r in reductions for d, _ in r.initial[: 1 if exact else None]] * (
+        2 if exact else 1
+    )
     needed = max(1, 2 * sum(sizes) // max(sizes))
     together = 1 if is_costly else max(1, min(parts, 1 << (registers // needed).bit_length() >> 1))
     span = _Span(writer, reductions, low, length, extent, limits, index, width, parts, together)
     is_short = isinstance(extent, int) and extent < span.lanes
     groups = _sweep_short(span) if is_short else _sweep(span) if together == parts else _sweep_groups(span)
-    groups = [[_in_lane(span, r, a, p) for r, a in zip(reductions, group, strict=True)] for p, group in enumerate(groups)]
+    groups = [
+        [_in_lane(span, r, a, p) for r, a in zip(reductions, group, strict=True)]
+        for p, group in enumerate(groups)
+    ]
     joined = _join_lanes(span, groups)
     for r, a in zip(reductions, joined, strict=True):
         if needs_position(r):
@@ -164,7 +196,13 @@ def _sweep_short(span: _Span) -> list[list[Accumulators]]:
     """Less than one step, of a known number of elements."""
     assert isinstance(span.extent, int)
     live = max(1, -(-span.extent // span.width))
-    return _remainder(span, [span.start() for _ in range(live)], span.writer.builder.index(0), span.writer.builder.index(0), span.extent)
+    return _remainder(
+        span,
+        [span.start() for _ in range(live)],
+        span.writer.builder.index(0),
+        span.writer.builder.index(0),
+        span.extent,
+    )
 
 
 def _sweep(span: _Span, first: Expr | None = None) -> list[list[Accumulators]]:
@@ -178,9 +216,17 @@ def _sweep(span: _Span, first: Expr | None = None) -> list[list[Accumulators]]:
         with writer.scope(builder):
             held = [grouped(part, span.shape) for part in grouped(values, [flat(g) for g in initial])]
             j = writer.here(low) + step * lanes
-            return flat([a for p, group in enumerate(held) for a in span.take(group, j + p * width, step, None, builder)])
+            return flat(
+                [
+                    a
+                    for p, group in enumerate(held)
+                    for a in span.take(group, j + p * width, step, None, builder)
+                ]
+            )
 
-    results = writer.builder.loop(writer.builder.index(0), steps, 1, flat([a for g in initial for a in g]), body)
+    results = writer.builder.loop(
+        writer.builder.index(0), steps, 1, flat([a for g in initial for a in g]), body
+    )
     groups = [grouped(part, span.shape) for part in grouped(results, [flat(g) for g in initial])]
     if isinstance(span.extent, int) and span.extent % lanes == 0:
         return groups
@@ -198,15 +244,17 @@ def _sweep_groups(span: _Span) -> list[list[Accumulators]]:
         with writer.scope(builder, floor=True):
             for p, group in enumerate(_sweep(span, first)):
                 place = (writer.here(first) + p) * span.width
-                for e, buffer in zip(flat(group), flat(buffers), strict=True):  # pyright: ignore
-                    writer.builder.emit("store", [writer.here(e).value, buffer, place.value])  # pyright: ignore
+                for e, buffer in zip(flat(group), [b for row in buffers for b in row], strict=True):
+                    writer.builder.emit("store", [writer.here(e).value, buffer, place.value])
         return []
 
     writer.builder.loop(writer.builder.index(0), writer.builder.index(span.parts), span.together, [], body)
 
     def load(buffer: Value, p: int) -> Expr:
         builder = writer.builder
-        return builder.expr(builder.emit("load", [buffer, builder.index(p * span.width).value], {"lanes": span.width}).result)
+        return builder.expr(
+            builder.emit("load", [buffer, builder.index(p * span.width).value], {"lanes": span.width}).result
+        )
 
     return [[[load(b, p) for b in group] for group in buffers] for p in range(span.parts)]
 
@@ -218,8 +266,16 @@ def _below(writer: Writer, free: Expr, width: int) -> Expr:
 
 
 def take(
-    writer: Writer, reductions: Sequence[Reduction], accumulators: Sequence[Accumulators], j: Expr, count: Expr,
-    limits: tuple[DimLike, DimLike], index: Callable[[Dim], Sequence[DimLike]], width: int, mask: Expr | None, builder: Builder,
+    writer: Writer,
+    reductions: Sequence[Reduction],
+    accumulators: Sequence[Accumulators],
+    j: Expr,
+    count: Expr,
+    limits: tuple[DimLike, DimLike],
+    index: Callable[[Dim], Sequence[DimLike]],
+    width: int,
+    mask: Expr | None,
+    builder: Builder,
     counter: Callable[[Reduction], DType] | None = None,
 ) -> list[Accumulators]:
     """Every reduction takes `width` elements from j on; `count` is how many each lane then holds.
@@ -236,7 +292,13 @@ def take(
                 x = writer.splat(writer.element(r.operand, place), width)
                 number = writer.here(count) if counter is None else cast(writer.here(count), counter(r))
                 number = writer.splat(number, width)
-                position = number if not needs_position(r) else number - 1 if counter else writer.lanes_of_index(variable)
+                position = (
+                    number
+                    if not needs_position(r)
+                    else number - 1
+                    if counter
+                    else writer.lanes_of_index(variable)
+                )
                 held = [writer.here(h) for h in held]
                 new = r.combine.step(held, x, position, number)
                 if mask is not None:
@@ -253,7 +315,7 @@ def needs_position(r: Reduction) -> bool:
 def _remainder(
     span: _Span, groups: Sequence[Sequence[Accumulators]], steps: Expr, first: Expr, known: int | None
 ) -> list[list[Accumulators]]:
-    """The last elements, fewer than a step, under masks; groups that hold none are skipped. `known` is their number."""
+    """The last elements, fewer than a step, under masks, where a group has any; `known` is their number."""
     writer, width = span.writer, span.width
     done = steps * span.lanes
     result: list[list[Accumulators]] = []
@@ -267,15 +329,24 @@ def _remainder(
             continue
         free = writer.here(span.length) - skipped
 
-        def masked(builder: Builder, group: Sequence[Accumulators] = group, free: Expr = free, skipped: Expr = skipped) -> Sequence[Expr]:
+        def masked(
+            builder: Builder,
+            group: Sequence[Accumulators] = group,
+            free: Expr = free,
+            skipped: Expr = skipped,
+        ) -> Sequence[Expr]:
             with writer.scope(builder, floor=True):
                 mask = _below(writer, writer.here(free), width) if width > 1 else None
-                return flat(span.take(group, writer.here(span.low) + skipped, writer.here(steps), mask, builder))
+                return flat(
+                    span.take(group, writer.here(span.low) + skipped, writer.here(steps), mask, builder)
+                )
 
         if known is not None:
             values: Sequence[Expr] = masked(writer.builder)
         else:
-            values = writer.builder.branch(free.gt(0), masked, lambda builder, group=group: [Expr(builder, e.value) for e in flat(group)])
+            values = writer.builder.branch(
+                free.gt(0), masked, lambda builder, group=group: [Expr(builder, e.value) for e in flat(group)]
+            )
         result.append(grouped([writer.here(v) for v in values], span.shape))
     return result
 
@@ -287,7 +358,10 @@ def _join_lanes(span: _Span, groups: list[list[Accumulators]]) -> list[Accumulat
     lane = writer.builder.constant(0, VectorType(I32))
     if width > 1:
         lane = cast(writer.builder.expr(writer.builder.emit("lane_index", (), {"lanes": width}).result), I32)
-    counts = [(writer.splat(length, width) - (lane + p * width) + (lanes - 1)).apply("divide_raw", lane.like(lanes)) for p in range(len(groups))]
+    counts = [
+        (writer.splat(length, width) - (lane + p * width) + (lanes - 1)).apply("divide_raw", lane.like(lanes))
+        for p in range(len(groups))
+    ]
     counts = [select(c.lt(0), c.like(0), c) for c in counts]
     while parts > 1:
         half = parts // 2
@@ -313,7 +387,11 @@ def _shuffle(e: Expr, order: tuple[int, ...]) -> Expr:
 
 
 def merge(
-    reductions: Sequence[Reduction], a: Sequence[Accumulators], b: Sequence[Accumulators], count_a: Expr, count_b: Expr
+    reductions: Sequence[Reduction],
+    a: Sequence[Accumulators],
+    b: Sequence[Accumulators],
+    count_a: Expr,
+    count_b: Expr,
 ) -> list[Accumulators]:
     """Every reduction joins its accumulators of two spans that hold so many elements, a's before b's."""
     return [list(r.combine.merge(x, y, count_a, count_b)) for r, x, y in zip(reductions, a, b, strict=True)]
@@ -325,10 +403,16 @@ def merge(
 class Partials:
     """Accumulators of blocks, kept in memory until they are joined. `shape` of each is (blocks, width...)."""
 
-    def __init__(self, builder: Builder, reductions: Sequence[Reduction], shape: tuple[DimLike, ...], space: str) -> None:
+    def __init__(
+        self, builder: Builder, reductions: Sequence[Reduction], shape: tuple[DimLike, ...], space: str
+    ) -> None:
         self.reductions = reductions
         self.buffers = [
-            [builder.emit("alloc", (), {"type": BufferType(d, shape, False, space)}).result for d, _ in r.initial] for r in reductions
+            [
+                builder.emit("alloc", (), {"type": BufferType(d, shape, False, space)}).result
+                for d, _ in r.initial
+            ]
+            for r in reductions
         ]
 
     def store(self, writer: Writer, accumulators: Sequence[Accumulators], index: Sequence[DimLike]) -> None:
@@ -343,12 +427,19 @@ class Partials:
 
 
 def join_blocks(
-    writer: Writer, partials: Partials, blocks: Expr, size: int, total: Expr, index: Callable[[DimLike], Sequence[DimLike]], limit: DimLike
+    writer: Writer,
+    partials: Partials,
+    blocks: Expr,
+    size: int,
+    total: Expr,
+    index: Callable[[DimLike], Sequence[DimLike]],
+    limit: DimLike,
 ) -> list[Accumulators]:
     """Join blocks pairwise in place: (0,1), (2,3), ..., an odd last one moves up; the accumulators of all.
 
-    Each block holds `size` elements, the last what is left of `total`. `index(block)` is its place in the partials.
+    Each block holds `size` elements, the last what is left of `total`. `index(block)` is its place.
     """
+
     def level(builder: Builder, carried: Sequence[Expr]) -> Sequence[Expr]:
         count, reach = carried
         with writer.scope(builder, floor=True):
@@ -363,8 +454,16 @@ def join_blocks(
                 middle, end = begin + span, begin + span * 2
                 full = writer.here(total)
                 end = select(end.lt(full), end, full)
-                lanes = max((e.type.lanes for group in a for e in group if isinstance(e.type, VectorType)), default=1)
-                merged = merge(partials.reductions, a, b, writer.splat(middle - begin, lanes), writer.splat(end - middle, lanes))
+                lanes = max(
+                    (e.type.lanes for group in a for e in group if isinstance(e.type, VectorType)), default=1
+                )
+                merged = merge(
+                    partials.reductions,
+                    a,
+                    b,
+                    writer.splat(middle - begin, lanes),
+                    writer.splat(end - middle, lanes),
+                )
                 partials.store(writer, merged, index(i))
 
             serial(writer, "pair", builder.index(0), half, (0, limit), pair)
@@ -384,8 +483,10 @@ def join_blocks(
     return partials.load(writer, index(0))
 
 
-def _while_above_one(writer: Writer, initial: Sequence[Expr], body: Callable[[Builder, Sequence[Expr]], Sequence[Expr]]) -> None:
-    from weft.ir import Region  # noqa: PLC0415
+def _while_above_one(
+    writer: Writer, initial: Sequence[Expr], body: Callable[[Builder, Sequence[Expr]], Sequence[Expr]]
+) -> None:
+    from weft.ir import Region
 
     types = [e.value.type for e in initial]
     condition, inside = Region(types), Region(types)

@@ -1,16 +1,33 @@
-"""Schedule of kernels that reduce an axis which is not the last: one sweep in blocks of 64 rows, vectors along the last axis.
+"""Schedule of kernels that reduce an axis which is not the last: one sweep, vectors along the last axis.
 
-A block is swept a few rows at a time along a stretch of columns, whose accumulators are in scratch: memory is read as it lies.
+A block is swept a few rows at a time along a stretch of columns, whose accumulators are in scratch: memory is
+read as it lies.
 Not here: the order within a reduction (`accumulate.py`).
 """
 
 from collections.abc import Callable, Sequence
 
 from weft.compiler.schedule.accumulate import (
-    INTEGERS, ROWS, Accumulators, Partials, Reduction, fits_one_block, join_blocks, needs_position, reduction_of,
+    INTEGERS,
+    ROWS,
+    Accumulators,
+    Partials,
+    Reduction,
+    fits_one_block,
+    join_blocks,
+    needs_position,
+    reduction_of,
 )  # fmt: skip
-from weft.compiler.schedule.kernel import Kernel, Root, ceil_divide, cost_of, parallel_chunks, serial, vectorized
-from weft.ir import Builder, BufferType, Expr, Value, VectorType, record
+from weft.compiler.schedule.kernel import (
+    Kernel,
+    Root,
+    ceil_divide,
+    cost_of,
+    parallel_chunks,
+    serial,
+    vectorized,
+)
+from weft.ir import BufferType, Builder, Expr, Value, VectorType, record
 from weft.ir.dims import Dim, DimLike, decide, maximum, product
 from weft.ir.expr import cast, select
 from weft.ir.opdef import Combine
@@ -34,7 +51,7 @@ def lower_columns(kernel: Kernel, builder: Builder) -> None:
 
 
 class _Columns:
-    """One kernel: axes `before`, the reduced axis of size `rows`, axes `after` of which the last runs in vectors."""
+    """One kernel: axes `before`, the reduced axis of size `rows`, axes `after`, the last in vectors."""
 
     def __init__(self, kernel: Kernel, builder: Builder) -> None:
         space, axis = kernel.fusion.attributes["space"], kernel.fusion.attributes["axis"]
@@ -49,14 +66,22 @@ class _Columns:
         self.outer = (*self.before, *self.after[:-1])
         self.width = self.after[-1]
         self.lanes = _lanes_for(kernel.lanes(), self.width)
-        self.item = cost_of(kernel.ops, sum(b.type.dtype.size_bytes for b in kernel.fusion.operands if isinstance(b.type, BufferType)))
-        each = max(1, sum(d.size_bytes for r in self.reductions for d in self._swept(r)))
+        self.item = cost_of(
+            kernel.ops,
+            sum(b.type.dtype.size_bytes for b in kernel.fusion.operands if isinstance(b.type, BufferType)),
+        )
+        each = max(1, sum(d.size_bytes for r in self.reductions for d in self.swept(r)))
         self.stretch = max(self.lanes, min(MOST_COLUMNS, SCRATCH_BYTES // each) // self.lanes * self.lanes)
-        self.together = 7 if sum(record(op).flops for op in kernel.ops) < COSTLY_FLOPS else 3  # both divide 63, the rows after the first
+        self.together = (
+            7 if sum(record(op).flops for op in kernel.ops) < COSTLY_FLOPS else 3
+        )  # both divide 63, the rows after the first
 
-    def _swept(self, r: Reduction) -> list[DType]:
-        """Types of the accumulators while a block is swept: positions are rows of the block, in integers as wide as the elements."""
-        return [INTEGERS[r.initial[0][0].size_bytes] if needs_position(r) and d == I64 and k else d for k, (d, _) in enumerate(r.initial)]
+    def swept(self, r: Reduction) -> list[DType]:
+        """Types of the accumulators of a block: of positions, integers as wide as the elements."""
+        return [
+            INTEGERS[r.initial[0][0].size_bytes] if needs_position(r) and d == I64 and k else d
+            for k, (d, _) in enumerate(r.initial)
+        ]
 
     def index(self, q: DimLike, b: DimLike) -> list[DimLike]:
         """Index of a result: outer position q, place b along the last axis; 0 on axes of size 1."""
@@ -65,7 +90,7 @@ class _Columns:
 
     def write_one_block(self) -> None:
         """At most 64 rows: results are ready after one block."""
-        writer, total = self.writer, product(self.outer)
+        total = product(self.outer)
         stretches = ceil_divide(self.width, self.stretch)
 
         def item(p: Dim) -> None:
@@ -73,7 +98,7 @@ class _Columns:
             done = _Block(self, q, 0, number)
             done.sweep(lambda held, b: self._finish(held, q, b))
 
-        cost = self.item * (self.rows if isinstance(self.rows, int) else ROWS) * self._columns_of_stretch()
+        cost = self.item * (self.rows if isinstance(self.rows, int) else ROWS) * self.columns_of_stretch()
         self._over(total * stretches, cost, item)
 
     def write_blocks(self) -> None:
@@ -87,21 +112,32 @@ class _Columns:
             q, block, number = split_index(p, (total, blocks, stretches))
             _Block(self, q, block, number).sweep(lambda held, b: partials.store(writer, held, [q, block, b]))
 
-        self._over(total * blocks * stretches, self.item * ROWS * self._columns_of_stretch(), item)
+        self._over(total * blocks * stretches, self.item * ROWS * self.columns_of_stretch(), item)
 
         def join(q: DimLike, b: Dim) -> None:
-            held = join_blocks(writer, partials, writer.number(blocks), ROWS, writer.number(self.rows), lambda k: [q, k, b], blocks)
+            held = join_blocks(
+                writer,
+                partials,
+                writer.number(blocks),
+                ROWS,
+                writer.number(self.rows),
+                lambda k: [q, k, b],
+                blocks,
+            )
             self._finish(held, q, b)
 
         self._over_tiles(join, blocks)
 
-    def _columns_of_stretch(self) -> int:
+    def columns_of_stretch(self) -> int:
+        """How many columns a stretch has, about."""
         return min(self.width, self.stretch) if isinstance(self.width, int) else self.stretch
 
     def _over(self, total: DimLike, cost: float, body: Callable[[Dim], None]) -> None:
         """`body(p)` for every p below `total`, in parallel."""
         writer = self.writer
-        parallel_chunks(writer, total, 1, cost, lambda a, b, _task: serial(writer, "p", a, b, (0, total), body))
+        parallel_chunks(
+            writer, total, 1, cost, lambda a, b, _task: serial(writer, "p", a, b, (0, total), body)
+        )
 
     def _over_tiles(self, tile: Callable[[DimLike, Dim], None], depth: DimLike) -> None:
         """`tile(q, b)` for every outer position and vector of the last axis, in parallel."""
@@ -109,18 +145,33 @@ class _Columns:
         cost = self.item * (depth if isinstance(depth, int) else 64)
 
         def whole(q: DimLike) -> None:
-            vectorized(writer, writer.builder.index(0), writer.number(self.width), (0, self.width), self.lanes, lambda b: tile(q, b), self.width)
+            vectorized(
+                writer,
+                writer.builder.index(0),
+                writer.number(self.width),
+                (0, self.width),
+                self.lanes,
+                lambda b: tile(q, b),
+                self.width,
+            )
 
         if total == 1:
             extent = self.width if isinstance(self.width, int) and self.width <= self.lanes else None
-            parallel_chunks(writer, self.width, self.lanes, cost,
-                            lambda a, b, _task: vectorized(writer, a, b, (0, self.width), self.lanes, lambda j: tile(0, j), extent))  # fmt: skip
+
+            def part(a: Expr, b: Expr, _task: Expr) -> None:
+                vectorized(writer, a, b, (0, self.width), self.lanes, lambda j: tile(0, j), extent)
+
+            parallel_chunks(writer, self.width, self.lanes, cost, part)
             return
         width = self.width if isinstance(self.width, int) else 1024
-        parallel_chunks(writer, total, 1, cost * width, lambda a, b, _task: serial(writer, "q", a, b, (0, total), whole))
+        parallel_chunks(
+            writer, total, 1, cost * width, lambda a, b, _task: serial(writer, "q", a, b, (0, total), whole)
+        )
 
-    def take(self, held: Sequence[Accumulators], index: list[DimLike], row: Dim, step: Expr, count: Expr) -> list[Accumulators]:
-        """Accumulators with one more row, which is number `step` of its block; `count` is 1 for the first, more for others."""
+    def take(
+        self, held: Sequence[Accumulators], index: list[DimLike], row: DimLike, step: Expr, count: Expr
+    ) -> list[Accumulators]:
+        """Accumulators with one more row, number `step` of a block; `count` is 1 for the first, else more."""
         writer, lanes = self.writer, self.writer.lanes
         place = [*index[: self.axis], row, *index[self.axis :]]
         taken: list[Accumulators] = []
@@ -128,7 +179,13 @@ class _Columns:
             x = writer.splat(writer.element(r.operand, place), lanes)
             number = INTEGERS[r.initial[0][0].size_bytes]
             position = writer.splat(cast(writer.here(step), number), lanes)
-            taken.append(list(r.combine.step(accumulators, x, position, writer.splat(cast(writer.here(count), number), lanes))))
+            taken.append(
+                list(
+                    r.combine.step(
+                        accumulators, x, position, writer.splat(cast(writer.here(count), number), lanes)
+                    )
+                )
+            )
         for root in self.kernel.roots:
             if self._is_full(root):
                 writer.store(writer.element(root.value, place), root.buffer, root.place(place))
@@ -162,10 +219,12 @@ class _Block:
         self.low, self.high = self._range(block, ROWS, columns.rows)
         self.left, self.right = self._range(number, columns.stretch, columns.width)
         self.first = writer.bind(writer.fresh("left"), self.left, 0, columns.width)
-        self.types = [columns._swept(r) for r in columns.reductions]
+        self.types = [columns.swept(r) for r in columns.reductions]
         self.scratch = [[self._alloc(d) for d in types] for types in self.types]
-        whole = isinstance(columns.width, int) and (columns.width <= columns.stretch or columns.width % columns.stretch == 0)
-        self.extent = columns._columns_of_stretch() if whole else None
+        whole = isinstance(columns.width, int) and (
+            columns.width <= columns.stretch or columns.width % columns.stretch == 0
+        )
+        self.extent = columns.columns_of_stretch() if whole else None
 
     def _alloc(self, dtype: DType) -> Value:
         ty = BufferType(dtype, (self.columns.stretch,), False, "scratch")
@@ -202,15 +261,16 @@ class _Block:
         return (rows % ROWS - 1) % together == 0 if rows % ROWS else (ROWS - 1) % together == 0
 
     def _loop(self, start: Expr, stop: Expr, step: int) -> None:
-        rows = self.columns.rows
-        serial(self.writer, "r", start, stop, (0, rows),
-               lambda r: self._along(lambda b: self._rows(b, [r + k for k in range(step)], first=False)), step)  # fmt: skip
+        def some(r: Dim) -> None:
+            self._along(lambda b: self._rows(b, [r + k for k in range(step)], first=False))
+
+        serial(self.writer, "r", start, stop, (0, self.columns.rows), some, step)
 
     def _along(self, body: Callable[[Dim], None]) -> None:
         columns = self.columns
         vectorized(self.writer, self.left, self.right, (0, columns.width), columns.lanes, body, self.extent)
 
-    def _rows(self, b: Dim, rows: Sequence[Dim], *, first: bool) -> None:
+    def _rows(self, b: Dim, rows: Sequence[DimLike], *, first: bool) -> None:
         """Take some rows at the columns from b on."""
         writer, columns = self.writer, self.columns
         held = self._start() if first else self._load(b)
@@ -226,7 +286,10 @@ class _Block:
         """Accumulators that hold nothing."""
         builder, lanes = self.writer.builder, self.writer.lanes
         return [
-            [builder.constant(number, VectorType(d, lanes)) for d, (_, number) in zip(types, r.initial, strict=True)]
+            [
+                builder.constant(number, VectorType(d, lanes))
+                for d, (_, number) in zip(types, r.initial, strict=True)
+            ]
             for types, r in zip(self.types, self.columns.reductions, strict=True)
         ]
 

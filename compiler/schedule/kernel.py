@@ -1,4 +1,4 @@
-"""What a schedule starts from: one bufferized fusion, its memory, its sizes and the target; and loops over ranges.
+"""What a schedule starts from: a bufferized fusion, its memory, its sizes, the target; and loops over ranges.
 
 Not here: how elements are written (`element.py`), nor the schedules themselves.
 """
@@ -72,8 +72,12 @@ class Kernel:
 
     @property
     def widest(self) -> DType:
-        """The widest element type that is computed or moved by vectors: not what there is one of for each row."""
-        types = [r.value.type for r in self.roots] + [i.value.type for i in self.inputs] + [o.type for op in self.ops for o in op.results]
+        """The widest element type that vectors compute or move: not what there is one of for each row."""
+        types = (
+            [r.value.type for r in self.roots]
+            + [i.value.type for i in self.inputs]
+            + [o.type for op in self.ops for o in op.results]
+        )
         tensors = [t for t in types if isinstance(t, TensorType)]
         space = self.fusion.attributes.get("space")
         dtypes = [t.dtype for t in tensors if t.shape == space] or [t.dtype for t in tensors]
@@ -90,7 +94,9 @@ def bind_input(writer: Writer, entry: Input) -> None:
     writer.sources[entry.value] = lambda index: writer.load(entry.buffer, index, entry.strides)
 
 
-def kernel_of(fusion: Op, target: Target, sizes: dict[str, Expr], strides: Callable[[Value], tuple[DimLike, ...] | None]) -> Kernel:
+def kernel_of(
+    fusion: Op, target: Target, sizes: dict[str, Expr], strides: Callable[[Value], tuple[DimLike, ...] | None]
+) -> Kernel:
     """Read the parts off a fusion of stage "buffers"; `strides` tells those of strided arguments."""
     count = fusion.attributes["outputs"]
     assert isinstance(count, int)
@@ -111,7 +117,7 @@ def _root(value: Value, buffer: Value, *, partial: bool) -> Root:
     if partial and op is not None and op.name == "update":
         part = op.operands[1]
         assert isinstance(part.type, TensorType)
-        return Root(part, buffer, part.type.shape, op.attributes["start"], op.attributes["step"])  # pyright: ignore
+        return Root(part, buffer, part.type.shape, op.attributes["start"], op.attributes["step"])  # pyright: ignore[reportArgumentType]
     ty = buffer.type
     assert isinstance(ty, BufferType)
     assert isinstance(value.type, TensorType)
@@ -130,11 +136,17 @@ def ceil_divide(a: DimLike, b: int) -> DimLike:
 
 
 def parallel_chunks(
-    writer: Writer, total: DimLike, unit: int, item_cost: float, body: Callable[[Expr, Expr, Expr], None], most: int = MAX_TASKS
+    writer: Writer,
+    total: DimLike,
+    unit: int,
+    item_cost: float,
+    body: Callable[[Expr, Expr, Expr], None],
+    most: int = MAX_TASKS,
 ) -> None:
-    """Run `body(start, stop, task)` over [0, total) in tasks of equal size, a multiple of `unit`, at `most` so many; `item_cost` in bytes moved.
+    """Run `body(start, stop, task)` over [0, total) in tasks of equal size, a multiple of `unit`.
 
-    The cut depends on the total alone, never on the number of threads.
+    There are at `most` so many; `item_cost` is in bytes moved. The cut depends on the total alone, never on
+    the number of threads.
     """
     grain = max(unit, int(GRAIN_BYTES / max(item_cost, 0.01)) // unit * unit)
     few = max(grain, int(SERIAL_BYTES / max(item_cost, 0.01)))
@@ -161,7 +173,13 @@ def parallel_chunks(
 
 
 def serial(
-    writer: Writer, prefix: str, start: Expr, stop: Expr, limits: tuple[DimLike, DimLike], body: Body, step: int = 1
+    writer: Writer,
+    prefix: str,
+    start: Expr,
+    stop: Expr,
+    limits: tuple[DimLike, DimLike],
+    body: Body,
+    step: int = 1,
 ) -> None:
     """`body(i)` for i = start, start + step, ... before stop; `limits` are what is known of i."""
 
@@ -174,7 +192,13 @@ def serial(
 
 
 def vectorized(
-    writer: Writer, start: Expr, stop: Expr, limits: tuple[DimLike, DimLike], lanes: int, body: Body, extent: DimLike | None = None
+    writer: Writer,
+    start: Expr,
+    stop: Expr,
+    limits: tuple[DimLike, DimLike],
+    lanes: int,
+    body: Body,
+    extent: DimLike | None = None,
 ) -> None:
     """`body(j)` over [start, stop) with j spread over lanes; what is left over runs once under a mask.
 
@@ -209,14 +233,24 @@ def vectorized(
     writer.builder.branch(whole.lt(stop), tail, lambda builder: [])
 
 
-def _tail(writer: Writer, builder: Builder, whole: Expr, stop: Expr, limits: tuple[DimLike, DimLike], lanes: int, body: Body) -> None:
+def _tail(
+    writer: Writer,
+    builder: Builder,
+    whole: Expr,
+    stop: Expr,
+    limits: tuple[DimLike, DimLike],
+    lanes: int,
+    body: Body,
+) -> None:
     rest = writer.splat(writer.here(stop) - writer.here(whole), lanes)
     mask = builder.expr(builder.emit("lane_index", (), {"lanes": lanes}).result).lt(rest)
     with writer.scope(builder, mask=mask):
         _spread(writer, builder, writer.here(whole), limits, lanes, body)
 
 
-def _spread(writer: Writer, builder: Builder, index: Expr, limits: tuple[DimLike, DimLike], lanes: int, body: Body) -> None:
+def _spread(
+    writer: Writer, builder: Builder, index: Expr, limits: tuple[DimLike, DimLike], lanes: int, body: Body
+) -> None:
     with writer.scope(builder):
         name = writer.fresh("j")
         variable = writer.bind(name, index, *limits)
@@ -226,7 +260,7 @@ def _spread(writer: Writer, builder: Builder, index: Expr, limits: tuple[DimLike
 
 def cost_of(ops: Sequence[Op], bytes_moved: float) -> float:
     """Cost of one element in bytes moved: memory traffic, and arithmetic at four operations a byte."""
-    from weft.ir import record  # noqa: PLC0415
+    from weft.ir import record
 
     return bytes_moved + sum(record(op).flops for op in ops) / 4
 

@@ -1,11 +1,13 @@
 """Schedule of kernels whose results share one index space, every element on its own.
 
-Neighbouring axes that every access walks alike become one; the last axis runs in vectors, the first in parallel. Where
-an op is made of pieces (concatenate, pad, update), loops are cut at the borders, so that no element asks where it is.
+Neighbouring axes that every access walks alike become one; the last axis runs in vectors, the first in
+parallel. Where an op is made of pieces (concatenate, pad, update), loops are cut at the borders, so that no
+element asks where it is.
 Not here: anything that combines elements (`rows.py`, `columns.py`).
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from weft.compiler.schedule.element import Index, Writer
 from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks, serial, vectorized
@@ -18,7 +20,7 @@ from weft.ir.expr import maximum, minimum
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """An axis to loop over: its size and the places where it is cut, ascending, 0 and the size not among them."""
+    """An axis to loop over: its size and the places inside where it is cut, ascending."""
 
     size: DimLike
     cuts: tuple[DimLike, ...] = ()
@@ -26,7 +28,7 @@ class Axis:
     def segments(self) -> list[tuple[DimLike, DimLike]]:
         """Half-open ranges between cuts."""
         edges = (0, *self.cuts, self.size)
-        return [(a, b) for a, b in zip(edges, edges[1:], strict=False) if a != b]
+        return [(a, b) for a, b in pairwise(edges) if a != b]
 
 
 def lower_pointwise(kernel: Kernel, builder: Builder) -> None:
@@ -47,7 +49,9 @@ def spaces_of(kernel: Kernel) -> dict[tuple[DimLike, ...], list[Root]]:
 class Nest:
     """The loops over one index space."""
 
-    def __init__(self, kernel: Kernel, builder: Builder, space: tuple[DimLike, ...], roots: Sequence[Root]) -> None:
+    def __init__(
+        self, kernel: Kernel, builder: Builder, space: tuple[DimLike, ...], roots: Sequence[Root]
+    ) -> None:
         self.kernel = kernel
         self.roots = roots
         self.writer = kernel.writer(builder)
@@ -64,18 +68,29 @@ class Nest:
             return
         if self.tiles is not None:
             sizes = [a.size for a in axes]
-            Tiles(self.kernel, writer, self.tiles, self.symbols, self.merged, sizes, self.store).write(self._item_cost())
+            Tiles(self.kernel, writer, self.tiles, self.symbols, self.merged, sizes, self.store).write(
+                self._item_cost()
+            )
             return
         lanes = self.kernel.lanes()
         outer = axes[:-1]
         flat = len(outer) > 1 and not any(a.cuts for a in outer)
-        item = self._item_cost() * float(_hint(product(tuple(a.size for a in (axes[-1:] if flat else axes[1:])))))
+        item = self._item_cost() * float(
+            _hint(product(tuple(a.size for a in (axes[-1:] if flat else axes[1:]))))
+        )
         total = product(tuple(a.size for a in outer)) if flat else axes[0].size
 
         def chunk(start: Expr, stop: Expr, _task: Expr) -> None:
             if flat:
                 sizes = [a.size for a in outer]
-                serial(writer, "p", start, stop, (0, total), lambda p: self._axis(len(outer), _split(p, sizes), None))
+                serial(
+                    writer,
+                    "p",
+                    start,
+                    stop,
+                    (0, total),
+                    lambda p: self._axis(len(outer), _split(p, sizes), None),
+                )
             else:
                 self._axis(0, [], (start, stop))
 
@@ -93,7 +108,11 @@ class Nest:
                     start, stop, extent = maximum_index(start, own_start), minimum_index(stop, own_stop), None
                 else:
                     start, stop = own_start, own_stop
-                    extent = extent if decide(extent, "<", 1 << 62) and _is_whole(own_start, own_stop) else _aligned(extent, lanes)
+                    extent = (
+                        extent
+                        if decide(extent, "<", 1 << 62) and _is_whole(own_start, own_stop)
+                        else _aligned(extent, lanes)
+                    )
             if k == len(self.axes) - 1:
                 vectorized(writer, start, stop, (low, high), lanes, lambda j: self.store([*index, j]), extent)
             else:
@@ -103,7 +122,12 @@ class Nest:
         """Write the element of every result at an index of the loops."""
         for root in self.roots:
             full = self.expand(index)
-            self.writer.store(self.writer.element(root.value, full), root.buffer, root.place(full), streamed=self._is_streamed(root))
+            self.writer.store(
+                self.writer.element(root.value, full),
+                root.buffer,
+                root.place(full),
+                streamed=self._is_streamed(root),
+            )
 
     def _is_streamed(self, root: Root) -> bool:
         """Whether a result is too large for the caches, and not read here."""
@@ -113,7 +137,9 @@ class Nest:
         return large and all(entry.buffer is not root.buffer for entry in self.kernel.inputs)
 
     def _item_cost(self) -> float:
-        moved = sum(b.type.dtype.size_bytes for b in self.kernel.fusion.operands if isinstance(b.type, BufferType))
+        moved = sum(
+            b.type.dtype.size_bytes for b in self.kernel.fusion.operands if isinstance(b.type, BufferType)
+        )
         return cost_of(self.kernel.ops, moved)
 
     # ---------------------------------------------------------------- plan
@@ -123,7 +149,9 @@ class Nest:
         kept = [k for k, d in enumerate(space) if d != 1]
         probe = self.kernel.probe()
         names = [probe.fresh("probe") for _ in kept]
-        variables = [probe.bind(n, probe.builder.index(0), 0, space[k]) for n, k in zip(names, kept, strict=True)]
+        variables = [
+            probe.bind(n, probe.builder.index(0), 0, space[k]) for n, k in zip(names, kept, strict=True)
+        ]
         full = _place(variables, kept, len(space))
         offsets = self._probe(probe, full)
         cuts = [_cuts(probe, n, space[k]) for n, k in zip(names, kept, strict=True)]
@@ -137,13 +165,18 @@ class Nest:
                 groups.append([number])
         self.symbols = [names[g[-1]] for g in groups]
         self.merged = [names[n] for g in groups for n in g[:-1]]
-        axes = [Axis(product(tuple(space[kept[n]] for n in g)), tuple(cuts[g[0]]) if len(g) == 1 else ()) for g in groups]
+        axes = [
+            Axis(product(tuple(space[kept[n]] for n in g)), tuple(cuts[g[0]]) if len(g) == 1 else ())
+            for g in groups
+        ]
 
         if not probe.asked:
-            self.tiles = plan_tiles(self.kernel, probe.accesses, self.symbols, [a.size for a in axes], coefficient)
+            self.tiles = plan_tiles(
+                self.kernel, probe.accesses, self.symbols, [a.size for a in axes], coefficient
+            )
 
         def expand(index: Sequence[DimLike]) -> Index:
-            # within a group the last axis takes the whole run: every access is linear in it, so memory is the same
+            # within a group the last axis takes the whole run: every access is linear in it
             inner: list[DimLike] = [0] * len(kept)
             for g, i in zip(groups, index, strict=True):
                 inner[g[-1]] = i
@@ -152,7 +185,7 @@ class Nest:
         return axes, expand
 
     def _probe(self, probe: Writer, full: Index) -> list[DimLike]:
-        """Every position in memory, and every index whose value is used, as expressions in the loop symbols."""
+        """Every position in memory and every index whose value is used, in the loop symbols."""
         offsets: list[DimLike] = []
         strides = {entry.value: entry for entry in self.kernel.inputs}
         for root in self.roots:
@@ -176,7 +209,7 @@ def _place(variables: Sequence[DimLike], kept: Sequence[int], rank: int) -> Inde
 
 
 def _split(p: DimLike, sizes: Sequence[DimLike]) -> list[DimLike]:
-    from weft.ir.ops.shape import split_index  # noqa: PLC0415
+    from weft.ir.ops.shape import split_index
 
     return split_index(p, sizes)
 
@@ -188,7 +221,10 @@ def coefficient(value: DimLike, name: str) -> DimLike | None:
     total: DimLike = 0
     for monomial, factor in value.terms:
         hits = [a for a in monomial if not isinstance(a, Compound) and a.name == name]
-        if any(isinstance(a, Compound) and name in {s.name for s in symbols_of(Dim((((a,), 1),)))} for a in monomial):
+        if any(
+            isinstance(a, Compound) and name in {s.name for s in symbols_of(Dim((((a,), 1),)))}
+            for a in monomial
+        ):
             return None
         if len(hits) > 1:
             return None
@@ -208,7 +244,7 @@ def _merge(offset: DimLike, outer: str, inner: str, size: DimLike) -> bool:
 
 
 def _cuts(probe: Writer, name: str, size: DimLike) -> list[DimLike]:
-    """Where the axis must be cut so that every question `index < bound` has one answer; [] if that cannot be said."""
+    """Where to cut the axis so that every question `index < bound` has one answer; [] if unknown."""
     found: list[DimLike] = []
     for index, bound in probe.asked:
         slope = coefficient(index - bound, name)
@@ -233,7 +269,7 @@ def _cuts(probe: Writer, name: str, size: DimLike) -> list[DimLike]:
 
 def as_dim(name: str) -> Dim:
     """The expression of a symbol by name."""
-    from weft.ir.dims import symbol  # noqa: PLC0415
+    from weft.ir.dims import symbol
 
     return symbol(name)
 
@@ -250,20 +286,20 @@ def _is_whole(start: Expr, stop: Expr) -> bool:
 
 
 def _aligned(extent: DimLike, lanes: int) -> DimLike | None:
-    """What is known of a task's share: chunks are multiples of the lanes, so a whole that is one has no tail."""
+    """What is known of a task's share: chunks are multiples of the lanes, as is a whole without a tail."""
     return lanes * as_dim("chunk") if isinstance(extent, int) and extent % lanes == 0 else None
 
 
 def maximum_index(a: Expr, b: Expr) -> Expr:
     """The larger of two i64 scalars."""
-    from weft.ir.expr import select  # noqa: PLC0415
+    from weft.ir.expr import select
 
     return select(a.ge(b), a, b)
 
 
 def minimum_index(a: Expr, b: Expr) -> Expr:
     """The smaller of two i64 scalars."""
-    from weft.ir.expr import select  # noqa: PLC0415
+    from weft.ir.expr import select
 
     return select(a.le(b), a, b)
 

@@ -1,18 +1,35 @@
-"""Schedule of kernels that reduce the last axis and use the results along it: sums, softmax, layer norm, their gradients.
+"""Schedule of kernels that reduce the last axis and use the results along it: sums, softmax, layer norm.
 
-A row is swept once for each level of reductions (those of one level share the sweep), then once for the results. What is
-costly and needed by a later sweep is kept in scratch. Many rows run in parallel row by row; of a few long rows the blocks do.
+A row is swept once for each level of reductions (those of one level share the sweep), then once for the
+results. What is costly and needed by a later sweep is kept in scratch. Many rows run in parallel row by row;
+of a few long rows the blocks do.
 Not here: the order within a reduction (`accumulate.py`).
 """
 
 from collections.abc import Callable, Sequence
 
 from weft.compiler.schedule.accumulate import (
-    BLOCK, LANES, Accumulators, Partials, Reduction, fits_one_block, join_blocks, reduce_span, reduction_of,
+    BLOCK,
+    LANES,
+    Accumulators,
+    Partials,
+    Reduction,
+    fits_one_block,
+    join_blocks,
+    reduce_span,
+    reduction_of,
 )  # fmt: skip
-from weft.compiler.schedule.element import Writer
-from weft.compiler.schedule.kernel import MAX_TASKS, Kernel, Root, ceil_divide, cost_of, parallel_chunks, serial, vectorized
-from weft.ir import Builder, BufferType, Expr, Op, TensorType, Value, record
+from weft.compiler.schedule.kernel import (
+    MAX_TASKS,
+    Kernel,
+    Root,
+    ceil_divide,
+    cost_of,
+    parallel_chunks,
+    serial,
+    vectorized,
+)
+from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, record
 from weft.ir.dims import Dim, DimLike, decide, maximum, minimum, product
 from weft.ir.expr import select
 from weft.ir.opdef import Combine
@@ -49,7 +66,9 @@ class _Rows:
         self.lanes = min(kernel.lanes(), LANES)
         inputs = {entry.value for entry in kernel.inputs}
         is_plain = all(r.op.name == "sum" and r.operand in inputs for level in self.levels for r in level)
-        self.registers = kernel.target.vector_registers * (4 if is_plain else 3) // 4  # for accumulators; plain sums need no others
+        self.registers = (
+            kernel.target.vector_registers * (4 if is_plain else 3) // 4
+        )  # for accumulators; plain sums need no others
 
     @property
     def is_few(self) -> bool:
@@ -59,15 +78,26 @@ class _Rows:
     def write_rows(self) -> None:
         """Rows in parallel."""
         writer = self.writer
-        item = cost_of(self.kernel.ops, self._bytes()) * (self.length if isinstance(self.length, int) else 1024)
-        blocks = None if fits_one_block(self.length, BLOCK) else self._partials((product(self.outer), self.blocks))
+        item = cost_of(self.kernel.ops, self._bytes()) * (
+            self.length if isinstance(self.length, int) else 1024
+        )
+        blocks = (
+            None if fits_one_block(self.length, BLOCK) else self._partials((product(self.outer), self.blocks))
+        )
         tasks = minimum(product(self.outer), MAX_TASKS)
         shared = self._alloc((tasks, self.length)) if not self._fits_stack else {}
 
         def chunk(start: Expr, stop: Expr, task: Expr) -> None:
             own = self._alloc((self.length,)) if self._fits_stack else shared
             line = [] if self._fits_stack else [writer.bind(writer.fresh("task"), task, 0, tasks)]
-            serial(writer, "row", start, stop, (0, product(self.outer)), lambda p: self._row(p, own, line, blocks))
+            serial(
+                writer,
+                "row",
+                start,
+                stop,
+                (0, product(self.outer)),
+                lambda p: self._row(p, own, list[DimLike](line), blocks),
+            )
 
         parallel_chunks(writer, product(self.outer), 1, item, chunk)
 
@@ -78,7 +108,9 @@ class _Rows:
 
     @property
     def _fits_stack(self) -> bool:
-        widest = max((v.type.dtype.size_bytes for v in self.kept if isinstance(v.type, TensorType)), default=1)
+        widest = max(
+            (v.type.dtype.size_bytes for v in self.kept if isinstance(v.type, TensorType)), default=1
+        )
         return isinstance(self.length, int) and self.length * widest <= STACK_BYTES
 
     def _alloc(self, shape: tuple[DimLike, ...]) -> dict[Value, Value]:
@@ -94,7 +126,9 @@ class _Rows:
         return [Partials(self.writer.builder, level, shape, "scratch") for level in self.levels]
 
     def _bytes(self) -> float:
-        return sum(b.type.dtype.size_bytes for b in self.kernel.fusion.operands if isinstance(b.type, BufferType))
+        return sum(
+            b.type.dtype.size_bytes for b in self.kernel.fusion.operands if isinstance(b.type, BufferType)
+        )
 
     # ---------------------------------------------------------------- one row
 
@@ -102,7 +136,9 @@ class _Rows:
         """Index of row p; 0 on axes of size 1, as broadcasts ask for them."""
         return [0 if d == 1 else i for i, d in zip(split_index(p, self.outer), self.outer, strict=True)]
 
-    def _row(self, p: Dim, scratch: dict[Value, Value], line: list[DimLike], blocks: list[Partials] | None) -> None:
+    def _row(
+        self, p: Dim, scratch: dict[Value, Value], line: list[DimLike], blocks: list[Partials] | None
+    ) -> None:
         writer, outer = self.writer, self.outer_index(p)
         saved = dict(writer.sources)
         for number, level in enumerate(self.levels):
@@ -110,7 +146,18 @@ class _Rows:
             index = self._index(outer, fresh, scratch, line)
             if blocks is None:
                 zero, length = writer.builder.index(0), writer.number(self.length)
-                held = reduce_span(writer, level, zero, length, self.length, (0, self.length), index, self.lanes, self.registers, is_costly=self._is_costly(level))
+                held = reduce_span(
+                    writer,
+                    level,
+                    zero,
+                    length,
+                    self.length,
+                    (0, self.length),
+                    index,
+                    self.lanes,
+                    self.registers,
+                    is_costly=self._is_costly(level),
+                )
             else:
                 held = self._blocks_in_row(level, blocks[number], p, index)
             self._finish(level, held, outer)
@@ -135,7 +182,9 @@ class _Rows:
     def _reader(self, buffer: Value, line: list[DimLike]) -> Callable[[tuple[DimLike, ...]], Expr]:
         return lambda index: self.writer.load(buffer, [*line, index[-1]])
 
-    def _index(self, outer: list[DimLike], fresh: Sequence[Value], scratch: dict[Value, Value], line: list[DimLike]) -> Callable[[Dim], Sequence[DimLike]]:
+    def _index(
+        self, outer: list[DimLike], fresh: Sequence[Value], scratch: dict[Value, Value], line: list[DimLike]
+    ) -> Callable[[Dim], Sequence[DimLike]]:
         """The operand's index at place j; on the way there, what later sweeps need is kept."""
 
         def index(j: Dim) -> Sequence[DimLike]:
@@ -146,23 +195,51 @@ class _Rows:
 
         return index
 
-    def _blocks_in_row(self, level: Sequence[Reduction], partials: Partials, p: DimLike, index: Callable[[Dim], Sequence[DimLike]]) -> list[Accumulators]:
+    def _blocks_in_row(
+        self,
+        level: Sequence[Reduction],
+        partials: Partials,
+        p: DimLike,
+        index: Callable[[Dim], Sequence[DimLike]],
+    ) -> list[Accumulators]:
         writer = self.writer
         count = self.blocks
         serial(writer, "block", writer.builder.index(0), writer.number(count), (0, count),
                lambda block: self._block(level, partials, [p, block], block, index))  # fmt: skip
-        return join_blocks(writer, partials, writer.number(count), BLOCK, writer.number(self.length), lambda b: [p, b], count)
+        return join_blocks(
+            writer, partials, writer.number(count), BLOCK, writer.number(self.length), lambda b: [p, b], count
+        )
 
-    def _block(self, level: Sequence[Reduction], partials: Partials, place: Sequence[DimLike], block: Dim, index: Callable[[Dim], Sequence[DimLike]]) -> None:
+    def _block(
+        self,
+        level: Sequence[Reduction],
+        partials: Partials,
+        place: Sequence[DimLike],
+        block: Dim,
+        index: Callable[[Dim], Sequence[DimLike]],
+    ) -> None:
         writer = self.writer
         low = writer.number(block * BLOCK)
         rest = writer.number(self.length) - low
         size = select(rest.lt(BLOCK), rest, rest.like(BLOCK))
         extent = BLOCK if isinstance(self.length, int) and self.length % BLOCK == 0 else None
-        held = reduce_span(writer, level, low, size, extent, (0, self.length), index, self.lanes, self.registers, is_costly=self._is_costly(level))
+        held = reduce_span(
+            writer,
+            level,
+            low,
+            size,
+            extent,
+            (0, self.length),
+            index,
+            self.lanes,
+            self.registers,
+            is_costly=self._is_costly(level),
+        )
         partials.store(writer, held, place)
 
-    def _finish(self, level: Sequence[Reduction], held: Sequence[Accumulators], outer: Sequence[DimLike]) -> None:
+    def _finish(
+        self, level: Sequence[Reduction], held: Sequence[Accumulators], outer: Sequence[DimLike]
+    ) -> None:
         writer = self.writer
         for r, accumulators in zip(level, held, strict=True):
             results = r.combine.finish(r.op.attributes, accumulators, writer.number(self.length))
@@ -203,7 +280,14 @@ class _Rows:
         if total == 1:
             self._long_row(0, partials, scratch)
         else:
-            serial(writer, "row", writer.builder.index(0), writer.number(total), (0, total), lambda p: self._long_row(p, partials, scratch))
+            serial(
+                writer,
+                "row",
+                writer.builder.index(0),
+                writer.number(total),
+                (0, total),
+                lambda p: self._long_row(p, partials, scratch),
+            )
 
     def _long_row(self, p: DimLike, partials: Sequence[Partials], scratch: dict[Value, Value]) -> None:
         writer, outer = self.writer, self.outer_index(p)
@@ -214,16 +298,38 @@ class _Rows:
             fresh = self._fresh(level, scratch)
             index = self._index(outer, fresh, scratch, [])
 
-            def chunk(start: Expr, stop: Expr, _task: Expr, level: Sequence[Reduction] = level, place: Partials = place, index: Callable[[Dim], Sequence[DimLike]] = index) -> None:
-                serial(writer, "block", start, stop, (0, count), lambda b: self._block(level, place, [b], b, index))
+            def chunk(
+                start: Expr,
+                stop: Expr,
+                _task: Expr,
+                level: Sequence[Reduction] = level,
+                place: Partials = place,
+                index: Callable[[Dim], Sequence[DimLike]] = index,
+            ) -> None:
+                serial(
+                    writer,
+                    "block",
+                    start,
+                    stop,
+                    (0, count),
+                    lambda b: self._block(level, place, [b], b, index),
+                )
 
             parallel_chunks(writer, count, 1, cost * BLOCK, chunk)
-            held = join_blocks(writer, place, writer.number(count), BLOCK, writer.number(self.length), lambda b: [b], count)
+            held = join_blocks(
+                writer, place, writer.number(count), BLOCK, writer.number(self.length), lambda b: [b], count
+            )
             self._finish(level, held, outer)
             self._read_kept(fresh, scratch, [])
         self._store_rows(outer)
         if any(self._is_full(r) for r in self.kernel.roots):
-            parallel_chunks(writer, self.length, self.kernel.lanes(), cost, lambda a, b, _task: self._store_full(outer, (a, b)))
+            parallel_chunks(
+                writer,
+                self.length,
+                self.kernel.lanes(),
+                cost,
+                lambda a, b, _task: self._store_full(outer, (a, b)),
+            )
         writer.sources = saved
 
 
@@ -263,7 +369,9 @@ def is_swept_by(value: Value, level: Sequence[Reduction]) -> bool:
     return any(value in _needs(r.operand, cache) for r in level)
 
 
-def kept_values(kernel: Kernel, levels: Sequence[Sequence[Reduction]], space: tuple[DimLike, ...]) -> list[Value]:
+def kept_values(
+    kernel: Kernel, levels: Sequence[Sequence[Reduction]], space: tuple[DimLike, ...]
+) -> list[Value]:
     """Costly values of the whole row that more than one sweep needs, outermost only."""
     cache: dict[Value, set[Value]] = {}
     sweeps = [set[Value]().union(*(_needs(r.operand, cache) for r in level)) for level in levels]
@@ -273,7 +381,12 @@ def kept_values(kernel: Kernel, levels: Sequence[Sequence[Reduction]], space: tu
     hidden: set[Value] = set()
     for op in reversed(kernel.ops):
         for value in op.results:
-            if not isinstance(value.type, TensorType) or value.type.shape != space or isinstance(record(op).form, Combine) or value in hidden:
+            if (
+                not isinstance(value.type, TensorType)
+                or value.type.shape != space
+                or isinstance(record(op).form, Combine)
+                or value in hidden
+            ):
                 continue
             if sum(value in s for s in sweeps) > 1 and _flops(value, cache) >= COSTLY_FLOPS:
                 kept.append(value)
@@ -283,4 +396,8 @@ def kept_values(kernel: Kernel, levels: Sequence[Sequence[Reduction]], space: tu
 
 def _flops(value: Value, cache: dict[Value, set[Value]]) -> float:
     """Arithmetic of one element."""
-    return sum(record(v.op).flops for v in _needs(value, cache) if v.op is not None and not isinstance(record(v.op).form, Combine))
+    return sum(
+        record(v.op).flops
+        for v in _needs(value, cache)
+        if v.op is not None and not isinstance(record(v.op).form, Combine)
+    )

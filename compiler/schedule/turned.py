@@ -1,7 +1,7 @@
-"""Reads across memory: inputs whose neighbours along the vector axis of a pointwise kernel lie far apart, as those of a transposed array.
+"""Reads across memory: inputs of pointwise kernels with neighbours along the vector axis far apart (`x.T`).
 
-The loops run over tiles; what a tile reads of such an input is first turned in registers and put into scratch, whose rows are
-then read like any other. Not here: the loops of other kernels (`pointwise.py`).
+The loops run over tiles; what a tile reads of such an input is first turned in registers and put in scratch,
+whose rows are then read like any other. Not here: the loops of other kernels (`pointwise.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ Coefficient = Callable[[DimLike, str], DimLike | None]
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """A read of `source` at `index`, in terms of the probe's symbols, with neighbours along the tile's other axis."""
+    """A read of `source` at `index`, in the probe's symbols, with neighbours along the tile's other axis."""
 
     source: Input
     index: Index
@@ -48,9 +48,13 @@ class TilePlan:
 
 
 def plan_tiles(
-    kernel: Kernel, accesses: Sequence[Access], symbols: Sequence[str], sizes: Sequence[DimLike], coefficient: Coefficient
+    kernel: Kernel,
+    accesses: Sequence[Access],
+    symbols: Sequence[str],
+    sizes: Sequence[DimLike],
+    coefficient: Coefficient,
 ) -> TilePlan | None:
-    """The axis to tile besides the last, and the reads that it helps; None if there are none. `symbols` are those of the axes."""
+    """The axis to tile besides the last, and the reads that it helps, if there are any."""
     if len(symbols) < 2 or _is_thin(sizes[-1]):
         return None
     inputs = {entry.value: entry for entry in kernel.inputs}
@@ -72,7 +76,7 @@ def _is_thin(size: DimLike) -> bool:
 
 
 def _axis_along(entry: Input, index: Index, symbols: Sequence[str], coefficient: Coefficient) -> int | None:
-    """The axis along which neighbours of this read are neighbours in memory, if those along the last one are not."""
+    """The axis along which neighbours are neighbours in memory, if those along the last one are not."""
     ty = entry.buffer.type
     assert isinstance(ty, BufferType)
     if entry.strides is not None or ty.dtype.name == "bool":
@@ -96,7 +100,9 @@ class Tiles:
         self.writer = writer
         self.plan = plan
         self.symbols = symbols
-        self.zeros: dict[str, DimLike] = dict.fromkeys(others, 0)  # axes that were merged into their neighbours
+        self.zeros: dict[str, DimLike] = dict.fromkeys(
+            others, 0
+        )  # axes that were merged into their neighbours
         self.sizes = sizes
         self.store = store
         widest = max(read.dtype.size_bytes for read in plan.reads)
@@ -108,19 +114,28 @@ class Tiles:
         """Tiles in parallel."""
         writer, across = self.writer, self.plan.across
         outer = [d for k, d in enumerate(self.sizes[:-1]) if k != across]
-        counts = [*outer, ceil_divide(self.sizes[across], self.rows), ceil_divide(self.sizes[-1], self.columns)]
+        counts = [
+            *outer,
+            ceil_divide(self.sizes[across], self.rows),
+            ceil_divide(self.sizes[-1], self.columns),
+        ]
         total = product(tuple(counts))
 
         def tile(p: Dim) -> None:
             *others, i, j = split_index(p, counts) if len(counts) > 1 else [p]
             self._tile(list(others), i, j)
 
-        parallel_chunks(writer, total, 1, item_cost * self.rows * self.columns,
-                        lambda start, stop, _task: serial(writer, "tile", start, stop, (0, total), tile))  # fmt: skip
+        def chunk(start: Expr, stop: Expr, _task: Expr) -> None:
+            serial(writer, "tile", start, stop, (0, total), tile)
+
+        parallel_chunks(writer, total, 1, item_cost * self.rows * self.columns, chunk)
 
     def _tile(self, others: Sequence[DimLike], i: DimLike, j: DimLike) -> None:
         writer = self.writer
-        rows, columns = self._edges(i, self.rows, self.sizes[self.plan.across]), self._edges(j, self.columns, self.sizes[-1])
+        rows, columns = (
+            self._edges(i, self.rows, self.sizes[self.plan.across]),
+            self._edges(j, self.columns, self.sizes[-1]),
+        )
         scratch: dict[Turned, Value] = {}
         for read in self.plan.reads:
             ty = BufferType(read.dtype, (self.rows, self.columns), False, "scratch")
@@ -128,14 +143,24 @@ class Tiles:
             self._fill(read, scratch[read], others, rows, columns)
 
         def line(row: Dim) -> None:
-            vectorized(writer, columns.start, columns.stop, (0, columns.size), self.lanes, lambda k: element(row, k), columns.extent)
+            vectorized(
+                writer,
+                columns.start,
+                columns.stop,
+                (0, columns.size),
+                self.lanes,
+                lambda k: element(row, k),
+                columns.extent,
+            )
 
         def element(row: Dim, column: Dim) -> None:
             saved = dict(writer.sources)
             place = [row - rows.first, column - columns.first]
             for read, memory in scratch.items():
                 index = self._index_of(read, others, row, column)
-                writer.sources[read.source.value] = self._reader(writer.sources[read.source.value], index, memory, place)
+                writer.sources[read.source.value] = self._reader(
+                    writer.sources[read.source.value], index, memory, place
+                )
             self.store(self._index(others, row, column))
             writer.sources = saved
 
@@ -150,7 +175,9 @@ class Tiles:
         first = writer.bind(writer.fresh("first"), start, 0, size)
         return _Edges(first, start, stop if extent else select(stop.lt(end), stop, end), size, step, extent)
 
-    def _reader(self, before: Callable[[Index], Expr], index: Index, memory: Value, place: Sequence[DimLike]) -> Callable[[Index], Expr]:
+    def _reader(
+        self, before: Callable[[Index], Expr], index: Index, memory: Value, place: Sequence[DimLike]
+    ) -> Callable[[Index], Expr]:
         """Reads the scratch where the input was asked for at `index`."""
         return lambda asked: self.writer.load(memory, place) if asked == index else before(asked)
 
@@ -165,20 +192,36 @@ class Tiles:
 
     # ---------------------------------------------------------------- turning
 
-    def _fill(self, read: Turned, scratch: Value, others: Sequence[DimLike], rows: "_Edges", columns: "_Edges") -> None:
-        """Put a tile of the input into scratch, in registers where at least one block fits, blocks at the end overlapping."""
+    def _fill(
+        self, read: Turned, scratch: Value, others: Sequence[DimLike], rows: "_Edges", columns: "_Edges"
+    ) -> None:
+        """Put a tile of the input into scratch, by blocks where at least one fits; the last ones overlap."""
         writer, builder = self.writer, self.writer.builder
         high = PIECE_BYTES // read.dtype.size_bytes
         wide = high * max(1, self.kernel.target.vector_bytes // PIECE_BYTES)
 
         def blocks(_builder: Builder) -> Sequence[Expr]:
             with writer.scope(_builder, floor=True):
-                columns.over(writer, wide, lambda j: rows.over(writer, high, lambda i: self._block(read, scratch, others, (rows, i), (columns, j), wide)))
+                columns.over(
+                    writer,
+                    wide,
+                    lambda j: rows.over(
+                        writer,
+                        high,
+                        lambda i: self._block(read, scratch, others, (rows, i), (columns, j), wide),
+                    ),
+                )
             return []
 
         def elements(_builder: Builder) -> Sequence[Expr]:
             with writer.scope(_builder, floor=True):
-                columns.over(writer, 1, lambda j: rows.over(writer, 1, lambda i: self._element(read, scratch, others, (rows, i), (columns, j))))
+                columns.over(
+                    writer,
+                    1,
+                    lambda j: rows.over(
+                        writer, 1, lambda i: self._element(read, scratch, others, (rows, i), (columns, j))
+                    ),
+                )
             return []
 
         if rows.has(high) and columns.has(wide):
@@ -188,19 +231,33 @@ class Tiles:
             builder.branch(fits, blocks, elements)
 
     def _element(
-        self, read: Turned, scratch: Value, others: Sequence[DimLike], row: tuple["_Edges", Dim], column: tuple["_Edges", Dim]
+        self,
+        read: Turned,
+        scratch: Value,
+        others: Sequence[DimLike],
+        row: tuple["_Edges", Dim],
+        column: tuple["_Edges", Dim],
     ) -> None:
         value = self.writer.load(read.source.buffer, self._index_of(read, others, row[1], column[1]))
         self.writer.store(value, scratch, [row[1] - row[0].first, column[1] - column[0].first])
 
     def _block(
-        self, read: Turned, scratch: Value, others: Sequence[DimLike], row: tuple["_Edges", Dim], column: tuple["_Edges", Dim], wide: int
+        self,
+        read: Turned,
+        scratch: Value,
+        others: Sequence[DimLike],
+        row: tuple["_Edges", Dim],
+        column: tuple["_Edges", Dim],
+        wide: int,
     ) -> None:
-        """`wide` vectors along the rows become vectors along the columns: pieces side by side, then interleaved among themselves."""
+        """`wide` vectors along the rows become vectors along the columns: side by side, then interleaved."""
         writer, high = self.writer, PIECE_BYTES // read.dtype.size_bytes
         (name,) = (s.name for s in symbols_of(row[1]))
         with writer.over_lanes(name, high):
-            pieces = [writer.load(read.source.buffer, self._index_of(read, others, row[1], column[1] + k)) for k in range(wide)]
+            pieces = [
+                writer.load(read.source.buffer, self._index_of(read, others, row[1], column[1] + k))
+                for k in range(wide)
+            ]
         vectors = [_beside(pieces[k::high]) for k in range(high)]
         half = high // 2
         low_order, high_order = _interleaved(high, wide, 0), _interleaved(high, wide, half)
@@ -216,7 +273,7 @@ class Tiles:
 
 @dataclass(frozen=True, slots=True)
 class _Edges:
-    """A tile's range [start, stop) of an axis of `size`, at most `step` long; `first` is the symbol of its start."""
+    """A tile's range [start, stop) of an axis of `size`, at most `step` long; `first` is the start."""
 
     first: Dim
     start: Expr
@@ -227,10 +284,14 @@ class _Edges:
 
     def has(self, least: int) -> bool:
         """Whether every tile is known to be at least so long."""
-        return isinstance(self.size, int) and self.size >= least and (self.size % self.step == 0 or self.size % self.step >= least)
+        return (
+            isinstance(self.size, int)
+            and self.size >= least
+            and (self.size % self.step == 0 or self.size % self.step >= least)
+        )
 
     def over(self, writer: Writer, width: int, body: Callable[[Dim], None]) -> None:
-        """`body(i)` for blocks of `width` from i on; the last one reaches back so as to end where the range does."""
+        """`body(i)` for blocks of `width` from i on; the last one reaches back to end with the range."""
         if width == 1 or self.extent is not None:
             serial(writer, "block", self.start, self.stop, (0, self.size), body, width)
             return
@@ -255,7 +316,12 @@ def _beside(pieces: Sequence[Expr]) -> Expr:
 
 def _interleaved(high: int, wide: int, first: int) -> tuple[int, ...]:
     """Half of the lanes of two vectors in turn, from lane `first` of each piece of `high` lanes."""
-    return tuple(lane for piece in range(0, wide, high) for k in range(high // 2) for lane in (piece + first + k, wide + piece + first + k))
+    return tuple(
+        lane
+        for piece in range(0, wide, high)
+        for k in range(high // 2)
+        for lane in (piece + first + k, wide + piece + first + k)
+    )
 
 
 def _lanes(e: Expr) -> int:
@@ -264,7 +330,9 @@ def _lanes(e: Expr) -> int:
 
 
 def _shuffle(pair: Sequence[Expr], order: tuple[int, ...]) -> Expr:
-    return Expr(pair[0].builder, pair[0].builder.emit("shuffle", [e.value for e in pair], {"order": order}).result)
+    return Expr(
+        pair[0].builder, pair[0].builder.emit("shuffle", [e.value for e in pair], {"order": order}).result
+    )
 
 
 __all__ = ["TilePlan", "Tiles", "plan_tiles"]

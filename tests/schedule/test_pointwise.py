@@ -1,4 +1,4 @@
-"""Elementwise kernels, above all over transposed inputs: values against NumPy, the same from the interpreter and without threads."""
+"""Elementwise kernels, above all over transposed and strided inputs: values against NumPy."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,9 @@ def numbers(dtype, shape):
     return rng.integers(0, 2 if dtype.kind == "b" else 100, shape).astype(dtype.numpy)
 
 
-@pytest.mark.parametrize("dtype", [DTYPES[d] for d in ("bool", "i8", "u16", "i32", "f32", "i64", "f64")], ids=lambda d: d.name)
+@pytest.mark.parametrize(
+    "dtype", [DTYPES[d] for d in ("bool", "i8", "u16", "i32", "f32", "i64", "f64")], ids=lambda d: d.name
+)
 def test_transposed(dtype):
     general = Compiled([tensor(dtype, symbol("m"), symbol("n"))], turned, "pointwise")
     for shape in SHAPES:
@@ -57,7 +59,9 @@ def test_three_axes(axes):
 
 def test_transposed_of_mixed_types():
     def write(a, b):
-        return turned(a).builder.expr(a.builder.emit("cast", [turned(a).value], {"dtype": F32}).result) + turned(b)
+        return turned(a).builder.expr(
+            a.builder.emit("cast", [turned(a).value], {"dtype": F32}).result
+        ) + turned(b)
 
     m, n = symbol("m"), symbol("n")
     program = Compiled([tensor(DTYPES["u8"], m, n), tensor(F32, m, n)], write, "pointwise")
@@ -80,7 +84,17 @@ def test_strided(dtype):
     dtype = DTYPES[dtype]
     program = Compiled([tensor(dtype, symbol("m"), symbol("n"))], lambda x: x + x, "pointwise", strided=(0,))
     base = numbers(dtype, (70, 200))
-    views = (base, base[:, :33], base[:, ::3], base[::-2, 5:40], base[:, ::-1], base[::7, 100:0:-9], base.T, base.T[:, 3:], base[:1, :9])
+    views = (
+        base,
+        base[:, :33],
+        base[:, ::3],
+        base[::-2, 5:40],
+        base[:, ::-1],
+        base[::7, 100:0:-9],
+        base.T,
+        base.T[:, 3:],
+        base[:1, :9],
+    )
     for view in views:
         assert np.array_equal(program(view), view + view)
         assert np.array_equal(program(view, pool=False), view + view)
@@ -98,7 +112,15 @@ def test_strided_reductions(schedule, name):
 
     program = Compiled([tensor(F32, m, n)], write, schedule, strided=(0,), facts=facts)
     base = numbers(F32, (200, 300))
-    for view in (base, base[:, :133], base[:, ::3], base[::-2, 5:40], base.T, base[::7, 100:0:-9], base[:1, :9]):
+    for view in (
+        base,
+        base[:, :133],
+        base[:, ::3],
+        base[::-2, 5:40],
+        base.T,
+        base[::7, 100:0:-9],
+        base[:1, :9],
+    ):
         assert np.array_equal(program(view), getattr(view, name)(axis=axis))
 
 

@@ -1,4 +1,4 @@
-"""Reductions of the last axis: values against NumPy, the same bits for known and unknown extents, in threads and without."""
+"""Reductions of the last axis: values against NumPy, one set of bits for known and unknown extents."""
 
 import numpy as np
 import pytest
