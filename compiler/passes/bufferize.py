@@ -51,6 +51,7 @@ class _Bufferizer:
             Region, dict[Value, int]
         ] = {}  # position in a region of the last op that reads a value
         self.position: dict[Op, int] = {}
+        self.turned: dict[Op, dict[int, int]] = {}
         self._number(fn.body, fn.body)
 
     def _number(self, region: Region, loop: Region) -> None:
@@ -350,6 +351,9 @@ class _Bufferizer:
         )
         self.builder.region.ops.append(new)
         self.memory.update(zip(op.results, new.results, strict=False))
+        for k, result in enumerate(op.results):  # what stays in place is known by one name
+            if isinstance(result.type, TensorType) and spare[k] is None and self._turned(op).get(k, k) == k:
+                self.memory[result] = carried[k]
 
     def _carry_in(self, value: Value, op: Op) -> Value:
         """A buffer of the loop's own with the initial value: the value's memory, if no one else reads it."""
@@ -381,8 +385,9 @@ class _Bufferizer:
         if op.name in ("for", "while"):
             first = 3 if op.name == "for" else 0
             initial = op.operands[first + value.index]
-            kept = self._is_carried_in_place(initial, op) and not self._needs_spare(op, value.index, first)
-            return initial if kept else value
+            stays = self._turned(op).get(value.index) == value.index or not self._needs_spare(op, value.index, first)
+            turns = self._turned(op).get(value.index, value.index) != value.index
+            return initial if stays and not turns and self._is_carried_in_place(initial, op) else value
         if op.name == "if":
             return self._shared_origin(op, value.index) or value
         return _before(value)
@@ -407,6 +412,29 @@ class _Bufferizer:
             value = before
         return value
 
+    def _turned(self, op: Op) -> dict[int, int]:
+        """Places of a loop whose next value lives in the memory of a present one, with the place of that.
+
+        The buffers of these places are turned around by the loop, each by itself in the simplest case.
+        """
+        if op in self.turned:
+            return self.turned[op]
+        region, skip = op.regions[-1], 1 if op.name == "for" else 0
+        number_of = {p: k for k, p in enumerate(region.params[skip:]) if isinstance(p.type, TensorType)}
+        found: dict[int, int] = {}
+        for k, value in enumerate(region.terminator.operands):
+            origin = self._began(value) if isinstance(value.type, TensorType) else value
+            if origin in number_of and origin.type == value.type:
+                found[k] = number_of[origin]
+        while True:
+            counts = list(found.values())
+            kept = {k: p for k, p in found.items() if p == k or (p in found and counts.count(p) == 1)}
+            if kept == found:
+                break
+            found = kept
+        self.turned[op] = found
+        return found
+
     def _needs_spare(self, op: Op, number: int, first: int) -> bool:
         """Whether the next value cannot be written over the present one: it is made by a kernel that reads it elsewhere."""
         region = op.regions[-1]
@@ -414,7 +442,7 @@ class _Bufferizer:
         if not isinstance(param.type, TensorType):
             return False
         value = region.terminator.operands[number]
-        if value is param or self._began(value) is param:
+        if number in self._turned(op):
             return False
         maker = value.op
         if maker is None or maker.name != "fusion" or maker not in set(region.ops):
@@ -436,12 +464,15 @@ class _Bufferizer:
         spare_of = dict(zip([k for k, s in enumerate(spares) if s], now[count:], strict=True))
         outer, self.builder = self.builder, Builder(new)
         yields = old.terminator.operands
+        turned = self._turned(op)
         for k, value in enumerate(yields):
             if value.op is not None and value not in self.wanted and isinstance(value.type, TensorType):
-                param = old.params[k + skip]
-                self.wanted[value] = _Plan(spare_of.get(k, now[k]), None if k in spare_of else param)
+                param = old.params[turned.get(k, k) + skip]
+                self.wanted[value] = _Plan(
+                    spare_of.get(k, now[turned.get(k, k)]), None if k in spare_of else param
+                )
         self._region(old)
-        places = [spare_of.get(k, now[k]) for k in range(count)]
+        places = [spare_of.get(k, now[turned.get(k, k)]) for k in range(count)]
         tensors = [k for k in range(count) if isinstance(yields[k].type, TensorType)]
         self._deliver([yields[k] for k in tensors], [places[k] for k in tensors])
         final = [places[k] if k in tensors else self.memory[yields[k]] for k in range(count)]

@@ -68,9 +68,16 @@ def updates_in_place(fn: Func) -> set[Op]:
 
 
 def _first(value: Value) -> Value:
-    """The value that a chain of updates began with."""
-    while (op := value.op) is not None and op.name in ("update", "scatter"):
-        value = op.operands[0]
+    """The value that a chain of updates began with, also through loops and branches."""
+    while (op := value.op) is not None:
+        if op.name in ("update", "scatter"):
+            value = op.operands[0]
+        elif op.name in ("for", "while"):
+            value = op.operands[value.index + (3 if op.name == "for" else 0)]
+        elif op.name == "if":
+            value = op.regions[0].terminator.operands[value.index]
+        else:
+            break
     return value
 
 

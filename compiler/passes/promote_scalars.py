@@ -204,8 +204,11 @@ class _Promotion:
             regions.append(new)
         new_op = Op(op.name, initial, [v.type for v in initial[first:]], op.attributes, regions, op.locations)
         builder.region.ops.append(new_op)
-        for old_result, result in zip(op.results, new_op.results, strict=False):
+        ends = op.regions[-1].terminator.operands
+        for k, (old_result, result) in enumerate(zip(op.results, new_op.results, strict=False)):
             (self.contents if old_result in self.promoted else self.values)[old_result] = result
+            if _is_scalar(old_result) and ends[k] is op.regions[-1].params[k + skip]:  # it stays in place
+                self.write(builder, op.operands[first + k], result)
         self.contents.update(zip(changed, new_op.results[len(op.results) :], strict=True))
 
     def _changed(self, op: Op) -> list[Value]:

@@ -6,7 +6,6 @@ A test that is known while tracing leaves the statement to Python. Not here: loa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,7 @@ from weft.compiler.frontend.control.sequences import Range, as_sequence
 from weft.compiler.frontend.control.sequences import Sequence as Items
 from weft.compiler.frontend.control.statements import Raised, branch
 from weft.compiler.frontend.hooks import PlainHooks, Thunk
-from weft.compiler.frontend.number import TracedNumber, number, size_number
-from weft.compiler.frontend.values import TRACED
-from weft.ir.dims import DimLike
+from weft.compiler.frontend.number import number, size_number
 from weft.ir.errors import UnsupportedError
 from weft.ir.expr import Expr
 
@@ -196,7 +193,6 @@ class ControlHooks:
         undo = Undo(self.hooks, places)
         try:
             while_node(self.hooks, test, body, stop, variables_of(self.hooks, kept, stop))
-            self._forget(places, kept)
         except UnsupportedError as error:
             if error.code not in _NEEDS_ITEMS or not isinstance(first, bool):
                 raise
@@ -259,9 +255,7 @@ class ControlHooks:
         undo = Undo(self.hooks, places)
         try:
             counted = _counted(self.trace, items)
-            name = _index_name(body)
-            for_node(self.hooks, counted, body, stop, variables_of(self.hooks, kept, stop), name)
-            self._forget(places, kept)
+            for_node(self.hooks, counted, body, stop, variables_of(self.hooks, kept, stop))
         except UnsupportedError as error:
             if error.code not in _NEEDS_ITEMS or self.trace.changes(count):
                 raise
@@ -272,9 +266,6 @@ class ControlHooks:
             self.trace.log.append(f"a loop of {now} iterations is unrolled: {error.sentence}")
             self._unroll(iter(items), body, stop, places)
         return None
-
-    def _forget(self, places: dict[str, Place], kept: dict[str, Place]) -> None:
-        """Names that only one iteration uses have no value after the loop."""
 
     def _unroll(
         self, items: Iterator[Any], body: Callable[[Any], Any], stop: Thunk | None, places: dict[str, Place]
@@ -356,14 +347,3 @@ def _counted(trace: Any, items: Items) -> Counted:
     return Counted(0, items.length, 1, items.at)
 
 
-def _index_name(body: Callable[..., Any]) -> str:
-    """A name for the index of a loop."""
-    return "i"
-
-
-def is_traced_int(value: Any) -> bool:
-    """Whether a value is a Python int that the program computes."""
-    return type(value) is TracedNumber and value.dim is None and value.type is int
-
-
-_ = (DimLike, TRACED, re)

@@ -14,12 +14,8 @@ from typing import TYPE_CHECKING, Any
 from weft.compiler.frontend.control.conditions import truth
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
-    Frozen,
     Maybe,
-    Number,
-    Optional,
     Same,
-    Scalar,
     Slot,
     freeze,
     is_same,
@@ -36,14 +32,13 @@ from weft.compiler.frontend.control.statements import (
     join_named,
     lower_any,
 )
-from weft.compiler.frontend.number import TracedNumber, number
+from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
-from weft.compiler.frontend.values import TracedArray, TracedScalar
+from weft.compiler.frontend.values import TracedScalar
 from weft.ir.builder import Builder
 from weft.ir.dims import DimLike, atom_dim
-from weft.ir.errors import UnsupportedError
 from weft.ir.expr import Expr
 from weft.ir.node import Region, Value
 from weft.ir.rewrite import Cloner
@@ -553,8 +548,3 @@ def _param_of(variables: Variables, params: Sequence[Value], name: str) -> Value
         position += len(types(slot))
     raise KeyError(name)
 
-
-__all__ = [
-    "Counted", "Frozen", "Number", "Optional", "Scalar", "TracedArray", "UnsupportedError", "Variables",
-    "for_node", "number", "variables_of", "while_node",
-]  # fmt: skip

@@ -11,8 +11,9 @@ from typing import Any
 from weft.compiler.frontend.control.joins import Maybe
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, size_number
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, TracedScalar
+from weft.compiler.frontend.values import TracedArray, TracedScalar, elements
 from weft.ir.dims import DimLike, floor_divide, maximum
+from weft.ir.expr import cast
 from weft.ir.types import I64
 
 
@@ -68,9 +69,6 @@ def as_bound(trace: Trace, value: Any) -> DimLike:
     if (type(value) is TracedScalar and value.dtype.kind in "iub") or (
         type(value) is TracedArray and value.dtype.kind in "iu" and not value.view.shape
     ):
-        from weft.compiler.frontend.values import elements
-        from weft.ir.expr import cast
-
         return trace.bind_number(cast(elements(trace, value), I64).value)
     return value.__index__()
 

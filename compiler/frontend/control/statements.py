@@ -30,7 +30,7 @@ from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
 from weft.compiler.frontend.values import TracedArray
-from weft.ir.errors import DTypeError, Fact, UnsupportedError, WeftError
+from weft.ir.errors import DTypeError, Fact, WeftError
 from weft.ir.expr import Expr, select
 from weft.ir.node import Op, Region, Value
 from weft.ir.opdef import Scalar as ScalarForm
@@ -305,8 +305,3 @@ def unwrapped(value: Any) -> Any:
     """What a function returns that may have ended without a value on paths that are not taken."""
     return value.value if type(value) is Maybe else value
 
-
-__all__ = [
-    "Raised", "Side", "TracedArray", "UnsupportedError", "branch", "different", "effect_refused", "freeze_in",
-    "is_small", "join_named", "lower_any", "unwrapped",
-]  # fmt: skip
