@@ -9,6 +9,7 @@ Not here: where a symbol gets its value (types of arguments, index-typed values)
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from functools import reduce
+from math import inf
 from typing import TypeVar
 
 from weft.ir.dataclass import dataclass
@@ -277,17 +278,52 @@ def _divide_bounds(a: Bounds, b: Bounds) -> Bounds:
 
 
 def _multiply_bounds(a: Bounds, b: Bounds) -> Bounds:
-    if a[0] == a[1] == 0 or b[0] == b[1] == 0:
-        return 0, 0
-    ends_a, ends_b = [x for x in a if x is not None], [x for x in b if x is not None]
-    if len(ends_a) == len(ends_b) == 2:
-        corners = [x * y for x in ends_a for y in ends_b]
-        return min(corners), max(corners)
-    if a[0] is not None and b[0] is not None and a[0] >= 0 and b[0] >= 0:
-        return a[0] * b[0], None
-    if a[1] is not None and b[0] is not None and a[1] <= 0 and b[0] >= 0:
-        return None, a[1] * b[0]
-    return None, None
+    lefts = (-inf if a[0] is None else a[0], inf if a[1] is None else a[1])
+    rights = (-inf if b[0] is None else b[0], inf if b[1] is None else b[1])
+    corners = [x * y if x and y else 0 for x in lefts for y in rights]
+    low, high = min(corners), max(corners)
+    return (low if isinstance(low, int) else None), (high if isinstance(high, int) else None)
+
+
+def range_over(value: DimLike, name: str, low: DimLike, high: DimLike) -> tuple[DimLike, DimLike]:
+    """A lower and an upper bound of `value` while the symbol `name` goes from `low` to `high`, in the other symbols."""
+    if all(s.name != name for s in symbols_of(value)):
+        return value, value
+    assert isinstance(value, Dim)
+    ends = substitute(value, {name: low}), substitute(value, {name: high})
+    one = next(s for s in symbols_of(value) if s.name == name)
+    step = substitute(value, {name: atom_dim(one) + 1}) - value
+    if decide(step, ">=", 0):
+        return ends
+    if decide(step, "<=", 0):
+        return ends[1], ends[0]
+    least: DimLike = 0
+    most: DimLike = 0
+    for monomial, coefficient in value.terms:
+        term: tuple[DimLike, DimLike] = (coefficient, coefficient)
+        for atom in monomial:
+            term = _corners(term, _atom_range(atom, name, low, high), lambda a, b: a * b)
+        least, most = least + term[0], most + term[1]
+    return least, most
+
+
+def _atom_range(atom: Atom, name: str, low: DimLike, high: DimLike) -> tuple[DimLike, DimLike]:
+    if isinstance(atom, Symbol):
+        return (low, high) if atom.name == name else (atom_dim(atom), atom_dim(atom))
+    left, right = range_over(atom.left, name, low, high), range_over(atom.right, name, low, high)
+    if atom.kind == "mod":
+        return 0, right[1] - 1
+    if atom.kind == "floordiv":
+        return _corners(left, right, floor_divide)
+    return tuple(_PYTHON[atom.kind](a, b) for a, b in zip(left, right, strict=True))  # pyright: ignore[reportReturnType]
+
+
+def _corners(
+    a: tuple[DimLike, DimLike], b: tuple[DimLike, DimLike], combine: Callable[[DimLike, DimLike], DimLike]
+) -> tuple[DimLike, DimLike]:
+    """The extremes of a combination that grows or falls in each of its operands."""
+    found = list(dict.fromkeys(combine(x, y) for x in a for y in b))
+    return reduce(minimum, found), reduce(maximum, found)
 
 
 def decide(a: DimLike, relation: str, b: DimLike, facts: Mapping[str, Bounds] | None = None) -> bool | None:

@@ -157,6 +157,8 @@ class Assumptions:
                 if limit != factor * one.lower:
                     return False
                 lower += 1
+        if (lower, upper) == (one.lower, one.upper):
+            return False
         return self._replace(one, symbol(one.name, lower, upper), guard)
 
     def _solve(self, difference: Dim, guard: SizeGuard) -> bool:

@@ -18,6 +18,7 @@ from weft.ir.dims import (
     minimum,
     modulo,
     product,
+    range_over,
     show_dim,
     substitute,
     symbol,
@@ -106,6 +107,26 @@ def test_value_lies_in_bounds(expression, known):
     low, high = bounds(dim, narrow)
     assert low is None or low <= meaning(known)
     assert high is None or meaning(known) <= high
+
+
+@settings(max_examples=300, deadline=None)
+@given(expressions, st.sampled_from(["k", "j", "m"]), assignments(), st.integers(-5, 9), st.integers(0, 4))
+def test_value_lies_in_its_range_over_a_symbol(expression, name, known, low, width):
+    dim, meaning = expression
+    low = max(low, SYMBOLS[name].lower)
+    high = min(low + width, SYMBOLS[name].upper)
+    if low > high:
+        return
+    least, most = (evaluate_dim(end, known) for end in range_over(dim, name, low, high))
+    for value in range(low, high + 1):
+        assert least <= meaning({**known, name: value}) <= most
+
+
+def test_ranges_with_one_open_end():
+    n = symbol("n", -1)
+    assert bounds(n + 1) == (0, None)
+    assert bounds(-2 * n) == (None, 2)
+    assert decide(n + 1, ">=", 0) is True
 
 
 @settings(max_examples=400, deadline=None)
