@@ -37,7 +37,7 @@ INEXACT = {"exp", "log", "power", "power_float", "hypot", "logaddexp", "logaddex
     "floor", "ceil", "trunc", "rint", "floor_divide_float", "remainder_float", "fmod_float", "sqrt",
 }  # fmt: skip
 COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
-STEPS = {"floor", "ceil", "trunc", "rint", "sign", "signbit", "isnan", "isfinite", "isinf"}
+STEPS = {"floor", "ceil", "trunc", "rint", "sign", "isnan", "isfinite", "isinf"}
 MOVES = {"broadcast", "reshape", "transpose", "slice", "update", "pad", "concatenate"}
 
 
