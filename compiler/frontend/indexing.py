@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.masks import at_mask, put_at_mask, size_at
 from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit, show_shape
 from weft.compiler.frontend.numpy.table import implements
@@ -203,7 +204,10 @@ def slice_part(trace: Trace, part: slice, size: DimLike) -> tuple[DimLike, DimLi
     if positive is False:
         return 0, 0, 1
     if positive is None and not trace.known(span, ">=", 0, "bounds of a slice"):
-        span = maximum(span, 0)
+        dim = as_dim(part.start)
+        from_start = step > 0 and part.stop is None and dim is not None and trace.known(dim, ">=", 0, "sign") is True
+        # size - min(start, size), in the form that other slices of the same length have
+        span = maximum(size - dim if from_start and dim is not None else span, 0)
     return start, floor_divide(span + (abs(step) - 1), abs(step)), step
 
 
@@ -238,7 +242,7 @@ def _clamp(trace: Trace, value: DimLike, size: DimLike, low: DimLike, high: DimL
     if negative:
         value = value + size
         below = trace.known(value, "<", low, reason)
-        return None if below is None else low if below else value
+        return maximum(value, low) if below is None else low if below else value
     above = trace.known(value, ">", high, reason)
     return minimum(value, high) if above is None else high if above else value
 
@@ -276,7 +280,7 @@ def get_item(trace: Trace, value: Any, key: Any) -> Any:
         return _scalar_item(trace, value, key)
     selection = select_key(trace, value, key)
     if selection.mask is not None:
-        return MaskedElements(value, key)
+        return _at_mask(trace, value, selection)
     if selection.whole:
         return TracedScalar(trace, selection.view.read(trace))
     if not selection.indices:
@@ -284,6 +288,34 @@ def get_item(trace: Trace, value: Any, key: Any) -> Any:
     if all(not one.shape for one in selection.indices):
         return _at_positions(trace, selection, key)
     return new_array(trace, _gather(trace, selection))
+
+
+def _at_mask(trace: Trace, array: TracedArray, selection: Selection) -> MaskedElements:
+    mask, whole = selection.mask, selection.view.read(trace)
+    assert mask is not None
+    axis = selection.axes[0]
+    if selection.place != axis:
+        raise trace.refuse("a mask after a slice after an int is not supported", "index in two steps", "E050")
+    _check_mask(trace, selection)
+
+    def make() -> TracedArray:
+        return new_array(trace, at_mask(trace, trace.expr(whole), mask.expr(trace, BOOL), axis))
+
+    return MaskedElements(array, mask.value, make)
+
+
+def _check_mask(trace: Trace, selection: Selection) -> None:
+    """Whether the mask has the sizes of the axes that it lies on."""
+    mask, shape, axis = selection.mask, selection.view.shape, selection.axes[0]
+    assert mask is not None
+    for k, size in enumerate(mask.shape):
+        if not trace.holds(size, "==", shape[axis + k], "shape of a mask"):
+            raise IndexFault(
+                f"boolean index did not match indexed array along axis {axis + k}; size of axis is "
+                f"{show_dim(shape[axis + k])} but that of the mask is {show_dim(size)}",
+                location=trace.location(),
+                fix="make the mask from the array that it indexes",
+            )
 
 
 def _scalar_item(trace: Trace, value: TracedScalar, key: Any) -> Any:
@@ -336,7 +368,7 @@ def set_item(trace: Trace, array: TracedArray, key: Any, value: Any) -> None:
     if not array.view.is_writeable:
         raise ValueError("assignment destination is read-only")
     selection = select_key(trace, array, key)
-    if isinstance(value, MaskedElements) and value.operation is not None:
+    if isinstance(value, MaskedElements) and _is_same_place(value, array, selection):
         _write_masked(trace, selection, value.other, value.operation)
     elif selection.mask is not None:
         _write_masked(trace, selection, value, None)
@@ -345,6 +377,16 @@ def set_item(trace: Trace, array: TracedArray, key: Any, value: Any) -> None:
         selection.view.write(trace, part.value)
     else:
         scatter(trace, selection, elements(trace, value, array.element), "set")
+
+
+def _is_same_place(value: MaskedElements, array: TracedArray, selection: Selection) -> bool:
+    """Whether this is the end of `x[mask] += other`."""
+    return (
+        value.operation is not None
+        and value.array is array
+        and selection.mask is not None
+        and selection.mask.value is value.mask
+    )
 
 
 def scatter(trace: Trace, selection: Selection, value: Expr, mode: str) -> None:
@@ -369,24 +411,33 @@ def _write_masked(trace: Trace, selection: Selection, value: Any, operation: Any
     view, axis, count = selection.view, selection.axes[0], len(mask.shape)
     if selection.place != axis:
         raise trace.refuse("a mask after a slice after an int is not supported", "index in two steps", "E050")
-    for k, size in enumerate(mask.shape):
-        if not trace.holds(size, "==", view.shape[axis + k], "shape of a mask"):
-            raise IndexFault(
-                f"boolean index did not match indexed array along axis {axis + k}; size of axis is "
-                f"{show_dim(view.shape[axis + k])} but that of the mask is {show_dim(size)}",
-                location=trace.location(),
-                fix="make the mask from the array that it indexes",
-            )
+    _check_mask(trace, selection)
     old = trace.expr(view.read(trace))
     after = len(view.shape) - axis - count
     wide = trace.builder.reshape(mask.expr(trace, BOOL), (*view.shape[axis : axis + count], *(1,) * after))
     wide = broadcast_to(trace, wide, view.shape)
-    new = _aligned(trace, elements(trace, value, None if operation else old.dtype), after, count)
+    new = elements(trace, value, None if operation else old.dtype)
+    place = len(shape_of(new)) - after - 1
+    if operation is None and place >= 0 and trace.is_computed(shape_of(new)[place]):
+        _write_at_mask(trace, selection, old, new)
+        return
+    new = _aligned(trace, new, after, count)
     if operation is not None:
         combined = new_array(trace, old)
         trace.call(operation, combined, new_array(trace, new) if shape_of(new) else value, out=combined)
         new = combined.expr
     view.write(trace, select(wide, fit(trace, cast(new, old.dtype), view.shape, "a value"), old).value)
+
+
+def _write_at_mask(trace: Trace, selection: Selection, old: Expr, new: Expr) -> None:
+    """Write as many elements as the mask holds."""
+    mask, axis = selection.mask, selection.axes[0]
+    assert mask is not None
+    flag = mask.expr(trace, BOOL)
+    rest = shape_of(old)
+    shape = (*rest[:axis], size_at(trace, flag), *rest[axis + len(mask.shape) :])
+    part = fit(trace, new, shape, "a value")
+    selection.view.write(trace, put_at_mask(trace, old, part, flag, axis).value)
 
 
 def _aligned(trace: Trace, value: Expr, after: int, count: int) -> Expr:

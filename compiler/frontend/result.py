@@ -14,7 +14,7 @@ from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.source import Source
 from weft.compiler.frontend.storage import Lens, Pick, Storage, View
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, TracedScalar
+from weft.compiler.frontend.values import MaskedElements, TracedArray, TracedScalar
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Value
@@ -60,6 +60,16 @@ class Picked:
 
 
 @dataclass(frozen=True, slots=True)
+class Trimmed:
+    """A lens of results: the first elements of each axis, as many as result `numbers[axis]` says; -1: all of them.
+
+    What is given back is a copy, so that it holds no more memory than it needs.
+    """
+
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ResultView:
     """A view: of the memory of parameter `parameter`, or of result `number`, through lenses in order.
 
@@ -68,7 +78,7 @@ class ResultView:
 
     parameter: int | None
     number: int | None
-    lenses: tuple[Lens | Picked, ...]
+    lenses: tuple[Lens | Picked | Trimmed, ...]
     identity: int
 
 
@@ -126,8 +136,12 @@ class Outputs:
                 return ResultValue(
                     self._number(value, value.value), NUMBER_KINDS[value.type]
                 )
+            case MaskedElements():
+                return self._array(value.elements)
             case TracedNumber():
                 assert value.dim is not None
+                if self.trace.is_computed(value.dim):
+                    return ResultValue(self._number(value, self.trace.size(value.dim).value), "int")
                 return ResultSize(value.dim)
             case _:
                 return self._object(value)
@@ -147,6 +161,8 @@ class Outputs:
             return ResultObject(same)
         if storage.variable is not None:  # a result never shares memory with one (D3)
             return ResultValue(self._number(array, view.read(self.trace)), "array")
+        if any(self.trace.is_computed(d) for d in view.shape):
+            return self._trimmed(array)
         if storage.parameter is not None:
             return ResultView(storage.parameter, None, self._lenses(view), self._identity(array))
         if len(self._shared[storage]) == 1:
@@ -155,6 +171,22 @@ class Outputs:
         if view.base is None:
             return ResultValue(root, "array")
         return ResultView(None, root, self._lenses(view), self._identity(array))
+
+    def _trimmed(self, array: TracedArray) -> ResultNode:
+        """An array whose sizes the program computes: in memory of the largest size, of which a part is given back."""
+        trace, shape = self.trace, array.view.shape
+        if id(array) in self._numbers:
+            padded = self._numbers[id(array)][1]
+        else:
+            high = tuple(trace.most(d) - d for d in shape)
+            zero = trace.constant(0, array.element)
+            facts = {"low": (0,) * len(shape), "high": high}
+            whole = trace.emit("pad", [array.expr.value, zero.value], facts)
+            whole = trace.builder.reshape(trace.expr(whole), tuple(trace.most(d) for d in shape)).value
+            padded = self._number(array, whole)
+        sizes = [trace.size(d).value if trace.is_computed(d) else None for d in shape]
+        numbers = tuple(-1 if v is None else self._number(v, v) for v in sizes)
+        return ResultView(None, padded, (Trimmed(numbers),), self._identity(array))
 
     def _identity(self, array: TracedArray) -> int:
         """A number for the array object."""

@@ -16,7 +16,7 @@ from weft.compiler.frontend.assumption import INVERSE, Assumptions, compare
 from weft.compiler.frontend.location import current_position, resolve
 from weft.compiler.frontend.storage import Storage, row_major
 from weft.ir.builder import Builder
-from weft.ir.dims import Dim, DimLike, Symbol, atom_dim, bounds, show_dim, substitute, symbols_of
+from weft.ir.dims import Dim, DimLike, Symbol, atom_dim, bounds, maximum, show_dim, substitute, symbols_of
 from weft.ir.errors import Fact, UnsupportedError
 from weft.ir.expr import Expr, Number
 from weft.ir.node import Attributes, Func, Op, Region, Value
@@ -60,6 +60,7 @@ class Trace:
         self._builder = Builder(self.func.body)
         self._locations: dict[tuple[int, int], Location] = {}
         self._loops: dict[str, tuple[DimLike, DimLike]] = {}
+        self.masks: dict[object, list[tuple[Region, Value]]] = {}  # where a mask holds, by what it is
         self.names: set[str] = set()  # of symbols, those of arguments too
         self.moves: list[Storage] = []
         self.raises: list[Any] = []  # exceptions that ops `check` name by number
@@ -196,7 +197,8 @@ class Trace:
             if not isinstance(dim, Dim) or all(s.name != name for s in symbols_of(dim)):
                 continue
             step = substitute(dim, {name: last}) - substitute(dim, {name: last - 1})
-            if not isinstance(step, int):
+            first = substitute(dim, {name: lower + 1}) - substitute(dim, {name: lower})
+            if not isinstance(step, int) or first != step:
                 return None
             dim = substitute(dim, {name: last if (step > 0) == largest else lower})
         return dim
@@ -218,8 +220,26 @@ class Trace:
         self._loops[unique] = (low, high)
         lowest = bounds(low)[0]
         made = atom_dim(Symbol(unique, -UNBOUNDED if lowest is None else lowest, bounds(high)[1]))
-        self.emit("to_index", [value], {"dim": made})
+        bound = high if isinstance(high, Dim) or high < UNBOUNDED else None
+        self.emit("to_index", [value], {"dim": made} if bound is None else {"dim": made, "bound": self.most(bound)})
         return made
+
+    def is_computed(self, dim: DimLike) -> bool:
+        """Whether a size is known only when the program has run so far."""
+        return any(s.name in self._loops for s in symbols_of(dim))
+
+    def most(self, dim: DimLike) -> DimLike:
+        """The largest that a size can be, in what is known when the program starts."""
+        if not self.is_computed(dim):
+            return dim
+        found = dim
+        for name, (low, last) in reversed(self._loops.items()):
+            if any(s.name == name for s in symbols_of(found)):
+                ends = [substitute(found, {name: end}) for end in (maximum(low, 0), last)]
+                found = maximum(*ends)  # a size grows or falls in each symbol
+        if self.is_computed(found) or (bounds(found)[0] or 0) >= UNBOUNDED:
+            raise self.refuse("a size that the program computes has no bound", "use a size that is known", "E051")
+        return found
 
     def changes(self, dim: DimLike) -> bool:
         """Whether `dim` depends on a loop or on what the program computes."""

@@ -262,17 +262,28 @@ TRACED = (TracedArray, TracedScalar, TracedNumber)
 
 
 class MaskedElements:
-    """`x[mask]`, whose size is known only when the program runs: good for `x[mask] += v`, not yet as a value.
+    """`x[mask]`: a new array whose size the program computes, made when something asks for it.
 
-    An in-place operator gives it back with the operation noted, for the assignment to `x[mask]` that follows.
+    `x[mask] += v` never does: an in-place operator gives it back with the operation noted, for the assignment to `x[mask]`
+    that follows. `make` gathers the elements that x had when it was indexed.
     """
 
-    __slots__ = ("array", "key", "operation", "other")
+    __slots__ = ("_made", "array", "make", "mask", "operation", "other")
 
-    def __init__(self, array: TracedArray, key: Any) -> None:
-        self.array, self.key = array, key
+    def __init__(self, array: TracedArray, mask: Value | None, make: Callable[[], TracedArray]) -> None:
+        self.array, self.mask, self.make = array, mask, make
         self.operation: Any = None
         self.other: Any = None
+        self._made: TracedArray | None = None
+
+    @property
+    def elements(self) -> TracedArray:
+        """The array."""
+        if self._made is None:
+            self._made = self.make()
+            if self.operation is not None:
+                self.array.trace.call(self.operation, self._made, self.other, out=self._made)
+        return self._made
 
     # fmt: off
     def __iadd__(self, other: Any) -> Any: return self._in_place(np.add, other)
@@ -287,30 +298,46 @@ class MaskedElements:
     def __ixor__(self, other: Any) -> Any: return self._in_place(np.bitwise_xor, other)
     # fmt: on
 
-    def _in_place(self, operation: Any, other: Any) -> MaskedElements:
+    def _in_place(self, operation: Any, other: Any) -> Any:
+        if self._made is not None or self.operation is not None:
+            self.array.trace.call(operation, self.elements, other, out=self.elements)
+            return self.elements
         self.operation, self.other = operation, other
         return self
 
-    def refuse(self, *_: Any, **__: Any) -> Any:
-        """Raise the error for every other use."""
-        raise self.array.trace.refuse(
-            "the elements at a mask have a size that is known only when the program runs",
-            "use np.where(mask, x, other), or a sum over np.where(mask, x, 0)",
-            "E051",
-        )
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return self.elements.__array_ufunc__(ufunc, method, *inputs, **keywords)
 
-    __array_ufunc__ = __array_function__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = (
-        refuse
-    )
-    __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __neg__ = __abs__ = __len__ = __iter__ = (
-        refuse
-    )
-    __getitem__ = __setitem__ = __bool__ = __float__ = __int__ = __lt__ = __le__ = __gt__ = __ge__ = refuse
+    def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return self.array.trace.call(fn, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self.refuse()
+        return getattr(self.elements, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in MaskedElements.__slots__:
+            setattr(self.elements, name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType] -- arrays are not hashable
+
+
+def _forwarded(name: str) -> Callable[..., Any]:
+    def method(self: MaskedElements, *args: Any) -> Any:
+        return getattr(self.elements, name)(*args)
+
+    return method
+
+
+for _name in (
+    "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod divmod rdivmod pow rpow matmul rmatmul and rand or "
+    "ror xor rxor lshift rlshift rshift rrshift eq ne lt le gt ge neg pos invert abs getitem setitem len iter contains bool int "
+    "float index round array"
+).split():
+    setattr(MaskedElements, f"__{_name}__", _forwarded(f"__{_name}__"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,7 +399,7 @@ def operand(trace: Trace, value: Any) -> Operand:
         case np.ndarray() | list() | tuple():
             return operand(trace, trace.call(np.asarray, value))
         case MaskedElements():
-            return value.refuse()
+            return operand(trace, value.elements)
         case Variable():
             return operand(trace, trace.adopt(value))
         case complex():

@@ -12,9 +12,9 @@ from dataclasses import field
 
 from weft.ir import Op, Region, TensorType, Value, record
 from weft.ir.dataclass import dataclass
-from weft.ir.dims import DimLike
+from weft.ir.dims import DimLike, symbols_of
 from weft.ir.opdef import Combine, Element, Expand, Scalar
-from weft.ir.walk import free_values
+from weft.ir.walk import dims_of_attribute, dims_of_type, free_values, walk
 
 Shape = tuple[DimLike, ...]
 MAX_OPS = 400  # of one kernel; compile time of LLVM grows faster than linearly beyond
@@ -96,6 +96,7 @@ class Partition:
         self.group_of: dict[Op, Group] = {}
         self.used_by = _users(region)
         self.position = {op: k for k, op in enumerate(region.ops)}
+        self.binders: dict[str, Group] = {}  # of symbols that ops of this region bind
         for op in region.ops:
             if self._is_structural(op):
                 self._place_structure(op)
@@ -156,6 +157,7 @@ class Partition:
             source = self.source_group(path.source)
             if source is not None and source is not group:
                 group.before.add(source)
+        group.before.update(self._sizes_read([op, *(link for path in paths for link in path.chain)]))
         if op in self.in_place:
             # the old value is overwritten: its other readers come first
             old = op.operands[0]
@@ -178,6 +180,23 @@ class Partition:
         group = Group("structure", (), ops=[op], is_closed=True)
         self.group_of[op] = group
         group.before.update(self._groups_read(op))
+        if self.binders:
+            group.before.update(self._sizes_read([op, *(inner for r in op.regions for inner in walk(r))]))
+            group.before.discard(group)
+        if op.name == "to_index":
+            self.binders.update({s.name: group for s in symbols_of(op.attributes["dim"])})  # pyright: ignore
+
+    def _sizes_read(self, ops: Iterable[Op]) -> "set[Group]":
+        """Groups that bind sizes which ops use: in types of operands and results, or in attributes."""
+        if not self.binders:
+            return set()
+        found: set[Group] = set()
+        for op in ops:
+            types = [v.type for v in (*op.operands, *op.results)]
+            dims = [d for ty in types for d in dims_of_type(ty)]
+            dims += [d for attribute in op.attributes.values() for d in dims_of_attribute(attribute)]
+            found.update(self.binders[s.name] for d in dims for s in symbols_of(d) if s.name in self.binders)
+        return found
 
     def _groups_read(self, op: Op) -> set[Group]:
         """Groups of this region that an op, or the ops inside it, read from."""

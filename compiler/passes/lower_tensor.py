@@ -11,15 +11,17 @@ from weft.compiler.schedule.dot import lower_dot
 from weft.compiler.schedule.gpu_table import GPU_SCHEDULES
 from weft.compiler.schedule.kernel import Kernel, kernel_of
 from weft.compiler.schedule.pointwise import lower_pointwise
+from weft.compiler.schedule.positions import lower_positions
 from weft.compiler.schedule.rows import lower_rows
 from weft.compiler.schedule.scan import lower_scan
 from weft.compiler.schedule.scatter import lower_scatter
 from weft.compiler.schedule.search import lower_search
 from weft.compiler.schedule.sort import lower_sort
 from weft.ir import Builder, BufferType, Expr, Func, IndexType, Op, Region, UnsupportedError, Value
-from weft.ir.dims import DimLike, fold_dim, show_dim, symbol
+from weft.ir.dims import DimLike, fold_dim, maximum, minimum, range_over, show_dim, symbol, symbols_of
 from weft.ir.target import Target
 from weft.ir.types import INDEX
+from weft.ir.walk import walk
 
 VERSIONED = ("pointwise", "rows", "columns")  # have a version for arguments whose last axis is dense, others not
 Schedule = Callable[[Kernel, Builder], None]
@@ -32,6 +34,7 @@ SCHEDULES: dict[str, Schedule] = {
     "scan": lower_scan,
     "sort": lower_sort,
     "search": lower_search,
+    "positions": lower_positions,
 }
 FAMILIES: dict[str, Mapping[str, Schedule]] = {"cpu": SCHEDULES, **GPU_SCHEDULES}
 """The schedules of each kind of target."""
@@ -59,6 +62,7 @@ class _Lowering:
             if isinstance(p.type, BufferType) and p.type.strided:
                 self.strides[p] = tuple(symbol(f"{p.name}_s{k}") for k in range(len(p.type.shape)))
         self.region(self.fn.body, body)
+        note_bounds(self.fn, body)
         return Func(self.fn.name, body, dict(self.fn.symbols), "loops", (), self.fn.strided)
 
     def region(self, old: Region, new: Region) -> None:
@@ -177,6 +181,39 @@ def _version(write: Schedule, kernel: Kernel) -> Callable[[Builder], Sequence[Ex
         return []
 
     return side
+
+
+def note_bounds(fn: Func, body: Region) -> None:
+    """Give memory whose size a loop or the program changes an attribute `most`: how many elements it has at most."""
+    bounds: dict[str, tuple[DimLike, DimLike]] = {}
+    for op in walk(fn):
+        if op.name == "to_index" and "bound" in op.attributes:
+            (symbol,) = symbols_of(op.attributes["dim"])  # pyright: ignore[reportArgumentType] -- a size
+            bounds[symbol.name] = (max(symbol.lower, 0), op.attributes["bound"])  # pyright: ignore
+        elif op.name == "for":
+            _note_range(op, bounds)
+    for op in walk(body) if bounds else ():
+        ty = op.result.type if op.name == "alloc" else None
+        if isinstance(ty, BufferType) and {s.name for s in symbols_of(ty.size)} & bounds.keys():
+            op.attributes["most"] = _most(ty.size, bounds)
+
+
+def _note_range(op: Op, bounds: dict[str, tuple[DimLike, DimLike]]) -> None:
+    """The first and last index of a loop, which its first parameter names."""
+    name = op.regions[0].params[0].name
+    limits = [v.type.dim for v in op.operands[:3] if isinstance(v.type, IndexType)]
+    if name and len(limits) == 3:
+        lower, upper, step = limits
+        bounds[name] = (lower, upper - 1) if isinstance(step, int) and step > 0 else (upper + 1, lower)
+        if not isinstance(step, int):
+            bounds[name] = minimum(lower, upper + 1), maximum(lower, upper - 1)
+
+
+def _most(size: DimLike, bounds: Mapping[str, tuple[DimLike, DimLike]]) -> DimLike:
+    """Inner symbols first, since the range of one may hold outer ones; of a loop that does not run it may be below 0."""
+    for name in reversed(bounds):
+        size = range_over(size, name, *bounds[name])[1]
+    return maximum(size, 0)
 
 
 def _floor(a: Expr, b: Expr) -> Expr:

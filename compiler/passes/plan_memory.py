@@ -44,7 +44,9 @@ def arena_bytes(fn: Func) -> DimLike:
 def _bytes(op: Op) -> DimLike:
     ty = op.result.type
     assert isinstance(ty, BufferType)
-    return floor_divide(ty.size * ty.dtype.size_bytes + (ALIGNMENT - 1), ALIGNMENT) * ALIGNMENT
+    count = op.attributes.get("most", ty.size)
+    assert not isinstance(count, str | tuple)
+    return floor_divide(count * ty.dtype.size_bytes + (ALIGNMENT - 1), ALIGNMENT) * ALIGNMENT
 
 
 def _free_slot(slots: list[tuple[DimLike, int]], size: DimLike, begin: int) -> int | None:

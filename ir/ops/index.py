@@ -15,7 +15,7 @@ from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Context, Element, Expand, OpDef, define
-from weft.ir.types import I64, TensorType, Type
+from weft.ir.types import BOOL, I64, TensorType, Type
 
 
 def indexed_axes(attributes: Attributes) -> tuple[int, ...]:
@@ -169,4 +169,27 @@ scatter = define(
     OpDef("scatter", "The first operand with elements at the indices set to, or combined by `mode` with, the second, in order.",
           _infer_scatter, _evaluate_scatter, _scatter_vjp, Expand("scatter"), 1, _scatter_samples,
           frozenset({"can_fail"}))
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- places of a mask
+
+
+def _infer_positions(types: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    mask = types[0]
+    if not isinstance(mask, TensorType) or mask.rank != 1 or mask.dtype != BOOL:
+        raise ShapeError(f"positions of {mask}, which is no mask of one axis")
+    return (TensorType(I64, (attributes["size"],)),)  # pyright: ignore[reportArgumentType] -- a size
+
+
+def _positions_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
+    for size in (0, 1, 7, 40):
+        mask = rng.random(size) < 0.5
+        yield {"size": int(mask.sum())}, (mask,)
+
+
+positions = define(
+    OpDef("positions", "Where the mask holds, of which there are `size` places.", _infer_positions,
+          lambda attributes, mask: np.flatnonzero(mask).astype(np.int64), lambda op, g, y, x: (None,), Expand("positions"), 1,
+          _positions_samples)
 )  # fmt: skip

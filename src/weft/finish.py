@@ -74,11 +74,12 @@ class ResultMaker:
             if isinstance(spec, ArraySpec) and spec.layout == "F":
                 base = base.T
         for lens in node.lenses:
-            base = (
-                self._pick(base, lens)
-                if isinstance(lens, result.Picked)
-                else view_of(base, [lens], self.known)
-            )
+            if isinstance(lens, result.Picked):
+                base = self._pick(base, lens)
+            elif isinstance(lens, result.Trimmed):
+                base = self._trim(base, lens)
+            else:
+                base = view_of(base, [lens], self.known)
         return base
 
     def _pick(self, base: Any, lens: result.Picked) -> Any:
@@ -86,6 +87,10 @@ class ResultMaker:
         for axis, number in zip(lens.axes, lens.numbers, strict=True):
             key[axis] = int(self.raw[number])
         return base[tuple(key)]
+
+    def _trim(self, base: Any, lens: result.Trimmed) -> Any:
+        key = tuple(slice(None) if number < 0 else slice(int(self.raw[number])) for number in lens.numbers)
+        return base[key].copy()
 
 
 def paths_read(traced: Traced) -> list[source.Source]:

@@ -1,4 +1,4 @@
-"""Compares compiled functions with NumPy in value, dtype, shape and kind, and the arguments after the call."""
+"""Compares compiled functions with NumPy: value, dtype, shape, kind, and the arguments after the call."""
 
 import copy
 
@@ -9,7 +9,7 @@ from tests.frontend.running import same
 
 
 def check(fn, *args, tolerance=0.0, times=1):
-    """Run `fn` compiled to machine code and as plain Python on copies; all they give and write must be equal."""
+    """Run `fn` compiled and as plain Python on copies; all they give and write must be equal."""
     compiled = weft.compile(fn)
     for _ in range(times):
         ours, plain = copy.deepcopy(args), copy.deepcopy(args)

@@ -9,9 +9,12 @@ from tests.breadth.native import check
 RNG = np.random.default_rng(13)
 SIZES = dict(zip("ijklbpq", (3, 4, 5, 2, 6, 3, 4), strict=True))
 STRINGS = [
-    "ij,jk->ik", "ij,j->i", "i,i->", "i,i", "ij->ji", "ij->", "ij->i", "ij->j", "ii", "ii->i", "iji->j", "i,j->ij", "bij,bjk->bik",
-    "bij,bkj->bik", "ij,ij->ij", "ij,ij->", "ij,kj->ik", "ij,jk,kl->il", "i,ij,j->", "ijk,jil->kl", "bij,b->ij", "ijk,ijk->k", "ij,k->kij",
-    "ij,jk,ki->", "ij", "ba", "ij,jk", "...ij,...jk->...ik", "...i->...", "i...->...i", "ij...,jk...->ik...", "b...,b...->...", "bi,bj,bk->ijk",
+    "ij,jk->ik", "ij,j->i", "i,i->", "i,i", "ij->ji", "ij->", "ij->i", "ij->j", "ii", "ii->i", "iji->j",
+    "i,j->ij", "bij,bjk->bik",
+    "bij,bkj->bik", "ij,ij->ij", "ij,ij->", "ij,kj->ik", "ij,jk,kl->il", "i,ij,j->", "ijk,jil->kl",
+    "bij,b->ij", "ijk,ijk->k", "ij,k->kij",
+    "ij,jk,ki->", "ij", "ba", "ij,jk", "...ij,...jk->...ik", "...i->...", "i...->...i", "ij...,jk...->ik...",
+    "b...,b...->...", "bi,bj,bk->ijk",
     "ijkl->jl", "ij,jj->i", "bik,bjk,bk->bij", "i,i,i->i",
 ]  # fmt: skip
 
@@ -39,7 +42,8 @@ def test_dtypes(text, dtype):
     "fn",
     [
         lambda a, b: np.einsum(a, [0, 1], b, [1, 2], [0, 2]), lambda a, b: np.einsum(a, [0, 1], b, [1, 2]),
-        lambda a, b: np.einsum("ij,jk->ik", a, b, out=np.zeros((3, 5))), lambda a, b: np.einsum("ij , jk -> ki", a, b, optimize=True),
+        lambda a, b: np.einsum("ij,jk->ik", a, b, out=np.zeros((3, 5))),
+        lambda a, b: np.einsum("ij , jk -> ki", a, b, optimize=True),
         lambda a, b: np.einsum("ij,kj->ik", a, a[:1]), lambda a, b: np.einsum("ij,j->i", a, 2 * a[0]) + 1,
         lambda a, b: np.einsum("...,...->...", a, 2.0),
         lambda a, b: np.einsum("ij->ij", a[:, :0]), lambda a, b: np.einsum("ij,jk->ik", a[:, :0], b[:0]),

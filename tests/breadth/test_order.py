@@ -39,8 +39,10 @@ def in_place(x):
 @pytest.mark.parametrize(
     "fn",
     [
-        in_place, lambda x: np.sort(x * 2 + 1, axis=0)[::-1], lambda x: x[np.arange(4)[:, None], x.argsort(1, stable=True)],
-        lambda x: np.partition(x, 2, axis=1)[:, 2], lambda x: np.take_along_axis(x, np.argpartition(x, 2, axis=0), 0)[2],
+        in_place, lambda x: np.sort(x * 2 + 1, axis=0)[::-1],
+        lambda x: x[np.arange(4)[:, None], x.argsort(1, stable=True)],
+        lambda x: np.partition(x, 2, axis=1)[:, 2],
+        lambda x: np.take_along_axis(x, np.argpartition(x, 2, axis=0), 0)[2],
         lambda x: np.lexsort((np.round(x[0]), np.round(x[1] / 10))), lambda x: np.sort(x, kind="mergesort"),
         lambda x: np.sort(np.sort(x, axis=0), axis=1), lambda x: np.lexsort(np.round(x / 10)),
     ],

@@ -14,8 +14,10 @@ V = np.cumsum(RNG.random(9))
 @pytest.mark.parametrize(
     "fn",
     [
-        lambda x, v: np.gradient(x), lambda x, v: np.gradient(x, axis=0), lambda x, v: np.gradient(x, 2.0, 0.5),
-        lambda x, v: np.gradient(v * v, v), lambda x, v: np.gradient(v * v, v, edge_order=2), lambda x, v: np.gradient(x, edge_order=2, axis=(1, 0)),
+        lambda x, v: np.gradient(x), lambda x, v: np.gradient(x, axis=0),
+        lambda x, v: np.gradient(x, 2.0, 0.5),
+        lambda x, v: np.gradient(v * v, v), lambda x, v: np.gradient(v * v, v, edge_order=2),
+        lambda x, v: np.gradient(x, edge_order=2, axis=(1, 0)),
         lambda x, v: np.gradient((x * 9).astype(int), axis=1), lambda x, v: np.gradient(x.astype("f4")[0]),
         lambda x, v: (np.trapezoid(x), np.trapezoid(x, dx=0.5, axis=0), np.trapezoid(v, v), np.trapezoid(x, v[:7])),
         lambda x, v: (np.ediff1d(x), np.ediff1d(v, to_end=[1.0, 2.0], to_begin=0.0)),

@@ -15,9 +15,11 @@ K = RNG.integers(0, 7, 40)
 @pytest.mark.parametrize(
     "fn",
     [
-        lambda x: (np.cov(x), np.cov(x[0]), np.cov(x[0], x[1])), lambda x: np.cov(x.T, rowvar=False, bias=True), lambda x: np.cov(x, ddof=0),
+        lambda x: (np.cov(x), np.cov(x[0]), np.cov(x[0], x[1])),
+        lambda x: np.cov(x.T, rowvar=False, bias=True), lambda x: np.cov(x, ddof=0),
         lambda x: (np.corrcoef(x), np.corrcoef(x[0], x[1])), lambda x: np.cov(x, aweights=np.arange(20.0)),
-        lambda x: np.cov(x, fweights=np.arange(20)), lambda x: np.cov(x.astype("f4")), lambda x: np.cov(x, dtype="f4"),
+        lambda x: np.cov(x, fweights=np.arange(20)), lambda x: np.cov(x.astype("f4")),
+        lambda x: np.cov(x, dtype="f4"),
     ],
 )  # fmt: skip
 def test_covariance(fn):
@@ -27,12 +29,17 @@ def test_covariance(fn):
 @pytest.mark.parametrize(
     "fn",
     [
-        lambda x: np.histogram(x), lambda x: np.histogram(x, 5), lambda x: np.histogram(x, bins=7, range=(-1, 1.5)),
+        lambda x: np.histogram(x), lambda x: np.histogram(x, 5),
+        lambda x: np.histogram(x, bins=7, range=(-1, 1.5)),
         lambda x: np.histogram(x, [-2, -1, 0, 0.5, 3]), lambda x: np.histogram(x, 5, density=True),
-        lambda x: np.histogram(x, 4, weights=x * x), lambda x: np.histogram_bin_edges(x, 6), lambda x: np.histogram(np.round(x * 4), 8, (-4, 4)),
-        lambda x: np.histogram(np.zeros(5), 3), lambda x: np.histogram(np.zeros(0), 3), lambda x: np.histogram(x, [0.0, 1.0, 1.0, 2.0]),
-        lambda x: np.histogram(x, np.linspace(-1, 1, 5), density=True)[0], lambda x: np.histogram((x * 10).astype(int), 9),
-        lambda x: np.histogram2d(x[0], x[1], 4), lambda x: np.histogram2d(x[0], x[1], [3, 5], [[-1, 1], [-2, 2]]),
+        lambda x: np.histogram(x, 4, weights=x * x), lambda x: np.histogram_bin_edges(x, 6),
+        lambda x: np.histogram(np.round(x * 4), 8, (-4, 4)),
+        lambda x: np.histogram(np.zeros(5), 3), lambda x: np.histogram(np.zeros(0), 3),
+        lambda x: np.histogram(x, [0.0, 1.0, 1.0, 2.0]),
+        lambda x: np.histogram(x, np.linspace(-1, 1, 5), density=True)[0],
+        lambda x: np.histogram((x * 10).astype(int), 9),
+        lambda x: np.histogram2d(x[0], x[1], 4),
+        lambda x: np.histogram2d(x[0], x[1], [3, 5], [[-1, 1], [-2, 2]]),
         lambda x: np.histogram2d(x[0], x[1], [np.linspace(-1, 1, 4), 3], density=True, weights=x[2] ** 2),
     ],
 )  # fmt: skip

@@ -28,7 +28,7 @@ CASES = [
     (lambda x, v: x[0, 0, 0], IndexError, "E021"),
     (lambda x, v: x["a"], IndexError, "E020"),
     (lambda x, v: x[v], IndexError, "E020"),
-    (lambda x, v: x[x > 0] + 1, TypeError, "E051"),
+    (lambda x, v: np.bincount(x[:, 0].astype(int)), TypeError, "E051"),
     (lambda x, v: np.save("/tmp/never.npy", x), TypeError, "E053"),
     (lambda x, v: x.item(), TypeError, "E052"),
     (lambda x, v: x.tolist(), TypeError, "E052"),
@@ -36,8 +36,8 @@ CASES = [
     (lambda x, v: x * time.time(), TypeError, "E053"),
     (lambda x, v: open("/tmp/never"), TypeError, "E053"),
     (lambda x, v: print(x), TypeError, "E053"),
-    (lambda x, v: np.sort(x), TypeError, "E053"),
-    (lambda x, v: x.cumsum(), TypeError, "E053"),
+    (lambda x, v: np.einsum_path("ij->i", x), TypeError, "E053"),
+    (lambda x, v: x.byteswap(), TypeError, "E053"),
     (lambda x, v: np.linspace(0, 1, 5, axis=1), TypeError, "E054"),
     (lambda x, v: x * 1j, TypeError, "E051"),
     (lambda x, v: x & 1, TypeError, "E030"),
@@ -106,13 +106,13 @@ def test_read_only_arguments_are_not_written():
 
 def test_all_unsupported_names_are_reported_at_once():
     def fn(x):
-        y = np.sort(x)
-        return np.fft.fft(y) + np.median(x)
+        y = np.linalg.eigvals(x)
+        return np.fft.fft(y) + np.i0(x)
 
     with pytest.raises(WeftError) as caught:
         traced(fn, X)
     text = str(caught.value)
-    assert all(name in text for name in ("np.sort", "np.fft.fft", "np.median"))
+    assert all(name in text for name in ("np.linalg.eigvals", "np.fft.fft", "np.i0"))
 
 
 def test_the_message_shows_line_operands_and_fix():

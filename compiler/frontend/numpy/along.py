@@ -1,4 +1,4 @@
-"""Positions along an axis, and lists of positions: take_along_axis, put_along_axis, indices, triangles, unravel_index.
+"""Positions, along an axis and as lists: take_along_axis, put_along_axis, indices, triangles.
 
 Not here: indexing by `[]` (`indexing.py`).
 """
@@ -127,7 +127,7 @@ def fromfunction(
     return function(*(grid[k] for k in range(grid.view.shape[0])), **kwargs)
 
 
-# ---------------------------------------------------------------- triangles and diagonals, of sizes that are known
+# ---------------------------------------------------------------- triangles and diagonals of known sizes
 
 
 def _known(trace: Trace, value: Any, what: str) -> int:

@@ -1,7 +1,7 @@
 """`einsum` of any string: pairs of operands meet in products of matrices, smallest results first.
 
-An operand's repeated labels are its diagonal; labels that no one else has are summed at once. Not here: `tensordot` and the
-other products (`products.py`).
+An operand's repeated labels are its diagonal; labels that no one else has are summed at once. Not here:
+`tensordot` and the other products (`products.py`).
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def _arguments(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
     """The string and the operands; lists of numbers after each operand say the same as a string."""
     if not operands:
         raise ValueError(
-            "must specify the einstein sum subscripts string and at least one operand, or at least one operand and its corresponding subscripts list"
+            "must specify the einstein sum subscripts string and at least one operand, "
+            "or at least one operand and its corresponding subscripts list"
         )
     if isinstance(operands[0], str):
         return operands[0], list(operands[1:])
@@ -120,7 +121,8 @@ def _parse(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     for label in result:
         if label not in every:
             raise ValueError(
-                f"einstein sum subscripts string included output subscript {label!r} which never appeared in an input"
+                f"einstein sum subscripts string included output subscript {label!r} "
+                "which never appeared in an input"
             )
     return found, result
 
@@ -151,7 +153,8 @@ def _broadcast(trace: Trace, terms: Sequence[Term]) -> list[Term]:
                 sizes[label] = size
             elif not trace.holds(known, "==", size, "sizes of one label of einsum"):
                 raise ValueError(
-                    f"operands could not be broadcast together: the label {label!r} has sizes {known} and {size}"
+                    f"operands could not be broadcast together: "
+                    f"the label {label!r} has sizes {known} and {size}"
                 )
     return [Term(broadcast_to(trace, t.value, tuple(sizes[c] for c in t.labels)), t.labels) for t in terms]
 

@@ -1,6 +1,7 @@
-"""Sorting and what follows from it: sort, argsort, partition, lexsort, searchsorted, digitize, median, quantiles.
+"""Sorting and what follows: sort, argsort, partition, lexsort, searchsorted, digitize, median, quantiles.
 
-A partition is a sorted array, which is one. Not here: the order of elements (`ir/ops/sort.py`), sets (`sets.py`).
+A partition is a sorted array, which is one. Not here: the order of elements (`ir/ops/sort.py`), sets
+(`sets.py`).
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def searchsorted(trace: Trace, a: Any, v: Any, side: str = "left", sorter: Any =
 
 @implements(np.digitize)
 def digitize(trace: Trace, x: Any, bins: Any, right: bool = False) -> Any:
-    """Return the indices of the bins to which each value in input array belongs; bins may fall as well as rise."""
+    """Return the indices of the bins to which each value belongs; bins may fall as well as rise."""
     edges = as_array(trace, bins)
     side = "left" if right else "right"
     if edges.view.shape[0] == 0:

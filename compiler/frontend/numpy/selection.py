@@ -23,10 +23,9 @@ from weft.ir.expr import Expr, select
 def where(trace: Trace, condition: Any, x: Any = None, y: Any = None) -> Any:
     """Return elements chosen from `x` or `y` depending on `condition`."""
     if x is None or y is None:
-        fix = "use np.where(condition, x, y), or a sum over the mask"
-        raise trace.refuse(
-            "np.where with one argument has a result of unknown size: not built yet", fix, "E051"
-        )
+        if x is None and y is None:
+            return trace.call(np.nonzero, condition)
+        raise ValueError("either both or neither of x and y should be given")
     mask = operand(trace, condition)
     sides = [operand(trace, v) for v in (x, y)]
     shape = common_shape(trace, [mask.shape, *(s.shape for s in sides)])

@@ -1,4 +1,4 @@
-"""Sequences of samples: gradient, trapezoid, convolve, correlate, interp, unwrap, ediff1d, windows, polynomials.
+"""Samples in a row: gradient, trapezoid, convolve, correlate, interp, unwrap, ediff1d, windows, polynomials.
 
 Not here: moments (`statistics.py`).
 """
@@ -47,7 +47,8 @@ def _slope(trace: Trace, f: TracedArray, axis: int, spacing: Any, edge_order: in
         raise ValueError("'edge_order' greater than 2 not supported")
     if trace.holds(f.view.shape[axis], "<", edge_order + 1, "samples of a gradient"):
         raise ValueError(
-            "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required."
+            "Shape of array too small to calculate a numerical gradient, "
+            "at least (edge_order + 1) elements are required."
         )
     step = operand(trace, spacing)
     rank = f.ndim

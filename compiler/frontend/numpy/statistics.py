@@ -90,7 +90,8 @@ def bincount(trace: Trace, x: Any, weights: Any = None, minlength: Any = 0) -> A
         raise ValueError("object too deep for desired array")
     if values.dtype.kind not in "biu":
         raise TypeError(
-            f"Cannot cast array data from dtype('{values.dtype}') to dtype('int64') according to the rule 'safe'"
+            f"Cannot cast array data from dtype('{values.dtype}') to dtype('int64') "
+            "according to the rule 'safe'"
         )
     size = as_size(trace, minlength)
     if trace.holds(size, "==", 0, "minlength of bincount"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -70,4 +71,6 @@ def call(trace: Trace, fn: Any, *args: Any, **kwargs: Any) -> Any:
     for keyword in () if known is None else kwargs.keys() - known:
         fix = "leave it out, or write out what it does"
         raise trace.refuse(f"{name_of(fn)} does not take the keyword {keyword!r} yet", fix, "E054")
+    if fn is not operator.setitem:  # which knows `x[mask] += v`
+        args = tuple(getattr(a, "elements", a) if type(a).__name__ == "MaskedElements" else a for a in args)
     return FUNCTIONS[fn](trace, *args, **kwargs)

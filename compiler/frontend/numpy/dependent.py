@@ -1,0 +1,207 @@
+"""Functions whose result's size the program computes: nonzero, argwhere, compress, unique, set operations.
+
+Not here: how such a size is bound (`masks.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.masks import positions, unravelled
+from weft.compiler.frontend.numpy.manipulation import as_axis
+from weft.compiler.frontend.numpy.order import argsort, search, sort
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.numpy.ufuncs import truth
+from weft.compiler.frontend.promote import common_dtype, element_type
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of
+from weft.ir.errors import IndexFault
+from weft.ir.expr import Expr, cast
+
+
+
+@implements(np.nonzero)
+def nonzero(trace: Trace, a: Any) -> tuple[TracedArray, ...]:
+    """Return the indices of the elements that are non-zero."""
+    mask = truth(elements(trace, a))
+    shape = shape_of(mask)
+    if not shape:
+        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
+    return tuple(new_array(trace, e) for e in unravelled(trace, positions(trace, mask), shape))
+
+
+@implements(np.flatnonzero)
+def flatnonzero(trace: Trace, a: Any) -> TracedArray:
+    """Return indices that are non-zero in the flattened version of a."""
+    return nonzero(trace, as_array(trace, a).ravel())[0]
+
+
+@implements(np.argwhere)
+def argwhere(trace: Trace, a: Any) -> TracedArray:
+    """Find the indices of array elements that are non-zero, grouped by element."""
+    return trace.call(np.stack, nonzero(trace, a), axis=1)
+
+
+@implements(np.compress)
+def compress(trace: Trace, condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    """Return selected slices of an array along given axis."""
+    array = as_array(trace, a)
+    if axis is None:
+        array, axis = array.ravel(), 0
+    mask = truth(elements(trace, condition))
+    if len(shape_of(mask)) != 1:
+        raise ValueError("condition must be a 1-d array")
+    number = as_axis(trace, axis, array.ndim)
+    if not trace.holds(shape_of(mask)[0], "<=", array.view.shape[number], "length of a condition"):
+        raise IndexFault("the condition of compress is longer than the axis", location=trace.location())
+    found = array[(*(slice(None),) * number, new_array(trace, positions(trace, mask)))]
+    if out is not None:
+        out[...] = found
+        return out
+    return found
+
+
+@implements(np.extract)
+def extract(trace: Trace, condition: Any, arr: Any) -> Any:
+    """Return the elements of an array that satisfy some condition."""
+    return compress(trace, as_array(trace, condition).ravel(), arr)
+
+
+@implements(np.place, np.putmask)
+def place(trace: Trace, arr: TracedArray, mask: Any, vals: Any) -> None:
+    """Change elements of an array based on conditional and input values; more than one value is not built."""
+    values = as_array(trace, vals).ravel()
+    if values.view.shape[0] != 1:
+        raise trace.refuse("np.place and np.putmask with several values are not built", "write x[mask] = value", "E054")
+    trace.call(np.copyto, arr, values[0], where=as_array(trace, mask).astype(bool), casting="unsafe")
+
+
+# ---------------------------------------------------------------- unique
+
+
+def _starts(trace: Trace, line: Expr, *, equal_nan: bool) -> TracedArray:
+    """Where a sorted array has another element than before."""
+    array = new_array(trace, line)
+    differ = trace.call(np.not_equal, array[1:], array[:-1])
+    if line.dtype.is_float and equal_nan:
+        differ = differ & ~(trace.call(np.isnan, array[1:]) & trace.call(np.isnan, array[:-1]))
+    return trace.call(np.concatenate, [trace.call(np.ones, 1, dtype=bool), differ])
+
+
+def _unique(trace: Trace, flat: TracedArray, *, equal_nan: bool, wants_order: bool) -> dict[str, Any]:
+    """Sorted elements without repetition, and what is asked of where they were."""
+    if flat.view.shape[0] == 0:
+        none = trace.call(np.zeros, 0, dtype=np.int64)
+        return {"values": flat.copy(), "index": none, "inverse": none, "counts": none.copy()}
+    order = argsort(trace, flat) if wants_order else None
+    line = flat[order] if order is not None else sort(trace, flat)
+    starts = _starts(trace, line.expr, equal_nan=equal_nan)
+    at = new_array(trace, positions(trace, starts.expr, 1))
+    found: dict[str, Any] = {"values": line[at], "at": at, "length": flat.shape[0]}
+    if order is not None:
+        found["index"] = order[at]
+        numbers = trace.call(np.cumsum, starts) - 1
+        inverse = trace.call(np.empty_like, numbers)
+        inverse[order] = numbers
+        found["inverse"] = inverse
+    ends = trace.call(np.concatenate, [at[1:], trace.call(np.full, 1, flat.shape[0], dtype=np.int64)])
+    found["counts"] = ends - at
+    return found
+
+
+@implements(np.unique)
+def unique(
+    trace: Trace,
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: Any = None,
+    *,
+    equal_nan: bool = True,
+    sorted: bool = True,  # noqa: A002
+) -> Any:
+    """Find the unique elements of an array."""
+    array = as_array(trace, ar)
+    if axis is not None and array.ndim != 1:
+        raise trace.refuse("np.unique along an axis is not built yet", "use it on a flat array", "E054")
+    found = _unique(trace, array.ravel(), equal_nan=equal_nan, wants_order=bool(return_index or return_inverse))
+    wanted = [("index", return_index), ("inverse", return_inverse), ("counts", return_counts)]
+    if return_inverse:
+        found["inverse"] = found["inverse"].reshape(array.shape)
+    results = [found["values"], *(found[name] for name, is_wanted in wanted if is_wanted)]
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+@implements(np.unique_values)
+def unique_values(trace: Trace, x: Any) -> Any:
+    """Returns the unique elements of an input array."""
+    return unique(trace, x, equal_nan=False)
+
+
+def _joined(trace: Trace, a: Any, b: Any) -> TracedArray:
+    return trace.call(np.concatenate, [as_array(trace, a).ravel(), as_array(trace, b).ravel()])
+
+
+@implements(np.union1d)
+def union1d(trace: Trace, ar1: Any, ar2: Any) -> Any:
+    """Find the union of two arrays."""
+    return unique(trace, _joined(trace, ar1, ar2))
+
+
+@implements(np.isin)
+def isin(
+    trace: Trace, element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Any:  # fmt: skip
+    """Calculates element in test_elements, broadcasting over element only."""
+    one, tests = operand(trace, element), as_array(trace, test_elements).ravel()
+    ty = element_type(common_dtype([one.kind, tests.dtype]), trace.location())
+    values = one.expr(trace, ty)
+    size = tests.view.shape[0]
+    if size == 0:
+        return trace.call(np.full, as_array(trace, element).shape, bool(invert))
+    line = trace.expr(trace.emit("sort", [cast(tests.expr, ty).value], {"axis": 0}))
+    at = search(trace, line, values, right=False)
+    last = trace.builder.broadcast(trace.size(size - 1), shape_of(at))
+    near = new_array(trace, line)[new_array(trace, at.apply("minimum", last))]
+    result = trace.call(np.not_equal if invert else np.equal, near, new_array(trace, values))
+    return result if one.shape else trace.call(np.asarray, result)
+
+
+def _set(choose: Callable[[Trace, Any, Any], Any]) -> Callable[..., Any]:
+    def composition(trace: Trace, ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+        first, second = (as_array(trace, v).ravel() for v in (ar1, ar2))
+        return choose(trace, first if assume_unique else unique(trace, first), second)
+
+    return composition
+
+
+implements(np.setdiff1d)(_set(lambda trace, one, other: one[isin(trace, one, other, invert=True)]))
+
+
+@implements(np.intersect1d)
+def intersect1d(trace: Trace, ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
+    """Find the intersection of two arrays."""
+    if return_indices:
+        raise trace.refuse("np.intersect1d with indices is not built", "use np.isin", "E054")
+    dtype = trace.call(np.result_type, as_array(trace, ar1), as_array(trace, ar2))
+    first = as_array(trace, ar1).ravel().astype(dtype)
+    first = sort(trace, first) if assume_unique else unique(trace, first)
+    return first[isin(trace, first, ar2)]
+
+
+@implements(np.setxor1d)
+def setxor1d(trace: Trace, ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """Find the set exclusive-or of two arrays."""
+    pair = [as_array(trace, v).ravel() for v in (ar1, ar2)]
+    dtype = trace.call(np.result_type, *pair)
+    one, other = (v.astype(dtype) for v in pair)
+    lines = [v if assume_unique else unique(trace, v) for v in (one, other)]
+    parts = [lines[0][isin(trace, lines[0], other, invert=True)], lines[1][isin(trace, lines[1], one, invert=True)]]
+    return sort(trace, trace.call(np.concatenate, parts))
+
+
+__all__ = ["isin", "nonzero", "unique"]
