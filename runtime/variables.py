@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from weft.ir import DTypeError, ShapeError, UnsupportedError, UserError
+from weft.ir import DTypeError, ShapeError, UnsupportedError
 from weft.runtime.locks import HEADER_BYTES, held
 
 _count = itertools.count()
@@ -218,23 +218,27 @@ def variables(tree: Any, trainable: bool | None = None) -> list[Variable]:
 
 
 def named_variables(tree: Any) -> list[tuple[str, Variable]]:
-    """The variables in an object with the path to each, as in "layers.0.w"; a variable that is met twice has two."""
+    """The variables in an object with the path to each, as in "layers.0.w"; an object that is met again is not looked into."""
+    return [(name, leaf) for name, leaf in named_leaves(tree) if isinstance(leaf, Variable)]
+
+
+def named_leaves(tree: Any) -> list[tuple[str, Any]]:
+    """The same with arrays."""
     return list(_walk(tree, "", set()))
 
 
-_LEAVES = (str, bytes, int, float, complex, type, FunctionType, MethodType, BuiltinFunctionType, ModuleType, np.ndarray, np.generic)
+_LEAVES = (str, bytes, int, float, complex, type, FunctionType, MethodType, BuiltinFunctionType, ModuleType, np.generic)
 
 
-def _walk(value: Any, path: str, above: set[int]) -> Iterator[tuple[str, Variable]]:
-    if type(value) is Variable:
-        yield path or value.name, value
+def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Variable | np.ndarray):
+        yield path or getattr(value, "name", "value"), value
         return
-    if value is None or isinstance(value, _LEAVES) or id(value) in above:
+    if value is None or isinstance(value, _LEAVES) or id(value) in seen or hasattr(type(value), "is_weft_function"):
         return
-    above.add(id(value))
+    seen.add(id(value))
     for key, item in _items(value):
-        yield from _walk(item, f"{path}.{key}" if path else str(key), above)
-    above.discard(id(value))
+        yield from _walk(item, f"{path}.{key}" if path else str(key), seen)
 
 
 def _items(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -255,9 +259,3 @@ def _items(value: Any) -> Iterator[tuple[Any, Any]]:
 def _slots(kind: type) -> tuple[str, ...]:
     names = kind.__dict__.get("__slots__", ())
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def refuse_unknown(names: list[str]) -> None:
-    """Raise UserError for names that belong to no variable."""
-    if names:
-        raise UserError(f"no variable is called {', '.join(names)}", fix="see weft.variables(tree) for what there is")

@@ -1,8 +1,8 @@
 """Weft: NumPy functions compiled into fused native kernels.
 
 Holds the public names and nothing else. What a call needs is loaded with them: the first result shall
-not wait for tracing, the disk cache and the call entry. Passes, code generation and llvmlite are loaded by the
-first program that is not in the cache, the other names at their first use.
+not wait for tracing, the disk cache and the call entry. Passes, code generation and llvmlite are loaded by
+the first program that is not in the cache, the other names at their first use.
 """
 
 from importlib import import_module

@@ -1,0 +1,216 @@
+"""Saving and loading by name: `save`, `load`, `Checkpointer`, in the format of safetensors.
+
+A tree is any object that holds variables and arrays (see `variables.py`); a name is the path to one, as in
+"layers.0.w". Files appear whole or not at all: written beside, flushed to disk, renamed. The package safetensors is
+an extra, loaded when it is used; it checks headers and offsets, so a foreign or hostile file is an error.
+Not here: pickles, or anything that runs code when it is loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft.ir import DTypeError, ShapeError, UnsupportedError, UserError
+from weft.runtime.variables import Variable, named_leaves
+
+log = logging.getLogger("weft")
+Arrays = dict[str, Any]
+Rename = Mapping[str, str] | Callable[[str], str] | None
+
+
+def save(path: str | os.PathLike[str], tree: Any) -> None:
+    """Write all variables and arrays of a tree to a file, by name; the file appears whole or not at all.
+
+    Raises UserError if there is nothing to save, OSError if it cannot be written; an old file then stays as it was.
+    """
+    _write(Path(path), snapshot(tree))
+
+
+def load(path: str | os.PathLike[str], into: Any = None, rename: Rename = None, strict: bool = True) -> Arrays:
+    """Read a file: a dict from name to array; with `into`, also assign to the variables and arrays of a tree, in place.
+
+    `rename` is a dict or function from the file's names to the tree's. With `strict` both must have the same names; without
+    it what only one has is left alone. Shapes and dtypes must be equal. Nothing is assigned before all is checked.
+    Raises UserError for names, ShapeError and DTypeError for arrays that do not fit, and for files that are not whole.
+    """
+    found = _renamed(_read(Path(path)), rename)
+    if into is None:
+        return found
+    targets = unique_leaves(into)
+    missing, unknown = sorted(targets.keys() - found.keys()), sorted(found.keys() - targets.keys())
+    if strict and (missing or unknown):
+        facts = [f"the file lacks {', '.join(missing[:5])}"] * bool(missing)
+        facts += [f"nothing in the tree is called {', '.join(unknown[:5])}"] * bool(unknown)
+        raise UserError(f"{path} does not fit: {'; '.join(facts)}", fix="pass rename=, or strict=False to load what fits")
+    for name in targets.keys() & found.keys():
+        _check(name, targets[name], found[name])
+    for name in targets.keys() & found.keys():
+        target = targets[name]
+        if isinstance(target, Variable):
+            target.assign(found[name])
+        else:
+            target[...] = found[name]
+    return found
+
+
+def snapshot(tree: Any) -> Arrays:
+    """Copies of all variables and arrays of a tree, by name."""
+    found = {name: np.array(leaf.value if isinstance(leaf, Variable) else leaf, order="C") for name, leaf in unique_leaves(tree).items()}
+    if not found:
+        raise UserError("there is no variable and no array to save", fix="pass the object that holds them")
+    return found
+
+
+def unique_leaves(tree: Any) -> dict[str, Any]:
+    """Variables and arrays of a tree, each under the first name that leads to it."""
+    names: dict[int, str] = {}
+    leaves = named_leaves(tree)
+    for name, leaf in leaves:
+        names.setdefault(id(leaf), name)
+    return {names[id(leaf)]: leaf for _, leaf in leaves}
+
+
+class Checkpointer:
+    """Saves a tree to numbered files of a folder and restores the newest that is whole.
+
+    `save(step, tree)` copies the tree and writes it in the background, unless `background` is False; `keep` is how many files
+    stay. An error of a background write is raised by the next `save` or by `wait`.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], keep: int = 3, background: bool = True) -> None:
+        if keep < 1:
+            raise UserError(f"keep={keep} keeps no file", code="E002", fix="give a number from 1")
+        self.folder, self.keep, self.background = Path(folder), keep, background
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def save(self, step: int, tree: Any) -> None:
+        """Save a tree as of a step."""
+        self.wait()
+        arrays = snapshot(tree)
+        if not self.background:
+            self._store(step, arrays)
+            return
+        self._thread = threading.Thread(target=self._try_store, args=(step, arrays), name="weft-checkpoint")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until nothing is being written; raises what went wrong."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def steps(self) -> list[int]:
+        """The steps that have a file, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        found = (re.fullmatch(r"step_(\d+)\.safetensors", entry.name) for entry in self.folder.iterdir())
+        return sorted(int(match[1]) for match in found if match)
+
+    def path(self, step: int) -> Path:
+        """The file of a step."""
+        return self.folder / f"step_{step:010d}.safetensors"
+
+    def restore(self, tree: Any) -> int | None:
+        """Load the newest file that is whole into a tree; its step, or None if there is none."""
+        self.wait()
+        for step in reversed(self.steps()):
+            try:
+                _read(self.path(step))
+            except UserError as error:
+                log.warning("%s is skipped: %s", self.path(step), error.sentence)
+                continue
+            load(self.path(step), into=tree)
+            return step
+        return None
+
+    def _try_store(self, step: int, arrays: Arrays) -> None:
+        try:
+            self._store(step, arrays)
+        except BaseException as error:  # raised in the thread of the user
+            self._error = error
+
+    def _store(self, step: int, arrays: Arrays) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(self.path(step), arrays)
+        for old in self.steps()[: -self.keep]:
+            self.path(old).unlink(missing_ok=True)
+
+
+# ---------------------------------------------------------------- files
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise UnsupportedError("saving and loading need the package safetensors", code="E053", fix="pip install safetensors") from None
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    data: bytes = _library("safetensors.numpy").save({name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()})
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _read(path: Path) -> Arrays:
+    library = _library("safetensors")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with library.safe_open(path, "np") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a dict
+    except library.SafetensorError as error:
+        raise UserError(f"{path} is not a whole file of safetensors: {error}", fix="use another checkpoint") from None
+
+
+def _renamed(arrays: Arrays, rename: Rename) -> Arrays:
+    if rename is None:
+        return arrays
+    change = rename if callable(rename) else lambda name: rename.get(name, name)
+    found: Arrays = {}
+    for name, array in arrays.items():
+        if change(name) in found:
+            raise UserError(f"rename= gives the name {change(name)} to two arrays", fix="give each a name of its own")
+        found[change(name)] = array
+    return found
+
+
+def _check(name: str, target: Any, array: Any) -> None:
+    if target.shape != array.shape:
+        raise ShapeError(f"{name} has shape {list(target.shape)}, the file has {list(array.shape)}", fix="load it under another name, or leave it out")
+    if target.dtype != array.dtype:
+        raise DTypeError(f"{name} has dtype {target.dtype}, the file has {array.dtype}", fix="load without into=, convert, and assign")

@@ -1,0 +1,173 @@
+"""Saving and loading: names, files that are whole, and trainings that go on bit for bit."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import weft
+from weft import nn, optim
+from weft.random import default_rng
+
+pytest.importorskip("safetensors")
+
+
+class Training:
+    """A model with dropout, its optimizer and its random numbers."""
+
+    def __init__(self, seed=0):
+        start = np.random.default_rng(seed)
+        self.layers = [weft.Variable(nn.he_normal(start, shape), "w") for shape in ((6, 8), (8, 3))]
+        self.rng = default_rng(seed)
+        self.optimizer = optim.Adam(self.layers, lr=1e-2)
+        self.step = weft.compile(self.train)
+
+    def loss(self, x, y):
+        hidden = nn.dropout(nn.relu(x @ self.layers[0]), 0.2, self.rng)
+        return nn.cross_entropy(hidden @ self.layers[1], y)
+
+    def train(self, x, y):
+        return self.optimizer.minimize(self.loss, x, y)
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(32, 6)).astype(np.float32), rng.integers(0, 3, 32)
+
+
+def test_a_training_goes_on_bit_for_bit(tmp_path, data):
+    first = Training()
+    for _ in range(5):
+        first.step(*data)
+    weft.save(tmp_path / "a.safetensors", first)
+    expected = [first.step(*data) for _ in range(5)]
+    second = Training(seed=3)
+    second.step(*data)
+    weft.load(tmp_path / "a.safetensors", into=second)
+    assert [second.step(*data) for _ in range(5)] == expected
+    assert int(second.optimizer.step) == 10
+
+
+def test_names(tmp_path):
+    tree = {"model": Training(), "extra": [np.arange(3), {"k": np.float32([[1]])}]}
+    path = tmp_path / "x.safetensors"
+    weft.save(path, tree)
+    found = weft.load(path)
+    assert {"model.layers.0", "model.layers.1", "model.rng.key", "model.rng.counter", "model.optimizer.step",
+            "model.optimizer.slots.0.mean", "extra.0", "extra.1.k"} <= found.keys()  # fmt: skip
+    assert "model.optimizer.variables.0" not in found
+    np.testing.assert_array_equal(found["extra.0"], [0, 1, 2])
+
+
+def test_what_does_not_fit_changes_nothing(tmp_path):
+    path = tmp_path / "x.safetensors"
+    weft.save(path, {"a": weft.Variable(np.ones(3)), "b": weft.Variable(np.ones(2))})
+    a = weft.Variable(np.zeros(3))
+    for tree, kind, text in (
+        ({"a": a}, weft.UserError, "nothing in the tree is called b"),
+        ({"a": a, "b": weft.Variable(np.ones(2)), "c": weft.Variable(0.0)}, weft.UserError, "lacks c"),
+        ({"a": a, "b": weft.Variable(np.ones(5))}, weft.ShapeError, "b has shape"),
+        ({"a": a, "b": weft.Variable(np.ones(2, np.float32))}, weft.DTypeError, "b has dtype"),
+    ):
+        with pytest.raises(kind, match=text):
+            weft.load(path, into=tree)
+        assert a.sum() == 0
+    weft.load(path, into={"a": a}, strict=False)
+    assert a.sum() == 3
+    other = weft.Variable(np.zeros(3))
+    weft.load(path, into={"w": other}, rename={"a": "w"}, strict=False)
+    assert other.sum() == 3
+    with pytest.raises(weft.UserError, match="two arrays"):
+        weft.load(path, rename=lambda name: "same")
+    with pytest.raises(weft.UserError, match="no variable"):
+        weft.save(path, {"a": 1})
+    with pytest.raises(FileNotFoundError):
+        weft.load(tmp_path / "none")
+
+
+def hostile(tmp_path):
+    header = json.dumps({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    overlap = json.dumps({
+        "a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, "b": {"dtype": "F32", "shape": [4], "data_offsets": [8, 24]},
+    }).encode()  # fmt: skip
+    return {
+        "empty": b"",
+        "foreign": b"PK\x03\x04 a zip file, say",
+        "huge header": struct.pack("<Q", 1 << 60) + b"{}",
+        "truncated": struct.pack("<Q", len(header)) + header + bytes(8),
+        "overlapping": struct.pack("<Q", len(overlap)) + overlap + bytes(24),
+        "too long": struct.pack("<Q", len(header)) + header + bytes(99),
+    }
+
+
+@pytest.mark.parametrize("name", ["empty", "foreign", "huge header", "truncated", "overlapping", "too long"])
+def test_files_that_are_not_whole(tmp_path, name):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(hostile(tmp_path)[name])
+    a = weft.Variable(np.zeros(4, np.float32))
+    with pytest.raises(weft.UserError, match="not a whole file"):
+        weft.load(path, into={"a": a})
+
+
+def test_a_checkpointer_keeps_the_newest_and_skips_torn_files(tmp_path):
+    v = weft.Variable(np.zeros(3))
+    keeper = weft.Checkpointer(tmp_path / "run", keep=2)
+    assert keeper.restore({"v": v}) is None
+    for step in range(5):
+        v.assign(np.full(3, float(step)))
+        keeper.save(step, {"v": v})
+        v.assign(np.full(3, -1.0))
+    keeper.wait()
+    assert keeper.steps() == [3, 4]
+    data = keeper.path(4).read_bytes()
+    keeper.path(9).write_bytes(data[:-5])
+    assert keeper.restore({"v": v}) == 4
+    assert v.value.tolist() == [4, 4, 4]
+    assert not [p for p in (tmp_path / "run").iterdir() if p.name.startswith(".")]
+
+
+def test_an_error_in_the_background_is_raised(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("x")
+    keeper = weft.Checkpointer(file / "sub")
+    keeper.save(0, {"v": weft.Variable(1.0)})
+    with pytest.raises(OSError):
+        keeper.wait()
+    keeper.wait()
+
+
+KILLED = """
+import sys, numpy as np, weft
+v = weft.Variable(np.zeros(20_000))
+keeper = weft.Checkpointer(sys.argv[1], keep=2, background=False)
+k = keeper.restore({"v": v}) or 0
+print("ready", flush=True)
+while True:
+    k += 1
+    v.assign(np.full(20_000, float(k)))
+    keeper.save(k, {"v": v})
+"""
+
+
+def test_killed_while_saving(tmp_path):
+    v = weft.Variable(np.zeros(20_000))
+    last = 0
+    for k in range(int(os.environ.get("WEFT_TEST_KILLS", "4"))):
+        with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            try:
+                process.wait(0.02 + 0.01 * (k % 5))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+        step = weft.Checkpointer(tmp_path).restore({"v": v})
+        if step is not None:
+            assert step >= last
+            assert set(v.value) == {float(step)}
+            last = step
+    assert last > 0
