@@ -39,7 +39,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("separate",      simple(separate),      required=True, after=("fuse",)),
     Pass("bufferize",     simple(bufferize),     required=True, after=("separate",)),
     Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),
-    Pass("promote_scalars", simple(promote_scalars),         after=("lower_tensor",)),  # what kernels access is known
+    Pass("promote_scalars", simple(promote_scalars),         after=("lower_tensor",)),  # accesses are known
     Pass("lower_math",    simple(lower_math),    required=True, after=("lower_tensor",)),
     Pass("plan_memory",   simple(plan_memory),   required=True, after=("lower_math",)),
 )

@@ -1,4 +1,4 @@
-"""What a program is: types, operations, functions, text, verifier, reference interpreter. Imports nothing of ours."""
+"""What a program is: types, operations, functions, text, verifier, interpreter. Imports nothing of ours."""
 
 if not __name__.startswith("weft."):
     raise ImportError("import weft.ir, not ir")

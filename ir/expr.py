@@ -1,8 +1,8 @@
 """`Expr`: a handle of a value with operators, in which rules are written.
 
-It serves both levels: derivatives are written on tensors, scalar rules and math on the lanes of the loop level.
-Every operation appends one op to the builder's region. Python numbers become constants of the other operand's type.
-Not here: promotion (operands must have equal types already), nor anything a user sees.
+It serves both levels: derivatives are written on tensors, scalar rules and math on the lanes of the loop
+level. Every operation appends one op to the builder's region. Python numbers become constants of the other
+operand's type. Not here: promotion (operands must have equal types already), nor anything a user sees.
 """
 
 from collections.abc import Sequence
@@ -63,13 +63,31 @@ class Expr:
     def __invert__(self) -> "Expr": return self.apply("invert")
     def __lshift__(self, other: "Expr | Number") -> "Expr": return self.apply("shift_left_raw", other)
     def __rshift__(self, other: "Expr | Number") -> "Expr": return self.apply("shift_right_raw", other)
-    def lt(self, other: "Expr | Number") -> "Expr": return self.apply("less", other)
-    def le(self, other: "Expr | Number") -> "Expr": return self.apply("less_equal", other)
-    def gt(self, other: "Expr | Number") -> "Expr": return self.apply("greater", other)
-    def ge(self, other: "Expr | Number") -> "Expr": return self.apply("greater_equal", other)
-    def eq(self, other: "Expr | Number") -> "Expr": return self.apply("equal", other)
-    def ne(self, other: "Expr | Number") -> "Expr": return self.apply("not_equal", other)
     # fmt: on
+
+    def lt(self, other: "Expr | Number") -> "Expr":
+        """Whether each lane is below that of `other`."""
+        return self.apply("less", other)
+
+    def le(self, other: "Expr | Number") -> "Expr":
+        """Whether each lane is not above that of `other`."""
+        return self.apply("less_equal", other)
+
+    def gt(self, other: "Expr | Number") -> "Expr":
+        """Whether each lane is above that of `other`."""
+        return self.apply("greater", other)
+
+    def ge(self, other: "Expr | Number") -> "Expr":
+        """Whether each lane is not below that of `other`."""
+        return self.apply("greater_equal", other)
+
+    def eq(self, other: "Expr | Number") -> "Expr":
+        """Whether each lane is equal to that of `other`."""
+        return self.apply("equal", other)
+
+    def ne(self, other: "Expr | Number") -> "Expr":
+        """Whether each lane is not equal to that of `other`."""
+        return self.apply("not_equal", other)
 
 
 def constant(like: Expr, number: Number, dtype: DType | None = None) -> Expr:

@@ -42,7 +42,10 @@ class Value:
 
 
 class Op:
-    """One operation: `results = name(operands) {attributes} regions`. `locations` are the user's lines, innermost first."""
+    """One operation: `results = name(operands) {attributes} regions`.
+
+    `locations` are the user's lines, innermost first.
+    """
 
     __slots__ = ("attributes", "locations", "name", "operands", "regions", "results")
 
@@ -98,8 +101,9 @@ class Region:
 class Func:
     """A program at one stage: "tensor", "fused", "buffers" or "loops".
 
-    `symbols` lists those that parameters bind, with their ranges: a symbol is bound by the first parameter whose type
-    is `index(symbol)` or has it as a bare size. `into[i]` is the parameter whose memory result i is written to, or -1.
+    `symbols` lists those that parameters bind, with their ranges: a symbol is bound by the first parameter
+    whose type is `index(symbol)` or has it as a bare size. `into[i]` is the parameter whose memory result i
+    is written to, or -1.
     """
 
     name: str

@@ -24,10 +24,13 @@ Samples = Callable[["np.random.Generator"], Iterator[tuple[Attributes, Arrays]]]
 
 
 class Context(Protocol):
-    """What an `element` rule may ask while it writes one element of its result. Indices are `DimLike` over loop symbols."""
+    """What an `element` rule may ask while it writes one element of its result.
+
+    Indices are `DimLike` over loop symbols.
+    """
 
     def read(self, number: int, index: Sequence[DimLike]) -> Expr:
-        """The element of operand `number` at `index`; inside `piecewise`, only lanes of the piece are read."""
+        """The element of operand `number` at `index`; in `piecewise`, only lanes of the piece are read."""
         ...
 
     def index_value(self, index: DimLike) -> Expr:
@@ -39,7 +42,7 @@ class Context(Protocol):
         ...
 
     def piecewise(self, index: DimLike, pieces: Sequence[tuple[DimLike | None, Callable[[], Expr]]]) -> Expr:
-        """The value of the first piece whose bound is above `index`; the last bound is None. Bounds ascend."""
+        """The value of the first piece whose bound is above `index`. Bounds ascend; the last is None."""
         ...
 
     def where(self, condition: Expr, then: Callable[[], Expr], otherwise: Callable[[], Expr]) -> Expr:
@@ -47,7 +50,10 @@ class Context(Protocol):
         ...
 
     def index_of(self, number: int, index: Sequence[DimLike], size: DimLike, axis: int) -> DimLike:
-        """The element of operand `number` as a checked index of an axis of `size`, once for all elements that share it."""
+        """The element of operand `number` as a checked index of an axis of `size`.
+
+        Checked once for all elements that share it.
+        """
         ...
 
     def check_index(self, value: Expr, size: DimLike, axis: int) -> Expr:
@@ -57,7 +63,10 @@ class Context(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """Elementwise. `rule(attributes, *lanes)` writes one element in other loop-level ops; None: the op exists there itself."""
+    """Elementwise.
+
+    `rule(attributes, *lanes)` writes one element in other loop-level ops; None: the op exists there itself.
+    """
 
     rule: Callable[..., Expr] | None = None
 
@@ -75,11 +84,11 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Combine:
-    """A reduction of operand 0 over attribute `axis` with one or more accumulators, in the order of DESIGN D19.
+    """A reduction of operand 0 over attribute `axis` with accumulators, in the order of DESIGN D19.
 
     initial(dtype): numbers that start the accumulators, each with its dtype.
-    step(accumulators, element, position, count): take one element; `position` is its index along the axis and `count`
-        the number of elements each lane will hold after this step, both i64; `count` is the same in all lanes.
+    step(accumulators, element, position, count): take one element; `position` is its index along the axis,
+        `count` the number of elements each lane will hold after this step, the same in all lanes; both i64.
     merge(a, b, count_a, count_b): join two accumulators of so many elements, a's before b's.
     finish(attributes, accumulators, count): the results.
     """
@@ -105,11 +114,13 @@ class OpDef:
     """All that is known of one operation; see the module docstrings of `ops/` for the attributes of each.
 
     infer:    operand types, attributes, regions -> result types; raises a UserError.
-    evaluate: NumPy meaning, the reference for every backend and for constant folding; None for control and memory.
-    vjp:      (op, cotangents, results, operands) -> a cotangent or None for each operand; None: not differentiable.
+    evaluate: NumPy meaning, the reference for every backend and for constant folding; None for control,
+    memory.
+    vjp:      (op, cotangents, results, operands) -> a cotangent or None for each operand; None: it has none.
     form:     how it enters a kernel; None for what never does.
     flops:    arithmetic operations per result element.
-    traits:   "commutative", "effect" (keeps its place among effects), "can_fail", "terminator", "loop" (loop level only).
+    traits:   "commutative", "effect" (keeps its place among effects), "can_fail", "terminator",
+    "loop" (level).
     samples:  attributes and operands for the generic tests; None only for control and memory ops.
     """
 
@@ -191,7 +202,7 @@ def unary(
     flops: float = 1,
     samples: Samples | None = None,
 ) -> OpDef:
-    """Elementwise op of one operand. `vjp(g, y, x)` -> cotangent of x; `kinds` are the operand's dtype kinds."""
+    """Elementwise op of one operand. `vjp(g, y, x)` -> cotangent of x; `kinds` are its dtype kinds."""
 
     def infer(types: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
         ty = same_types(name, types, kinds, 1)
@@ -259,7 +270,7 @@ _SAMPLE_DTYPES: Mapping[str, tuple[str, ...]] = {
 
 
 def random_array(rng: "np.random.Generator", dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Elements over the useful range of a dtype: all integers of it, floats of mixed magnitude with special values."""
+    """Elements over the useful range of a dtype: all its integers, floats of mixed and special values."""
     kind = np.dtype(dtype).kind
     if kind == "b":
         return np.asarray(rng.integers(0, 2, shape) > 0)
@@ -285,6 +296,8 @@ def numbers(kinds: str, count: int, shapes: Sequence[tuple[int, ...]] = ((3, 5),
 
 
 __all__ = [
-    "BOOL", "REGISTRY", "Arrays", "Combine", "Context", "Element", "Expand", "Form", "OpDef", "Samples", "Scalar",
-    "binary", "define", "elements_of", "numbers", "random_array", "record", "same_types", "unary", "with_dtype",
+    "BOOL", "REGISTRY", "Arrays", "Combine", "Context", "Element", "Expand", "Form", "OpDef", "Samples",
+    "Scalar",
+    "binary", "define", "elements_of", "numbers", "random_array", "record", "same_types", "unary",
+    "with_dtype",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
-"""Types of values: element types, tensors with symbolic sizes, and the scalars, vectors and buffers of the loop level.
+"""Types of values: elements, tensors with symbolic sizes; scalars, vectors and buffers of the loop level.
 
-Sizes are `DimLike` (see `dims.py`). Not here: how a type is spelled in LLVM or C (backends), and promotion (frontend).
+Sizes are `DimLike` (see `dims.py`). Not here: how a type is spelled in LLVM or C (backends), and promotion
+(frontend).
 """
 
 import numpy as np
@@ -11,7 +12,10 @@ from weft.ir.dims import Dim, DimLike, product, show_dim
 
 @dataclass(frozen=True, slots=True)
 class DType:
-    """An element type. `kind` is NumPy's letter: b bool, i signed, u unsigned, f float, c complex; bfloat16 has no NumPy type."""
+    """An element type.
+
+    `kind` is NumPy's letter: b bool, i signed, u unsigned, f float, c complex; bfloat16 has no NumPy type.
+    """
 
     name: str
     kind: str
@@ -23,14 +27,17 @@ class DType:
 
     @property
     def size_bytes(self) -> int:
+        """Bytes of one element."""
         return (self.bits + 7) // 8
 
     @property
     def is_float(self) -> bool:
+        """Whether it is a real floating-point type."""
         return self.kind == "f"
 
     @property
     def is_integer(self) -> bool:
+        """Whether it holds integers, signed or unsigned."""
         return self.kind in "iu"
 
 
@@ -59,13 +66,13 @@ _FROM_NUMPY = {d.numpy: d for d in DTYPES.values() if d.numpy is not None}
 
 
 def dtype_of(numpy_dtype: np.dtype) -> DType | None:
-    """The element type of a NumPy dtype in native byte order; None for what Weft does not hold (objects, strings...)."""
+    """The element type of a NumPy dtype in native byte order; None for what Weft does not hold."""
     return _FROM_NUMPY.get(numpy_dtype)
 
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """A pure value of the tensor level: dtype and shape, no strides. Prints as `f32[n,4]`; a scalar is `f32[]`."""
+    """A value of the tensor level: dtype and shape, no strides. Prints as `f32[n,4]`; a scalar is `f32[]`."""
 
     dtype: DType
     shape: tuple[DimLike, ...] = ()
@@ -75,6 +82,7 @@ class TensorType:
 
     @property
     def rank(self) -> int:
+        """Number of axes."""
         return len(self.shape)
 
     @property
@@ -95,7 +103,10 @@ class IndexType:
 
 @dataclass(frozen=True, slots=True)
 class VectorType:
-    """A value of the loop level held in registers: a scalar (lanes 1, prints `f32`) or a vector (`f32x8`); bool lanes are masks."""
+    """A value of the loop level held in registers: a scalar (lanes 1, prints `f32`) or a vector (`f32x8`).
+
+    Bool lanes are masks.
+    """
 
     dtype: DType
     lanes: int = 1
@@ -106,8 +117,11 @@ class VectorType:
 
 @dataclass(frozen=True, slots=True)
 class BufferType:
-    """Memory of the loop level. Dense buffers are row-major, addressed by element offset; strided ones (arguments
-    only) by byte offset. `space` is "global" (arguments, results, arena), "scratch" (of one worker) or "shared" (GPU block).
+    """Memory of the loop level.
+
+    Dense buffers are row-major, addressed by element offset; strided ones (arguments only) by byte offset.
+    `space` is "global" (arguments, results, arena), "scratch" (of one worker) or
+    "shared" (GPU block).
     """
 
     dtype: DType

@@ -17,8 +17,8 @@ class Program:
     is `int32_t (int64_t *numbers)` and runs first: it computes sizes of results and the arena from the bound
     numbers; not 0 means that a guard on sizes failed. The arena is `arena_bytes`, or what number `arena_slot`
     says. `is_short` keeps the GIL: only for programs whose time is bounded and estimated below 5 us. So does
-    `short_size`, if not 0, for calls whose sizes and ints are all in [-short_size, short_size]. `code` is what
-    keeps the code in the process.
+    `short_size`, if not 0, for calls whose sizes and ints are all in [-short_size, short_size]. `code` is
+    what keeps the code in the process.
     """
 
     address: int

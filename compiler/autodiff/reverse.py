@@ -63,10 +63,10 @@ def differentiate(
 
 
 def way_back(fn: Func, wrt: Sequence[int], of: int = 0) -> tuple[list[Op], list[Value], dict[Value, Value]]:
-    """The ops that compute the gradients of the scalar result `of`, the gradients, and what stands for each value of `fn` in them.
+    """The ops that compute the gradients of the scalar result `of`, the gradients, what stands for `fn`'s values.
 
-    For a program whose forward part is there already. Raises like `differentiate`, and UnsupportedError for loops and branches
-    on the path, whose forward part would have to be another.
+    For a program whose forward part is there already. Raises like `differentiate`, and UnsupportedError for
+    loops and branches on the path, whose forward part would have to be another.
     """
     _check(fn, wrt, (of,), any_shape=False)
     reverse = Reverse(fn, wrt, (of,))

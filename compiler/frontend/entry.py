@@ -112,7 +112,7 @@ def _attempt(
 
 
 def _without_source(function: FunctionType, inputs: Inputs) -> FunctionType:
-    """A function that no hooks can reach into, with captured values in place of the globals and cells that it names."""
+    """A function no hooks can reach into, with captured values for the globals and cells that it names."""
 
     def taken(source: Source, value: Any) -> Any:
         is_data = isinstance(value, np.ndarray | np.generic) or type(value) in (int, float, list, tuple, dict)

@@ -1,8 +1,8 @@
 """Traced Python numbers.
 
-Ints that are sizes (backed by an expression), ints that the program computes, floats and truth values (backed by a value). They are immutable
-and weak, and follow Python's rules among themselves; with arrays and NumPy scalars they go the way of ufuncs.
-Not here: NumPy's promotion (`promote.py`).
+Ints that are sizes (backed by an expression), ints that the program computes, floats and truth values (backed
+by a value). They are immutable and weak, and follow Python's rules among themselves; with arrays and NumPy
+scalars they go the way of ufuncs. Not here: NumPy's promotion (`promote.py`).
 """
 
 from __future__ import annotations
@@ -295,7 +295,9 @@ def _of_ints(trace: Trace, symbol: str, left: Any, right: Any) -> Any:
         return number(trace, _apply(trace, "power", left, right, F64), float)
     if symbol == "**" and not is_known:
         holds = as_expr(trace, right, I64).apply("greater_equal", trace.constant(0, I64))
-        trace.fail_unless(holds, ValueError("a negative power of ints that a program computes is not built yet"))
+        trace.fail_unless(
+            holds, ValueError("a negative power of ints that a program computes is not built yet")
+        )
     return number(trace, _apply(trace, _INTS[symbol], left, right, I64), int)
 
 

@@ -1,4 +1,4 @@
-"""After a call: views of real arrays through the lenses of a trace, and changes of Python objects made again, in order.
+"""After a call: views of real arrays through the lenses of a trace, changes of Python objects made in order.
 
 Not here: how results are described (`result.py`).
 """
@@ -68,4 +68,5 @@ def replay(effect: Effect, value: Any, target: Any, function: FunctionType | Non
         case _:
             assert isinstance(effect.source, Cell)
             assert function is not None or effect.source.owner is not None
-            effect.source.cell(effect.source.owner or function).cell_contents = value  # pyright: ignore[reportArgumentType]
+            owner = effect.source.owner or function
+            effect.source.cell(owner).cell_contents = value  # pyright: ignore[reportArgumentType]

@@ -165,8 +165,8 @@ class Storage:
     """Memory of one array: its current value, and how often it was written.
 
     `parameter` is the number of the parameter that it came in by, None for what the program made itself.
-    `depth` is the number of regions that were open when it came to be, `variable` the Variable whose memory it
-    is. Names are for messages.
+    `depth` is the number of regions that were open when it came to be, `variable` the Variable whose memory
+    it is. Names are for messages.
     """
 
     value: Value

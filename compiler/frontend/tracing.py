@@ -162,7 +162,7 @@ class TracingHooks:
         base[key] = value
 
     def _is_there(self, source: Source, value: Any) -> bool:
-        """Whether an array is what its place held at entry, so that storing it there, as `v += x` does, changes nothing."""
+        """Whether an array is what its place held at entry: storing it, as `v += x` does, changes nothing."""
         return type(value) is TracedArray and not self.effects and self.inputs.path(value) == source
 
     def _effect(self, kind: Any, source: Source, key: Any, value: Any) -> None:

@@ -1,9 +1,9 @@
 """The pass `bufferize`: give every tensor value its memory (DESIGN D20), in destination-passing style.
 
-After it, fusions read and write buffers: operands are inputs, then `outputs` destinations. Results go straight into the
-caller's memory, updates into the memory of the old value, values that a loop carries into one buffer, or two that the loop
-swaps. A kernel writes over what it reads only where each read is of the element being written.
-Not here: where an arena buffer lies (`plan_memory`), loops (`lower_tensor`).
+After it, fusions read and write buffers: operands are inputs, then `outputs` destinations. Results go
+straight into the caller's memory, updates into the memory of the old value, values that a loop carries into
+one buffer, or two that the loop swaps. A kernel writes over what it reads only where each read is of the
+element being written. Not here: where an arena buffer lies (`plan_memory`), loops (`lower_tensor`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -183,7 +183,8 @@ class _Bufferizer:
     def _updated(self, op: Op, value: Value, number: int, later: dict[int, Value]) -> Value:
         """Memory of an update's result: that of the old value, if the kernel does not read it elsewhere.
 
-        If it does, but the old value ends here, the part is computed aside and put there afterwards (`later`).
+        If it does, but the old value ends here, the part is computed aside and put there afterwards
+        (`later`).
         """
         update = value.op
         assert update is not None
@@ -385,7 +386,9 @@ class _Bufferizer:
         if op.name in ("for", "while"):
             first = 3 if op.name == "for" else 0
             initial = op.operands[first + value.index]
-            stays = self._turned(op).get(value.index) == value.index or not self._needs_spare(op, value.index, first)
+            stays = self._turned(op).get(value.index) == value.index or not self._needs_spare(
+                op, value.index, first
+            )
             turns = self._turned(op).get(value.index, value.index) != value.index
             return initial if stays and not turns and self._is_carried_in_place(initial, op) else value
         if op.name == "if":

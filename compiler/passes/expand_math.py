@@ -1,7 +1,7 @@
 """The pass `lower_math`: loop-level ops that no target has become others that all have (DESIGN D11).
 
-Mathematics becomes polynomials (`compiler/math`), elementwise ops with a `Scalar` rule are written out. Not here: the table of
-polynomials (`lower_math.py`).
+Mathematics becomes polynomials (`compiler/math`), elementwise ops with a `Scalar` rule are written out. Not
+here: the table of polynomials (`lower_math.py`).
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The passes `fuse` and `separate`: write the program whose kernels `fuse.py` decided, each a `fusion` op with its ops in its region.
 
-Attribute `schedule` of a fusion names how it is lowered, `in_place` lists results that are written into the memory of the value
-they update. Not here: which ops go together.
+Attribute `schedule` of a fusion names how it is lowered, `in_place` lists results that are written into the
+memory of the value they update. Not here: which ops go together.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ def _group(fn: Func, *, merge: bool) -> Func:
 def updates_in_place(fn: Func) -> set[Op]:
     """Updates that may write into the memory of the value they change.
 
-    The old value must not be read later, and its memory must be ours to change: an argument that receives the result,
-    a value that a loop carries, or one that a kernel of its own wrote.
+    The old value must not be read later, and its memory must be ours to change: an argument that receives the
+    result, a value that a loop carries, or one that a kernel of its own wrote.
     """
     owned: set[Value] = set()
     for result, target in zip(fn.results, fn.into or (-1,) * len(fn.results), strict=True):

@@ -1,9 +1,9 @@
 """`Writer`: writes the expression of one element, or of a vector of neighbouring elements, at the loop level.
 
-A schedule opens loops, each of which binds a symbol; an index is an expression over these symbols. The writer evaluates
-a fused value at an index by the forms of the ops (DESIGN D9), placing every part in the outermost loop that knows the
-symbols it depends on, once for each (value, index). One symbol may be spread over the lanes of a vector.
-Not here: which loops there are (the schedules), what becomes a kernel (`fuse`).
+A schedule opens loops, each of which binds a symbol; an index is an expression over these symbols. The writer
+evaluates a fused value at an index by the forms of the ops (DESIGN D9), placing every part in the outermost
+loop that knows the symbols it depends on, once for each (value, index). One symbol may be spread over the
+lanes of a vector. Not here: which loops there are (the schedules), what becomes a kernel (`fuse`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ Ranges = dict[str, tuple[DimLike, DimLike]]  # symbol -> [lower, upper)
 
 @dataclass(slots=True)
 class Scope:
-    """A region being written, with what it knows: symbols bound here, values written here, and lanes masked here."""
+    """A region being written, with what it knows: symbols bound, values written, and lanes masked here."""
 
     builder: Builder
     known: dict[str, Expr] = field(default_factory=dict[str, Expr])
@@ -36,7 +36,7 @@ class Scope:
     sizes: dict[DimLike, Expr] = field(default_factory=dict[DimLike, Expr])
     places: dict[tuple[Op, int, Index], DimLike] = field(default_factory=dict[tuple[Op, int, Index], DimLike])
     mask: Expr | None = None
-    is_floor: bool = False  # nothing may move out: what is written here is under a condition, or uses what was defined here
+    is_floor: bool = False  # nothing may move out: this is under a condition, or uses what was defined here
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,8 @@ class Writer:
             step = lane if coefficient == 1 else lane * self.splat(self.number(coefficient), self.lanes)
             return self.splat(self.number(index), self.lanes) + step
         return fold_dim(
-            index, lambda n: self.splat(self.builder.index(n), self.lanes), lambda s: self._lanes_of_symbol(s.name, lane),
+            index, lambda n: self.splat(self.builder.index(n), self.lanes),
+            lambda s: self._lanes_of_symbol(s.name, lane),
             self._combine_of(index),
         )  # fmt: skip
 
@@ -196,7 +197,7 @@ class Writer:
         return total
 
     def _combine_of(self, index: DimLike) -> Callable[[str, Expr, Expr], Expr]:
-        """How parts of an index are put together; only dividends that may be negative cost the steps of a floor."""
+        """How parts of an index are put together; only dividends that may be negative cost a floor."""
         may_be_negative = any(self._may_be_negative(d) for d in _dividends(index))
         return lambda kind, a, b: self._combine(kind, a, b, floors=may_be_negative)
 
@@ -233,7 +234,7 @@ class Writer:
         return below if relation == "<" or below is None else not below
 
     def _extreme(self, value: DimLike, *, highest: bool) -> int | None:
-        """A bound of an expression: symbols with ranges take their end where the value grows or falls in them."""
+        """A bound of an expression: symbols with ranges take the end to which the value grows or falls."""
         for name in sorted({s.name for s in symbols_of(value)} & self.ranges.keys(), reverse=True):
             slope = _slope(value, name)
             if slope is None:
@@ -260,7 +261,7 @@ class Writer:
         return self.here(result)
 
     def place(self, op: Op, number: int, index: Index, make: Callable[[], DimLike]) -> DimLike:
-        """An index that is read from memory, made once in the outermost scope that knows what it depends on."""
+        """An index read from memory, made once in the outermost scope that knows what it depends on."""
         key = (op, number, index)
         for scope in reversed(self.scopes):
             if key in scope.places:
@@ -270,7 +271,10 @@ class Writer:
         return result
 
     def define(self, value: Value, index: Sequence[DimLike], e: Expr) -> None:
-        """Say what a value is at an index, for the innermost scope; what is written from now on may use it, so it stays inside."""
+        """Say what a value is at an index, for the innermost scope.
+
+        What is written from now on may use it, so it stays inside.
+        """
         self.scopes[-1].values[(value, tuple(index))] = e
         self.scopes[-1].is_floor = True
 

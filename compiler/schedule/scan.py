@@ -1,4 +1,4 @@
-"""Schedule of `scan`: rows in parallel, each from its first element to its last; of an axis that is not the last, vectors of rows.
+"""Schedule of `scan`: rows in parallel, each from first to last; of an inner axis, vectors of rows.
 
 Not here: a scan of one row by several threads, which would add in another order than NumPy.
 """
@@ -59,8 +59,11 @@ def lower_scan(kernel: Kernel, builder: Builder) -> None:
 
     total = product(before)
     if total == 1:
-        parallel_chunks(writer, width, lanes, depth,
-                        lambda a, b, _task: vectorized(writer, a, b, (0, width), lanes, lambda j: tile(0, j)))  # fmt: skip
+
+        def chunk(a: DimLike, b: DimLike, _task: object) -> None:
+            vectorized(writer, a, b, (0, width), lanes, lambda j: tile(0, j))
+
+        parallel_chunks(writer, width, lanes, depth, chunk)
     else:
         _over(writer, total, depth * (width if isinstance(width, int) else 256), columns)
 

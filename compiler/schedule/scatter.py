@@ -1,4 +1,4 @@
-"""Schedule of `scatter`: elements are set or combined in program order, one after the other, in the memory of the result.
+"""Schedule of `scatter`: elements are set or combined in program order, in the memory of the result.
 
 Not here: scatters whose order does not matter run in parallel only where a later pass can prove it.
 """

@@ -1,4 +1,4 @@
-"""Schedule of `search`: each value halves the sorted array until its place is found, vectors of values at once.
+"""Schedule of `search`: each value halves the sorted array until its place is found, in vectors of values.
 
 Not here: sorting (`sort.py`).
 """

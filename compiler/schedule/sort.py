@@ -1,8 +1,8 @@
-"""Schedule of `sort` and `argsort`: rows in parallel; short ones by counting what is smaller, others by their digits.
+"""Schedule of `sort` and `argsort`: rows in parallel; short ones by counting the smaller, others by digits.
 
-Elements become unsigned integers in the same order, NaN above all. Eight bits are a digit; digits that all elements share are
-passed over. Both ways keep equal elements in their order. Source of the second: least significant digit first, Knuth 5.2.5.
-Not here: one row shared by several threads.
+Elements become unsigned integers in the same order, NaN above all. Eight bits are a digit; digits that all
+elements share are passed over. Both ways keep equal elements in their order. Source of the second: least
+significant digit first, Knuth 5.2.5. Not here: one row shared by several threads.
 """
 
 from collections.abc import Sequence
@@ -170,8 +170,11 @@ class _Rows:
         writer, count = self.writer, self.key.size_bytes
         table = self._alloc(I64, (count, 256))
         builder = writer.builder
-        serial(writer, "z", builder.index(0), builder.index(count * 256), (0, count * 256),
-               lambda z: writer.store(writer.builder.index(0), table, split_index(z, (count, 256))))  # fmt: skip
+
+        def clear(z: Dim) -> None:
+            writer.store(writer.builder.index(0), table, split_index(z, (count, 256)))
+
+        serial(writer, "z", builder.index(0), builder.index(count * 256), (0, count * 256), clear)
         serial(writer, "i", writer.builder.index(0), writer.number(self.length), (0, self.length),
                lambda i: self._count_digits(line, i, keys, places, table))  # fmt: skip
         base = writer.builder.index(0)

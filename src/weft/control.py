@@ -1,4 +1,4 @@
-"""Explicit forms of control flow, with the signatures of `jax.lax`: `cond`, `while_loop`, `fori_loop`, `scan`.
+"""Explicit control flow, with the signatures of `jax.lax`: `cond`, `while_loop`, `fori_loop`, `scan`.
 
 Each is the Python that it stands for, written once: inside a compiled function it becomes the same op as the
 statement would, outside it runs as plain Python. Not here: how statements become ops.
@@ -46,8 +46,8 @@ def scan(
 ) -> tuple[Any, Any]:
     """Carry a value over the first axis of `xs`, and stack what `f(carry, x)` gives beside it.
 
-    `xs` and what is stacked are an array or a tuple, list or dict of arrays; None stands for nothing, and is what
-    is stacked of no elements.
+    `xs` and what is stacked are an array or a tuple, list or dict of arrays; None stands for nothing, and is
+    what is stacked of no elements.
     """
     count = _length(xs) if length is None else length
     if count == 0:

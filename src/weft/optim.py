@@ -3,8 +3,9 @@
     opt = weft.optim.Adam(model, lr=1e-3, clip_norm=1.0)
     loss = opt.minimize(loss_fn, x, y)      # inside of a compiled function or outside
 
-Written as plain NumPy and traced like a user's code, so a training step is one program: loss, gradients and updates.
-The formulas are those of torch.optim. Not here: gradients (`transforms.py`), saving (`checkpoint.py`).
+Written as plain NumPy and traced like a user's code, so a training step is one program: loss, gradients and
+updates. The formulas are those of torch.optim. Not here: gradients (`transforms.py`), saving
+(`checkpoint.py`).
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ Slots = dict[str, Any]
 class Optimizer:
     """Changes variables by their gradients; `variables` is a list of them, or an object that holds them.
 
-    `init(param)` gives the arrays that are kept for a parameter, by name, and `update(grad, slots, param, step)` the
-    new parameter and slots; both in NumPy. `step` counts from 1. `lr` is a float, which may be changed between steps,
-    a Variable, or a function of the number of steps done before. `clip_norm` bounds the norm of all gradients together.
+    `init(param)` gives the arrays that are kept for a parameter, by name, and `update(grad, slots, param,
+    step)` the new parameter and slots; both in NumPy. `step` counts from 1. `lr` is a float, which may be
+    changed between steps, a Variable, or a function of the number of steps done before. `clip_norm` bounds
+    the norm of all gradients together.
     """
 
     def __init__(
@@ -63,8 +65,8 @@ class Optimizer:
     def minimize(self, loss_fn: Callable[..., Any], *args: Any, aux: bool = False, **kwargs: Any) -> Any:
         """Do one step that makes `loss_fn(*args)` smaller; gives the loss from before it.
 
-        With `aux=True` `loss_fn` returns (loss, anything), and so does this. Inside of a compiled function it becomes part of
-        that; outside it is compiled at the first call for this `loss_fn`.
+        With `aux=True` `loss_fn` returns (loss, anything), and so does this. Inside of a compiled function it
+        becomes part of that; outside it is compiled at the first call for this `loss_fn`.
         """
         return _Traced(self, "minimize", self._minimize)(loss_fn, aux, *args, **kwargs)
 
@@ -88,7 +90,8 @@ class Optimizer:
         if self.clip_norm is not None:
             grads = clip_by_norm(grads, self.clip_norm)
         self.step += 1
-        for variable, slots, grad in zip(self.variables, self.slots, grads):  # noqa: B905 -- the lengths were compared
+        together = zip(self.variables, self.slots, grads)  # noqa: B905 -- the lengths were compared
+        for variable, slots, grad in together:
             param, new = self._update(grad, slots, variable, self.step)
             for name in new:
                 slots[name].assign(new[name])
@@ -183,7 +186,7 @@ class RMSProp(Optimizer):
 
 
 class Adam(Optimizer):
-    """Running means of gradients and of their squares, corrected for their start. Source: Kingma and Ba 2015."""
+    """Running means of gradients and their squares, corrected for the start. Source: Kingma and Ba 2015."""
 
     def __init__(
         self, variables: Any, lr: Any = 1e-3, clip_norm: float | None = None, *,
@@ -231,14 +234,14 @@ LBFGS = Unbuilt("weft.optim.LBFGS")
 
 
 def clip_by_norm(grads: Sequence[Any], most: float) -> list[Any]:
-    """The gradients, made smaller together if the norm of all is more than `most`; the formula is torch's clip_grad_norm_."""
+    """The gradients, scaled together so that their norm is at most `most`, as by torch's clip_grad_norm_."""
     norm = np.sqrt(sum(np.sum(grad * grad) for grad in grads))
     factor = np.minimum(most / (norm + 1e-6), 1.0)
     return [grad * factor.astype(grad.dtype) for grad in grads]
 
 
 class _Traced:
-    """A method of an optimizer: traced where it is called, or compiled once for each optimizer outside of a trace."""
+    """A method of an optimizer: traced where it is called; outside of a trace compiled once per optimizer."""
 
     def __init__(self, optimizer: Optimizer, name: str, method: Callable[..., Any]) -> None:
         self.optimizer, self.name, self.method = optimizer, name, method

@@ -3,10 +3,12 @@
     rng = weft.random.default_rng(0)
     mask = rng.random(x.shape) < 0.9       # in a compiled function or outside: the same numbers
 
-Element e of a draw is one block of Philox4x32-10 at the generator's counter plus e, so it does not depend on threads or on
-what is compiled; a draw of n elements moves the counter by n. The state is two variables. Written as plain NumPy and traced
-like a user's code; what takes math functions (`normal`, `exponential`) runs compiled everywhere, for equal bits.
-Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3". Not here: the streams of NumPy's own generators.
+Element e of a draw is one block of Philox4x32-10 at the generator's counter plus e, so it does not depend on
+threads or on what is compiled; a draw of n elements moves the counter by n. The state is two variables.
+Written as plain NumPy and traced like a user's code; what takes math functions (`normal`, `exponential`) runs
+compiled everywhere, for equal bits.
+Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3". Not here: the streams of NumPy's
+own generators.
 """
 
 from __future__ import annotations
@@ -167,7 +169,7 @@ class Generator:
 
 
 def _philox(places: Any, domain: Any, key: Any, last: Any = _STREAM) -> tuple[Any, Any, Any, Any]:
-    """The block of Philox4x32-10 at each place: counter words are the halves of the place, the domain, and `last`."""
+    """The block of Philox4x32-10 at each place: counter words are halves of the place, the domain, `last`."""
     c0, c1, c2, c3 = places & _LOW, places >> _HALF, domain, last
     k0, k1 = key[0], key[1]
     for _ in _ROUNDS:
@@ -178,7 +180,7 @@ def _philox(places: Any, domain: Any, key: Any, last: Any = _STREAM) -> tuple[An
 
 
 def _scaled(high: Any, low: Any, count: Any) -> Any:
-    """The upper half of the product of a word of 64 bits and `count`; the word itself for a count of 2 ** 64."""
+    """The upper half of a word of 64 bits times `count`; the word itself for a count of 2 ** 64."""
     above, below = count >> _HALF, count & _LOW
     first = high * below + ((low * below) >> _HALF)
     second = low * above + (first & _LOW)

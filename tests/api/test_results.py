@@ -89,7 +89,8 @@ def test_views_of_results():
 def test_containers_and_kinds():
     def f(x):
         return {
-            "tuple": (x + 1, x.shape), "list": [x.sum(), len(x)], "pair": Pair(x * 2, 3), "record": Record(x[0], None),
+            "tuple": (x + 1, x.shape), "list": [x.sum(), len(x)], "pair": Pair(x * 2, 3),
+            "record": Record(x[0], None),
             "kinds": (x.sum(), x.ndim, x.size * 2, True, "text", 2.5, x.dtype, np.float32(1) * x[0]),
         }  # fmt: skip
 

@@ -78,7 +78,7 @@ def test_cross_along_other_axes():
 
 
 @pytest.mark.parametrize(
-    "text, shapes",
+    ("text", "shapes"),
     [
         ("ij,jk", ((2, 3), (4, 5))),
         ("ij", ((2,),)),

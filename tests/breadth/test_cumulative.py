@@ -13,7 +13,7 @@ RNG = np.random.default_rng(11)
 def test_along_each_axis(dtype):
     for x in arrays(RNG, (dtype,), ((0,), (1,), (3, 5), (2, 3, 33))):
         for axis in (None, *range(x.ndim))[-3:]:
-            check(lambda a: (np.cumsum(a, axis=axis), a.cumprod(axis)), x)
+            check(lambda a, axis=axis: (np.cumsum(a, axis=axis), a.cumprod(axis)), x)
 
 
 def test_order_is_that_of_numpy():
@@ -39,14 +39,16 @@ def test_sizes_are_symbolic():
         lambda x, n: np.cumsum(x * 2 + 1, axis=1) * 3,
         lambda x, n: (np.maximum.accumulate(n, axis=1), np.minimum.accumulate(x), np.fmax.accumulate(n)),
         lambda x, n: (np.subtract.accumulate(x), np.true_divide.accumulate(x, axis=1)),
-        lambda x, n: (np.logical_and.accumulate(x > 0), np.logical_xor.accumulate(x), np.logical_or.accumulate(x, axis=1)),
+        lambda x, n: (np.logical_and.accumulate(x > 0), np.logical_xor.accumulate(x),
+            np.logical_or.accumulate(x, axis=1)),
         lambda x, n: np.add.accumulate(x.astype("i1"), axis=-1),
         lambda x, n: np.multiply.accumulate(x.astype("i1"), dtype="i2"),
         lambda x, n: np.bitwise_xor.accumulate(x.astype("i4")),
         lambda x, n: np.cumulative_sum(x, axis=1, include_initial=True),
         lambda x, n: np.cumulative_prod(x, axis=0),
         lambda x, n: (np.bitwise_and.reduce(x.astype(int)), np.bitwise_or.reduce(x > 0)),
-        lambda x, n: (np.logical_xor.reduce(x > 0), np.subtract.reduce(x, axis=1), np.fmax.reduce(n, axis=1, keepdims=True)),
+        lambda x, n: (np.logical_xor.reduce(x > 0), np.subtract.reduce(x, axis=1),
+            np.fmax.reduce(n, axis=1, keepdims=True)),
         lambda x, n: np.bitwise_xor.reduce(x.astype("u2"), axis=(0, 1)),
         lambda x, n: np.bitwise_or.reduce(x.astype(int)[:0]),
         lambda x, n: np.cumsum(x.T, axis=0) - np.cumsum(np.ones(4)), lambda x, n: x.cumsum(),

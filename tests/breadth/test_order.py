@@ -15,7 +15,7 @@ SHAPES = ((0,), (1,), (3, 5), (2, 3, 33), (97,))
 def test_sort_and_argsort(dtype):
     for x in arrays(RNG, (dtype,), SHAPES):
         for axis in (None, *range(x.ndim))[-2:]:
-            check(lambda a: (np.sort(a, axis), np.argsort(a, axis, kind="stable")), x)
+            check(lambda a, axis=axis: (np.sort(a, axis), np.argsort(a, axis, kind="stable")), x)
 
 
 def test_sizes_are_symbolic():

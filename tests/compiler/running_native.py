@@ -1,4 +1,4 @@
-"""Run a hand-built tensor-level Func natively, without a guard table: for tests of passes and code generation."""
+"""Run a hand-built tensor-level Func natively, with no guard table: tests of passes and code generation."""
 
 import ctypes
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Every hard line of DESIGN D20 on hand-built programs: native code against the reference interpreter, copies counted.
+"""Every hard line of DESIGN D20 on hand-built programs: native code against the interpreter, copies counted.
 
 Also failure and interruption inside loops.
 """
@@ -60,7 +60,7 @@ def loop(b, count, initial, body, name="t"):
 
 
 def check(fn, *arguments, copies=None):
-    """Native results and written arguments equal the interpreter's; copies per run of the program as expected."""
+    """Native results and written arguments equal the interpreter's; copies per run as expected."""
     expected_args = [a.copy() for a in arguments]
     expected = interpret(fn, *expected_args)
     got_args = [a.copy() for a in arguments]

@@ -1,4 +1,4 @@
-"""Kernel counts and bytes moved of programs that users write, counted by the interpreter on the loop-level program."""
+"""Kernel counts and bytes moved of programs that users write, counted by the interpreter at loop level."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A program's object, linked into a shared library by a C compiler and called by its C signature, gives the same bits as the JIT."""
+"""A program's object in a shared library, called by its C signature, gives the same bits as the JIT."""
 
 import ctypes
 import shutil

@@ -1,4 +1,4 @@
-"""Optimizers against their formulas, which are torch.optim's, in float64 NumPy with hand-written gradients."""
+"""Optimizers against their formulas, torch.optim's, in float64 NumPy with hand-written gradients."""
 
 import sys
 

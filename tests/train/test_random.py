@@ -27,9 +27,11 @@ def test_known_blocks(counter, key, expected):
 
 def draw(rng, n):
     return (
-        rng.random((3, n)), rng.random(), rng.random(n, dtype=np.float32), rng.uniform(-1, 1, (n, 2)), rng.integers(0, 10, n),
+        rng.random((3, n)), rng.random(), rng.random(n, dtype=np.float32), rng.uniform(-1, 1, (n, 2)),
+        rng.integers(0, 10, n),
         rng.integers(-5, 5, (2, n), endpoint=True), rng.standard_normal(n), rng.normal(2.0, 3.0, (n,)),
-        rng.standard_normal((n, 1), dtype=np.float32), rng.exponential(2.0, n), rng.permutation(n), rng.choice(n, 2),
+        rng.standard_normal((n, 1), dtype=np.float32), rng.exponential(2.0, n), rng.permutation(n),
+        rng.choice(n, 2),
     )  # fmt: skip
 
 

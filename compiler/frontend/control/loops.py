@@ -206,7 +206,7 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
 
 
 def _grow(trace: Trace, variables: Variables, mark: Mark, contents: dict[int, Any], traced: Traced) -> bool:
-    """Join what the body gave with what it began with; whether that changes a slot, so that it is traced again."""
+    """Join what the body gave with what it began with; whether a slot changes, so that it is traced again."""
     again = False
     parts = changed_parts(mark, [contents])
     if parts is None:
@@ -313,7 +313,7 @@ def _written(frame: Frame, ends: Mapping[Storage, Value]) -> list[Storage]:
 def _carried(
     trace: Trace, variables: Variables, done: Traced, skip: int
 ) -> tuple[list[Value], dict[Value, Value], list[bool]]:
-    """Initial values of what is carried; parameters that stand for what the body does not change; which are kept."""
+    """Initial values of what is carried; parameters for what the body does not change; which are kept."""
     initial: list[Value] = []
     replaced: dict[Value, Value] = {}
     flags: list[bool] = []
@@ -547,4 +547,3 @@ def _param_of(variables: Variables, params: Sequence[Value], name: str) -> Value
             return params[position]
         position += len(types(slot))
     raise KeyError(name)
-

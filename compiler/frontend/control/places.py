@@ -1,4 +1,4 @@
-"""Where values live while a body is traced: variables as cells, items of containers, and a journal that undoes.
+"""Where values live while a body is traced: variables as cells, items of containers, a journal that undoes.
 
 A region may be traced more than once; what an abandoned trace did to lists, dicts and objects is taken back.
 Not here: what values are (`joins.py`).

@@ -46,7 +46,7 @@ _FREE = frozenset({"constant", "dim", "from_index"})
 
 
 class Raised(BaseException):
-    """The path being traced ends in an exception of the user's; not an Exception: user code must not catch it."""
+    """The path being traced ends in an exception of the user's; no Exception: user code must not catch it."""
 
     def __init__(self, exception: Any) -> None:
         super().__init__()
@@ -304,4 +304,3 @@ def _selected(
 def unwrapped(value: Any) -> Any:
     """What a function returns that may have ended without a value on paths that are not taken."""
     return value.value if type(value) is Maybe else value
-

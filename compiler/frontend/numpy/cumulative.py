@@ -68,8 +68,15 @@ def _standard(fold: Callable[..., Any], start: int) -> Callable[..., Any]:
     """The array-API form."""
 
     def composition(
-        trace: Trace, x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
-    ) -> Any:  # fmt: skip
+        trace: Trace,
+        x: Any,
+        /,
+        *,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        include_initial: bool = False,
+    ) -> Any:
         array = trace.call(np.asarray, x)
         if axis is None:
             if array.ndim > 1:

@@ -184,8 +184,13 @@ def _rows(trace: Trace, a: Any, axis: Any) -> tuple[Expr, tuple[DimLike, ...], t
 
 def _median(*, skips_nan: bool) -> Callable[..., Any]:
     def composition(
-        trace: Trace, a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
-    ) -> Any:  # fmt: skip
+        trace: Trace,
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        overwrite_input: bool = False,
+        keepdims: Any = False,
+    ) -> Any:
         value, shape, axes = _rows(trace, a, axis)
         if not value.dtype.is_float:
             value = cast(value, F64)

@@ -31,9 +31,13 @@ from weft.unbuilt import Unbuilt
 rnn, lstm, gru = (Unbuilt(f"weft.nn.{name}") for name in ("rnn", "lstm", "gru"))
 
 __all__ = [
-    "attention", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "binary_cross_entropy", "conv1d", "conv2d", "conv3d",
-    "cross_entropy", "dropout", "elu", "embedding", "erf", "gelu", "global_avg_pool", "glorot_normal", "glorot_uniform",
-    "group_norm", "gru", "he_normal", "he_uniform", "huber", "kl_divergence", "layer_norm", "leaky_relu", "linear",
-    "log_softmax", "lstm", "max_pool1d", "max_pool2d", "max_pool3d", "mean_absolute_error", "mean_squared_error", "relu",
+    "attention", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "binary_cross_entropy", "conv1d",
+    "conv2d", "conv3d",
+    "cross_entropy", "dropout", "elu", "embedding", "erf", "gelu", "global_avg_pool", "glorot_normal",
+    "glorot_uniform",
+    "group_norm", "gru", "he_normal", "he_uniform", "huber", "kl_divergence", "layer_norm", "leaky_relu",
+    "linear",
+    "log_softmax", "lstm", "max_pool1d", "max_pool2d", "max_pool3d", "mean_absolute_error",
+    "mean_squared_error", "relu",
     "rms_norm", "rnn", "sigmoid", "silu", "softmax", "softplus",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Convolution and pooling in one, two and three dimensions: patches by slices, then one product.
 
-Arrays are [batch, channels, ...], filters [outputs, inputs / groups, ...], as torch's. `padding` is a number for each side,
-one for each axis, or "same" (with stride 1). Not here: a kernel of their own for convolutions.
+Arrays are [batch, channels, ...], filters [outputs, inputs / groups, ...], as torch's. `padding` is a number
+for each side, one for each axis, or "same" (with stride 1). Not here: a kernel of their own for convolutions.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def _conv(x: Any, weight: Any, bias: Any, facts: tuple[int, Sizes, Any, Sizes, i
     if padding == "same":
         if any([s != 1 for s in steps]):
             raise UserError('padding="same" needs stride 1', code="E002", fix="give the padding as numbers")
-        sides = tuple([(d * (k - 1) // 2, d * (k - 1) - d * (k - 1) // 2) for k, d in zip(kernel, gaps)])  # noqa: B905
+        spans = [d * (k - 1) for k, d in zip(kernel, gaps)]  # noqa: B905 -- both have the rank
+        sides = tuple([(span // 2, span - span // 2) for span in spans])
     else:
         sides = tuple([(p, p) for p in _each(padding, rank)])
     windows = _windows(_padded(x, sides, 0.0), (kernel, steps, gaps))  # [offsets, batch, channels, places...]
@@ -133,9 +134,10 @@ def _padded(x: Any, sides: tuple[tuple[int, int], ...], value: float) -> Any:
 
 
 def _windows(x: Any, facts: tuple[tuple[int, ...], ...]) -> Any:
-    """For each offset in the kernel the elements there, at all places: [offsets, batch, channels, places...]."""
+    """The elements at each offset in the kernel, at all places: [offsets, batch, channels, places...]."""
     kernel, steps, gaps = facts
-    counts = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[2:], kernel, steps, gaps)]  # noqa: B905
+    axes = zip(x.shape[2:], kernel, steps, gaps)  # noqa: B905 -- all have the rank
+    counts = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in axes]
     parts = []
     for offsets in tuple(product(*[tuple(range(k)) for k in kernel])):
         first = [o * d for o, d in zip(offsets, gaps)]  # noqa: B905

@@ -1,4 +1,4 @@
-"""Layers as functions of their input and parameters, as plain NumPy: linear, norms, dropout, embedding, attention."""
+"""Layers as functions of input and parameters, in NumPy: linear, norms, dropout, embedding, attention."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def embedding(table: Any, indices: Any) -> Any:
 
 
 def dropout(x: Any, rate: float, rng: Any, training: bool = True) -> Any:
-    """Zeros with probability `rate`, the rest scaled up, drawn from a `weft.random` generator; x itself without `training`."""
+    """Zeros with probability `rate`, the rest scaled up, drawn from `rng`; x itself without `training`."""
     if not training:
         return x
     keep = rng.random(x.shape, dtype=np.float32) >= rate
@@ -54,7 +54,8 @@ def batch_norm(
 ) -> Any:  # fmt: skip
     """X less the mean of each channel (axis 1), over the root of its variance.
 
-    With `training` those are of the batch, and the variables `mean` and `variance` move towards them by `momentum`.
+    With `training` those are of the batch, and the variables `mean` and `variance` move towards them by
+    `momentum`.
     """
     if not training:
         found, spread = mean, variance
@@ -75,8 +76,8 @@ def attention(
 ) -> Any:
     """softmax(query @ key.T * scale) @ value over the last two axes, `scale` 1 / sqrt(size) by default.
 
-    A `mask` of bools says which pairs count, one of floats is added. `is_causal` lets a position see itself and those before.
-    A position that may see nothing gives zeros.
+    A `mask` of bools says which pairs count, one of floats is added. `is_causal` lets a position see itself
+    and those before. A position that may see nothing gives zeros.
     """
     factor = 1 / np.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query @ np.swapaxes(key, -1, -2)) * np.asarray(factor, query.dtype)

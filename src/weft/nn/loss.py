@@ -13,8 +13,8 @@ from weft.nn.activation import log_softmax, softplus
 def cross_entropy(logits: Any, labels: Any, axis: int = -1, reduction: str = "mean") -> Any:
     """Minus the logarithm of the probability that softmax of `logits` gives to `labels`.
 
-    Labels are whole numbers, of the shape of the logits without `axis`, or probabilities of their whole shape.
-    Raises IndexFault for a label that is not in [0, classes).
+    Labels are whole numbers, of the shape of the logits without `axis`, or probabilities of their whole
+    shape. Raises IndexFault for a label that is not in [0, classes).
     """
     chances = log_softmax(logits, axis)
     if labels.dtype.kind in "iu":
