@@ -221,9 +221,14 @@ def _limit(trace: Trace, value: Any, size: DimLike, low: DimLike, high: DimLike)
 
 
 def _computed_limit(trace: Trace, value: Expr, size: DimLike, low: DimLike, high: DimLike) -> DimLike:
+    key = (value.value, size, low, high)
+    known = trace.limits.get(key)
+    if known is not None and trace.is_open(known[1]):
+        return known[0]
     wrapped = select(value.lt(0), value + trace.size(size), value)
     cut = wrapped.apply("maximum", trace.size(low)).apply("minimum", trace.size(high))
-    return trace.bind_number(cut.value, "b", low, high)
+    trace.limits[key] = trace.bind_number(cut.value, "b", low, high), trace.region
+    return trace.limits[key][0]
 
 
 def _bound(trace: Trace, value: Any, default: int) -> DimLike:

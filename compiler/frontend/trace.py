@@ -63,6 +63,7 @@ class Trace:
         self.masks: dict[object, list[tuple[Region, Value]]] = {}  # where a mask holds, by what it is
         self.names: set[str] = set()  # of symbols, those of arguments too
         self.moves: list[Storage] = []
+        self.limits: dict[tuple[Value, DimLike, DimLike, DimLike], tuple[Dim, Region]] = {}  # of slices
         self.raises: list[Any] = []  # exceptions that ops `check` name by number
         self._closed: dict[Op | Region, Location | None] = {}
 

@@ -345,5 +345,3 @@ def _counted(trace: Any, items: Items) -> Counted:
     if isinstance(items, Range):
         return Counted(items.start, items.stop, items.step, lambda index: size_number(trace, index))
     return Counted(0, items.length, 1, items.at)
-
-

@@ -481,7 +481,7 @@ def while_node(
         return trace_body(hooks, types_, body, stop, variables, 0)
 
     done = _settle(hooks, variables, run)
-    tested, goes = _trace_test(hooks, test, variables)
+    tested, goes, forever = _trace_test(hooks, test, variables)
     initial, replaced, kept = _carried(trace, variables, done, 0)
     written = _written(done.frame, done.storages)
     if _written(tested.frame, tested.storages):
@@ -507,13 +507,16 @@ def while_node(
     region = finish(closed, written, replaced=replaced)
     results = trace.emit_op("while", operands, {}, [condition, region]).results
     _bind_results(hooks, variables, kept, written, results, lambda: True, done)
+    ways_out = [name for name in variables.flags if name not in variables.kept]
+    if forever and len(ways_out) == 1:
+        variables.places[ways_out[0]].set(True)
 
 
-def _trace_test(hooks: TracingHooks, test: Callable[[], Any], variables: Variables) -> tuple[Traced, Expr]:
+def _trace_test(hooks: TracingHooks, test: Callable[[], Any], variables: Variables) -> tuple[Traced, Expr, bool]:
     trace = hooks.trace
     frame = trace.open(repeats=True)
     params = [frame.region.add_param(ty) for ty in variables.types()]
-    before = dict(variables.wrapped)
+    before, forever = dict(variables.wrapped), False
     try:
         variables.bind(trace, params)
         found = truth(trace, test())
@@ -522,6 +525,7 @@ def _trace_test(hooks: TracingHooks, test: Callable[[], Any], variables: Variabl
                 raise trace.refuse(
                     "the condition of a loop is known while tracing", "use a traced value", "E063"
                 )
+            forever = True
             found = trace.constant(found, BOOL)
         for name, place in variables.places.items():
             if isinstance(place, Cell) and place.get() is not variables.wrapped[name]:
@@ -537,7 +541,7 @@ def _trace_test(hooks: TracingHooks, test: Callable[[], Any], variables: Variabl
         for name, place in variables.places.items():
             place.set(variables.before[name])
         variables.wrapped = before
-    return Traced(frame, params, {}, trace.leave(frame)), found
+    return Traced(frame, params, {}, trace.leave(frame)), found, forever
 
 
 def _param_of(variables: Variables, params: Sequence[Value], name: str) -> Value:
