@@ -212,10 +212,11 @@ def split_index(linear: DimLike, shape: Sequence[DimLike]) -> list[DimLike]:
 
 def _reshape_element(context: Context, op: Op, index: Index) -> Expr:
     source, target = _operand_type(op).shape, _result_type(op).shape
-    found: dict[int, DimLike] = {}
+    found: dict[int, DimLike] = dict.fromkeys(range(len(source)), 0)
     for left, right in reshape_groups(source, target):
         linear = linear_index([index[k] for k in right], [target[k] for k in right])
-        found.update(zip(left, split_index(linear, [source[k] for k in left]), strict=True))
+        wide = [k for k in left if source[k] != 1]  # at an axis of size 1 the index is 0, whatever the others are
+        found.update(zip(wide, split_index(linear, [source[k] for k in wide]), strict=True))
     return context.read(0, [found[k] for k in range(len(source))])
 
 
