@@ -1,0 +1,139 @@
+"""Random configurations of layers and losses, the same for Weft and for torch: `cases()` gives them by number.
+
+A case is (kind, options, arrays): float64 arrays are differentiated. `digest` turns a result and its gradients into a few
+numbers: products with fixed random arrays. Not here: what torch says (`torch_results.txt`, made by `make_torch_results.py`).
+"""
+
+import numpy as np
+
+COUNT = 560
+
+
+def case(number):
+    """The configuration of this number."""
+    rng = np.random.default_rng(number)
+    kind = KINDS[number % len(KINDS)]
+    options, arrays = kind(rng)
+    return kind.__name__, options, arrays
+
+
+def digest(number, result, gradients):
+    """A few numbers that stand for a result and its gradients."""
+    rng = np.random.default_rng(10_000 + number)
+    return [float(np.sum(np.asarray(a) * rng.normal(size=np.shape(a)))) for a in (result, *gradients)]
+
+
+def weights(number, shape):
+    """What a result is multiplied with before it is summed and differentiated."""
+    return np.random.default_rng(20_000 + number).normal(size=shape)
+
+
+def _pick(rng, *values):
+    return values[rng.integers(len(values))]
+
+
+def conv(rng):
+    """One to three axes, stride, padding, dilation, groups."""
+    rank = int(rng.integers(1, 4))
+    groups = int(_pick(rng, 1, 1, 2))
+    inputs, outputs = groups * int(rng.integers(1, 4)), groups * int(rng.integers(1, 4))
+    kernel = [int(k) for k in rng.integers(1, 4, rank)]
+    options = {
+        "rank": rank, "groups": groups, "stride": [int(s) for s in rng.integers(1, 3, rank)],
+        "padding": [int(p) for p in rng.integers(0, 3, rank)], "dilation": [int(d) for d in rng.integers(1, 3, rank)],
+    }  # fmt: skip
+    sizes = [int(rng.integers(5, 9 if rank < 3 else 7)) for _ in kernel]
+    x = rng.normal(size=(int(rng.integers(1, 3)), inputs, *sizes))
+    return options, [x, rng.normal(size=(outputs, inputs // groups, *kernel)), rng.normal(size=outputs)]
+
+
+def max_pool(rng):
+    """Windows that may overlap."""
+    rank = int(rng.integers(1, 4))
+    size = [int(k) for k in rng.integers(2, 4, rank)]
+    stride = [int(s) for s in rng.integers(1, 4, rank)]
+    options = {"rank": rank, "size": size, "stride": stride, "padding": int(rng.integers(0, 2))}
+    return options, [rng.normal(size=(2, 2, *rng.integers(4, 8, rank)))]
+
+
+def avg_pool(rng):
+    """The same for means."""
+    return max_pool(rng)
+
+
+def batch_norm(rng):
+    """In training and out of it."""
+    channels = int(rng.integers(1, 4))
+    shape = (int(rng.integers(2, 5)), channels, *rng.integers(2, 5, int(rng.integers(0, 3))))
+    options = {"training": bool(rng.integers(2)), "mean": rng.normal(size=channels).tolist(), "variance": rng.uniform(0.5, 2, channels).tolist()}
+    return options, [rng.normal(size=shape), rng.normal(size=channels), rng.normal(size=channels)]
+
+
+def layer_norm(rng):
+    """Over the last axis."""
+    size = int(rng.integers(2, 9))
+    return {}, [rng.normal(size=(*rng.integers(1, 5, int(rng.integers(1, 3))), size)), rng.normal(size=size), rng.normal(size=size)]
+
+
+def group_norm(rng):
+    """Groups of channels."""
+    groups = int(rng.integers(1, 4))
+    channels = groups * int(rng.integers(1, 3))
+    x = rng.normal(size=(2, channels, *rng.integers(2, 5, int(rng.integers(1, 3)))))
+    return {"groups": groups}, [x, rng.normal(size=channels), rng.normal(size=channels)]
+
+
+def rms_norm(rng):
+    """Over the last axis."""
+    size = int(rng.integers(2, 9))
+    return {}, [rng.normal(size=(3, size)), rng.normal(size=size)]
+
+
+def attention(rng):
+    """With masks of bools or floats, or causal."""
+    n, m, size = (int(v) for v in rng.integers(2, 6, 3))
+    mask = _pick(rng, "none", "causal", "bool", "float")
+    m = n if mask == "causal" else m
+    allowed = rng.random((n, m)) < 0.6
+    allowed[:, 0] = True
+    options = {"mask": mask, "allowed": allowed.tolist(), "added": rng.normal(size=(n, m)).tolist()}
+    lead = (2, int(rng.integers(1, 3)))
+    return options, [rng.normal(size=(*lead, n, size)), rng.normal(size=(*lead, m, size)), rng.normal(size=(*lead, m, 3))]
+
+
+def cross_entropy(rng):
+    """Whole labels or probabilities, logits up to 1e4."""
+    rows, classes = int(rng.integers(1, 6)), int(rng.integers(2, 7))
+    logits = rng.normal(size=(rows, classes)) * _pick(rng, 1.0, 10.0, 1e4)
+    chances = rng.random((rows, classes))
+    options = {
+        "labels": rng.integers(0, classes, rows).tolist() if rng.integers(2) else (chances / chances.sum(1, keepdims=True)).tolist(),
+        "reduction": _pick(rng, "mean", "sum", "none"),
+    }
+    return options, [logits]
+
+
+def loss(rng):
+    """Losses of two arrays."""
+    name = _pick(rng, "mse", "l1", "huber", "bce", "kl")
+    shape = tuple(rng.integers(1, 6, 2))
+    x, target = rng.normal(size=shape) * 2, rng.random(shape)
+    return {"name": name, "delta": float(_pick(rng, 0.5, 1.0)), "target": target.tolist()}, [x]
+
+
+def activation(rng):
+    """Each of them, at ordinary and large arguments."""
+    name = _pick(rng, "relu", "leaky_relu", "elu", "sigmoid", "silu", "softplus", "gelu", "gelu_tanh", "softmax", "log_softmax")
+    return {"name": name}, [rng.normal(size=(3, 5)) * _pick(rng, 1.0, 5.0, 30.0)]
+
+
+def embedding(rng):
+    """Rows that are used several times."""
+    rows = int(rng.integers(2, 7))
+    return {"indices": rng.integers(0, rows, (2, 3)).tolist()}, [rng.normal(size=(rows, 3))]
+
+
+KINDS = [
+    conv, conv, max_pool, avg_pool, batch_norm, layer_norm, group_norm, rms_norm, attention, attention, cross_entropy, loss,
+    activation, embedding,
+]  # fmt: skip
