@@ -284,7 +284,7 @@ class Partition:
     @staticmethod
     def _repeats(op: Op, number: int) -> bool:
         """Whether the op reads elements of this operand more than once, or in no order."""
-        return op.name in ("dot", "scatter", "gather") or (op.name, number) in (("pad", 1), ("search", 0))
+        return op.name in ("dot", "scatter", "gather") or (op.name, number) in (("pad", 1), ("search", 0), ("triangular", 0))
 
     @staticmethod
     def _with_pointwise(source: Group, group: Group, op: Op, paths: Sequence[Path]) -> bool:

@@ -8,6 +8,7 @@ from functools import reduce
 
 from weft.compiler.schedule.columns import lower_columns
 from weft.compiler.schedule.dot import lower_dot
+from weft.compiler.schedule.factor import lower_cholesky, lower_lu, lower_triangular
 from weft.compiler.schedule.gpu_table import GPU_SCHEDULES
 from weft.compiler.schedule.kernel import Kernel, kernel_of
 from weft.compiler.schedule.pointwise import lower_pointwise
@@ -35,6 +36,9 @@ SCHEDULES: dict[str, Schedule] = {
     "sort": lower_sort,
     "search": lower_search,
     "positions": lower_positions,
+    "lu": lower_lu,
+    "triangular": lower_triangular,
+    "cholesky": lower_cholesky,
 }
 FAMILIES: dict[str, Mapping[str, Schedule]] = {"cpu": SCHEDULES, **GPU_SCHEDULES}
 """The schedules of each kind of target."""

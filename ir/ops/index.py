@@ -41,7 +41,9 @@ def _infer_gather(types: Sequence[Type], attributes: Attributes, _r: Sequence[Re
     return (TensorType(whole.dtype, part_shape(whole, types[1:], indexed_axes(attributes))),)
 
 
-def numpy_index(rank: int, axes: Sequence[int], indices: Sequence[np.ndarray]) -> tuple[np.ndarray | slice, ...]:
+def numpy_index(
+    rank: int, axes: Sequence[int], indices: Sequence[np.ndarray]
+) -> tuple[np.ndarray | slice, ...]:
     """The index that NumPy takes for an array whose indexed axes were moved to the front."""
     return (*indices, *[slice(None)] * (rank - len(axes)))
 
@@ -107,7 +109,9 @@ def _infer_scatter(types: Sequence[Type], attributes: Attributes, _r: Sequence[R
     return (whole,)
 
 
-def _evaluate_scatter(attributes: Attributes, x: np.ndarray, part: np.ndarray, *indices: np.ndarray) -> np.ndarray:
+def _evaluate_scatter(
+    attributes: Attributes, x: np.ndarray, part: np.ndarray, *indices: np.ndarray
+) -> np.ndarray:
     axes, mode = indexed_axes(attributes), attributes["mode"]
     result = np.array(x)
     view, place = moved_to_front(result, axes), numpy_index(x.ndim, axes, indices)

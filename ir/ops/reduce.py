@@ -13,16 +13,10 @@ from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, constant, logical_not, select
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Combine, OpDef, VjpRule, define, random_array
+from weft.ir.rules import axis_of
 from weft.ir.types import BOOL, I64, DType, TensorType, Type, VectorType
 
 Accumulators = Sequence[Expr]
-
-
-def axis_of(attributes: Attributes) -> int:
-    """The reduced axis, never negative."""
-    axis = attributes["axis"]
-    assert isinstance(axis, int)
-    return axis
 
 
 def _infer(name: str, kinds: str, result: DType | None) -> Callable[..., Sequence[Type]]:
@@ -91,13 +85,13 @@ def _fold(name: str, start: Callable[[DType], int | float | bool]) -> Combine:
 def _least(dtype: DType) -> int | float | bool:
     if dtype.is_float:
         return float("-inf")
-    return False if dtype == BOOL else int(np.iinfo(dtype.numpy).min)  # pyright: ignore
+    return False if dtype == BOOL else int(np.iinfo(dtype.numpy).min)
 
 
 def _greatest(dtype: DType) -> int | float | bool:
     if dtype.is_float:
         return float("inf")
-    return True if dtype == BOOL else int(np.iinfo(dtype.numpy).max)  # pyright: ignore
+    return True if dtype == BOOL else int(np.iinfo(dtype.numpy).max)
 
 
 def _sum_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
@@ -279,7 +273,7 @@ def _count_along(x: Expr, axis: int, like: Expr) -> Expr:
 
 variance = _define(
     "variance", "Variance along `axis`: squared distances from the mean over count - `ddof`.",
-    lambda x, a: x.var(axis_of(a), dtype=x.dtype, ddof=a.get("ddof", 0)),  # pyright: ignore
+    lambda x, a: x.var(axis_of(a), dtype=x.dtype, ddof=a.get("ddof", 0)),
     Combine(lambda dtype: ((dtype, 0.0),) * 3, _variance_step, _variance_merge, _variance_finish),
     kinds="f", vjp=_variance_vjp, flops=4,
 )  # fmt: skip

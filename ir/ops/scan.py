@@ -10,10 +10,9 @@ import numpy as np
 
 from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, constant, select
-from weft.ir.node import Attributes, Op, Region, Value
+from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import REGISTRY, Arrays, Expand, OpDef, Scalar, define, random_array
-from weft.ir.ops.reduce import axis_of
-from weft.ir.ops.shape import tensor_operand
+from weft.ir.rules import axis_of, places_along, tensor_operand
 from weft.ir.types import I64, Type
 
 
@@ -69,20 +68,6 @@ def scan_of(x: Expr, axis: int, by: str) -> Expr:
 def total_from(x: Expr, axis: int) -> Expr:
     """At each place the sum of the elements from there on."""
     return flipped(scan_of(flipped(x, axis), axis, "add"), axis)
-
-
-def places_along(like: Expr, axis: int, along: Value) -> list[Value]:
-    """Index arrays for each axis of `like`: positions on `axis` from `along`, the place itself on the others."""
-    b, ty = like.builder, tensor_operand([like.value.type])
-    found: list[Value] = []
-    for k, size in enumerate(ty.shape):
-        if k == axis:
-            found.append(along)
-            continue
-        line = b.expr(b.emit("iota", [], {"size": size, "dtype": I64}).result)
-        line = b.reshape(line, (size, *(1,) * (ty.rank - 1 - k)))
-        found.append(b.broadcast(line, tensor_operand([along.type]).shape).value)
-    return found
 
 
 def _product_vjp(g: Expr, y: Expr, x: Expr, axis: int) -> Expr:

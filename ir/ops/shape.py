@@ -14,31 +14,10 @@ from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Context, Element, OpDef, define, random_array
+from weft.ir.rules import axes_attribute, integer_attribute, shape_attribute, tensor_operand
 from weft.ir.types import DType, TensorType, Type, VectorType, tensor
 
 Index = Sequence[DimLike]
-
-
-def shape_attribute(attributes: Attributes, name: str) -> tuple[DimLike, ...]:
-    """A tuple of sizes."""
-    value = attributes[name]
-    assert isinstance(value, tuple)
-    return value  # pyright: ignore[reportReturnType] -- `name` holds sizes
-
-
-def integer_attribute(attributes: Attributes, name: str) -> int:
-    """A plain int."""
-    value = attributes[name]
-    assert isinstance(value, int)
-    return value
-
-
-def tensor_operand(types: Sequence[Type], number: int = 0) -> TensorType:
-    """The type of an operand that must be a tensor."""
-    ty = types[number]
-    if not isinstance(ty, TensorType):
-        raise ShapeError(f"expected a tensor, got {ty}")
-    return ty
 
 
 def _one_float(
@@ -62,7 +41,7 @@ def _evaluate_constant(attributes: Attributes) -> np.ndarray:
     ty = attributes["type"]
     assert isinstance(ty, TensorType | VectorType)
     shape = ty.shape if isinstance(ty, TensorType) else (ty.lanes,)
-    return np.broadcast_to(np.asarray(attributes["value"], ty.dtype.numpy), shape)  # pyright: ignore
+    return np.broadcast_to(np.asarray(attributes["value"], ty.dtype.numpy), shape)  # pyright: ignore[reportArgumentType, reportCallIssue] -- a number or an array
 
 
 def _constant_element(context: Context, op: Op, index: Index) -> Expr:
@@ -86,7 +65,7 @@ def tensor_f32(*shape: DimLike) -> TensorType:
 def _infer_iota(_t: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
     dtype = attributes["dtype"]
     assert isinstance(dtype, DType)
-    return (TensorType(dtype, (attributes["size"],)),)  # pyright: ignore
+    return (TensorType(dtype, (attributes["size"],)),)  # pyright: ignore[reportArgumentType] -- a size
 
 
 iota = define(
@@ -236,15 +215,14 @@ reshape = define(
 
 
 def _infer_transpose(types: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
-    ty, axes = tensor_operand(types), attributes["axes"]
-    assert isinstance(axes, tuple)
-    if sorted(axes) != list(range(ty.rank)):  # pyright: ignore
+    ty, axes = tensor_operand(types), axes_attribute(attributes)
+    if sorted(axes) != list(range(ty.rank)):
         raise ShapeError(f"axes {axes} do not permute those of {ty}", code="E015")
-    return (TensorType(ty.dtype, tuple(ty.shape[k] for k in axes)),)  # pyright: ignore
+    return (TensorType(ty.dtype, tuple(ty.shape[k] for k in axes)),)
 
 
 def _axes(op: Op) -> tuple[int, ...]:
-    return op.attributes["axes"]  # pyright: ignore
+    return axes_attribute(op.attributes)
 
 
 def inverse_permutation(axes: Sequence[int]) -> tuple[int, ...]:
@@ -284,7 +262,7 @@ def _infer_slice(types: Sequence[Type], attributes: Attributes, _r: Sequence[Reg
 
 
 def _positions(attributes: Attributes) -> list[tuple[DimLike, DimLike, DimLike]]:
-    return list(zip(*(shape_attribute(attributes, k) for k in ("start", "size", "step")), strict=True))  # pyright: ignore
+    return list(zip(*(shape_attribute(attributes, k) for k in ("start", "size", "step")), strict=True))
 
 
 def _numpy_slice(start: int, size: int, step: int) -> slice:
@@ -293,7 +271,7 @@ def _numpy_slice(start: int, size: int, step: int) -> slice:
 
 
 def _evaluate_slice(attributes: Attributes, x: np.ndarray) -> np.ndarray:
-    return x[tuple(_numpy_slice(*p) for p in _positions(attributes))]  # pyright: ignore
+    return x[tuple(_numpy_slice(*p) for p in _positions(attributes))]  # pyright: ignore[reportArgumentType] -- sizes are bound here
 
 
 def _slice_element(context: Context, op: Op, index: Index) -> Expr:
@@ -331,7 +309,7 @@ def _evaluate_update(attributes: Attributes, x: np.ndarray, y: np.ndarray) -> np
     places = zip(
         shape_attribute(attributes, "start"), y.shape, shape_attribute(attributes, "step"), strict=True
     )
-    result[tuple(_numpy_slice(*p) for p in places)] = y  # pyright: ignore
+    result[tuple(_numpy_slice(*p) for p in places)] = y  # pyright: ignore[reportArgumentType] -- sizes are bound here
     return result
 
 
@@ -379,9 +357,9 @@ def _update_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
 
 def _update_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
     for attributes, shape in _SLICES:
-        part = tuple(attributes["size"])  # pyright: ignore
+        part = tuple(n for n in shape_attribute(attributes, "size") if isinstance(n, int))
         places = {k: attributes[k] for k in ("start", "step")}
-        yield places, (random_array(rng, "float32", shape), random_array(rng, "float32", part))  # pyright: ignore
+        yield places, (random_array(rng, "float32", shape), random_array(rng, "float32", part))
 
 
 update = define(

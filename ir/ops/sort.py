@@ -11,9 +11,7 @@ from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Expand, OpDef, define, random_array
-from weft.ir.ops.reduce import axis_of
-from weft.ir.ops.scan import places_along
-from weft.ir.ops.shape import tensor_operand
+from weft.ir.rules import axis_of, places_along, tensor_operand
 from weft.ir.types import I64, TensorType, Type
 
 

@@ -6,6 +6,7 @@ from weft.compiler.frontend.numpy import contraction as contraction
 from weft.compiler.frontend.numpy import creation as creation
 from weft.compiler.frontend.numpy import cumulative as cumulative
 from weft.compiler.frontend.numpy import dependent as dependent
+from weft.compiler.frontend.numpy import linear as linear
 from weft.compiler.frontend.numpy import manipulation as manipulation
 from weft.compiler.frontend.numpy import methods as methods
 from weft.compiler.frontend.numpy import order as order

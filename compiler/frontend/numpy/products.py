@@ -187,24 +187,6 @@ def outer(trace: Trace, a: Any, b: Any, out: Any = None) -> Any:
     return trace.call(np.multiply, x[:, None], y[None, :], out=out)
 
 
-@implements(np.linalg.norm)
-def norm(trace: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Matrix or vector norm."""
-    if ord not in (None, 2, 1, np.inf, "fro") or (
-        ord in (1, 2, np.inf) and axis is None and as_array(trace, x).ndim != 1
-    ):
-        raise trace.refuse(
-            f"norm of order {ord!r} is not built yet", "use order None, or 1, 2, inf over one axis", "E054"
-        )
-    array = as_array(trace, x)
-    if array.dtype.kind in "biu":
-        array = array.astype(np.float64)
-    if ord in (None, 2, "fro"):
-        return trace.call(np.sqrt, trace.call(np.sum, array * array, axis=axis, keepdims=keepdims))
-    reduce = np.sum if ord == 1 else np.max
-    return trace.call(reduce, trace.call(np.absolute, array), axis=axis, keepdims=keepdims)
-
-
 @implements(np.kron)
 def kron(trace: Trace, a: Any, b: Any) -> Any:
     """Kronecker product of two arrays."""

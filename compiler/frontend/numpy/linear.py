@@ -1,0 +1,280 @@
+"""`numpy.linalg` by factors: solve, inv, det, slogdet, cholesky, powers, norms, and the names it shares with `numpy`.
+
+Not here: eigenvalues and singular values, which are not built; the factors themselves (`ir/ops/factor.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.linalg import LinAlgError
+
+from weft.compiler.frontend.number import size_number
+from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
+from weft.compiler.frontend.numpy.manipulation import as_axes
+from weft.compiler.frontend.numpy.reductions import reduce_axes
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, as_array, new_array, shape_of, wrap
+from weft.ir.expr import Expr, cast, constant, select
+from weft.ir.ops.factor import factors_of, permuted_rows, swapped, triangle
+from weft.ir.types import F32, F64, I64
+
+
+def _matrix(trace: Trace, a: Any, *, square: bool = True) -> Expr:
+    """The elements as floats, checked to be matrices."""
+    array = as_array(trace, a)
+    if array.ndim < 2:
+        raise LinAlgError(f"{array.ndim}-dimensional array given. Array must be at least two-dimensional")
+    value = array.expr
+    rows, columns = shape_of(value)[-2:]
+    if square and not trace.holds(rows, "==", columns, "square matrices"):
+        raise LinAlgError("Last 2 dimensions of the array must be square")
+    if square and rows != columns:
+        value = trace.builder.reshape(value, (*shape_of(value)[:-2], rows, rows))
+    return value if value.dtype.is_float else cast(value, F64)
+
+
+def _diagonal(trace: Trace, value: Expr) -> Expr:
+    """The diagonal, as the last axis."""
+    array = trace.call(np.diagonal, new_array(trace, value), axis1=-2, axis2=-1)
+    return array.expr
+
+
+def _all(trace: Trace, condition: Expr) -> Expr:
+    return reduce_axes(trace, "all", condition, range(len(shape_of(condition))))
+
+
+def _lu(trace: Trace, value: Expr) -> tuple[Expr, Expr]:
+    return factors_of(trace.expr(trace.emit("lu", [value.value])))
+
+
+def _triangular(trace: Trace, matrix: Expr, right: Expr, *, lower: bool, unit: bool = False) -> Expr:
+    return trace.expr(trace.emit("triangular", [matrix.value, right.value], {"lower": lower, "unit": unit}))
+
+
+def _solve(trace: Trace, matrix: Expr, right: Expr) -> Expr:
+    """X with A X = B; raises LinAlgError where a pivot is 0."""
+    both, order = _lu(trace, matrix)
+    trace.fail_unless(_all(trace, _diagonal(trace, both).ne(0.0)), LinAlgError("Singular matrix"))
+    first = _triangular(trace, both, permuted_rows(right, order), lower=True, unit=True)
+    return _triangular(trace, both, first, lower=False)
+
+
+def _identity(trace: Trace, like: Expr) -> Expr:
+    size = shape_of(like)[-1]
+    eye = trace.call(np.eye, size_number(trace, size), dtype=like.dtype.numpy)
+    return broadcast_to(trace, eye.expr, shape_of(like))
+
+
+@implements(np.linalg.solve)
+def solve(trace: Trace, a: Any, b: Any) -> Any:
+    """Solve a linear matrix equation, or system of linear scalar equations."""
+    matrix, right = _matrix(trace, a), as_array(trace, b)
+    is_vector = right.ndim == 1
+    value = right.expr if right.dtype.kind == "f" else cast(right.expr, F64)
+    value = trace.builder.reshape(value, (*shape_of(value), 1)) if is_vector else value
+    common = F64 if F64 in (matrix.dtype, value.dtype) else F32
+    matrix, value = cast(matrix, common), cast(value, common)
+    size = shape_of(matrix)[-1]
+    if not trace.holds(shape_of(value)[-2], "==", size, "rows of a linear system"):
+        raise ValueError(f"solve: the matrix has {size} rows and the right side {shape_of(value)[-2]}")
+    stack = common_shape(trace, [shape_of(matrix)[:-2], shape_of(value)[:-2]])
+    matrix = broadcast_to(trace, matrix, (*stack, size, size))
+    value = broadcast_to(trace, value, (*stack, size, shape_of(value)[-1]))
+    found = _solve(trace, matrix, value)
+    return wrap(trace, trace.builder.reshape(found, shape_of(found)[:-1]) if is_vector else found)
+
+
+@implements(np.linalg.inv)
+def inv(trace: Trace, a: Any) -> Any:
+    """Compute the inverse of a matrix."""
+    matrix = _matrix(trace, a)
+    return new_array(trace, _solve(trace, matrix, _identity(trace, matrix)))
+
+
+def _sign_of(trace: Trace, order: Expr, like: Expr) -> Expr:
+    """-1 for an odd number of exchanged pairs, else 1."""
+    shape = shape_of(order)
+    pairs = (*shape, shape[-1])
+    row = broadcast_to(trace, trace.builder.reshape(order, (*shape, 1)), pairs)
+    column = broadcast_to(trace, trace.builder.reshape(order, (*shape[:-1], 1, shape[-1])), pairs)
+    inverted = triangle(cast(row.gt(column), F64), lower=False, diagonal=False)
+    count = cast(reduce_axes(trace, "sum", inverted, (len(shape) - 1, len(shape))), I64)
+    odd = (count & 1).eq(1)
+    one = cast(constant(count, 1), like.dtype)
+    return select(odd, -one, one)
+
+
+def _determinant(trace: Trace, a: Any) -> tuple[Expr, Expr]:
+    """The diagonal of U and the sign of the row exchanges."""
+    matrix = _matrix(trace, a)
+    both, order = _lu(trace, matrix)
+    diagonal = _diagonal(trace, both)
+    return diagonal, _sign_of(trace, order, diagonal)
+
+
+@implements(np.linalg.det)
+def det(trace: Trace, a: Any) -> Any:
+    """Compute the determinant of an array."""
+    diagonal, sign = _determinant(trace, a)
+    return wrap(trace, reduce_axes(trace, "prod", diagonal, (len(shape_of(diagonal)) - 1,)) * sign)
+
+
+@implements(np.linalg.slogdet)
+def slogdet(trace: Trace, a: Any) -> Any:
+    """Compute the sign and (natural) logarithm of the determinant of an array."""
+    diagonal, sign = _determinant(trace, a)
+    axis = (len(shape_of(diagonal)) - 1,)
+    signs = reduce_axes(trace, "prod", diagonal.apply("sign"), axis) * sign
+    logarithm = reduce_axes(trace, "sum", diagonal.apply("absolute").apply("log"), axis)
+    made = type(np.linalg.slogdet(np.eye(1)))
+    return made(wrap(trace, signs), wrap(trace, logarithm))
+
+
+@implements(np.linalg.cholesky)
+def cholesky(trace: Trace, a: Any, /, *, upper: bool = False) -> Any:
+    """Cholesky decomposition."""
+    matrix = _matrix(trace, a)
+    matrix = matrix if upper else swapped(matrix)
+    found = trace.expr(trace.emit("cholesky", [matrix.value]))
+    good = _all(trace, _diagonal(trace, found).gt(0.0))
+    trace.fail_unless(good, LinAlgError("Matrix is not positive definite"))
+    return new_array(trace, found if upper else swapped(found))
+
+
+# ---------------------------------------------------------------- compositions
+
+
+@implements(np.linalg.matrix_power)
+def matrix_power(trace: Trace, a: Any, n: Any) -> Any:
+    """Raise a square matrix to the (integer) power n."""
+    array, power = as_array(trace, a), n.__index__()
+    if array.ndim < 2 or not trace.holds(array.view.shape[-1], "==", array.view.shape[-2], "square matrices"):
+        raise LinAlgError("Last 2 dimensions of the array must be square")
+    if power < 0:
+        array, power = inv(trace, array), -power
+    if power == 0:
+        size = size_number(trace, array.view.shape[-1])
+        return trace.call(np.broadcast_to, trace.call(np.eye, size, dtype=array.dtype), array.shape).copy()
+    result: Any = None
+    while power:
+        if power & 1:
+            result = array if result is None else trace.call(np.matmul, result, array)
+        power >>= 1
+        array = trace.call(np.matmul, array, array) if power else array
+    return result.copy() if n == 1 else result
+
+
+@implements(np.linalg.multi_dot)
+def multi_dot(trace: Trace, arrays: Any, *, out: Any = None) -> Any:
+    """The product of several matrices, in the order that takes the fewest operations where sizes are known."""
+    given = [as_array(trace, a) for a in arrays]
+    if len(given) < 2:
+        raise ValueError("Expecting at least two arrays.")
+    values = list(given)
+    first, last = values[0].ndim == 1, values[-1].ndim == 1
+    values[0] = values[0][None] if first else values[0]
+    values[-1] = values[-1][:, None] if last else values[-1]
+    while len(values) > 1:
+        k = min(range(len(values) - 1), key=lambda k: _cost(values[k], values[k + 1]))
+        values[k : k + 2] = [trace.call(np.matmul, values[k], values[k + 1])]
+    result = values[0][(0 if first else slice(None), 0 if last else slice(None))]
+    if out is not None:
+        out[...] = result
+        return out
+    return result.copy() if type(result) is TracedArray else result
+
+
+def _cost(a: TracedArray, b: TracedArray) -> int:
+    sizes = (*a.view.shape, b.view.shape[1])
+    return int(np.prod(sizes)) if all(isinstance(d, int) for d in sizes) else 1 << 62
+
+
+@implements(np.linalg.vector_norm)
+def vector_norm(trace: Trace, x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:  # noqa: A002
+    """Computes the vector norm of a vector (or batch of vectors) `x`."""
+    array = as_array(trace, x)
+    axes = tuple(range(array.ndim)) if axis is None else as_axes(trace, axis, array.ndim)
+    return _vector_norm(trace, array, axes, ord, keepdims=keepdims)
+
+
+def _vector_norm(trace: Trace, array: TracedArray, axes: Sequence[int], order: Any, *, keepdims: bool) -> Any:
+    array = array if array.dtype.kind == "f" else array.astype(np.float64)
+    size = trace.call(np.absolute, array)
+
+    def over(fn: Callable[..., Any], value: Any) -> Any:
+        return trace.call(fn, value, axis=tuple(axes), keepdims=keepdims)
+
+    if order is None or order == 2:
+        return trace.call(np.sqrt, over(np.sum, array * array))
+    if order in (np.inf, -np.inf):
+        return over(np.max if order > 0 else np.min, size)
+    if order == 0:
+        return over(np.sum, trace.call(np.not_equal, array, 0).astype(array.dtype))
+    if order == 1:
+        return over(np.sum, size)
+    return trace.call(np.power, over(np.sum, trace.call(np.power, size, order)), 1.0 / order)
+
+
+@implements(np.linalg.matrix_norm)
+def matrix_norm(trace: Trace, x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
+    """Computes the matrix norm of a matrix (or a stack of matrices) `x`."""
+    array = as_array(trace, x)
+    return _matrix_norm(trace, array, (array.ndim - 2, array.ndim - 1), ord, keepdims=keepdims)
+
+
+def _matrix_norm(trace: Trace, array: TracedArray, axes: Sequence[int], order: Any, *, keepdims: bool) -> Any:
+    if order in (None, "fro"):
+        return _vector_norm(trace, array, axes, 2, keepdims=keepdims)
+    if order not in (1, -1, np.inf, -np.inf):
+        raise trace.refuse(f"a matrix norm of order {order!r} needs singular values", "use 'fro', 1 or inf", "E054")
+    array = array if array.dtype.kind == "f" else array.astype(np.float64)
+    summed, rest = (axes[0], axes[1]) if abs(order) == 1 else (axes[1], axes[0])
+    totals = trace.call(np.sum, trace.call(np.absolute, array), axis=summed, keepdims=True)
+    result = trace.call(np.max if order > 0 else np.min, totals, axis=rest, keepdims=True)
+    return result if keepdims else trace.call(np.squeeze, result, axis=tuple(axes))[()]
+
+
+@implements(np.linalg.norm)
+def norm(trace: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+    """Matrix or vector norm."""
+    array = as_array(trace, x)
+    if axis is None and (ord is None or array.ndim == 1):
+        return _vector_norm(trace, array, tuple(range(array.ndim)), ord, keepdims=keepdims)
+    if axis is None and array.ndim != 2:
+        raise ValueError("Improper number of dimensions to norm.")
+    axes = (0, 1) if axis is None else as_axes(trace, axis, array.ndim)
+    if len(axes) == 1:
+        return _vector_norm(trace, array, axes, ord, keepdims=keepdims)
+    return _matrix_norm(trace, array, axes, ord, keepdims=keepdims)
+
+
+def _same(name: str, fn: Any, **fixed: Any) -> None:
+    """A function that `numpy` has too, by position alone."""
+
+    def composition(trace: Trace, *args: Any, **kwargs: Any) -> Any:
+        return trace.call(fn, *args, **{**fixed, **kwargs})
+
+    implements(getattr(np.linalg, name))(composition)
+
+
+for _name in ("matmul", "matrix_transpose", "outer", "tensordot", "vecdot"):
+    _same(_name, getattr(np, _name))
+
+
+@implements(np.linalg.diagonal)
+def diagonal(trace: Trace, x: Any, /, *, offset: int = 0) -> Any:
+    """Returns specified diagonals of a matrix (or a stack of matrices) ``x``."""
+    return trace.call(np.diagonal, x, offset, axis1=-2, axis2=-1)
+
+
+@implements(np.linalg.trace)
+def trace_of(trace: Trace, x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    """Returns the sum along the specified diagonals of a matrix (or a stack of matrices) ``x``."""
+    return trace.call(np.trace, x, offset, axis1=-2, axis2=-1, dtype=dtype)
+
+
+__all__ = ["det", "inv", "norm", "solve"]

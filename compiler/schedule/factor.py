@@ -1,0 +1,191 @@
+"""Schedules of LU, Cholesky and triangular systems: matrices of a stack in parallel, rows in vectors, in the memory of the result.
+
+Not here: blocks for large matrices, nor one matrix shared by several threads.
+"""
+
+from collections.abc import Callable, Sequence
+
+from weft.compiler.schedule.element import Writer
+from weft.compiler.schedule.kernel import Kernel, Root, parallel_chunks, serial, vectorized
+from weft.ir import Builder, Expr, TensorType, Value
+from weft.ir.dims import Dim, DimLike, product
+from weft.ir.expr import absolute, cast, select, sqrt
+from weft.ir.ops.shape import split_index
+
+Body = Callable[[DimLike], None]
+
+
+class _Matrix:
+    """One matrix of the stack: the root's memory at `batch`, `rows` by `columns`."""
+
+    def __init__(self, kernel: Kernel, writer: Writer, root: Root, batch: Sequence[DimLike]) -> None:
+        self.writer, self.root, self.batch = writer, root, batch
+        self.rows, self.columns = root.space[-2:]
+        self.lanes = kernel.lanes(2)
+
+    def get(self, i: DimLike, j: DimLike) -> Expr:
+        """An element, or one for each lane."""
+        return self.writer.load(self.root.buffer, self.root.place([*self.batch, i, j]))
+
+    def put(self, i: DimLike, j: DimLike, e: Expr) -> None:
+        """Write one."""
+        self.writer.store(e, self.root.buffer, self.root.place([*self.batch, i, j]))
+
+    def each(self, start: DimLike, stop: DimLike, body: Body) -> None:
+        """For each index of a row or column, one after the other."""
+        writer = self.writer
+        serial(writer, "i", writer.number(start), writer.number(stop), (start, stop), body)
+
+    def along(self, start: DimLike, stop: DimLike, body: Body) -> None:
+        """For each place of a row, in vectors."""
+        writer = self.writer
+        vectorized(writer, writer.number(start), writer.number(stop), (start, stop), self.lanes, body)
+
+    def wide(self, e: Expr) -> Expr:
+        """A scalar in all lanes."""
+        return self.writer.splat(self.writer.here(e), self.writer.lanes)
+
+    def fill(self, value: Value, rows: DimLike) -> None:
+        """Copy the operand's rows."""
+        def row(i: DimLike) -> None:
+            self.along(0, self.columns, lambda j: self.put(i, j, self.wide(self.writer.element(value, [*self.batch, i, j]))))
+
+        self.each(0, rows, row)
+
+    def subtract_row(self, target: DimLike, source: DimLike, factor: Expr, start: DimLike) -> None:
+        """Take `factor` times one row off another from a column on."""
+        def one(j: DimLike) -> None:
+            self.put(target, j, self.wide(self.get(target, j)) - self.wide(factor) * self.wide(self.get(source, j)))
+
+        self.along(start, self.columns, one)
+
+
+def _over_stack(kernel: Kernel, builder: Builder, body: Callable[[_Matrix], None]) -> None:
+    (root,) = kernel.roots
+    if any(d == 0 for d in root.space):
+        return
+    writer, stack = kernel.writer(builder), root.space[:-2]
+    total = product(stack)
+
+    def one(p: DimLike) -> None:
+        body(_Matrix(kernel, writer, root, split_index(p, stack)))
+
+    if total == 1:
+        with writer.scope(floor=True):
+            one(0)
+        return
+    cost = float(product(root.space[-2:])) * 64 if isinstance(product(root.space[-2:]), int) else 1e6  # pyright: ignore
+    parallel_chunks(writer, total, 1, cost, lambda a, b, _task: serial(writer, "p", a, b, (0, total), one))
+
+
+def _operands(kernel: Kernel) -> Sequence[Value]:
+    op = kernel.roots[0].value.op
+    assert op is not None
+    return op.operands
+
+
+def lower_lu(kernel: Kernel, builder: Builder) -> None:
+    """Column by column: the largest element below becomes the pivot, its multiples are taken off the rows below."""
+    (operand,) = _operands(kernel)
+
+    def one(m: _Matrix) -> None:
+        n, writer = m.columns, m.writer
+        m.fill(operand, n)
+        m.each(0, n, lambda i: m.put(n, i, cast(writer.number(i), m.root.value.type.dtype)))  # pyright: ignore
+
+        def column(k: DimLike) -> None:
+            at = writer.bind(writer.fresh("pivot"), _pivot(m, k), 0, n)
+            writer.scopes[-1].is_floor = True
+            _swap_rows(m, k, at)
+            own, other = m.get(n, k), m.get(n, at)
+            m.put(n, k, other)
+            m.put(n, at, own)
+            pivot = m.get(k, k)
+            safe = select(pivot.eq(0.0), pivot.like(1.0), pivot)
+
+            def row(i: DimLike) -> None:
+                factor = m.get(i, k) / writer.here(safe)
+                m.put(i, k, factor)
+                m.subtract_row(i, k, factor, k + 1)
+
+            m.each(k + 1, n, row)
+
+        m.each(0, n, column)
+
+    _over_stack(kernel, builder, one)
+
+
+def _pivot(m: _Matrix, k: DimLike) -> Expr:
+    """The row from k on with the largest element of column k, the first of several; NaN is no larger than anything."""
+    writer = m.writer
+
+    def body(builder: Builder, number: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
+        with writer.scope(builder, floor=True):
+            i = writer.bind(writer.fresh("i"), number, k, m.columns)
+            size = absolute(m.get(i, k))
+            larger = size.gt(writer.here(held[0]))
+            return [select(larger, size, held[0]), select(larger, number, held[1])]
+
+    first = writer.number(k)
+    best = absolute(m.get(k, k))
+    return writer.builder.loop(writer.number(k + 1), writer.number(m.columns), 1, [writer.here(best), writer.here(first)], body)[1]
+
+
+def _swap_rows(m: _Matrix, a: DimLike, b: Dim) -> None:
+    def one(j: DimLike) -> None:
+        x, y = m.wide(m.get(a, j)), m.wide(m.get(b, j))
+        m.put(a, j, y)
+        m.put(b, j, x)
+
+    m.along(0, m.columns, one)
+
+
+def lower_triangular(kernel: Kernel, builder: Builder) -> None:
+    """Row by row from the corner of the triangle: what the rows before say is taken off, then divided by the diagonal."""
+    matrix, right = _operands(kernel)
+    op = kernel.roots[0].value.op
+    assert op is not None
+    lower, unit = bool(op.attributes["lower"]), bool(op.attributes["unit"])
+
+    def one(m: _Matrix) -> None:
+        writer, n = m.writer, m.rows
+        m.fill(right, n)
+
+        def row(step: DimLike) -> None:
+            i = step if lower else n - 1 - step
+
+            def before(k: DimLike) -> None:
+                m.subtract_row(i, k, writer.here(writer.element(matrix, [*m.batch, i, k])), 0)
+
+            if lower:
+                m.each(0, i, before)
+            else:
+                m.each(i + 1, n, before)
+            if unit:
+                return
+            pivot = writer.here(writer.element(matrix, [*m.batch, i, i]))
+            m.along(0, m.columns, lambda j: m.put(i, j, m.wide(m.get(i, j)) / m.wide(pivot)))
+
+        m.each(0, n, row)
+
+    _over_stack(kernel, builder, one)
+
+
+def lower_cholesky(kernel: Kernel, builder: Builder) -> None:
+    """Row by row: scaled by the root of its diagonal, then its multiples are taken off the rows below."""
+    (operand,) = _operands(kernel)
+    assert isinstance(operand.type, TensorType)
+
+    def one(m: _Matrix) -> None:
+        writer, n = m.writer, m.columns
+        m.fill(operand, n)
+        m.each(0, n, lambda i: m.along(0, i, lambda j: m.put(i, j, m.wide(m.get(i, j)).like(0.0))))
+
+        def row(k: DimLike) -> None:
+            scale = sqrt(m.get(k, k))
+            m.along(k, n, lambda j: m.put(k, j, m.wide(m.get(k, j)) / m.wide(scale)))
+            m.each(k + 1, n, lambda i: m.subtract_row(i, k, writer.here(m.get(k, i)), i))
+
+        m.each(0, n, row)
+
+    _over_stack(kernel, builder, one)
