@@ -1,7 +1,7 @@
 """Sizes and indices as symbolic integer expressions.
 
-A `DimLike` is an int or a `Dim`: a polynomial with integer coefficients over atoms. An atom is a `Symbol` or a
-`Compound` (floor division, remainder, minimum, maximum). Polynomials are kept in canonical form, so equal
+A `DimLike` is an int or a `Dim`: a polynomial with integer coefficients over atoms. An atom is a `Symbol` or
+a `Compound` (floor division, remainder, minimum, maximum). Polynomials are kept in canonical form, so equal
 expressions are equal objects by `==`, and anything constant is a plain int.
 Not here: where a symbol gets its value (types of arguments, index-typed values).
 """

@@ -256,7 +256,7 @@ def _as_vector(writer: Writer, value: Value, lanes: int) -> str:
 
 def _shuffle(writer: Writer, op: Op) -> None:
     """Operands may differ in lanes; `order` counts through the lanes of the first, then of the second."""
-    order = [int(i) for i in op.attributes["order"]]  # pyright: ignore -- the record's infer checks it
+    order = [int(i) for i in op.attributes["order"]]  # pyright: ignore[reportGeneralTypeIssues, reportOptionalIterable] -- infer checks it
     widths = [vector_type(v).lanes for v in op.operands]
     scalar = scalar_text(vector_type(op.operands[0]).dtype)
     if len(order) == 1:

@@ -139,7 +139,7 @@ def rebuild(like: Any, items: list[Any]) -> Any:
             object.__setattr__(made, one.name, item)
         return made
     if hasattr(like, "_fields"):
-        return kind._make(items)  # pyright: ignore -- a namedtuple
+        return kind._make(items)  # pyright: ignore[reportAttributeAccessIssue] -- a namedtuple
     return kind(items)
 
 

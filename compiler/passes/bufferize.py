@@ -13,12 +13,16 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import show_dim
 from weft.ir.opdef import Scalar
 from weft.ir.rewrite import Cloner
+from weft.ir.rules import tensor_operand
 from weft.ir.types import INDEX, Type
 from weft.ir.walk import free_values, uses, values_of
 
 
 def bufferize(fn: Func) -> Func:
-    """Stage "fused" to "buffers". Parameters become argument buffers, result buffers, then an i64 for each symbol and stride."""
+    """Stage "fused" to "buffers".
+
+    Parameters become argument buffers, result buffers, then an i64 for each symbol and stride.
+    """
     return _Bufferizer(fn).run()
 
 
@@ -29,7 +33,7 @@ def buffer_type(ty: TensorType, *, strided: bool = False) -> BufferType:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Where the value of a carried result should be written, and whether the old content may be overwritten by it."""
+    """Where the value of a carried result should be written, and whether it may overwrite the old content."""
 
     destination: Value
     holds: Value | None  # the value (of the old program) that lives there meanwhile
@@ -55,7 +59,7 @@ class _Bufferizer:
         self._number(fn.body, fn.body)
 
     def _number(self, region: Region, loop: Region) -> None:
-        """Positions of ops, and for each value that of the last op (of its own region) that reads it or holds a reader."""
+        """Positions of ops, for each value that of the last op of its region that reads it or holds one."""
         self.loop[region] = loop
         last = self.last_in[region] = dict[Value, int]()
         for number, op in enumerate(region.ops):
@@ -76,28 +80,8 @@ class _Bufferizer:
         fn = self.fn
         body = Region()
         self.builder = Builder(body)
-        strided = set(fn.strided)
-        for k, param in enumerate(fn.params):
-            if isinstance(param.type, TensorType):
-                self.memory[param] = body.add_param(buffer_type(param.type, strided=k in strided), f"a{k}")
         into = fn.into or (-1,) * len(fn.results)
-        outputs: list[Value] = []
-        for k, (result, target) in enumerate(zip(fn.results, into, strict=True)):
-            assert isinstance(result.type, TensorType)
-            if target < 0:
-                outputs.append(body.add_param(buffer_type(result.type), f"r{k}"))
-            else:
-                outputs.append(self.memory[fn.params[target]])
-        for k, param in enumerate(fn.params):
-            if isinstance(param.type, IndexType):
-                self.memory[param] = body.add_param(INDEX, _symbol_name(param.type))
-        bound = {p.name for p in body.params}
-        for name in fn.symbols:
-            if name not in bound:
-                body.add_param(INDEX, name)
-        for k in fn.strided:
-            for axis in range(fn.params[k].type.rank):  # pyright: ignore[reportAttributeAccessIssue]
-                body.add_param(INDEX, f"a{k}_s{axis}")
+        outputs = self._parameters(body, into)
         for result, output, target in zip(fn.results, outputs, into, strict=True):
             holds = fn.params[target] if target >= 0 else None
             if result not in self.wanted and result.op is not None:
@@ -106,6 +90,36 @@ class _Bufferizer:
         self._deliver(fn.results, outputs)
         self.builder.emit("return")
         return Func(fn.name, body, dict(fn.symbols), "buffers", (), fn.strided)
+
+    def _parameters(self, body: Region, into: Sequence[int]) -> list[Value]:
+        """Make the buffers of arguments and results, sizes, symbols and strides; those of the results."""
+        fn, strided = self.fn, set(self.fn.strided)
+        for k, param in enumerate(fn.params):
+            if isinstance(param.type, TensorType):
+                self.memory[param] = body.add_param(buffer_type(param.type, strided=k in strided), f"a{k}")
+        outputs: list[Value] = []
+        for k, (result, target) in enumerate(zip(fn.results, into, strict=True)):
+            assert isinstance(result.type, TensorType)
+            if target < 0:
+                outputs.append(body.add_param(buffer_type(result.type), f"r{k}"))
+            else:
+                outputs.append(self.memory[fn.params[target]])
+        self._numbers(body)
+        return outputs
+
+    def _numbers(self, body: Region) -> None:
+        """Make the parameters that are numbers: sizes, symbols, strides."""
+        fn = self.fn
+        for param in fn.params:
+            if isinstance(param.type, IndexType):
+                self.memory[param] = body.add_param(INDEX, _symbol_name(param.type))
+        bound = {p.name for p in body.params}
+        for name in fn.symbols:
+            if name not in bound:
+                body.add_param(INDEX, name)
+        for k in fn.strided:
+            for axis in range(tensor_operand([fn.params[k].type]).rank):
+                body.add_param(INDEX, f"a{k}_s{axis}")
 
     def _deliver(self, results: Sequence[Value], outputs: Sequence[Value]) -> None:
         """Copy what is not yet where it belongs; what would be overwritten first is kept aside."""
@@ -189,7 +203,8 @@ class _Bufferizer:
         update = value.op
         assert update is not None
         old_param = update.operands[0]
-        old = old_param.owner.params.index(old_param) if isinstance(old_param.owner, Region) else -1  # pyright: ignore
+        owner = old_param.owner
+        old = owner.params.index(old_param) if isinstance(owner, Region) else -1
         if old < 0:
             fresh = self._destination(op, number)
             return fresh
@@ -213,7 +228,7 @@ class _Bufferizer:
         return value.op is not None or self._is_writable(value)
 
     def _is_dead_after(self, value: Value, op: Op) -> bool:
-        """Whether no op that may run after `op` reads a value, which is not defined outside of a loop around `op`."""
+        """Whether no op that may run after `op` reads a value, defined in the innermost loop around `op`."""
         home = value.owner if isinstance(value.owner, Region) else self.around[value.owner]
         here: Op | Region | None = op
         while isinstance(here, Op):
@@ -373,7 +388,7 @@ class _Bufferizer:
         return self._owns(value, op)
 
     def _began(self, value: Value) -> Value:
-        """The value whose memory `value` will live in, through kernels, loops and branches that work in place."""
+        """The value whose memory `value` will live in, through kernels and regions that work in place."""
         while (before := self._before(value)) is not value:
             value = before
         return value
@@ -439,7 +454,7 @@ class _Bufferizer:
         return found
 
     def _needs_spare(self, op: Op, number: int, first: int) -> bool:
-        """Whether the next value cannot be written over the present one: it is made by a kernel that reads it elsewhere."""
+        """Whether the next value cannot be written over the present one: its kernel reads that elsewhere."""
         region = op.regions[-1]
         param = region.params[number + (1 if op.name == "for" else 0)]
         if not isinstance(param.type, TensorType):
@@ -556,7 +571,7 @@ def _symbol_name(ty: Type) -> str:
 
 
 def reads_in_step(fusion: Op, param: Value, root: Value) -> bool:
-    """Whether every read of `param` is of the very element that is being written to `root`, and by its own loop."""
+    """Whether every read of `param` is of the very element being written to `root`, and by its own loop."""
     region = fusion.regions[0]
     if fusion.attributes["schedule"] != "pointwise":
         return param not in uses(region)
@@ -584,7 +599,7 @@ def _is_number(op: Op) -> bool:
 
 
 def reads_only_written(region: Region, old: Value, update: Op) -> bool:
-    """Whether a kernel reads the updated value only at the elements that it writes: by a slice of the same place."""
+    """Whether a kernel reads the updated value only at the elements it writes: by a slice of that place."""
     for op, number in uses(region).get(old, []):
         if op is update and number == 0:
             continue

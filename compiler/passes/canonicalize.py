@@ -263,7 +263,7 @@ def _places(op: Op) -> Places:
     """(start, size, step) of each axis of a slice, or of the part that an update writes."""
     start, step = op.attributes["start"], op.attributes["step"]
     size = op.attributes["size"] if op.name == "slice" else shape_of(op.operands[1])
-    return list(zip(start, size, step, strict=True))  # pyright: ignore -- tuples of sizes
+    return list(zip(start, size, step, strict=True))  # pyright: ignore[reportArgumentType] -- tuples of sizes
 
 
 def _whole(places: Places, shape: Sequence[DimLike]) -> bool:

@@ -90,7 +90,8 @@ def _array(value: Value) -> np.ndarray | None:
     constant = made_by(spread.operands[0] if spread is not None else value, "constant")
     if constant is None:
         return None
-    return np.broadcast_to(np.asarray(constant.attributes["value"], ty.dtype.numpy), ty.shape)  # pyright: ignore -- sizes are numbers
+    value = np.asarray(constant.attributes["value"], ty.dtype.numpy)
+    return np.broadcast_to(value, ty.shape)  # pyright: ignore[reportArgumentType, reportCallIssue] -- sizes are numbers
 
 
 def _index_of_number(rewriter: Rewriter, op: Op) -> Value | None:

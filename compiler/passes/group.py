@@ -1,4 +1,4 @@
-"""The passes `fuse` and `separate`: write the program whose kernels `fuse.py` decided, each a `fusion` op with its ops in its region.
+"""The passes `fuse` and `separate`: the kernels that `fuse.py` decided become `fusion` ops, their ops inside.
 
 Attribute `schedule` of a fusion names how it is lowered, `in_place` lists results that are written into the
 memory of the value they update. Not here: which ops go together.
@@ -10,6 +10,7 @@ from heapq import heapify, heappop, heappush
 
 from weft.compiler.passes.fuse import Group, Partition, is_free, is_start, path_of
 from weft.ir import Builder, Func, IndexType, Op, Region, Value, record
+from weft.ir.node import Attribute
 from weft.ir.opdef import Combine, Expand
 from weft.ir.rewrite import Cloner
 from weft.ir.walk import walk_regions
@@ -99,7 +100,7 @@ def _nested(region: Region) -> list[Region]:
 
 
 def _is_written_by_kernel(value: Value, region: Region) -> bool:
-    """Whether a value has memory of its own that only this region uses: the result of a kernel that cannot be fused on."""
+    """Whether a value has memory that only this region uses: that of a kernel that cannot be fused on."""
     op = value.op
     if op is None or op not in region.ops or is_free(op):
         return False
@@ -135,6 +136,16 @@ class _Fuser(Cloner):
         new_op = Op(op.name, self.operands(op), types, op.attributes, regions, op.locations)
         builder.region.ops.append(new_op)
         self.set(op.results, new_op.results)
+
+    def _attributes(self, group: Group, outputs: Sequence[Value]) -> dict[str, Attribute]:
+        """How a kernel is lowered, and which results update memory in place."""
+        attributes: dict[str, Attribute] = {"schedule": group.kind}
+        if group.kind in ("rows", "columns"):
+            attributes["space"], attributes["axis"] = group.space, group.axis
+        partial = tuple(k for k, r in enumerate(outputs) if r.op in self.in_place)
+        if partial:
+            attributes["in_place"] = partial
+        return attributes
 
     def _fusion(self, builder: Builder, partition: Partition, group: Group) -> None:
         inside = set(group.ops)
@@ -180,16 +191,12 @@ class _Fuser(Cloner):
                 local[op.operands[0]] = region.add_param(outer.type, op.operands[0].name)
             copy(op)
         outputs = [r for op in group.ops for r in op.results if _is_read_outside(partition, r, inside)]
-        attributes: dict[str, object] = {"schedule": group.kind}
-        if group.kind in ("rows", "columns"):
-            attributes["space"], attributes["axis"] = group.space, group.axis
-        partial = tuple(k for k, r in enumerate(outputs) if r.op in self.in_place)
-        if partial:
-            attributes["in_place"] = partial
+        attributes = self._attributes(group, outputs)
         builder_inside = Builder(region)
         builder_inside.emit("return", [local[r] for r in outputs])
         locations = tuple(dict.fromkeys(loc for op in group.ops for loc in op.locations))
-        fusion = Op("fusion", operands, [r.type for r in outputs], attributes, [region], locations)  # pyright: ignore
+        types = [r.type for r in outputs]
+        fusion = Op("fusion", operands, types, attributes, [region], locations)
         builder.region.ops.append(fusion)
         self.set(outputs, fusion.results)
 

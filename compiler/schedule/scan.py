@@ -10,9 +10,9 @@ from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks
 from weft.ir import REGISTRY, BufferType, Builder, Expr
 from weft.ir.dims import Dim, DimLike, decide, product
 from weft.ir.opdef import Scalar
-from weft.ir.ops.reduce import axis_of
 from weft.ir.ops.scan import combined_by
 from weft.ir.ops.shape import split_index
+from weft.ir.rules import axis_of
 
 Place = Callable[[DimLike], list[DimLike]]
 
@@ -60,7 +60,7 @@ def lower_scan(kernel: Kernel, builder: Builder) -> None:
     total = product(before)
     if total == 1:
 
-        def chunk(a: DimLike, b: DimLike, _task: object) -> None:
+        def chunk(a: Expr, b: Expr, _task: Expr) -> None:
             vectorized(writer, a, b, (0, width), lanes, lambda j: tile(0, j))
 
         parallel_chunks(writer, width, lanes, depth, chunk)

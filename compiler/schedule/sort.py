@@ -8,12 +8,12 @@ significant digit first, Knuth 5.2.5. Not here: one row shared by several thread
 from collections.abc import Sequence
 
 from weft.compiler.schedule.element import Writer
-from weft.compiler.schedule.kernel import Kernel, parallel_chunks, serial, vectorized
+from weft.compiler.schedule.kernel import Body, Kernel, parallel_chunks, serial, vectorized
 from weft.ir import BufferType, Builder, Expr, TensorType, Value, VectorType
 from weft.ir.dims import Dim, DimLike, decide, minimum, product
 from weft.ir.expr import bitcast, cast, constant, logical_not, select
-from weft.ir.ops.reduce import axis_of
 from weft.ir.ops.shape import split_index
+from weft.ir.rules import axis_of
 from weft.ir.types import BOOL, I64, U8, U16, U32, U64, DType
 
 SHORT = 96  # rows up to this are sorted by counting
@@ -119,11 +119,11 @@ class _Rows:
     def _place(self, outer: Sequence[DimLike], i: DimLike) -> list[DimLike]:
         return [*outer[: self.axis], i, *outer[self.axis :]]
 
-    def _each(self, body: object, lanes: int | None = None) -> None:
+    def _each(self, body: Body, lanes: int | None = None) -> None:
         """`body(i)` for each place of a row, in vectors."""
         writer = self.writer
         zero, end = writer.builder.index(0), writer.number(self.length)
-        vectorized(writer, zero, end, (0, self.length), lanes or self.lanes, body, self.length)  # pyright: ignore
+        vectorized(writer, zero, end, (0, self.length), lanes or self.lanes, body, self.length)
 
     def _fill(self, outer: Sequence[DimLike], line: Dim, keys: Value) -> None:
         writer = self.writer

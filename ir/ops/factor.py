@@ -115,7 +115,9 @@ def _lu_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> 
     (both, order), (wanted, _) = factors_of(y[0]), factors_of(g[0])
     left = _on_diagonal(triangle(both, lower=True, diagonal=False), 1.0)
     right = triangle(both, lower=False)
-    lower = triangle(swapped(left).apply("dot", triangle(wanted, lower=True, diagonal=False)), lower=True, diagonal=False)
+    lower = triangle(
+        swapped(left).apply("dot", triangle(wanted, lower=True, diagonal=False)), lower=True, diagonal=False
+    )
     upper = triangle(triangle(wanted, lower=False).apply("dot", swapped(right)), lower=False)
     inner = _apply(swapped(left), "triangular", lower + upper, lower=False, unit=True)
     outer = swapped(_apply(right, "triangular", swapped(inner), lower=False, unit=False))

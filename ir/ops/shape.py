@@ -194,7 +194,9 @@ def _reshape_element(context: Context, op: Op, index: Index) -> Expr:
     found: dict[int, DimLike] = dict.fromkeys(range(len(source)), 0)
     for left, right in reshape_groups(source, target):
         linear = linear_index([index[k] for k in right], [target[k] for k in right])
-        wide = [k for k in left if source[k] != 1]  # at an axis of size 1 the index is 0, whatever the others are
+        wide = [
+            k for k in left if source[k] != 1
+        ]  # at an axis of size 1 the index is 0, whatever the others are
         found.update(zip(wide, split_index(linear, [source[k] for k in wide]), strict=True))
     return context.read(0, [found[k] for k in range(len(source))])
 
