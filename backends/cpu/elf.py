@@ -18,7 +18,7 @@ X86_64, AARCH64 = 62, 183
 _SYMBOL_TABLE, _RELOCATIONS, _NO_BITS = 2, 4, 8
 _WRITE, _ALLOCATE, _EXECUTE = 1, 2, 4
 _ABSOLUTE_INDEX = 0xFFF1
-_STUB_BYTES = 16
+STUB_BYTES = 16
 
 
 class ObjectFormatError(Exception):
@@ -166,7 +166,7 @@ def _relocate_arm(memory: bytearray, offset: int, kind: int, place: int, target:
     struct.pack_into("<I", memory, offset, word)
 
 
-def _stub(machine: int, place: int, word: int) -> bytes:
+def stub(machine: int, place: int, word: int) -> bytes:
     """A jump through the address at `word`."""
     if machine == X86_64:
         return b"\xff\x25" + struct.pack("<i", word - place - 6) + b"\xcc" * 10
@@ -268,7 +268,7 @@ class _Loader:
                 is_stub = not symbol.section and is_call(self.obj.machine, kind)
                 if is_stub and symbol not in self.stubs:
                     self.stubs[symbol] = at
-                    at += _STUB_BYTES
+                    at += STUB_BYTES
                 if is_stub or wants_table(self.obj.machine, kind):
                     self.words.setdefault(symbol, 0)
         for symbol in self.words:
@@ -314,7 +314,7 @@ class _Loader:
         for symbol, at in self.words.items():
             struct.pack_into("<Q", memory, at, self.address(symbol))
         for symbol, at in self.stubs.items():
-            memory[at : at + _STUB_BYTES] = _stub(
+            memory[at : at + STUB_BYTES] = stub(
                 self.obj.machine, self.base + at, self.base + self.words[symbol]
             )
         for section in self.obj.sections:

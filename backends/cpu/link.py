@@ -10,7 +10,7 @@ import importlib
 import os
 import platform
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ Store = Callable[[str, bytes], None]
 # Passes of LLVM by their names in llvmlite. LLVM's own list takes ten times as long and gains nothing:
 # vectors and unrolling are explicit, and our own passes have made the code lean.
 PROGRAM_PASSES = ("instruction_combine", "simplify_cfg")
+LIBRARY_PASSES = (*PROGRAM_PASSES, "global_dead_code_eliminate")
 RUNTIME_PASSES = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg")
 
 _lock = threading.RLock()
@@ -131,6 +132,37 @@ def _object(text: str, machine: Machine | None, level: int, passes: Sequence[str
     """The same under the lock, which so covers the end of LLVM's objects, too."""
     target, module = _optimized(text, machine, level, passes)
     return target.emit_object(module)
+
+
+def compile_library(
+    texts: Sequence[str], exported: Collection[str], machine: Machine | None = None, *, level: int = 2
+) -> bytes:
+    """One object of several texts, whose functions call each other; only those in `exported` can be seen.
+
+    Data is seen if its name is exported. Raises RuntimeError with LLVM's message when a text is not valid.
+    """
+    with _lock:
+        return _library(texts, exported, machine or host_machine(), level)
+
+
+def _library(texts: Sequence[str], exported: Collection[str], machine: Machine, level: int) -> bytes:
+    llvm = _llvm()
+    target = _target_machine(machine, level)
+    first, *others = [llvm.parse_assembly(text) for text in texts]
+    for other in others:
+        first.link_in(other)
+    for value in (*first.functions, *first.global_variables):
+        if not value.is_declaration and value.name not in exported:
+            value.linkage = "internal"
+    first.triple = machine.triple
+    first.data_layout = str(target.target_data)
+    first.verify()
+    manager = llvm.create_new_module_pass_manager()
+    for name in LIBRARY_PASSES:
+        getattr(manager, f"add_{name}_pass")()
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    manager.run(first, llvm.create_pass_builder(target, options))
+    return target.emit_object(first)
 
 
 def assembly(
