@@ -1,9 +1,9 @@
 """Saving and loading by name: `save`, `load`, `Checkpointer`, in the format of safetensors.
 
 A tree is any object that holds variables and arrays (see `variables.py`); a name is the path to one, as in
-"layers.0.w". Files appear whole or not at all: written beside, flushed to disk, renamed. The package safetensors is
-an extra, loaded when it is used; it checks headers and offsets, so a foreign or hostile file is an error.
-Not here: pickles, or anything that runs code when it is loaded.
+"layers.0.w". Files appear whole or not at all: written beside, flushed to disk, renamed. The package
+safetensors is an extra, loaded when it is used; it checks headers and offsets, so a foreign or hostile file
+is an error. Not here: pickles, or anything that runs code when it is loaded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ Rename = Mapping[str, str] | Callable[[str], str] | None
 def save(path: str | os.PathLike[str], tree: Any) -> None:
     """Write all variables and arrays of a tree to a file, by name; the file appears whole or not at all.
 
-    Raises UserError if there is nothing to save, OSError if it cannot be written; an old file then stays as it was.
+    Raises UserError if there is nothing to save, OSError if it cannot be written; an old file then stays as
+    it was.
     """
     _write(Path(path), snapshot(tree))
 
@@ -39,9 +40,10 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
 def load(path: str | os.PathLike[str], into: Any = None, rename: Rename = None, strict: bool = True) -> Arrays:
     """Read a file: a dict from name to array; with `into`, also assign to the variables and arrays of a tree, in place.
 
-    `rename` is a dict or function from the file's names to the tree's. With `strict` both must have the same names; without
-    it what only one has is left alone. Shapes and dtypes must be equal. Nothing is assigned before all is checked.
-    Raises UserError for names, ShapeError and DTypeError for arrays that do not fit, and for files that are not whole.
+    `rename` is a dict or function from the file's names to the tree's. With `strict` both must have the same
+    names; without it what only one has is left alone. Shapes and dtypes must be equal. Nothing is assigned
+    before all is checked. Raises UserError for names, ShapeError and DTypeError for arrays that do not fit,
+    and for files that are not whole.
     """
     found = _renamed(_read(Path(path)), rename)
     if into is None:
@@ -83,8 +85,8 @@ def unique_leaves(tree: Any) -> dict[str, Any]:
 class Checkpointer:
     """Saves a tree to numbered files of a folder and restores the newest that is whole.
 
-    `save(step, tree)` copies the tree and writes it in the background, unless `background` is False; `keep` is how many files
-    stay. An error of a background write is raised by the next `save` or by `wait`.
+    `save(step, tree)` copies the tree and writes it in the background, unless `background` is False; `keep`
+    is how many files stay. An error of a background write is raised by the next `save` or by `wait`.
     """
 
     def __init__(self, folder: str | os.PathLike[str], keep: int = 3, background: bool = True) -> None:

@@ -28,11 +28,11 @@ MEMORY = "_memory"
 class Variable(NDArrayOperatorsMixin):
     """An array that lives across calls: `weft.Variable(value, name=None, trainable=True, device=None)`.
 
-    Reads like an array, in plain Python and in compiled functions, which share it: operators, NumPy functions,
-    indexing and array methods work. Writes go to its memory in place: `v.assign(x)`, `v += x`, `v[i] = x`. Shape
-    and dtype never change. `v.value` and `v.numpy()` are copies, taken while no program writes it; an index such
-    as `v[1:]` is a view, as with arrays. A compiled function that returns part of it returns a copy.
-    Raises DTypeError for a value that is not of numbers or bools.
+    Reads like an array, in plain Python and in compiled functions, which share it: operators, NumPy
+    functions, indexing and array methods work. Writes go to its memory in place: `v.assign(x)`, `v += x`,
+    `v[i] = x`. Shape and dtype never change. `v.value` and `v.numpy()` are copies, taken while no program
+    writes it; an index such as `v[1:]` is a view, as with arrays. A compiled function that returns part of it
+    returns a copy. Raises DTypeError for a value that is not of numbers or bools.
     """
 
     __slots__ = ("__weakref__", MEMORY, "name", "number", "trainable")
@@ -137,7 +137,8 @@ class Variable(NDArrayOperatorsMixin):
     def assign(self, value: Any) -> None:
         """Replace all elements by `value`, which has the variable's shape and a dtype that it holds exactly.
 
-        Python numbers take the variable's dtype. Raises ShapeError or DTypeError otherwise, and nothing is written.
+        Python numbers take the variable's dtype. Raises ShapeError or DTypeError otherwise, and nothing is
+        written.
         """
         given = check_assigned(self, _plain(value))
         with held(self._memory, exclusive=True):

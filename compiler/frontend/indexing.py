@@ -39,8 +39,8 @@ from weft.ir.types import BOOL, I64
 class Selection:
     """What a key selects: a basic view, in which `axes` are then indexed by `indices`.
 
-    A mask lies on the axes from `axes[0]`. `place` is where the indexed axes go in the result. `whole` says that
-    there is an int for each axis.
+    A mask lies on the axes from `axes[0]`. `place` is where the indexed axes go in the result. `whole` says
+    that there is an int for each axis.
     """
 
     view: View

@@ -1,6 +1,7 @@
 """Elements at a mask: where it holds, and how often, as a size that the program computes (D7).
 
-The same mask has the same size wherever it is used. Not here: writes at a mask, which need no size (`indexing.py`).
+The same mask has the same size wherever it is used. Not here: writes at a mask, which need no size
+(`indexing.py`).
 """
 
 from __future__ import annotations

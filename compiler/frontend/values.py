@@ -264,8 +264,8 @@ TRACED = (TracedArray, TracedScalar, TracedNumber)
 class MaskedElements:
     """`x[mask]`: a new array whose size the program computes, made when something asks for it.
 
-    `x[mask] += v` never does: an in-place operator gives it back with the operation noted, for the assignment to `x[mask]`
-    that follows. `make` gathers the elements that x had when it was indexed.
+    `x[mask] += v` never does: an in-place operator gives it back with the operation noted, for the assignment
+    to `x[mask]` that follows. `make` gathers the elements that x had when it was indexed.
     """
 
     __slots__ = ("_made", "array", "make", "mask", "operation", "other")

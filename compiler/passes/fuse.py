@@ -1,9 +1,9 @@
 """Group tensor ops into kernels: the decisions. Each op joins the kernels that make its operands where one schedule can hold
 both, so that nothing is written to memory that only the next op reads.
 
-A group has a kind (the schedule that will lower it) and a space (the indices it loops over). Ops that only re-index
-("free" ops: broadcast, reshape, transpose, slice, constants) belong to no group; each reader gets its own copy. Nothing
-that costs arithmetic is computed twice.
+A group has a kind (the schedule that will lower it) and a space (the indices it loops over). Ops that only
+re-index ("free" ops: broadcast, reshape, transpose, slice, constants) belong to no group; each reader gets
+its own copy. Nothing that costs arithmetic is computed twice.
 Not here: writing the fused program (`group.py`), nor how a kernel is lowered (`schedule/`).
 """
 
@@ -24,10 +24,11 @@ MAX_OPS = 400  # of one kernel; compile time of LLVM grows faster than linearly 
 class Group:
     """Ops that become one kernel.
 
-    kind "pointwise": `space` is the shape of every result. "rows": results have shape `space` or space[:-1] (with or
-    without a last 1), reductions run over the last axis. "columns": reductions run over axis `axis` of `space`, results have the
-    shape without it (or with 1), or `space`. "dot": `space` is the shape of the product. Others stand alone.
-    `full` holds values computed at each index of `space`, `reduced` those that depend on a reduction.
+    kind "pointwise": `space` is the shape of every result. "rows": results have shape `space` or space[:-1]
+    (with or without a last 1), reductions run over the last axis. "columns": reductions run over axis `axis`
+    of `space`, results have the shape without it (or with 1), or `space`. "dot": `space` is the shape of the
+    product. Others stand alone. `full` holds values computed at each index of `space`, `reduced` those that
+    depend on a reduction.
     """
 
     kind: str

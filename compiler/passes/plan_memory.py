@@ -1,7 +1,8 @@
 """The pass `plan_memory`: give each arena buffer its offset (DESIGN D21). Buffers that do not live together share bytes.
 
-Attribute `arena_offset` of an `alloc` is in bytes, a multiple of 64; the total is `arena_bytes(fn)`. Scratch of a kernel is not planned: it
-is on the stack of the thread. Method: slots taken in order of first use; a slot is free again after the last use of its buffer.
+Attribute `arena_offset` of an `alloc` is in bytes, a multiple of 64; the total is `arena_bytes(fn)`. Scratch
+of a kernel is not planned: it is on the stack of the thread. Method: slots taken in order of first use; a
+slot is free again after the last use of its buffer.
 """
 
 from weft.ir import BufferType, Func, Op, Region, Value

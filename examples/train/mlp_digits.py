@@ -3,8 +3,8 @@
     python examples/train/mlp_digits.py             # five seeds, about a minute
     python examples/train/mlp_digits.py --short     # one seed, a few seconds, at least 96 %
 
-Prints the accuracy of each seed and their mean, and fails below the bound. With `--save FILE` it keeps the last training
-in a file, and goes on from there when run again.
+Prints the accuracy of each seed and their mean, and fails below the bound. With `--save FILE` it keeps the
+last training in a file, and goes on from there when run again.
 """
 
 import argparse

@@ -1,7 +1,9 @@
 """Random configurations of layers and losses, the same for Weft and for torch: `cases()` gives them by number.
 
-A case is (kind, options, arrays): float64 arrays are differentiated. `digest` turns a result and its gradients into a few
-numbers: products with fixed random arrays. Not here: what torch says (`torch_results.txt`, made by `make_torch_results.py`).
+A case is (kind, options, arrays): float64 arrays are differentiated. `digest` turns a result and its
+gradients into a few
+numbers: products with fixed random arrays. Not here: what torch says (`torch_results.txt`, made by
+`make_torch_results.py`).
 """
 
 import numpy as np
