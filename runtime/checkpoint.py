@@ -37,7 +37,9 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
     _write(Path(path), snapshot(tree))
 
 
-def load(path: str | os.PathLike[str], into: Any = None, rename: Rename = None, strict: bool = True) -> Arrays:
+def load(
+    path: str | os.PathLike[str], into: Any = None, rename: Rename = None, strict: bool = True
+) -> Arrays:
     """Read a file: a dict from name to array; with `into`, also assign to the variables and arrays of a tree, in place.
 
     `rename` is a dict or function from the file's names to the tree's. With `strict` both must have the same
@@ -53,7 +55,9 @@ def load(path: str | os.PathLike[str], into: Any = None, rename: Rename = None, 
     if strict and (missing or unknown):
         facts = [f"the file lacks {', '.join(missing[:5])}"] * bool(missing)
         facts += [f"nothing in the tree is called {', '.join(unknown[:5])}"] * bool(unknown)
-        raise UserError(f"{path} does not fit: {'; '.join(facts)}", fix="pass rename=, or strict=False to load what fits")
+        raise UserError(
+            f"{path} does not fit: {'; '.join(facts)}", fix="pass rename=, or strict=False to load what fits"
+        )
     for name in targets.keys() & found.keys():
         _check(name, targets[name], found[name])
     for name in targets.keys() & found.keys():
@@ -67,7 +71,10 @@ def load(path: str | os.PathLike[str], into: Any = None, rename: Rename = None, 
 
 def snapshot(tree: Any) -> Arrays:
     """Copies of all variables and arrays of a tree, by name."""
-    found = {name: np.array(leaf.value if isinstance(leaf, Variable) else leaf, order="C") for name, leaf in unique_leaves(tree).items()}
+    found = {
+        name: np.array(leaf.value if isinstance(leaf, Variable) else leaf, order="C")
+        for name, leaf in unique_leaves(tree).items()
+    }
     if not found:
         raise UserError("there is no variable and no array to save", fix="pass the object that holds them")
     return found
@@ -159,11 +166,15 @@ def _library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError:
-        raise UnsupportedError("saving and loading need the package safetensors", code="E053", fix="pip install safetensors") from None
+        raise UnsupportedError(
+            "saving and loading need the package safetensors", code="E053", fix="pip install safetensors"
+        ) from None
 
 
 def _write(path: Path, arrays: Arrays) -> None:
-    data: bytes = _library("safetensors.numpy").save({name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()})
+    data: bytes = _library("safetensors.numpy").save(
+        {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
+    )
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -194,9 +205,11 @@ def _read(path: Path) -> Arrays:
         raise FileNotFoundError(f"there is no file {path}")
     try:
         with library.safe_open(path, "np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a dict
+            return {name: file.get_tensor(name) for name in file.keys()}
     except library.SafetensorError as error:
-        raise UserError(f"{path} is not a whole file of safetensors: {error}", fix="use another checkpoint") from None
+        raise UserError(
+            f"{path} is not a whole file of safetensors: {error}", fix="use another checkpoint"
+        ) from None
 
 
 def _renamed(arrays: Arrays, rename: Rename) -> Arrays:
@@ -206,13 +219,21 @@ def _renamed(arrays: Arrays, rename: Rename) -> Arrays:
     found: Arrays = {}
     for name, array in arrays.items():
         if change(name) in found:
-            raise UserError(f"rename= gives the name {change(name)} to two arrays", fix="give each a name of its own")
+            raise UserError(
+                f"rename= gives the name {change(name)} to two arrays", fix="give each a name of its own"
+            )
         found[change(name)] = array
     return found
 
 
 def _check(name: str, target: Any, array: Any) -> None:
     if target.shape != array.shape:
-        raise ShapeError(f"{name} has shape {list(target.shape)}, the file has {list(array.shape)}", fix="load it under another name, or leave it out")
+        raise ShapeError(
+            f"{name} has shape {list(target.shape)}, the file has {list(array.shape)}",
+            fix="load it under another name, or leave it out",
+        )
     if target.dtype != array.dtype:
-        raise DTypeError(f"{name} has dtype {target.dtype}, the file has {array.dtype}", fix="load without into=, convert, and assign")
+        raise DTypeError(
+            f"{name} has dtype {target.dtype}, the file has {array.dtype}",
+            fix="load without into=, convert, and assign",
+        )

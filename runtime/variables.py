@@ -37,12 +37,19 @@ class Variable(NDArrayOperatorsMixin):
 
     __slots__ = ("__weakref__", MEMORY, "name", "number", "trainable")
 
-    def __init__(self, value: Any, name: str | None = None, trainable: bool = True, device: str | None = None) -> None:
+    def __init__(
+        self, value: Any, name: str | None = None, trainable: bool = True, device: str | None = None
+    ) -> None:
         if device is not None:
-            raise UnsupportedError(f"device={device!r}: devices are not built yet", code="E051", fix="leave device= out")
+            raise UnsupportedError(
+                f"device={device!r}: devices are not built yet", code="E051", fix="leave device= out"
+            )
         given = np.asarray(value)
         if given.dtype.kind not in "biufc":
-            raise DTypeError(f"a variable holds numbers or bools, got {given.dtype}", fix="convert the value to a numeric dtype")
+            raise DTypeError(
+                f"a variable holds numbers or bools, got {given.dtype}",
+                fix="convert the value to a numeric dtype",
+            )
         self._memory = _own_memory(given)
         self.number = next(_count)
         self.name = f"variable{self.number}" if name is None else name
@@ -228,14 +235,31 @@ def named_leaves(tree: Any) -> list[tuple[str, Any]]:
     return list(_walk(tree, "", set()))
 
 
-_LEAVES = (str, bytes, int, float, complex, type, FunctionType, MethodType, BuiltinFunctionType, ModuleType, np.generic)
+_LEAVES = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    type,
+    FunctionType,
+    MethodType,
+    BuiltinFunctionType,
+    ModuleType,
+    np.generic,
+)
 
 
 def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Variable | np.ndarray):
         yield path or getattr(value, "name", "value"), value
         return
-    if value is None or isinstance(value, _LEAVES) or id(value) in seen or hasattr(type(value), "is_weft_function"):
+    if (
+        value is None
+        or isinstance(value, _LEAVES)
+        or id(value) in seen
+        or hasattr(type(value), "is_weft_function")
+    ):
         return
     seen.add(id(value))
     for key, item in _items(value):

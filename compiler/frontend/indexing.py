@@ -205,7 +205,9 @@ def slice_part(trace: Trace, part: slice, size: DimLike) -> tuple[DimLike, DimLi
         return 0, 0, 1
     if positive is None and not trace.known(span, ">=", 0, "bounds of a slice"):
         dim = as_dim(part.start)
-        from_start = step > 0 and part.stop is None and dim is not None and trace.known(dim, ">=", 0, "sign") is True
+        from_start = (
+            step > 0 and part.stop is None and dim is not None and trace.known(dim, ">=", 0, "sign") is True
+        )
         # size - min(start, size), in the form that other slices of the same length have
         span = maximum(size - dim if from_start and dim is not None else span, 0)
     return start, floor_divide(span + (abs(step) - 1), abs(step)), step

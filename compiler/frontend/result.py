@@ -133,9 +133,7 @@ class Outputs:
                 return ResultValue(self._number(value, value.value), "scalar")
             case TracedNumber(dim=None):
                 assert value.value is not None
-                return ResultValue(
-                    self._number(value, value.value), NUMBER_KINDS[value.type]
-                )
+                return ResultValue(self._number(value, value.value), NUMBER_KINDS[value.type])
             case MaskedElements():
                 return self._array(value.elements)
             case TracedNumber():

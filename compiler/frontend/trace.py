@@ -222,7 +222,9 @@ class Trace:
         lowest = bounds(low)[0]
         made = atom_dim(Symbol(unique, -UNBOUNDED if lowest is None else lowest, bounds(high)[1]))
         bound = high if isinstance(high, Dim) or high < UNBOUNDED else None
-        self.emit("to_index", [value], {"dim": made} if bound is None else {"dim": made, "bound": self.most(bound)})
+        self.emit(
+            "to_index", [value], {"dim": made} if bound is None else {"dim": made, "bound": self.most(bound)}
+        )
         return made
 
     def is_computed(self, dim: DimLike) -> bool:
@@ -239,7 +241,9 @@ class Trace:
                 ends = [substitute(found, {name: end}) for end in (maximum(low, 0), last)]
                 found = maximum(*ends)  # a size grows or falls in each symbol
         if self.is_computed(found) or (bounds(found)[0] or 0) >= UNBOUNDED:
-            raise self.refuse("a size that the program computes has no bound", "use a size that is known", "E051")
+            raise self.refuse(
+                "a size that the program computes has no bound", "use a size that is known", "E051"
+            )
         return found
 
     def changes(self, dim: DimLike) -> bool:

@@ -162,14 +162,22 @@ class Partition:
         if op in self.in_place:
             # the old value is overwritten: its other readers come first
             old = op.operands[0]
-            readers = [self.group_of.get(r) for r in self.readers(old) if r is not op and self.position[r] < self.position[op]]
+            readers = [
+                self.group_of.get(r)
+                for r in self.readers(old)
+                if r is not op and self.position[r] < self.position[op]
+            ]
             group.before.update(r for r in readers if r is not None)
         joined = self.merge
         while joined:
             joined = False
             for number, path in enumerate(paths):
                 source = self.source_group(path.source)
-                if source is None or source is self.group_of[op] or not self._is_acyclic(source, self.group_of[op]):
+                if (
+                    source is None
+                    or source is self.group_of[op]
+                    or not self._is_acyclic(source, self.group_of[op])
+                ):
                     continue
                 merged = self._try(source, self.group_of[op], op, number, paths)
                 if merged:
@@ -271,7 +279,12 @@ class Partition:
             return False
         if not isinstance(record(op).form, Scalar | Combine) and op not in self.in_place:
             return False
-        rule = {"pointwise": self._with_pointwise, "rows": self._with_rows, "columns": self._with_columns, "dot": self._with_dot}
+        rule = {
+            "pointwise": self._with_pointwise,
+            "rows": self._with_rows,
+            "columns": self._with_columns,
+            "dot": self._with_dot,
+        }
         return source.kind in rule and rule[source.kind](source, group, op, from_source)
 
     def _try_inline(self, source: Group, group: Group, op: Op, number: int, path: Path) -> bool:
@@ -285,11 +298,19 @@ class Partition:
     @staticmethod
     def _repeats(op: Op, number: int) -> bool:
         """Whether the op reads elements of this operand more than once, or in no order."""
-        return op.name in ("dot", "scatter", "gather") or (op.name, number) in (("pad", 1), ("search", 0), ("triangular", 0))
+        return op.name in ("dot", "scatter", "gather") or (op.name, number) in (
+            ("pad", 1),
+            ("search", 0),
+            ("triangular", 0),
+        )
 
     @staticmethod
     def _with_pointwise(source: Group, group: Group, op: Op, paths: Sequence[Path]) -> bool:
-        if any(p.chain for p in paths) or group.space != source.space or group.kind not in ("pointwise", "rows", "columns", "dot"):
+        if (
+            any(p.chain for p in paths)
+            or group.space != source.space
+            or group.kind not in ("pointwise", "rows", "columns", "dot")
+        ):
             return False
         group.full |= source.full
         return True
@@ -298,12 +319,14 @@ class Partition:
     def _with_rows(source: Group, group: Group, op: Op, paths: Sequence[Path]) -> bool:
         """Rows take in what has their space, and what has one element for each row."""
         if group.kind == "pointwise" and group.space in (source.short, source.kept):
-            reads_rows = all(p.source in source.reduced and _keeps_rows(p, source, group.space) for p in paths)
+            reads_rows = all(
+                p.source in source.reduced and _keeps_rows(p, source, group.space) for p in paths
+            )
             if not reads_rows or len(group.ops) > 1 or op.name == "update":
                 return False
             group.reduced, group.full = source.reduced | set(op.results), set(source.full)
         elif group.space == source.space and group.kind in ("pointwise", "rows"):
-            if not all(p.source in source.full and not p.chain or _spreads(p, source) for p in paths):
+            if not all((p.source in source.full and not p.chain) or _spreads(p, source) for p in paths):
                 return False
             group.full |= source.full
             group.reduced |= source.reduced
@@ -316,7 +339,9 @@ class Partition:
     def _with_columns(source: Group, group: Group, op: Op, paths: Sequence[Path]) -> bool:
         """Columns take in what has the shape of their results, and other reductions of what they read."""
         if group.kind == "pointwise" and group.space in (source.short, source.kept):
-            reads_results = all(p.source in source.reduced and _keeps_rows(p, source, group.space) for p in paths)
+            reads_results = all(
+                p.source in source.reduced and _keeps_rows(p, source, group.space) for p in paths
+            )
             if not reads_results or len(group.ops) > 1 or op.name == "update":
                 return False
             group.reduced, group.full = source.reduced | set(op.results), set(source.full)
@@ -398,7 +423,11 @@ def _without_ones(shape: Shape) -> Shape:
 
 def _keeps_rows(path: Path, group: Group, shape: Shape) -> bool:
     """Whether the path only adds or drops axes of size 1, and ends at `shape`, one element for each reduction."""
-    if any(op.name not in ("reshape", "broadcast") or _without_ones(shape_of(op.result)) != _without_ones(group.short) for op in path.chain):
+    if any(
+        op.name not in ("reshape", "broadcast")
+        or _without_ones(shape_of(op.result)) != _without_ones(group.short)
+        for op in path.chain
+    ):
         return False
     return _without_ones(shape) == _without_ones(group.short)
 
@@ -407,7 +436,9 @@ def _spreads(path: Path, group: Group) -> bool:
     """Whether the path puts a row's value at every element of the row."""
     if path.source not in group.reduced or not path.chain or path.chain[0].name != "broadcast":
         return False
-    if shape_of(path.chain[0].result) != group.space or not _keeps_rows(Path(path.source, path.chain[1:]), group, group.short):
+    if shape_of(path.chain[0].result) != group.space or not _keeps_rows(
+        Path(path.source, path.chain[1:]), group, group.short
+    ):
         return False
     below = shape_of(path.chain[0].operands[0])
     padded = (1,) * (len(group.space) - len(below)) + below

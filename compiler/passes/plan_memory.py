@@ -89,7 +89,9 @@ class _Lives:
         """First and last position."""
         return self.first[value], self.last.get(self._root(value), self.first[value])
 
-    def _visit(self, region: Region, around: list[Region], *, is_task: bool = False, is_kernel: bool = False) -> None:
+    def _visit(
+        self, region: Region, around: list[Region], *, is_task: bool = False, is_kernel: bool = False
+    ) -> None:
         """Ops of a region; a task is what lies in a loop of a kernel."""
         inside = [*around, region]
         for op in region.ops:
@@ -100,7 +102,12 @@ class _Lives:
                 self.first[op.result] = start
                 self.defined_in[op.result] = inside
             for inner in op.regions:
-                self._visit(inner, inside, is_task=is_task or (is_kernel and op.name != "if"), is_kernel=is_kernel or op.name == "kernel")
+                self._visit(
+                    inner,
+                    inside,
+                    is_task=is_task or (is_kernel and op.name != "if"),
+                    is_kernel=is_kernel or op.name == "kernel",
+                )
             if op.regions:
                 self._extend(op, start)
             for value in op.operands:
@@ -108,7 +115,9 @@ class _Lives:
 
     def _extend(self, op: Op, start: int) -> None:
         """What an op with regions uses from outside lives to its end: the region may run again."""
-        for inner in walk(op.regions[0]) if len(op.regions) == 1 else [o for r in op.regions for o in walk(r)]:
+        for inner in (
+            walk(op.regions[0]) if len(op.regions) == 1 else [o for r in op.regions for o in walk(r)]
+        ):
             for value in inner.operands:
                 if isinstance(value.type, BufferType) and self.first.get(value, start) < start:
                     self.last[value] = self.position

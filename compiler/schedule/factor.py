@@ -47,15 +47,23 @@ class _Matrix:
 
     def fill(self, value: Value, rows: DimLike) -> None:
         """Copy the operand's rows."""
+
         def row(i: DimLike) -> None:
-            self.along(0, self.columns, lambda j: self.put(i, j, self.wide(self.writer.element(value, [*self.batch, i, j]))))
+            self.along(
+                0,
+                self.columns,
+                lambda j: self.put(i, j, self.wide(self.writer.element(value, [*self.batch, i, j]))),
+            )
 
         self.each(0, rows, row)
 
     def subtract_row(self, target: DimLike, source: DimLike, factor: Expr, start: DimLike) -> None:
         """Take `factor` times one row off another from a column on."""
+
         def one(j: DimLike) -> None:
-            self.put(target, j, self.wide(self.get(target, j)) - self.wide(factor) * self.wide(self.get(source, j)))
+            self.put(
+                target, j, self.wide(self.get(target, j)) - self.wide(factor) * self.wide(self.get(source, j))
+            )
 
         self.along(start, self.columns, one)
 
@@ -128,7 +136,9 @@ def _pivot(m: _Matrix, k: DimLike) -> Expr:
 
     first = writer.number(k)
     best = absolute(m.get(k, k))
-    return writer.builder.loop(writer.number(k + 1), writer.number(m.columns), 1, [writer.here(best), writer.here(first)], body)[1]
+    return writer.builder.loop(
+        writer.number(k + 1), writer.number(m.columns), 1, [writer.here(best), writer.here(first)], body
+    )[1]
 
 
 def _swap_rows(m: _Matrix, a: DimLike, b: Dim) -> None:

@@ -23,14 +23,24 @@ def test_square(shape, dtype):
     a = matrices(shape, dtype)
     tolerance = 1e-9 if dtype == "f8" else 2e-2
     check(lambda a: (np.linalg.inv(a), np.linalg.det(a), np.linalg.slogdet(a)), a, tolerance=tolerance)
-    check(lambda a, b: (np.linalg.solve(a, b), np.linalg.solve(a, b[..., :1])), a, matrices((*shape[:-1], shape[-1]), dtype), tolerance=tolerance)
+    check(
+        lambda a, b: (np.linalg.solve(a, b), np.linalg.solve(a, b[..., :1])),
+        a,
+        matrices((*shape[:-1], shape[-1]), dtype),
+        tolerance=tolerance,
+    )
     s = a @ np.swapaxes(a, -1, -2) + np.eye(shape[-1], dtype=dtype)
     check(lambda s: (np.linalg.cholesky(s), np.linalg.cholesky(s, upper=True)), s, tolerance=tolerance)
 
 
 def test_vectors_stacks_integers_and_views():
     a, b = matrices((6, 6)), RNG.normal(size=6)
-    check(lambda a, b: (np.linalg.solve(a, b), np.linalg.solve(a.T, b), np.linalg.inv(a[::2, ::2])), a, b, tolerance=1e-9)
+    check(
+        lambda a, b: (np.linalg.solve(a, b), np.linalg.solve(a.T, b), np.linalg.inv(a[::2, ::2])),
+        a,
+        b,
+        tolerance=1e-9,
+    )
     check(lambda a, b: np.linalg.solve(a, b), matrices((3, 4, 4)), RNG.normal(size=(4, 2)), tolerance=1e-9)
     check(lambda a: (np.linalg.det(a), np.linalg.inv(a)), np.array([[2, 1], [7, 4]]), tolerance=1e-12)
     check(lambda a: np.linalg.det(a), np.array([[0.0, 1.0, 0], [0, 0, 1.0], [1.0, 0, 0]]))
@@ -41,19 +51,27 @@ def test_sizes_are_symbolic():
     compiled = weft.compile(lambda a, b: np.linalg.solve(a, b) + np.linalg.det(a))
     for n in (2, 3, 8, 33):
         a, b = matrices((n, n)), RNG.normal(size=(n, n + 1))
-        np.testing.assert_allclose(compiled(a, b), np.linalg.solve(a, b) + np.linalg.det(a), rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(
+            compiled(a, b), np.linalg.solve(a, b) + np.linalg.det(a), rtol=1e-8, atol=1e-8
+        )
     assert compiled.stats()["compiles"] <= 2
 
 
 @pytest.mark.parametrize(
     "fn",
     [
-        lambda a, v: (np.linalg.matrix_power(a, 3), np.linalg.matrix_power(a, 0), np.linalg.matrix_power(a, -2)),
-        lambda a, v: (np.linalg.multi_dot([a, a[:, :2], a[:2]]), np.linalg.multi_dot([v, a, v]), np.linalg.multi_dot([a, v])),
-        lambda a, v: (np.linalg.norm(a), np.linalg.norm(a, 1), np.linalg.norm(a, np.inf), np.linalg.norm(a, -1), np.linalg.norm(a, "fro")),
-        lambda a, v: (np.linalg.norm(v, 3), np.linalg.norm(v, 0), np.linalg.norm(a, axis=0), np.linalg.norm(a, np.inf, axis=1, keepdims=True)),
-        lambda a, v: (np.linalg.vector_norm(a), np.linalg.vector_norm(a, axis=0, ord=1), np.linalg.matrix_norm(a[None], ord=1)),
-        lambda a, v: (np.linalg.diagonal(a), np.linalg.trace(a), np.linalg.outer(v, v), np.linalg.matmul(a, a), np.linalg.matrix_transpose(a)),
+        lambda a, v: (np.linalg.matrix_power(a, 3), np.linalg.matrix_power(a, 0),
+            np.linalg.matrix_power(a, -2)),
+        lambda a, v: (np.linalg.multi_dot([a, a[:, :2], a[:2]]), np.linalg.multi_dot([v, a, v]),
+            np.linalg.multi_dot([a, v])),
+        lambda a, v: (np.linalg.norm(a), np.linalg.norm(a, 1), np.linalg.norm(a, np.inf),
+            np.linalg.norm(a, -1), np.linalg.norm(a, "fro")),
+        lambda a, v: (np.linalg.norm(v, 3), np.linalg.norm(v, 0), np.linalg.norm(a, axis=0),
+            np.linalg.norm(a, np.inf, axis=1, keepdims=True)),
+        lambda a, v: (np.linalg.vector_norm(a), np.linalg.vector_norm(a, axis=0, ord=1),
+            np.linalg.matrix_norm(a[None], ord=1)),
+        lambda a, v: (np.linalg.diagonal(a), np.linalg.trace(a), np.linalg.outer(v, v),
+            np.linalg.matmul(a, a), np.linalg.matrix_transpose(a)),
         lambda a, v: (np.linalg.vecdot(v, v), np.linalg.tensordot(a, a)),
     ],
 )  # fmt: skip
@@ -61,7 +79,9 @@ def test_compositions(fn):
     check(fn, matrices((4, 4)), RNG.normal(size=4), tolerance=1e-10)
 
 
-@pytest.mark.parametrize("fn", [np.linalg.det, lambda a: np.linalg.slogdet(a)[1], lambda a: np.linalg.inv(a)[0, 1], lambda a: np.linalg.solve(a, a[0] ** 2).sum(),
+@pytest.mark.parametrize("fn",
+    [np.linalg.det, lambda a: np.linalg.slogdet(a)[1], lambda a: np.linalg.inv(a)[0, 1],
+        lambda a: np.linalg.solve(a, a[0] ** 2).sum(),
                                 lambda a: np.linalg.cholesky(a @ a.T + np.eye(4)).sum()])  # fmt: skip
 def test_gradients(fn):
     a, direction = matrices((4, 4)) + 2 * np.eye(4), RNG.normal(size=(4, 4))

@@ -39,7 +39,15 @@ def arithmetic(x, v, k):
     a = v[v > 0]
     b = a.copy()
     b[a > 1] = 0
-    return b, a - a.mean(), a / a.sum(), a.reshape(-1, 1) * np.arange(3), a[:, None] - a, np.zeros(a.shape), np.zeros_like(a)
+    return (
+        b,
+        a - a.mean(),
+        a / a.sum(),
+        a.reshape(-1, 1) * np.arange(3),
+        a[:, None] - a,
+        np.zeros(a.shape),
+        np.zeros_like(a),
+    )
 
 
 def in_a_loop(x, v, k):
@@ -53,13 +61,20 @@ def in_a_loop(x, v, k):
     "fn",
     [
         kept_then_changed, written_back, written_in_rows, parts, arithmetic, in_a_loop,
-        lambda x, v, k: (v[v > 0], v[v > 0] * 2, v[v > 0].sum(), v[v > 100], v[v < 100]), lambda x, v, k: (x[x > 0], x[x[:, 0] > 0], x[:, x[0] > 0]),
-        lambda x, v, k: (np.nonzero(x > 0), np.argwhere(x > 0), np.flatnonzero(v > 1), (x > 0).nonzero(), np.where(v > 0)[0]),
-        lambda x, v, k: v[np.nonzero(v > 0)] + v[v > 0], lambda x, v, k: len(v) + v[v > 0].shape[0], lambda x, v, k: np.sort(v[v > 0]),
-        lambda x, v, k: v[v > 0][v[v > 0] < 1], lambda x, v, k: v[v > 0] + k[v > 0], lambda x, v, k: np.cumsum(v[v > 0]),
-        lambda x, v, k: (np.compress(v > 0, v), np.compress([True, False, True], x, axis=0), x.compress(x[0] > 0, axis=1), np.extract(x > 1, x)),
-        lambda x, v, k: np.concatenate([v[v > 0], v[v <= 0]]), lambda x, v, k: (x[np.ix_(x[:, 0] > 0, [1, 2])], np.stack(np.nonzero(k == 3))),
-        lambda x, v, k: np.place(x, x > 0, 5.0), lambda x, v, k: np.putmask(v, v > 0, 0.5), lambda x, v, k: np.median(v[v > 0]),
+        lambda x, v, k: (v[v > 0], v[v > 0] * 2, v[v > 0].sum(), v[v > 100], v[v < 100]),
+        lambda x, v, k: (x[x > 0], x[x[:, 0] > 0], x[:, x[0] > 0]),
+        lambda x, v, k: (np.nonzero(x > 0), np.argwhere(x > 0), np.flatnonzero(v > 1), (x > 0).nonzero(),
+            np.where(v > 0)[0]),
+        lambda x, v, k: v[np.nonzero(v > 0)] + v[v > 0], lambda x, v, k: len(v) + v[v > 0].shape[0],
+        lambda x, v, k: np.sort(v[v > 0]),
+        lambda x, v, k: v[v > 0][v[v > 0] < 1], lambda x, v, k: v[v > 0] + k[v > 0],
+        lambda x, v, k: np.cumsum(v[v > 0]),
+        lambda x, v, k: (np.compress(v > 0, v), np.compress([True, False, True], x, axis=0),
+            x.compress(x[0] > 0, axis=1), np.extract(x > 1, x)),
+        lambda x, v, k: np.concatenate([v[v > 0], v[v <= 0]]),
+        lambda x, v, k: (x[np.ix_(x[:, 0] > 0, [1, 2])], np.stack(np.nonzero(k == 3))),
+        lambda x, v, k: np.place(x, x > 0, 5.0), lambda x, v, k: np.putmask(v, v > 0, 0.5),
+        lambda x, v, k: np.median(v[v > 0]),
     ],
 )  # fmt: skip
 def test_masks(fn):
@@ -69,11 +84,16 @@ def test_masks(fn):
 @pytest.mark.parametrize(
     "fn",
     [
-        lambda k: np.unique(k), lambda k: np.unique(k, True, True, True), lambda k: np.unique(k.reshape(5, 6), return_inverse=True),
-        lambda k: np.unique(k, return_counts=True), lambda k: np.unique(k[:0], return_counts=True), lambda k: np.unique(k[:1]),
-        lambda k: np.unique(np.where(k > 3, np.nan, k)), lambda k: np.unique(np.where(k > 3, np.nan, k), equal_nan=False), lambda k: np.unique(k > 2),
-        lambda k: np.union1d(k, [1, 9]), lambda k: np.intersect1d(k, [1, 9, 3]), lambda k: np.setdiff1d(k, [1, 3]), lambda k: np.setxor1d(k, [1, 9]),
-        lambda k: (np.isin(k, [1, 3]), np.isin(k, [], invert=True), np.isin(k.reshape(5, 6), k[:2], invert=True), np.isin(3, k)),
+        lambda k: np.unique(k), lambda k: np.unique(k, True, True, True),
+        lambda k: np.unique(k.reshape(5, 6), return_inverse=True),
+        lambda k: np.unique(k, return_counts=True), lambda k: np.unique(k[:0], return_counts=True),
+        lambda k: np.unique(k[:1]),
+        lambda k: np.unique(np.where(k > 3, np.nan, k)),
+        lambda k: np.unique(np.where(k > 3, np.nan, k), equal_nan=False), lambda k: np.unique(k > 2),
+        lambda k: np.union1d(k, [1, 9]), lambda k: np.intersect1d(k, [1, 9, 3]),
+        lambda k: np.setdiff1d(k, [1, 3]), lambda k: np.setxor1d(k, [1, 9]),
+        lambda k: (np.isin(k, [1, 3]), np.isin(k, [], invert=True),
+            np.isin(k.reshape(5, 6), k[:2], invert=True), np.isin(3, k)),
         lambda k: np.setdiff1d(k, k), lambda k: np.intersect1d(k, [77]), lambda k: np.isin(k * 0.5, [1, 2]),
     ],
 )  # fmt: skip

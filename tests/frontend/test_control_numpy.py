@@ -1,6 +1,7 @@
 """Complete NumPy programs as a NumPy user writes them, compiled natively, against plain NumPy.
 
-Factorizations, stencils, dynamic programming, simulations, searches, sparse products, iterations to a tolerance.
+Factorizations, stencils, dynamic programming, simulations, searches, sparse products,
+iterations to a tolerance.
 """
 
 import numpy as np

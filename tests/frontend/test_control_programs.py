@@ -652,7 +652,9 @@ def for_name_under_if(x):
     return found
 
 
-@program((ramp(6) - 20,),)
+@program(
+    (ramp(6) - 20,),
+)
 def for_name_never_bound(x):
     for i in range(len(x)):
         if x[i] > 2:
@@ -865,6 +867,8 @@ def any_and_all(x):
     return any([x[0] > 0, x[1] > 0]), all([x[0] > -9, x[1] < 9]), any(x > 0)
 
 
-@pytest.mark.parametrize(("fn", "args"), PROGRAMS, ids=[f"{fn.__name__}-{k}" for k, (fn, _) in enumerate(PROGRAMS)])
+@pytest.mark.parametrize(
+    ("fn", "args"), PROGRAMS, ids=[f"{fn.__name__}-{k}" for k, (fn, _) in enumerate(PROGRAMS)]
+)
 def test_program(fn, args):
     agree(fn, *args)

@@ -90,7 +90,9 @@ def writes_in_while(x):
 def test_no_copies_inside_of_loops(fn, args, expected):
     compiled = agree(fn, *args)
     loops = compiled.ir("loops", *args)
-    inside = [line for line in loops.splitlines() if line.startswith("    ") and " copy(" in f" {line.strip()}"]
+    inside = [
+        line for line in loops.splitlines() if line.startswith("    ") and " copy(" in f" {line.strip()}"
+    ]
     assert not inside, loops
 
 

@@ -60,7 +60,12 @@ def run(options):
     """All programs, in processes that may die."""
     from tests.fuzz.coverage import Coverage
 
-    for name in ("check", "calls", "reduce", "sources_reduce"):  # once for all processes, of one state of the sources
+    for name in (
+        "check",
+        "calls",
+        "reduce",
+        "sources_reduce",
+    ):  # once for all processes, of one state of the sources
         importlib.import_module(f"tests.fuzz.{name}")
     start, coverage, failures = time.time(), Coverage(), []
     waiting = [

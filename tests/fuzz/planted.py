@@ -1,6 +1,7 @@
 """Faults planted in rules, passes, schedules and code generation: the random programs must find every one.
 
-Each is a context manager that swaps a right rule for a wrong one. Not here: programs (`programs.py`), judging (`check.py`).
+Each is a context manager that swaps a right rule for a wrong one. Not here: programs (`programs.py`),
+judging (`check.py`).
 """
 
 import os
@@ -248,10 +249,14 @@ def scatter_drops_what_was_there():
 
 
 PLANTED = [
-    slice_forgets_its_start, transpose_by_the_inverse, concatenate_border_off_by_one, pad_exchanges_low_and_high,
-    results_overwrite_each_other, loops_take_memory_of_others, loops_never_need_a_spare, updates_read_what_they_wrote,
-    kernels_read_what_they_wrote, every_old_value_is_ours, every_update_in_place, arena_slots_are_shared_too_early,
-    arena_slots_are_too_small, tail_has_one_lane_more, reduction_mask_has_one_lane_more, argmax_joins_in_the_wrong_order,
+    slice_forgets_its_start, transpose_by_the_inverse, concatenate_border_off_by_one,
+    pad_exchanges_low_and_high,
+    results_overwrite_each_other, loops_take_memory_of_others, loops_never_need_a_spare,
+    updates_read_what_they_wrote,
+    kernels_read_what_they_wrote, every_old_value_is_ours, every_update_in_place,
+    arena_slots_are_shared_too_early,
+    arena_slots_are_too_small, tail_has_one_lane_more, reduction_mask_has_one_lane_more,
+    argmax_joins_in_the_wrong_order,
     variance_joins_without_the_distance, sum_starts_at_one, integers_divide_toward_zero, tanh_is_a_little_off,
     axes_merge_too_often, strides_are_forgotten, negative_indices_do_not_wrap, cse_forgets_attributes,
     private_values_that_are_not, backward_loads_are_not_reversed, scatter_drops_what_was_there,

@@ -104,7 +104,9 @@ class Steps(Values):
             back = self.emit(
                 "broadcast", [self.emit("reshape", [result], {"shape": kept})], {"shape": x.type.shape}
             )
-            binary = self.pick([n for n, (c, d) in ELEMENTWISE.items() if c == 2 and n != "power" and x.type.dtype in d])
+            binary = self.pick(
+                [n for n, (c, d) in ELEMENTWISE.items() if c == 2 and n != "power" and x.type.dtype in d]
+            )
             self.emit(binary, [x, back])
 
     def _order(self):
@@ -132,7 +134,8 @@ class Steps(Values):
 
     def _dot(self):
         dtype = self.pick([DTYPES[n] for n in ("f32", "f64", "i32", "i64")])
-        a = self.value(dtype, test=lambda v: v.type.rank >= 2) if any(v.type.rank >= 2 and v.type.dtype == dtype for v in self.pool) else (
+        a = self.value(dtype,
+            test=lambda v: v.type.rank >= 2) if any(v.type.rank >= 2 and v.type.dtype == dtype for v in self.pool) else (
             self.matching(TensorType(dtype, self.shape(2))))  # fmt: skip
         b_shape = (*a.type.shape[:-2], a.type.shape[-1], self.pick([*self.dims, 1]))
         if self.count(b_shape) > MOST or self.count(a.type.shape) * self.size(b_shape[-1]) > 300000:

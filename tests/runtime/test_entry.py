@@ -307,7 +307,8 @@ def test_ctrl_c(kind):
 def test_no_reference_leaks():
     holder = {"w": f32(8)}
     made = table(
-        X, Array(0, F32, (Symbol(0),), 0), Constant(1, holder), ExactType(1, dict), DictValue(2, 1, "w"), Array(2, F32, (8,), 1),
+        X, Array(0, F32, (Symbol(0),), 0), Constant(1, holder), ExactType(1, dict), DictValue(2, 1, "w"),
+        Array(2, F32, (8,), 1),
         outputs=(NewArray(F32, (Number(0),), 2),), tree=Items("list", (Output(0), Output(0), Register(2))),
     )  # fmt: skip
     f = entry(variant(made, "add"))
@@ -372,8 +373,10 @@ def test_methods_and_subclasses(kind):
     if not is_portable(kind):
         entry_type.inherit_vectorcall(Compiled)
     made = Table(
-        steps=(Argument(0, 0, "self"), Attribute(1, 0, "w"), Array(1, F32, (Symbol(0),), 0), Argument(2, 1, "x"), Array(2, F32, (Symbol(0),), 1)),
-        outputs=(NewArray(F32, (Number(0),), 2),), tree=Output(0), registers=3, pointers=3, numbers=1, positional=(1, 2),
+        steps=(Argument(0, 0, "self"), Attribute(1, 0, "w"), Array(1, F32, (Symbol(0),), 0),
+            Argument(2, 1, "x"), Array(2, F32, (Symbol(0),), 1)),
+        outputs=(NewArray(F32, (Number(0),), 2),), tree=Output(0), registers=3, pointers=3, numbers=1,
+        positional=(1, 2),
     )  # fmt: skip
 
     class Model:

@@ -26,7 +26,10 @@ def run(kind, o, a):
         call = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[o["rank"] - 1]
         return call(a[0], o["size"], o["stride"], o["padding"])
     if kind == "batch_norm":
-        mean, variance = torch.tensor(o["mean"], dtype=torch.float64), torch.tensor(o["variance"], dtype=torch.float64)
+        mean, variance = (
+            torch.tensor(o["mean"], dtype=torch.float64),
+            torch.tensor(o["variance"], dtype=torch.float64),
+        )
         y = F.batch_norm(a[0], mean, variance, a[1], a[2], training=o["training"])
         return y + 0 * y.sum() + (mean.sum() + 2 * variance.sum())
     if kind == "layer_norm":
@@ -36,17 +39,26 @@ def run(kind, o, a):
     if kind == "rms_norm":
         return F.rms_norm(a[0], a[0].shape[-1:], a[1], eps=1e-6)
     if kind == "attention":
-        mask = {"bool": torch.tensor(o["allowed"]), "float": torch.tensor(o["added"], dtype=torch.float64)}.get(o["mask"])
+        mask = {
+            "bool": torch.tensor(o["allowed"]),
+            "float": torch.tensor(o["added"], dtype=torch.float64),
+        }.get(o["mask"])
         return F.scaled_dot_product_attention(*a, attn_mask=mask, is_causal=o["mask"] == "causal")
     if kind == "cross_entropy":
-        return F.cross_entropy(a[0], torch.tensor(o["labels"], dtype=None if np.ndim(o["labels"]) == 1 else torch.float64), reduction=o["reduction"])
+        return F.cross_entropy(
+            a[0],
+            torch.tensor(o["labels"], dtype=None if np.ndim(o["labels"]) == 1 else torch.float64),
+            reduction=o["reduction"],
+        )
     if kind == "loss":
         target = torch.tensor(o["target"], dtype=torch.float64)
         if o["name"] == "huber":
             return F.huber_loss(a[0], target, delta=o["delta"])
         if o["name"] == "kl":
             return F.kl_div(a[0], target, reduction="batchmean")
-        return {"mse": F.mse_loss, "l1": F.l1_loss, "bce": F.binary_cross_entropy_with_logits}[o["name"]](a[0], target)
+        return {"mse": F.mse_loss, "l1": F.l1_loss, "bce": F.binary_cross_entropy_with_logits}[o["name"]](
+            a[0], target
+        )
     if kind == "activation":
         if o["name"] == "gelu_tanh":
             return F.gelu(a[0], approximate="tanh")

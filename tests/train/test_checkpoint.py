@@ -94,7 +94,8 @@ def test_what_does_not_fit_changes_nothing(tmp_path):
 def hostile(tmp_path):
     header = json.dumps({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
     overlap = json.dumps({
-        "a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, "b": {"dtype": "F32", "shape": [4], "data_offsets": [8, 24]},
+        "a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]},
+        "b": {"dtype": "F32", "shape": [4], "data_offsets": [8, 24]},
     }).encode()  # fmt: skip
     return {
         "empty": b"",
@@ -159,7 +160,9 @@ def test_killed_while_saving(tmp_path):
     v = weft.Variable(np.zeros(20_000))
     last = 0
     for k in range(int(os.environ.get("WEFT_TEST_KILLS", "4"))):
-        with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE
+        ) as process:
             process.stdout.readline()
             try:
                 process.wait(0.02 + 0.01 * (k % 5))

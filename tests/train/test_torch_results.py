@@ -39,7 +39,12 @@ def run(kind, o, a):
         target = np.array(o["target"])
         if o["name"] == "huber":
             return nn.huber(a[0], target, delta=o["delta"])
-        name = {"mse": "mean_squared_error", "l1": "mean_absolute_error", "bce": "binary_cross_entropy", "kl": "kl_divergence"}[o["name"]]
+        name = {
+            "mse": "mean_squared_error",
+            "l1": "mean_absolute_error",
+            "bce": "binary_cross_entropy",
+            "kl": "kl_divergence",
+        }[o["name"]]
         return getattr(nn, name)(a[0], target)
     if kind == "activation":
         return nn.gelu(a[0], approximate=True) if o["name"] == "gelu_tanh" else getattr(nn, o["name"])(a[0])
@@ -63,7 +68,9 @@ def check(number):
     (_, result), gradients = weft.compile(both)(*arrays)
     found, expected = digest(number, result, gradients), [float(v) for v in RESULTS[number]]
     size = max(1.0, *(np.abs(v).max() for v in (result, *gradients) if np.size(v)))
-    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7 * size, err_msg=f"case {number}: {kind} {options}")
+    np.testing.assert_allclose(
+        found, expected, rtol=1e-7, atol=1e-7 * size, err_msg=f"case {number}: {kind} {options}"
+    )
 
 
 def known(numbers):

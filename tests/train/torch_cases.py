@@ -42,7 +42,8 @@ def conv(rng):
     kernel = [int(k) for k in rng.integers(1, 4, rank)]
     options = {
         "rank": rank, "groups": groups, "stride": [int(s) for s in rng.integers(1, 3, rank)],
-        "padding": [int(p) for p in rng.integers(0, 3, rank)], "dilation": [int(d) for d in rng.integers(1, 3, rank)],
+        "padding": [int(p) for p in rng.integers(0, 3, rank)],
+        "dilation": [int(d) for d in rng.integers(1, 3, rank)],
     }  # fmt: skip
     sizes = [int(rng.integers(5, 9 if rank < 3 else 7)) for _ in kernel]
     x = rng.normal(size=(int(rng.integers(1, 3)), inputs, *sizes))
@@ -67,14 +68,22 @@ def batch_norm(rng):
     """In training and out of it."""
     channels = int(rng.integers(1, 4))
     shape = (int(rng.integers(2, 5)), channels, *rng.integers(2, 5, int(rng.integers(0, 3))))
-    options = {"training": bool(rng.integers(2)), "mean": rng.normal(size=channels).tolist(), "variance": rng.uniform(0.5, 2, channels).tolist()}
+    options = {
+        "training": bool(rng.integers(2)),
+        "mean": rng.normal(size=channels).tolist(),
+        "variance": rng.uniform(0.5, 2, channels).tolist(),
+    }
     return options, [rng.normal(size=shape), rng.normal(size=channels), rng.normal(size=channels)]
 
 
 def layer_norm(rng):
     """Over the last axis."""
     size = int(rng.integers(2, 9))
-    return {}, [rng.normal(size=(*rng.integers(1, 5, int(rng.integers(1, 3))), size)), rng.normal(size=size), rng.normal(size=size)]
+    return {}, [
+        rng.normal(size=(*rng.integers(1, 5, int(rng.integers(1, 3))), size)),
+        rng.normal(size=size),
+        rng.normal(size=size),
+    ]
 
 
 def group_norm(rng):
@@ -100,7 +109,11 @@ def attention(rng):
     allowed[:, 0] = True
     options = {"mask": mask, "allowed": allowed.tolist(), "added": rng.normal(size=(n, m)).tolist()}
     lead = (2, int(rng.integers(1, 3)))
-    return options, [rng.normal(size=(*lead, n, size)), rng.normal(size=(*lead, m, size)), rng.normal(size=(*lead, m, 3))]
+    return options, [
+        rng.normal(size=(*lead, n, size)),
+        rng.normal(size=(*lead, m, size)),
+        rng.normal(size=(*lead, m, 3)),
+    ]
 
 
 def cross_entropy(rng):
@@ -109,7 +122,9 @@ def cross_entropy(rng):
     logits = rng.normal(size=(rows, classes)) * _pick(rng, 1.0, 10.0, 1e4)
     chances = rng.random((rows, classes))
     options = {
-        "labels": rng.integers(0, classes, rows).tolist() if rng.integers(2) else (chances / chances.sum(1, keepdims=True)).tolist(),
+        "labels": rng.integers(0, classes, rows).tolist()
+        if rng.integers(2)
+        else (chances / chances.sum(1, keepdims=True)).tolist(),
         "reduction": _pick(rng, "mean", "sum", "none"),
     }
     return options, [logits]
@@ -125,7 +140,19 @@ def loss(rng):
 
 def activation(rng):
     """Each of them, at ordinary and large arguments."""
-    name = _pick(rng, "relu", "leaky_relu", "elu", "sigmoid", "silu", "softplus", "gelu", "gelu_tanh", "softmax", "log_softmax")
+    name = _pick(
+        rng,
+        "relu",
+        "leaky_relu",
+        "elu",
+        "sigmoid",
+        "silu",
+        "softplus",
+        "gelu",
+        "gelu_tanh",
+        "softmax",
+        "log_softmax",
+    )
     return {"name": name}, [rng.normal(size=(3, 5)) * _pick(rng, 1.0, 5.0, 30.0)]
 
 
@@ -136,6 +163,7 @@ def embedding(rng):
 
 
 KINDS = [
-    conv, conv, max_pool, avg_pool, batch_norm, layer_norm, group_norm, rms_norm, attention, attention, cross_entropy, loss,
+    conv, conv, max_pool, avg_pool, batch_norm, layer_norm, group_norm, rms_norm, attention, attention,
+    cross_entropy, loss,
     activation, embedding,
 ]  # fmt: skip

@@ -512,7 +512,9 @@ def while_node(
         variables.places[ways_out[0]].set(True)
 
 
-def _trace_test(hooks: TracingHooks, test: Callable[[], Any], variables: Variables) -> tuple[Traced, Expr, bool]:
+def _trace_test(
+    hooks: TracingHooks, test: Callable[[], Any], variables: Variables
+) -> tuple[Traced, Expr, bool]:
     trace = hooks.trace
     frame = trace.open(repeats=True)
     params = [frame.region.add_param(ty) for ty in variables.types()]

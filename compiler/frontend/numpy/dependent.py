@@ -22,14 +22,15 @@ from weft.ir.errors import IndexFault
 from weft.ir.expr import Expr, cast
 
 
-
 @implements(np.nonzero)
 def nonzero(trace: Trace, a: Any) -> tuple[TracedArray, ...]:
     """Return the indices of the elements that are non-zero."""
     mask = truth(elements(trace, a))
     shape = shape_of(mask)
     if not shape:
-        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
+        raise ValueError(
+            "Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead."
+        )
     return tuple(new_array(trace, e) for e in unravelled(trace, positions(trace, mask), shape))
 
 
@@ -75,7 +76,9 @@ def place(trace: Trace, arr: TracedArray, mask: Any, vals: Any) -> None:
     """Change elements of an array based on conditional and input values; more than one value is not built."""
     values = as_array(trace, vals).ravel()
     if values.view.shape[0] != 1:
-        raise trace.refuse("np.place and np.putmask with several values are not built", "write x[mask] = value", "E054")
+        raise trace.refuse(
+            "np.place and np.putmask with several values are not built", "write x[mask] = value", "E054"
+        )
     trace.call(np.copyto, arr, values[0], where=as_array(trace, mask).astype(bool), casting="unsafe")
 
 
@@ -122,13 +125,15 @@ def unique(
     axis: Any = None,
     *,
     equal_nan: bool = True,
-    sorted: bool = True,  # noqa: A002
+    sorted: bool = True,
 ) -> Any:
     """Find the unique elements of an array."""
     array = as_array(trace, ar)
     if axis is not None and array.ndim != 1:
         raise trace.refuse("np.unique along an axis is not built yet", "use it on a flat array", "E054")
-    found = _unique(trace, array.ravel(), equal_nan=equal_nan, wants_order=bool(return_index or return_inverse))
+    found = _unique(
+        trace, array.ravel(), equal_nan=equal_nan, wants_order=bool(return_index or return_inverse)
+    )
     wanted = [("index", return_index), ("inverse", return_inverse), ("counts", return_counts)]
     if return_inverse:
         found["inverse"] = found["inverse"].reshape(array.shape)
@@ -183,7 +188,9 @@ implements(np.setdiff1d)(_set(lambda trace, one, other: one[isin(trace, one, oth
 
 
 @implements(np.intersect1d)
-def intersect1d(trace: Trace, ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
+def intersect1d(
+    trace: Trace, ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False
+) -> Any:
     """Find the intersection of two arrays."""
     if return_indices:
         raise trace.refuse("np.intersect1d with indices is not built", "use np.isin", "E054")
@@ -200,7 +207,10 @@ def setxor1d(trace: Trace, ar1: Any, ar2: Any, assume_unique: bool = False) -> A
     dtype = trace.call(np.result_type, *pair)
     one, other = (v.astype(dtype) for v in pair)
     lines = [v if assume_unique else unique(trace, v) for v in (one, other)]
-    parts = [lines[0][isin(trace, lines[0], other, invert=True)], lines[1][isin(trace, lines[1], one, invert=True)]]
+    parts = [
+        lines[0][isin(trace, lines[0], other, invert=True)],
+        lines[1][isin(trace, lines[1], one, invert=True)],
+    ]
     return sort(trace, trace.call(np.concatenate, parts))
 
 

@@ -194,7 +194,7 @@ def _cost(a: TracedArray, b: TracedArray) -> int:
 
 
 @implements(np.linalg.vector_norm)
-def vector_norm(trace: Trace, x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:  # noqa: A002
+def vector_norm(trace: Trace, x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """Computes the vector norm of a vector (or batch of vectors) `x`."""
     array = as_array(trace, x)
     axes = tuple(range(array.ndim)) if axis is None else as_axes(trace, axis, array.ndim)
@@ -220,7 +220,7 @@ def _vector_norm(trace: Trace, array: TracedArray, axes: Sequence[int], order: A
 
 
 @implements(np.linalg.matrix_norm)
-def matrix_norm(trace: Trace, x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
+def matrix_norm(trace: Trace, x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """Computes the matrix norm of a matrix (or a stack of matrices) `x`."""
     array = as_array(trace, x)
     return _matrix_norm(trace, array, (array.ndim - 2, array.ndim - 1), ord, keepdims=keepdims)
@@ -230,7 +230,9 @@ def _matrix_norm(trace: Trace, array: TracedArray, axes: Sequence[int], order: A
     if order in (None, "fro"):
         return _vector_norm(trace, array, axes, 2, keepdims=keepdims)
     if order not in (1, -1, np.inf, -np.inf):
-        raise trace.refuse(f"a matrix norm of order {order!r} needs singular values", "use 'fro', 1 or inf", "E054")
+        raise trace.refuse(
+            f"a matrix norm of order {order!r} needs singular values", "use 'fro', 1 or inf", "E054"
+        )
     array = array if array.dtype.kind == "f" else array.astype(np.float64)
     summed, rest = (axes[0], axes[1]) if abs(order) == 1 else (axes[1], axes[0])
     totals = trace.call(np.sum, trace.call(np.absolute, array), axis=summed, keepdims=True)
@@ -239,7 +241,7 @@ def _matrix_norm(trace: Trace, array: TracedArray, axes: Sequence[int], order: A
 
 
 @implements(np.linalg.norm)
-def norm(trace: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+def norm(trace: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Matrix or vector norm."""
     array = as_array(trace, x)
     if axis is None and (ord is None or array.ndim == 1):
