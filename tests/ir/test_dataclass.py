@@ -55,14 +55,24 @@ def test_same_behaviour(kinds):
     point, one, same, nothing = kinds
     p = point(1, names=["a"])
     assert repr(p).endswith("Point(x=1, y=2.0, names=['a'])")
-    assert p == point(1, 2.0, []) and p != point(1, 2.0, [], 4) and p != 1 and hash(p) == 7
-    assert point(1).names == [] and point(1).names is not point(1).names
-    assert dataclasses.replace(p, x=5) == point(5) and dataclasses.is_dataclass(point)
+    assert p == point(1, 2.0, [])
+    assert p != point(1, 2.0, [], 4)
+    assert p != 1
+    assert hash(p) == 7
+    assert point(1).names == []
+    assert point(1).names is not point(1).names
+    assert dataclasses.replace(p, x=5) == point(5)
+    assert dataclasses.is_dataclass(point)
     assert [f.name for f in dataclasses.fields(p)] == ["x", "y", "names", "secret"]
     assert dataclasses.asdict(p) == {"x": 1, "y": 2.0, "names": ["a"], "secret": 3}
-    assert copy.copy(p) == p and copy.deepcopy(p) == p and not hasattr(p, "__dict__")
-    assert hash(one(1)) == hash(one(1)) and one(1) != nothing() == nothing()
-    assert same() != same() and len({same(), same()}) == 2 and hash(nothing()) == hash(nothing())
+    assert copy.copy(p) == p
+    assert copy.deepcopy(p) == p
+    assert not hasattr(p, "__dict__")
+    assert hash(one(1)) == hash(one(1))
+    assert one(1) != nothing() == nothing()
+    assert same() != same()
+    assert len({same(), same()}) == 2
+    assert hash(nothing()) == hash(nothing())
     with pytest.raises(dataclasses.FrozenInstanceError):
         p.x = 1
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -99,4 +109,5 @@ def test_the_rest_is_the_standard_librarys():
 
     made = Plain()
     made.x = 2
-    assert made == Plain(2) and Derived(3).x == 3
+    assert made == Plain(2)
+    assert Derived(3).x == 3

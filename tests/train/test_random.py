@@ -41,7 +41,8 @@ def test_compiled_or_not_the_numbers_are_the_same():
     for n in (4, 5, 6):
         for a, b in zip(draw(plain, n), compiled(n), strict=True):
             np.testing.assert_array_equal(a, b)
-            assert type(a) is type(b) and a.dtype == b.dtype
+            assert type(a) is type(b)
+            assert a.dtype == b.dtype
         assert int(plain.counter) == int(state.counter)
     assert compiled.stats()["compiles"] <= 2
 
@@ -62,14 +63,16 @@ def test_distributions():
     rng = default_rng(3)
     n = 200_000
     u = rng.random(n)
-    assert 0 <= u.min() and u.max() < 1
+    assert 0 <= u.min()
+    assert u.max() < 1
     assert abs(u.mean() - 0.5) < 4 * np.sqrt(1 / 12 / n)
     counts = np.bincount((u * 64).astype(int), minlength=64)
     assert (
         (counts - n / 64) ** 2 / (n / 64)
     ).sum() < 120  # chi squared with 63 degrees of freedom: 1 in 50 000
     x = rng.standard_normal(n)
-    assert abs(x.mean()) < 4 / np.sqrt(n) and abs(x.var() - 1) < 4 * np.sqrt(2 / n)
+    assert abs(x.mean()) < 4 / np.sqrt(n)
+    assert abs(x.var() - 1) < 4 * np.sqrt(2 / n)
     assert abs((x**4).mean() - 3) < 4 * np.sqrt(96 / n)
     k = rng.integers(0, 7, n)
     assert set(np.unique(k)) == set(range(7))
@@ -83,7 +86,8 @@ def test_distributions():
 def test_wide_ranges_of_integers():
     rng = default_rng(0)
     wide = rng.integers(-(2**63), 2**63 - 1, 1000, endpoint=True)
-    assert wide.min() < -(2**62) and wide.max() > 2**62
+    assert wide.min() < -(2**62)
+    assert wide.max() > 2**62
     assert rng.integers(5, 6, 10).tolist() == [5] * 10
     assert 0 <= rng.integers(3) < 3
 
@@ -93,7 +97,8 @@ def test_order():
     assert sorted(rng.permutation(20)) == list(range(20))
     x = np.arange(10.0)
     rng.shuffle(x)
-    assert sorted(x) == list(range(10)) and x.tolist() != sorted(x)
+    assert sorted(x) == list(range(10))
+    assert x.tolist() != sorted(x)
     assert len(set(rng.choice(10, 6, replace=False).tolist())) == 6
     assert rng.choice(np.array([2.5, 3.5])) in (2.5, 3.5)
 

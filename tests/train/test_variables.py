@@ -88,7 +88,8 @@ def test_plain_python_reads_and_writes_it_like_an_array():
     assert float(weft.Variable(2.5)) == 2.5
     other = copy.deepcopy(v)
     other += 1
-    assert v.sum() == 6 and other.sum() == 12
+    assert v.sum() == 6
+    assert other.sum() == 12
 
 
 def test_what_leaves_a_compiled_function_is_the_variable_or_a_copy():
