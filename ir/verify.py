@@ -7,7 +7,8 @@ I4  every region ends with a terminator, of the kind its owner needs, and has no
 I5  the parameters of a region fit the op that owns it
 I6  a token is used at most once, and no region takes one from outside
 I7  every symbol is bound before it is used, once, has one range and a name that the text can hold; from stage
-    "buffers" on also a named i64 parameter binds the symbol of its name
+    "buffers" on also a named i64 parameter binds the symbol of its name, and an alloc with `most`
+    those of its type
 I8  the stage of the function allows each op and type
 I9  the header fits: results that are written to a parameter have its type
 
@@ -366,6 +367,9 @@ class _Symbols:
                     yield Violation(f"to_index gives {value.type}, not a symbol", op)
                 else:
                     yield from self.bind(symbol, op, scope)
+        if self.lowered and op.name == "alloc" and "most" in op.attributes:
+            new = {s.name: s for dim in dims_of_type(op.result.type) for s in symbols_of(dim)}
+            scope.update({**new, **scope})
         for attribute in op.attributes.values():
             for dim in dims_of_attribute(attribute):
                 yield from self.check(symbols_of(dim), op, scope)
