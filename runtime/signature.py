@@ -302,7 +302,8 @@ class Table:
     `numbers` are counts; numbers that no step binds are zero until `prepare` and the program write them. The
     result is `tree`, or, for what a tree cannot say (views, counts that the program returns, dataclasses,
     replay of effects), what `finish(results, registers, numbers)` returns, given lists of the raw outputs, of
-    the registers (None where none is set) and of the numbers after the program.
+    the registers (None where none is set) and of the numbers after the program. `locks` are the pointers that
+    are memory of variables, and whether the program writes them: their locks are held while it runs.
     """
 
     steps: tuple[Step, ...]
@@ -313,6 +314,7 @@ class Table:
     numbers: int
     positional: tuple[int, int]
     finish: Callable[[list[object], list[object], list[int]], object] | None = None
+    locks: tuple[tuple[int, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from weft.backends.cpu import entry_early, entry_type
+from weft.backends.cpu import entry_early, entry_lock, entry_type
 from weft.backends.cpu.elf import LoadedObject
 from weft.backends.cpu.entry_pack import PackedTable, Published
 from weft.backends.cpu.entry_portable import PortableEntries
@@ -40,6 +40,7 @@ from weft.backends.cpu.link import (
 from weft.backends.cpu.memory import process_memory
 from weft.backends.cpu.native_text import translate
 from weft.backends.cpu.threads import process_pool
+from weft.runtime import locks
 from weft.runtime.variant import Variant
 
 # Indices in NumPy's table of C functions, part of its stable ABI.
@@ -123,6 +124,7 @@ class NativeEntries:
         _fill_constants(self._code)
         self.type: type[Any] = entry_type.make_type(self._code)
         self.run_early = entry_early.run_function(self._code)
+        locks.use_native(*entry_lock.lock_functions(self._code))
         self.is_native = False
         prototype = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.py_object, ctypes.py_object, ctypes.c_int64)
         self._publish = prototype(self._code.address("entry_publish"))

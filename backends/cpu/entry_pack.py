@@ -67,6 +67,7 @@ class PackedTable:
         tree = [] if table.tree is None else self._tree(table.tree)
         owned = sum(isinstance(step, _OWNING) for step in table.steps)
         words = table.registers + table.numbers + len(table.outputs) + table.pointers + owned + len(tree)
+        words += len(table.locks)
         start = self.place(steps)
         return self.place(
             TableRecord.pack(
@@ -95,6 +96,8 @@ class PackedTable:
                 driver=program.driver,
                 on_error=self.keep(variant.on_error),
                 on_callback=self.keep(variant.on_callback),
+                locks=self.place(b"".join(n.to_bytes(8, "little") for pair in table.locks for n in pair)),
+                lock_count=len(table.locks),
             )
         )
 

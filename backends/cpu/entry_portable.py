@@ -15,6 +15,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from weft.runtime.context import Context
+from weft.runtime.locks import taken
 from weft.runtime.signature import Binding, NewArray, RawOutput, Scalar, build, match
 from weft.runtime.variant import Variant
 
@@ -122,7 +123,8 @@ class PortableCall:
         for output, memory in zip(table.outputs, outputs, strict=True):
             pointers[output.pointer] = memory.ctypes.data
         words = (ctypes.c_int64 * (len(pointers) + 1))(*pointers)
-        code, record = self.invoke(self._context(), ctypes.addressof(words), self.numbers.ctypes.data)
+        with taken((pointers[pointer], is_exclusive) for pointer, is_exclusive in table.locks):
+            code, record = self.invoke(self._context(), ctypes.addressof(words), self.numbers.ctypes.data)
         if self.raised:
             raise self.raised[0]
         if code:

@@ -216,6 +216,8 @@ class TableRecord(Struct):
     driver: Pointer
     on_error: Pointer
     on_callback: Pointer
+    locks: Pointer
+    lock_count: i64
     calls: i64
 
 
@@ -251,3 +253,4 @@ class Frame(Context):
     polled_ms: i64
     is_interrupted: i64
     chunks: Pointer
+    locks: Pointer

@@ -6,6 +6,7 @@ to the owner of the tables while it reads them, so a table that is replaced mean
 call is over.
 """
 
+from weft.backends.cpu.entry_lock import entry_give_locks, entry_take_locks
 from weft.backends.cpu.entry_match import entry_drop, entry_keep, entry_match
 from weft.backends.cpu.entry_records import (
     ITEMS_OFFSET,
@@ -304,6 +305,11 @@ def entry_execute(frame: Frame, table: TableRecord) -> Pointer:
         arena = arena_enter(arena_bytes)
         if arena == 0:
             return no_memory()
+    if table.lock_count > 0:
+        if not entry_take_locks(frame, table):
+            if arena != 0:
+                arena_leave(arena, arena_bytes)
+            return 0
     entry_fill_context(frame, table, arena, arena_bytes)
     frame.keeps_gil = entry_keeps_gil(frame, table)
     if not frame.keeps_gil:
@@ -311,6 +317,8 @@ def entry_execute(frame: Frame, table: TableRecord) -> Pointer:
     code = invoke_int(table.program, address_of(frame), frame.pointers, frame.numbers)
     if not frame.keeps_gil:
         restore_thread(frame.thread_state)
+    if table.lock_count > 0:
+        entry_give_locks(frame, table)
     if frame.chunks != 0:
         chunk_give(frame.chunks)
     if arena != 0:
@@ -515,7 +523,8 @@ def entry_lay_out(frame: Frame, table: TableRecord, memory: Pointer) -> i64:
     frame.pointers = frame.results + 8 * table.output_count
     frame.owned = frame.pointers + 8 * table.pointer_count
     frame.build_stack = frame.owned + 8 * table.owned_count
-    frame.cells = frame.build_stack + 8 * table.tree_count
+    frame.locks = frame.build_stack + 8 * table.tree_count
+    frame.cells = frame.locks + 8 * table.lock_count
     words = Words.at(frame.registers)
     for i in range(table.register_count + table.number_count + table.output_count):
         words[i] = 0

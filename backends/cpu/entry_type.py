@@ -7,7 +7,7 @@ type can be subclassed in Python and binds as a method. Holds nothing about call
 import ctypes
 from typing import Any, cast
 
-from weft.backends.cpu import entry_early
+from weft.backends.cpu import entry_early, entry_lock
 from weft.backends.cpu.elf import LoadedObject, process_symbol
 from weft.backends.cpu.entry_early import dispatch, entry_early_call
 from weft.backends.cpu.entry_match import entry_drop, entry_keep
@@ -131,6 +131,7 @@ EXPORTS = (
     entry_set_slow,
     entry_constants,
     *entry_early.EXPORTS,
+    *entry_lock.EXPORTS,
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Literal
 
@@ -63,12 +63,13 @@ class ObjectGuard:
 class Parameter:
     """Where a parameter of the function comes from.
 
-    One of layout F has the type of the transpose, which is dense.
+    One of layout F has the type of the transpose, which is dense. One that `is_variable` is the memory of a Variable.
     """
 
     source: Source
     spec: ArgumentSpec
     hidden: bool = False
+    is_variable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,9 @@ class Inputs:
         array = self._captured_array(Attribute(source, MEMORY), memory)
         if is_new:
             array.view.storage.variable = variable
+            number = array.view.storage.parameter
+            if number is not None:
+                self.parameters[number] = replace(self.parameters[number], is_variable=True)
             array.view.storage.name = variable.name
             self._paths[id(array)] = (array, source)
         return array

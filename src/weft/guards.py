@@ -156,6 +156,7 @@ class TableMaker:
         self.steps: list[sig.Step] = []
         self.registers: dict[str, int] = {}
         self.types: dict[str, type] = {}
+        self.locks: list[tuple[int, bool]] = []
         self.arrays: dict[str, tuple[int, int]] = {}  # register and pointer of each checked array, by path
         self.count = 0
         self.extra = 0
@@ -184,6 +185,7 @@ class TableMaker:
             self.built.slots,
             (0, len(self.call.positional)),
             finish,
+            tuple(self.locks),
         )
 
     def _structure(self, path: source.Source, tree: Any) -> None:
@@ -346,6 +348,8 @@ class TableMaker:
                     shape = tuple(reversed(axes)) if spec.layout == "F" else axes
                     self._array(register, spec, shape, pointer, strides, is_written=number in written)
                     self.arrays[key_of(parameter.source)] = (register, pointer)
+                    if parameter.is_variable:
+                        self.locks.append((pointer, number in written))
                 case FloatSpec():
                     self.steps.append(sig.Cell(register, float, pointer))
                 case ScalarSpec() as spec:
