@@ -17,7 +17,7 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Region, Value
 from weft.ir.ops.shape import inverse_permutation
-from weft.ir.types import TensorType
+from weft.ir.types import I64, TensorType
 
 if TYPE_CHECKING:
     from weft.compiler.frontend.trace import Trace
@@ -140,6 +140,30 @@ class Broadcast:
 
 
 @dataclass(frozen=True, slots=True)
+class Diagonal:
+    """The first `size` elements whose indices on the last two axes are equal; such a view is read-only."""
+
+    size: DimLike
+
+    def shape(self, shape: Shape) -> Shape:  # noqa: D102
+        return (*shape[:-2], self.size)
+
+    def strides(self, shape: Shape, strides: Strides) -> Strides:  # noqa: D102
+        *others, row, column = strides
+        return (*others, None if row is None or column is None else row + column)
+
+    def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
+        assert isinstance(whole.type, TensorType)
+        rank = whole.type.rank
+        places = trace.emit("iota", [], {"size": self.size, "dtype": I64})
+        found = trace.emit("gather", [whole, places, places], {"axes": (rank - 2, rank - 1)})
+        return trace.emit("transpose", [found], {"axes": (*range(1, rank - 1), 0)}) if rank > 2 else found
+
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
+        raise ValueError("assignment destination is read-only")
+
+
+@dataclass(frozen=True, slots=True)
 class Pick:
     """One position, computed while the program runs, on each of some axes, which vanish."""
 
@@ -219,7 +243,7 @@ class View:
     @property
     def is_writeable(self) -> bool:
         """Whether NumPy lets one write to it."""
-        return self.storage.writeable and not any(isinstance(lens, Broadcast) for lens in self.lenses)
+        return self.storage.writeable and not any(isinstance(lens, Broadcast | Diagonal) for lens in self.lenses)
 
     @property
     def is_dense(self) -> bool:

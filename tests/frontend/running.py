@@ -22,7 +22,7 @@ from weft.compiler.frontend.result import (
 )
 from weft.compiler.frontend.rewrite import resolve_callable
 from weft.compiler.frontend.source import Argument
-from weft.compiler.frontend.storage import Broadcast, Reshape, Slice, Transpose
+from weft.compiler.frontend.storage import Broadcast, Diagonal, Reshape, Slice, Transpose
 from weft.ir.dims import evaluate_dim, symbol
 from weft.ir.interp import interpret
 from weft.ir.parse import parse
@@ -164,6 +164,8 @@ def apply_lenses(base, lenses, known, results):
                 for axis, place in zip(axes, places, strict=True):
                     key[axis] = int(results[place])
                 base = base[tuple(key)]
+            case Diagonal():
+                base = base.diagonal(0, -2, -1)
             case Broadcast(target):
                 base = np.broadcast_to(base, numbers(target))
     return base

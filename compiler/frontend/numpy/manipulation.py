@@ -18,6 +18,7 @@ from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type
 from weft.compiler.frontend.storage import (
     Broadcast,
+    Diagonal,
     Reshape,
     Shape,
     Slice,
@@ -508,8 +509,7 @@ def diagonal(trace: Trace, a: Any, offset: int = 0, axis1: int = 0, axis2: int =
     part = array[..., max(-offset, 0) :, max(offset, 0) :]
     rows, columns = part.view.shape[-2:]
     count = rows if trace.holds(rows, "<=", columns, "length of a diagonal") else columns
-    positions = trace.call(np.arange, size_number(trace, count))
-    return part[..., positions, positions]
+    return TracedArray(trace, part.view.through(Diagonal(count)))
 
 
 @implements(np.diag)
@@ -540,28 +540,27 @@ def trace_of(
     return trace.call(np.sum, diagonal(trace, a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
 
 
-@implements(np.pad)
-def pad(
-    trace: Trace, array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
-) -> TracedArray:
-    """Pad an array."""
-    value = elements(trace, array)
-    if mode != "constant" or isinstance(constant_values, Sequence):
-        raise trace.refuse(
-            f"np.pad with mode {mode!r} is not built yet", "use mode='constant' with one value", "E054"
-        )
-    rank = len(shape_of(value))
-    widths = np.broadcast_to(np.asarray(pad_width), (rank, 2)).tolist()
-    fill = elements(trace, constant_values, value.dtype)
-    facts = {"low": tuple(a for a, _ in widths), "high": tuple(b for _, b in widths)}
-    return new_array(trace, trace.expr(trace.emit("pad", [value.value, fill.value], facts)))
+def _end(trace: Trace, array: TracedArray, axis: int, value: Any) -> TracedArray | None:
+    """What is put before or behind an axis: one number stands for a slice of size 1."""
+    if value is None or value is np._NoValue:
+        return None
+    one = as_array(trace, value)
+    if one.ndim:
+        return one
+    return broadcast_to(trace, one, tuple(1 if k == axis else d for k, d in enumerate(array.shape)))
 
 
 @implements(np.diff)
-def diff(trace: Trace, a: Any, n: int = 1, axis: int = -1) -> TracedArray:
+def diff(trace: Trace, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> TracedArray:
     """Calculate the n-th discrete difference along the given axis."""
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n!r}")
     array = as_array(trace, a)
     number = as_axis(trace, axis, array.ndim)
+    ends = [_end(trace, array, number, v) for v in (prepend, append)]
+    if any(e is not None for e in ends):
+        parts = [v for v in (ends[0], array, ends[1]) if v is not None]
+        array = concatenate(trace, parts, number)
     front = (slice(None),) * number
     for _ in range(n):
         combine = np.not_equal if array.dtype == np.bool_ else np.subtract
