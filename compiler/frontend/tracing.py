@@ -22,6 +22,7 @@ from weft.compiler.frontend.hooks import Hooks, PlainHooks
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
 from weft.compiler.frontend.number import forced
 from weft.compiler.frontend.numpy import is_known
+from weft.compiler.frontend.numpy.assorted import joined
 from weft.compiler.frontend.numpy.table import name_of
 from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, unsupported_names
@@ -111,6 +112,8 @@ class TracingHooks:
 
     def load_item(self, base: Any, key: Any, /) -> Any:
         """Capture an item of what has a path."""
+        if base is np.r_ or base is np.c_:
+            return joined(self.trace, base, key)
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is None:
             return base[key]

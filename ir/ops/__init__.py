@@ -1,5 +1,5 @@
 """The records of all operations; importing this package fills the registry."""
 
-from weft.ir.ops import control, elementwise, factor, index, linalg, loop, reduce, scan, shape, sort
+from weft.ir.ops import control, elementwise, factor, index, integer, linalg, loop, reduce, scan, shape, sort
 
-__all__ = ["control", "elementwise", "factor", "index", "linalg", "loop", "reduce", "scan", "shape", "sort"]
+__all__ = ["control", "elementwise", "factor", "index", "integer", "linalg", "loop", "reduce", "scan", "shape", "sort"]

@@ -2,6 +2,7 @@
 
 from weft.compiler.frontend import indexing as indexing
 from weft.compiler.frontend.numpy import along as along
+from weft.compiler.frontend.numpy import assorted as assorted
 from weft.compiler.frontend.numpy import contraction as contraction
 from weft.compiler.frontend.numpy import creation as creation
 from weft.compiler.frontend.numpy import cumulative as cumulative
@@ -10,6 +11,7 @@ from weft.compiler.frontend.numpy import linear as linear
 from weft.compiler.frontend.numpy import manipulation as manipulation
 from weft.compiler.frontend.numpy import methods as methods
 from weft.compiler.frontend.numpy import order as order
+from weft.compiler.frontend.numpy import padding as padding
 from weft.compiler.frontend.numpy import products as products
 from weft.compiler.frontend.numpy import reductions as reductions
 from weft.compiler.frontend.numpy import selection as selection

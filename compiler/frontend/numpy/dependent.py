@@ -159,8 +159,14 @@ def union1d(trace: Trace, ar1: Any, ar2: Any) -> Any:
 
 @implements(np.isin)
 def isin(
-    trace: Trace, element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
-) -> Any:  # fmt: skip
+    trace: Trace,
+    element: Any,
+    test_elements: Any,
+    assume_unique: bool = False,
+    invert: bool = False,
+    *,
+    kind: Any = None,
+) -> Any:
     """Calculates element in test_elements, broadcasting over element only."""
     one, tests = operand(trace, element), as_array(trace, test_elements).ravel()
     ty = element_type(common_dtype([one.kind, tests.dtype]), trace.location())

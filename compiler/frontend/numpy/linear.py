@@ -1,4 +1,4 @@
-"""`numpy.linalg` by factors: solve, inv, det, slogdet, cholesky, powers, norms, and the names it shares with `numpy`.
+"""`numpy.linalg` by factors: solve, inv, det, slogdet, cholesky, powers, norms, and what `numpy` has too.
 
 Not here: eigenvalues and singular values, which are not built; the factors themselves (`ir/ops/factor.py`).
 """
@@ -170,7 +170,7 @@ def matrix_power(trace: Trace, a: Any, n: Any) -> Any:
 
 @implements(np.linalg.multi_dot)
 def multi_dot(trace: Trace, arrays: Any, *, out: Any = None) -> Any:
-    """The product of several matrices, in the order that takes the fewest operations where sizes are known."""
+    """The product of several matrices, in the order of fewest operations where sizes are known."""
     given = [as_array(trace, a) for a in arrays]
     if len(given) < 2:
         raise ValueError("Expecting at least two arrays.")

@@ -66,7 +66,10 @@ def reshape(trace: Trace, a: Any, shape: Any, order: str = "C", copy: bool | Non
     target = _complete(trace, array, as_shape_with_gap(shape))
     strides = reshape_strides(array.view.shape, array.view.strides, target)
     if strides is None or copy:
-        return new_array(trace, trace.builder.reshape(array.expr, target))
+        made = new_array(trace, trace.builder.reshape(array.expr, target))
+        if not copy and None in array.view.strides:  # of an argument with gaps, NumPy may have made a view
+            trace.link(made.view.storage, array.view.storage)
+        return made
     return TracedArray(trace, array.view.through(Reshape(target, strides)))
 
 

@@ -77,6 +77,12 @@ def _divmod(x: Expr, y: Expr) -> tuple[Expr, Expr]:
     return x.apply("floor_divide", y), x.apply("remainder", y)
 
 
+def _lcm(x: Expr, y: Expr) -> Expr:
+    divisor = x.apply("gcd", y)
+    product = x.apply("floor_divide", divisor) * y  # 0 // 0 is 0
+    return product if x.dtype.kind == "u" else product.apply("absolute")
+
+
 def _compare(name: str) -> Rule:
     """A comparison; of i64 with u64 it is exact, as in NumPy 2."""
     mirrored = {
@@ -153,6 +159,7 @@ _SAME = (
     "bitwise_xor",
     "left_shift",
     "right_shift",
+    "gcd",
     "invert",
 )
 
@@ -183,6 +190,7 @@ RULES: dict[np.ufunc, Rule] = {
     np.heaviside: _heaviside,
     np.modf: _modf,
     np.divmod: _divmod,
+    np.lcm: _lcm,
     np.degrees: _times(180.0 / math.pi),
     np.rad2deg: _times(180.0 / math.pi),
     np.radians: _times(math.pi / 180.0),

@@ -1,0 +1,378 @@
+"""What is left of NumPy's manipulation, logic and bit pages: block, insert, delete, diagflat, piecewise, ldexp, gcd and others.
+
+Not here: padding (`padding.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.number import as_dim, size_number
+from weft.compiler.frontend.numpy.broadcasting import common_shape
+from weft.compiler.frontend.numpy.creation import as_shape
+from weft.compiler.frontend.numpy.manipulation import as_axis
+from weft.compiler.frontend.numpy.selection import array_equal
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TRACED, TracedArray, as_array, elements, operand, wrap
+from weft.ir.errors import ShapeError
+
+
+# ---------------------------------------------------------------- real numbers seen as complex ones
+
+
+@implements(np.angle)
+def angle(trace: Trace, z: Any, deg: bool = False) -> Any:
+    """Return the angle of the complex argument: 0 or pi."""
+    value = as_array(trace, z)
+    value = value if value.dtype.kind == "f" else value.astype(np.float64)
+    result = trace.call(np.arctan2, trace.call(np.zeros_like, value), value)
+    result = result * (180 / np.pi) if deg else result
+    return result if operand(trace, z).shape else result[()]
+
+
+@implements(np.imag)
+def imag(trace: Trace, val: Any) -> Any:
+    """Return the imaginary part of the complex argument: 0."""
+    return trace.call(np.zeros_like, val)
+
+
+def _constantly(known: bool) -> Callable[..., Any]:
+    def composition(trace: Trace, x: Any) -> Any:
+        one = operand(trace, x)
+        sizes = tuple(size_number(trace, d) for d in one.shape)
+        return trace.call(np.full, sizes, known) if one.shape else wrap(trace, elements(trace, np.bool_(known)))
+
+    return composition
+
+
+implements(np.isreal)(_constantly(known=True))
+implements(np.iscomplex)(_constantly(known=False))
+
+
+@implements(np.real_if_close)
+def real_if_close(trace: Trace, a: Any, tol: float = 100) -> TracedArray:
+    """If input is complex with all imaginary parts close to zero, return real parts."""
+    return as_array(trace, a)
+
+
+@implements(np.array_equiv)
+def array_equiv(trace: Trace, a1: Any, a2: Any) -> Any:
+    """Returns True if input arrays are shape consistent and all elements equal."""
+    shapes = [operand(trace, v).shape for v in (a1, a2)]
+    try:
+        shape = tuple(size_number(trace, d) for d in common_shape(trace, shapes))
+    except ShapeError:
+        return False
+    wide = [trace.call(np.broadcast_to, as_array(trace, v), shape) for v in (a1, a2)]
+    return array_equal(trace, *wide)
+
+
+# ---------------------------------------------------------------- shape and copies
+
+
+@implements(np.asfortranarray)
+def asfortranarray(trace: Trace, a: Any, dtype: Any = None) -> Any:
+    """The elements as an array; the order of memory of results is C."""
+    return trace.call(np.asarray, a, dtype)
+
+
+@implements(np.astype)
+def astype(trace: Trace, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """Copies an array to a specified data type."""
+    return x if not copy and x.dtype == np.dtype(dtype) else x.astype(dtype)
+
+
+@implements(np.broadcast_shapes)
+def broadcast_shapes(trace: Trace, *args: Any) -> tuple[Any, ...]:
+    """Broadcast the input shapes into a single shape."""
+    return tuple(size_number(trace, d) for d in common_shape(trace, [as_shape(trace, s) for s in args]))
+
+
+@implements(np.rollaxis)
+def rollaxis(trace: Trace, a: Any, axis: int, start: int = 0) -> Any:
+    """Roll the specified axis backwards, until it lies in a given position."""
+    array = as_array(trace, a)
+    number = as_axis(trace, axis, array.ndim)
+    place = start + array.ndim if start < 0 else start
+    if not 0 <= place <= array.ndim:
+        raise ShapeError(f"'start' arg requires {-array.ndim} <= start < {array.ndim + 1}, but {start} was passed in", code="E015", location=trace.location(), fix="use an axis of the array")
+    return trace.call(np.moveaxis, array, number, place - 1 if number < place else place)
+
+
+@implements(np.dsplit)
+def dsplit(trace: Trace, ary: Any, indices_or_sections: Any) -> Any:
+    """Split array into multiple sub-arrays along the 3rd axis (depth)."""
+    if as_array(trace, ary).ndim < 3:
+        raise ValueError("dsplit only works on arrays of 3 or more dimensions")
+    return trace.call(np.split, ary, indices_or_sections, 2)
+
+
+@implements(np.diagflat)
+def diagflat(trace: Trace, v: Any, k: int = 0) -> Any:
+    """Create a two-dimensional array with the flattened input as a diagonal."""
+    return trace.call(np.diag, as_array(trace, v).ravel(), k)
+
+
+@implements(np.block)
+def block(trace: Trace, arrays: Any) -> Any:
+    """Assemble an nd-array from nested lists of blocks."""
+    depth = _depth(arrays)
+    rank = max(depth, *(a.ndim for a in _leaves(trace, arrays)))
+
+    def build(node: Any, level: int) -> Any:
+        if not isinstance(node, list):
+            array = as_array(trace, node)
+            return array[(*(None,) * (rank - array.ndim), ...)]
+        parts = [build(item, level + 1) for item in node]
+        return trace.call(np.concatenate, parts, axis=rank - depth + level)
+
+    result = build(arrays, 0)
+    return result if isinstance(arrays, list) else result.copy()
+
+
+def _depth(node: Any) -> int:
+    if not isinstance(node, list):
+        return 0
+    if not node:
+        raise ValueError("List at arrays cannot be empty")
+    depths = {_depth(item) for item in node}
+    if len(depths) > 1:
+        raise ValueError("List depths are mismatched.")
+    return 1 + depths.pop()
+
+
+def _leaves(trace: Trace, node: Any) -> list[TracedArray]:
+    return [a for item in node for a in _leaves(trace, item)] if isinstance(node, list) else [as_array(trace, node)]
+
+
+# ---------------------------------------------------------------- insertion and deletion at known places
+
+
+def _known_places(trace: Trace, obj: Any, size: Any, what: str) -> Any:
+    """Places as a plain array or int: which elements there are decides the size of the result."""
+    if type(obj) in TRACED and as_dim(obj) is None:
+        raise trace.refuse(f"{what} at computed places has a result of unknown size", "use a mask", "E051")
+    if isinstance(obj, slice):
+        return np.arange(trace.pin(size, what))[obj]
+    if as_dim(obj) is not None:
+        return obj.__index__()
+    return np.asarray(obj) if len(obj) else np.zeros(0, np.intp)
+
+
+@implements(np.delete)
+def delete(trace: Trace, arr: Any, obj: Any, axis: Any = None) -> Any:
+    """Return a new array with sub-arrays along an axis deleted."""
+    array = as_array(trace, arr)
+    if axis is None:
+        array, axis = array.ravel(), 0
+    number = as_axis(trace, axis, array.ndim)
+    front = (slice(None),) * number
+    size = array.view.shape[number]
+    if type(obj) is TracedArray and obj.dtype == np.bool_:
+        return array[(*front, ~obj)]
+    places = _known_places(trace, obj, size, "np.delete")
+    if isinstance(places, int):
+        cut = size_number(trace, size)
+        place = places + cut if places < 0 else places
+        if place < 0 or place >= cut:
+            raise IndexError(f"index {places} is out of bounds for axis {number} with size {size}")
+        return trace.call(np.concatenate, [array[(*front, slice(0, place))], array[(*front, slice(place + 1, None))]], axis=number)
+    kept = np.delete(np.arange(trace.pin(size, "np.delete")), places)
+    return array[(*front, kept)]
+
+
+@implements(np.insert)
+def insert(trace: Trace, arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    """Insert values along the given axis before the given indices."""
+    array = as_array(trace, arr)
+    if axis is None:
+        array, axis = array.ravel(), 0
+    number = as_axis(trace, axis, array.ndim)
+    size = trace.pin(array.view.shape[number], "np.insert")
+    places = _known_places(trace, obj, size, "np.insert")
+    # NumPy itself says where old and new elements go
+    old = np.arange(size)
+    marked = np.insert(old, places, -1) if isinstance(places, int) else np.insert(old, places, -1 - np.arange(len(places)))
+    count = len(marked) - size
+    new = as_array(trace, values).astype(array.dtype)
+    if isinstance(places, int):
+        new = trace.call(np.moveaxis, new, 0, number) if new.ndim == array.ndim and number else new
+        if new.ndim and new.ndim >= array.ndim:
+            count = trace.pin(new.view.shape[number], "np.insert")
+        marked = np.insert(old, [places] * count, -1 - np.arange(count))
+    shape = [*array.shape]
+    shape[number] = count
+    wide = trace.call(np.broadcast_to, new, tuple(shape))
+    both = trace.call(np.concatenate, [array, wide], axis=number)
+    order = np.where(marked < 0, size - 1 - marked, marked)
+    return both[(*(slice(None),) * number, order)]
+
+
+@implements(np.apply_along_axis)
+def apply_along_axis(trace: Trace, func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """Apply a function to 1-D slices along the given axis: one trace of it for each slice."""
+    array = as_array(trace, arr)
+    number = as_axis(trace, axis, array.ndim)
+    moved = trace.call(np.moveaxis, array, number, -1)
+    outer = tuple(trace.pin(d, "np.apply_along_axis") for d in moved.view.shape[:-1])
+    found = [as_array(trace, func1d(moved[place], *args, **kwargs)) for place in np.ndindex(*outer)]
+    if not found:
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    inner = found[0].ndim
+    result = trace.call(np.stack, found).reshape(*outer, *found[0].shape)
+    return trace.call(np.moveaxis, result, tuple(range(len(outer), len(outer) + inner)), tuple(range(number, number + inner)))
+
+
+@implements(np.apply_over_axes)
+def apply_over_axes(trace: Trace, func: Callable[..., Any], a: Any, axes: Any) -> Any:
+    """Apply a function repeatedly over multiple axes."""
+    value = as_array(trace, a)
+    rank = value.ndim
+    for axis in axes if isinstance(axes, Sequence) else (axes,):
+        number = as_axis(trace, axis, rank)
+        result = as_array(trace, func(value, number))
+        value = result if result.ndim == rank else trace.call(np.expand_dims, result, number)
+    return value
+
+
+@implements(np.piecewise)
+def piecewise(trace: Trace, x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Evaluate a piecewise-defined function."""
+    array = as_array(trace, x)
+    conditions = list(condlist) if isinstance(condlist, Sequence) else [condlist]
+    pieces = list(funclist)
+    result: Any = trace.call(np.zeros_like, array)
+    if len(pieces) == len(conditions) + 1:
+        last = pieces.pop()
+        result = _piece(trace, last, array, args, kw)
+    if len(pieces) != len(conditions):
+        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
+    for condition, piece in zip(conditions, pieces, strict=True):
+        result = trace.call(np.where, condition, _piece(trace, piece, array, args, kw), result).astype(array.dtype)
+    return result
+
+
+def _piece(trace: Trace, piece: Any, array: TracedArray, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    value = piece(array, *args, **kw) if callable(piece) else piece
+    return trace.call(np.broadcast_to, as_array(trace, value).astype(array.dtype), array.shape)
+
+
+# ---------------------------------------------------------------- concatenation by `[]`
+
+
+def joined(trace: Trace, base: Any, key: Any) -> Any:
+    """`np.r_[...]` and `np.c_[...]` of arrays, numbers and slices."""
+    parts: list[Any] = []
+    for item in key if type(key) is tuple else (key,):
+        if isinstance(item, str):
+            raise trace.refuse("np.r_ with a text is not built", "use np.concatenate", "E054")
+        if isinstance(item, slice):
+            start = 0 if item.start is None else item.start
+            is_count = isinstance(item.step, complex)
+            made = (
+                trace.call(np.linspace, start, item.stop, int(abs(item.step)))
+                if is_count
+                else trace.call(np.arange, start, item.stop, 1 if item.step is None else item.step)
+            )
+        else:
+            made = trace.call(np.atleast_1d, item)
+        if base is np.c_:
+            made = made[:, None] if made.ndim == 1 else made
+        parts.append(made)
+    return trace.call(np.concatenate, parts, axis=-1 if base is np.c_ else 0)
+
+
+# ---------------------------------------------------------------- numbers and bits
+
+
+@implements(np.ldexp)
+def ldexp(trace: Trace, x1: Any, x2: Any, out: Any = None) -> Any:
+    """Returns x1 * 2**x2, element-wise; both steps keep all bits that the result can hold."""
+    one = as_array(trace, x1)
+    one = one if one.dtype.kind == "f" else one.astype(np.float64)
+    power = trace.call(np.clip, as_array(trace, x2), -2200, 2200).astype(np.int64)
+    steps = [power // 2, power - power // 2]
+    halves = [step // 2 for step in steps] + [step - step // 2 for step in steps]
+    result: Any = one.astype(np.float64)
+    for half in halves:
+        result = result * trace.call(np.exp2, half.astype(np.float64))
+    result = result.astype(one.dtype)
+    if out is not None:
+        out[...] = result
+        return out
+    return result if result.ndim else result[()]
+
+
+@implements(np.bitwise_count)
+def bitwise_count(trace: Trace, x: Any, out: Any = None) -> Any:
+    """Computes the number of 1-bits in the absolute value of ``x``."""
+    value = trace.call(np.absolute, x)
+    if value.dtype == np.bool_:
+        return value.astype(np.uint8)
+    bits = value.dtype.itemsize * 8
+    unsigned = value.astype(f"u{bits // 8}")
+    for shift, mask in ((1, 0x5555555555555555), (2, 0x3333333333333333), (4, 0x0F0F0F0F0F0F0F0F)):
+        keep = unsigned.dtype.type(mask & ((1 << bits) - 1))
+        if shift == 1:
+            unsigned = unsigned - ((unsigned >> 1) & keep)
+        elif shift == 2:
+            unsigned = (unsigned & keep) + ((unsigned >> 2) & keep)
+        else:
+            unsigned = (unsigned + (unsigned >> 4)) & keep
+    for shift in (8, 16, 32):
+        if shift < bits:
+            unsigned = unsigned + (unsigned >> shift)
+    return (unsigned & 0x7F).astype(np.uint8)
+
+
+@implements(np.matvec)
+def matvec(trace: Trace, x1: Any, x2: Any) -> Any:
+    """Matrix-vector dot product of two arrays."""
+    return trace.call(np.sum, trace.call(np.multiply, x1, as_array(trace, x2)[..., None, :]), axis=-1, dtype=trace.call(np.result_type, x1, x2))
+
+
+@implements(np.vecmat)
+def vecmat(trace: Trace, x1: Any, x2: Any) -> Any:
+    """Vector-matrix dot product of two arrays."""
+    return trace.call(np.sum, trace.call(np.multiply, as_array(trace, x1)[..., :, None], x2), axis=-2, dtype=trace.call(np.result_type, x1, x2))
+
+
+@implements(np.packbits)
+def packbits(trace: Trace, a: Any, /, axis: Any = None, bitorder: str = "big") -> Any:
+    """Packs the elements of a binary-valued array into bits in a uint8 array."""
+    array = as_array(trace, a)
+    if axis is None:
+        array, axis = array.ravel(), 0
+    number = as_axis(trace, axis, array.ndim)
+    bits = trace.call(np.moveaxis, trace.call(np.not_equal, array, 0), number, -1).astype(np.uint8)
+    missing = -bits.shape[-1] % 8
+    pad = trace.call(np.zeros, (*bits.shape[:-1], missing), dtype=np.uint8)
+    wide = trace.call(np.concatenate, [bits, pad], axis=-1)
+    wide = wide.reshape(*bits.shape[:-1], (bits.shape[-1] + missing) // 8, 8)
+    weights = np.array([128, 64, 32, 16, 8, 4, 2, 1] if bitorder == "big" else [1, 2, 4, 8, 16, 32, 64, 128], np.uint8)
+    packed = trace.call(np.sum, wide * weights, axis=-1, dtype=np.uint8)
+    return trace.call(np.moveaxis, packed, -1, number).copy()
+
+
+@implements(np.unpackbits)
+def unpackbits(trace: Trace, a: Any, /, axis: Any = None, count: Any = None, bitorder: str = "big") -> Any:
+    """Unpacks elements of a uint8 array into a binary-valued output array."""
+    array = as_array(trace, a)
+    if array.dtype != np.uint8:
+        raise TypeError("Expected an input array of unsigned byte data type")
+    if axis is None:
+        array, axis = array.ravel(), 0
+    number = as_axis(trace, axis, array.ndim)
+    moved = trace.call(np.moveaxis, array, number, -1)
+    shifts = np.arange(8, dtype=np.uint8)
+    bits = (moved[..., None] >> (shifts[::-1] if bitorder == "big" else shifts)) & 1
+    flat = bits.reshape(*moved.shape[:-1], moved.shape[-1] * 8)
+    if count is not None:
+        flat = flat[..., :count]
+    return trace.call(np.moveaxis, flat, -1, number).copy()
+
+

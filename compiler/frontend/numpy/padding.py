@@ -1,0 +1,160 @@
+"""`np.pad` in its modes: constant, edge, reflect, symmetric, wrap, linear_ramp, maximum, mean, median, minimum, empty.
+
+One axis after the other, as NumPy does it. Not here: the op that pads with one number (`ir/ops/shape.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.number import as_dim, size_number
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array
+from weft.ir.dims import DimLike
+
+_STATISTICS: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
+_KEYWORDS = {
+    "constant": {"constant_values"}, "linear_ramp": {"end_values"}, "reflect": {"reflect_type"}, "symmetric": {"reflect_type"},
+    **dict.fromkeys(_STATISTICS, {"stat_length"}),
+}  # fmt: skip
+
+
+def _pairs(values: Any, rank: int) -> list[tuple[Any, Any]]:
+    """(before, after) for each axis, from a number, a pair, one pair for all axes or one for each; a dict names axes."""
+    if isinstance(values, dict):
+        found = [(0, 0)] * rank
+        for axis, pair in values.items():
+            found[axis] = pair if isinstance(pair, tuple | list) else (pair, pair)
+        return [tuple(p) for p in found]  # pyright: ignore[reportReturnType]
+    if not isinstance(values, tuple | list | np.ndarray):
+        return [(values, values)] * rank
+    items = list(values)
+    if items and not isinstance(items[0], tuple | list | np.ndarray):
+        pair = (items[0], items[0]) if len(items) == 1 else tuple(items)
+        if len(pair) == 2:
+            return [pair] * rank  # pyright: ignore[reportReturnType]
+        raise ValueError("operands could not be broadcast together with remapped shapes")
+    rows = [(p[0], p[0]) if len(p) == 1 else tuple(p) for p in items]
+    rows = rows * rank if len(rows) == 1 else rows
+    if len(rows) != rank:
+        raise ValueError("operands could not be broadcast together with remapped shapes")
+    return rows  # pyright: ignore[reportReturnType]
+
+
+@implements(np.pad)
+def pad(trace: Trace, array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> TracedArray:
+    """Pad an array."""
+    value = as_array(trace, array)
+    widths = [tuple(as_dim(n) for n in pair) for pair in _pairs(pad_width, value.ndim)]
+    if any(n is None for pair in widths for n in pair):
+        raise TypeError("`pad_width` must be of integral type.")
+    if any(isinstance(n, int) and n < 0 for pair in widths for n in pair):
+        raise ValueError("index can't contain negative values")
+    if callable(mode):
+        raise trace.refuse("np.pad by a function is not built", "use a mode by name", "E054")
+    known = {*_KEYWORDS, *_STATISTICS, "edge", "wrap", "empty"}
+    if mode not in known:
+        raise ValueError(f"mode '{mode}' is not supported")
+    if unknown := kwargs.keys() - _KEYWORDS.get(mode, set()):
+        raise ValueError(f"unsupported keyword arguments for mode '{mode}': {unknown}")
+    if mode in ("constant", "empty"):
+        return _constant(trace, value, widths, kwargs.get("constant_values", 0))
+    for axis, (before, after) in enumerate(widths):
+        if before != 0 or after != 0:
+            assert before is not None
+            assert after is not None
+            value = _one_axis(trace, value, axis, before, after, mode, kwargs)
+    return value if any(n != 0 for pair in widths for n in pair) else value.copy()
+
+
+def _constant(trace: Trace, value: TracedArray, widths: list[Any], numbers: Any) -> TracedArray:
+    fills = _pairs(numbers, value.ndim)
+    if all(a is fills[0][0] and b is fills[0][0] for a, b in fills):
+        fill = elements(trace, fills[0][0] if fills else 0, value.element)
+        facts = {"low": tuple(a for a, _ in widths), "high": tuple(b for _, b in widths)}
+        return new_array(trace, trace.expr(trace.emit("pad", [value.expr.value, fill.value], facts)))
+    for axis, ((before, after), (low, high)) in enumerate(zip(widths, fills, strict=True)):
+        for count, number, is_low in ((before, low, True), (after, high, False)):
+            fill = elements(trace, number, value.element)
+            zero = (0,) * value.ndim
+            some = tuple(count if k == axis else 0 for k in range(value.ndim))
+            facts = {"low": some if is_low else zero, "high": zero if is_low else some}
+            value = new_array(trace, trace.expr(trace.emit("pad", [value.expr.value, fill.value], facts)))
+    return value
+
+
+def _part(value: TracedArray, axis: int, part: Any) -> Any:
+    return value[(*(slice(None),) * axis, part)]
+
+
+def _one_axis(trace: Trace, value: TracedArray, axis: int, before: DimLike, after: DimLike, mode: str, kwargs: Any) -> TracedArray:
+    size = value.view.shape[axis]
+    if size == 0:
+        raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
+    counts = [size_number(trace, n) for n in (before, after)]
+    n = size_number(trace, size)
+    if mode in ("edge", "wrap", "reflect", "symmetric") and kwargs.get("reflect_type", "even") == "even":
+        place = trace.call(np.arange, -counts[0], n + counts[1]) if counts[0] else trace.call(np.arange, n + counts[1])
+        return _part(value, axis, _INSIDE[mode](trace, place, n)).copy()
+    if mode in _STATISTICS:
+        return _statistics(trace, value, axis, counts, mode, kwargs.get("stat_length"))
+    if mode == "linear_ramp":
+        return _ramps(trace, value, axis, counts, _pairs(kwargs.get("end_values", 0), value.ndim)[axis])
+    raise trace.refuse("np.pad with reflect_type='odd' is not built", "use reflect_type='even'", "E054")
+
+
+def _reflected(trace: Trace, place: Any, n: Any) -> Any:
+    """Places beyond an end go back from it, the end itself not repeated."""
+    if as_dim(n) == 1:
+        return place * 0
+    period = 2 * n - 2
+    inside = place % period
+    return trace.call(np.minimum, inside, period - inside)
+
+
+def _mirrored(trace: Trace, place: Any, n: Any) -> Any:
+    inside = place % (2 * n)
+    return trace.call(np.minimum, inside, 2 * n - 1 - inside)
+
+
+_INSIDE: dict[str, Callable[[Trace, Any, Any], Any]] = {
+    "edge": lambda trace, place, n: trace.call(np.clip, place, 0, n - 1),
+    "wrap": lambda trace, place, n: place % n,
+    "reflect": _reflected,
+    "symmetric": _mirrored,
+}
+
+
+def _statistics(trace: Trace, value: TracedArray, axis: int, counts: list[Any], mode: str, lengths: Any) -> TracedArray:
+    given = (None, None) if lengths is None else _pairs(lengths, value.ndim)[axis]
+    parts: list[Any] = [value]
+    for is_low, (count, length) in enumerate(zip(reversed(counts), reversed(given), strict=True)):
+        chosen = value
+        if length is not None:
+            chosen = _part(value, axis, slice(None, length) if is_low else slice(-length, None))
+        found = trace.call(_STATISTICS[mode], chosen, axis=axis, keepdims=True)
+        if value.dtype.kind in "iu" and mode in ("mean", "median"):
+            found = trace.call(np.rint, found)
+        shape = [*value.shape]
+        shape[axis] = count
+        wide = trace.call(np.broadcast_to, found.astype(value.dtype), tuple(shape))
+        parts = [wide, *parts] if is_low else [*parts, wide]
+    return trace.call(np.concatenate, parts, axis=axis)
+
+
+def _ramps(trace: Trace, value: TracedArray, axis: int, counts: list[Any], ends: tuple[Any, Any]) -> TracedArray:
+    parts: list[Any] = [value]
+    for is_low, (count, end) in enumerate(zip(reversed(counts), reversed(ends), strict=True)):
+        if as_dim(count) == 0:
+            continue
+        edge = _part(value, axis, slice(None, 1) if is_low else slice(-1, None)).astype(np.float64)
+        steps = trace.call(np.arange, count).reshape(-1, *(1,) * (value.ndim - 1 - axis)) * 1.0
+        ramp = end + steps * ((edge - end) / count)
+        ramp = trace.call(np.floor, ramp) if value.dtype.kind in "iu" else ramp
+        ramp = ramp.astype(value.dtype)
+        parts = [ramp, *parts] if is_low else [*parts, trace.call(np.flip, ramp, axis)]
+    return trace.call(np.concatenate, parts, axis=axis)
