@@ -215,7 +215,7 @@ class Trace:
     def bind_number(
         self, value: Value, name: str = "k", low: DimLike = -UNBOUNDED, high: DimLike = UNBOUNDED
     ) -> Dim:
-        """An i64 scalar that the program computes, in [low, high], as a size: its symbol is bound where this stands."""
+        """An i64 scalar that the program computes, in [low, high], as a size: its symbol is bound here."""
         unique = next(n for n in chain([name], (f"{name}_{k}" for k in count(2))) if n not in self.names)
         self.names.add(unique)
         self._loops[unique] = (low, high)
@@ -284,7 +284,7 @@ class Trace:
         self.note_write(storage)
 
     def note_write(self, storage: Storage) -> None:
-        """A storage is written: joins by value that it is part of, and the parts of a join, are no longer to be used."""
+        """A storage is written: joins by value that it is part of, and a join's parts, are not to be used."""
         storage.writes += 1
         for other in storage.copies:
             self.leave_storage(other)
@@ -315,8 +315,8 @@ class Trace:
     def refuse_alias(self) -> UnsupportedError:
         """The error for an array that is written while it may or may not be another one."""
         return self.refuse(
-            "an array that is one of two, depending on a branch or loop, is written: both names would see it",
-            "give it memory of its own before, for example by `x = x.copy()`",
+            "an array is written that may or may not be the memory of another: both names would see it",
+            "give one of them memory of its own before, for example by `x = x.copy()`",
             "E064",
         )
 

@@ -198,6 +198,31 @@ def test_arguments_that_overlap_and_are_only_read():
     np.testing.assert_array_equal(weft.compile(add)(memory[:6], memory[2:8]), memory[:6] + memory[2:8])
 
 
+def test_numbers_that_meet_are_floats():
+    result = weft.compile(lambda a, b: (min(a, b), max(a, b)))(3, 4.5)
+    assert result == (3.0, 4.5)
+    assert [type(v) for v in result] == [float, float]
+
+
+def test_reshape_of_an_argument_with_gaps():
+    def part():
+        return np.arange(40.0).reshape(5, 8)[1:4, ::2]
+
+    def write(x):
+        y = x.reshape(-1)
+        y += 1
+        return y
+
+    x = part()
+    flat = weft.compile(lambda x: x.reshape(-1))(x)
+    np.testing.assert_array_equal(flat, x.reshape(-1))
+    assert np.shares_memory(x.reshape(-1), x)
+    assert not np.shares_memory(flat, x)
+    with pytest.raises(weft.UnsupportedError, match="E064"):
+        weft.compile(write)(part())
+    np.testing.assert_array_equal(weft.compile(write)(part().copy()), part().ravel() + 1)
+
+
 def test_sizes_whose_product_overflows():
     x = np.broadcast_to(np.float32(1), (2**40, 1))
     y = np.broadcast_to(np.float32(1), (1, 2**40))
