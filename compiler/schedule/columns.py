@@ -234,7 +234,7 @@ class _Block:
         """Part `number` of an axis cut into parts of `step`."""
         writer = self.writer
         start, end = writer.number(number * step), writer.number(size)
-        if isinstance(size, int) and size % step == 0:
+        if isinstance(size, int) and size > 0 and size % step == 0:
             return start, start + step
         return start, select((start + step).lt(end), start + step, end)
 

@@ -119,15 +119,14 @@ class Nest:
                 serial(writer, "i", start, stop, (low, high), lambda i: self._axis(k + 1, [*index, i], None))
 
     def store(self, index: list[DimLike]) -> None:
-        """Write the element of every result at an index of the loops."""
-        for root in self.roots:
-            full = self.expand(index)
-            self.writer.store(
-                self.writer.element(root.value, full),
-                root.buffer,
-                root.place(full),
-                streamed=self._is_streamed(root),
-            )
+        """Write the element of every result at an index of the loops.
+
+        All are computed before the first is written: a result may lie over an operand of another.
+        """
+        full = self.expand(index)
+        elements = [self.writer.element(root.value, full) for root in self.roots]
+        for root, e in zip(self.roots, elements, strict=True):
+            self.writer.store(e, root.buffer, root.place(full), streamed=self._is_streamed(root))
 
     def _is_streamed(self, root: Root) -> bool:
         """Whether a result is too large for the caches, and not read here."""
