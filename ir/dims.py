@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A named integer in [lower, upper]; upper None is unbounded. Names are unique in a Func and alone decide equality."""
+    """A named integer in [lower, upper]; upper None is unbounded.
+
+    Names are unique in a Func and alone decide equality.
+    """
 
     name: str
     lower: int = field(default=0, compare=False)
@@ -186,7 +189,7 @@ def modulo(a: DimLike, b: DimLike) -> DimLike:
 
 
 def _split(a: DimLike, b: DimLike) -> tuple[DimLike, DimLike]:
-    """(q, r) with a == q*b + r, r holding the terms of `a` that `b` (a number or one monomial) does not divide."""
+    """(q, r) with a == q*b + r: r holds the terms of `a` that `b`, a number or monomial, does not divide."""
     divisor = _terms(b)
     if len(divisor) != 1:
         return (1, 0) if a == b else (0, a)
@@ -237,7 +240,7 @@ def product(values: tuple[DimLike, ...]) -> DimLike:
 
 
 def bounds(value: DimLike, facts: Mapping[str, Bounds] | None = None) -> Bounds:
-    """Interval of `value` from the ranges of its symbols; None is unbounded. `facts` narrow symbols by name."""
+    """Interval of `value` from its symbols' ranges; None is unbounded. `facts` narrow symbols by name."""
     if isinstance(value, int):
         return value, value
     low: int | None = 0
@@ -286,7 +289,7 @@ def _multiply_bounds(a: Bounds, b: Bounds) -> Bounds:
 
 
 def range_over(value: DimLike, name: str, low: DimLike, high: DimLike) -> tuple[DimLike, DimLike]:
-    """A lower and an upper bound of `value` while the symbol `name` goes from `low` to `high`, in the other symbols."""
+    """Bounds of `value`, in the other symbols, while the symbol `name` goes from `low` to `high`."""
     if all(s.name != name for s in symbols_of(value)):
         return value, value
     assert isinstance(value, Dim)
@@ -327,7 +330,7 @@ def _corners(
 
 
 def decide(a: DimLike, relation: str, b: DimLike, facts: Mapping[str, Bounds] | None = None) -> bool | None:
-    """Whether `a relation b` (== != < <= > >=) holds for all values of the symbols, for none, or None if it depends."""
+    """Whether `a relation b` (== != < <= > >=) holds for all values of the symbols; None if it depends."""
     low, high = bounds(a - b, facts)
     match relation:
         case "==" | "!=":

@@ -48,7 +48,7 @@ def tensor_operand(types: Sequence[Type], number: int = 0) -> TensorType:
 
 
 def places_along(like: Expr, axis: int, along: Value) -> list[Value]:
-    """Index arrays for each axis of `like`: positions on `axis` are `along`, on the others the place itself."""
+    """Index arrays for each axis of `like`: positions on `axis` are `along`, on others the place itself."""
     builder, ty = like.builder, tensor_operand([like.value.type])
     found: list[Value] = []
     for k, size in enumerate(ty.shape):

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,12 @@ from weft.ir import DTypeError, ShapeError, UnsupportedError, UserError
 from weft.runtime.variables import Variable, named_leaves
 
 log = logging.getLogger("weft")
-Arrays = dict[str, Any]
+Array = np.ndarray[Any, Any]
+Arrays = dict[str, Array]
 Rename = Mapping[str, str] | Callable[[str], str] | None
 
 
-def save(path: str | os.PathLike[str], tree: Any) -> None:
+def save(path: str | os.PathLike[str], tree: object) -> None:
     """Write all variables and arrays of a tree to a file, by name; the file appears whole or not at all.
 
     Raises UserError if there is nothing to save, OSError if it cannot be written; an old file then stays as
@@ -38,10 +40,11 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
 
 
 def load(
-    path: str | os.PathLike[str], into: Any = None, rename: Rename = None, strict: bool = True
+    path: str | os.PathLike[str], into: object = None, rename: Rename = None, strict: bool = True
 ) -> Arrays:
-    """Read a file: a dict from name to array; with `into`, also assign to the variables and arrays of a tree, in place.
+    """Read a file: a dict from name to array.
 
+    With `into`, also assign to the variables and arrays of a tree, in place.
     `rename` is a dict or function from the file's names to the tree's. With `strict` both must have the same
     names; without it what only one has is left alone. Shapes and dtypes must be equal. Nothing is assigned
     before all is checked. Raises UserError for names, ShapeError and DTypeError for arrays that do not fit,
@@ -69,7 +72,7 @@ def load(
     return found
 
 
-def snapshot(tree: Any) -> Arrays:
+def snapshot(tree: object) -> Arrays:
     """Copies of all variables and arrays of a tree, by name."""
     found = {
         name: np.array(leaf.value if isinstance(leaf, Variable) else leaf, order="C")
@@ -80,7 +83,7 @@ def snapshot(tree: Any) -> Arrays:
     return found
 
 
-def unique_leaves(tree: Any) -> dict[str, Any]:
+def unique_leaves(tree: object) -> dict[str, Any]:
     """Variables and arrays of a tree, each under the first name that leads to it."""
     names: dict[int, str] = {}
     leaves = named_leaves(tree)
@@ -103,7 +106,7 @@ class Checkpointer:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
-    def save(self, step: int, tree: Any) -> None:
+    def save(self, step: int, tree: object) -> None:
         """Save a tree as of a step."""
         self.wait()
         arrays = snapshot(tree)
@@ -133,7 +136,7 @@ class Checkpointer:
         """The file of a step."""
         return self.folder / f"step_{step:010d}.safetensors"
 
-    def restore(self, tree: Any) -> int | None:
+    def restore(self, tree: object) -> int | None:
         """Load the newest file that is whole into a tree; its step, or None if there is none."""
         self.wait()
         for step in reversed(self.steps()):
@@ -162,7 +165,7 @@ class Checkpointer:
 # ---------------------------------------------------------------- files
 
 
-def _library(name: str) -> Any:
+def _library(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError:
@@ -226,7 +229,7 @@ def _renamed(arrays: Arrays, rename: Rename) -> Arrays:
     return found
 
 
-def _check(name: str, target: Any, array: Any) -> None:
+def _check(name: str, target: Array, array: Array) -> None:
     if target.shape != array.shape:
         raise ShapeError(
             f"{name} has shape {list(target.shape)}, the file has {list(array.shape)}",

@@ -132,7 +132,8 @@ class Variable(NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         kind = "" if self.trainable else ", trainable=False"
-        return f"Variable({np.array2string(self._memory, threshold=20, separator=', ')}, name={self.name!r}{kind}, dtype={self.dtype})"
+        elements = np.array2string(self._memory, threshold=20, separator=", ")
+        return f"Variable({elements}, name={self.name!r}{kind}, dtype={self.dtype})"
 
     __hash__ = object.__hash__  # variables are told apart by identity; == is elementwise
 
@@ -209,7 +210,7 @@ def _own_memory(given: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 class Module:
-    """Collects attributes: variables, other modules, lists and dicts of these; has no behaviour of its own."""
+    """Collects attributes: variables, modules, lists and dicts of these; has no behaviour of its own."""
 
     def variables(self, trainable: bool | None = None) -> list[Variable]:
         """The variables in it, in the order of its attributes; see `weft.variables`."""
@@ -217,8 +218,9 @@ class Module:
 
 
 def variables(tree: Any, trainable: bool | None = None) -> list[Variable]:
-    """The variables in an object, each once: in lists, tuples, dicts, dataclasses, modules and other objects' attributes.
+    """The variables in an object, each once.
 
+    Looks into lists, tuples, dicts, dataclasses, modules and the attributes of other objects.
     `trainable` keeps those that are, or are not, trainable.
     """
     found = {id(v): v for _, v in named_variables(tree)}
@@ -226,7 +228,10 @@ def variables(tree: Any, trainable: bool | None = None) -> list[Variable]:
 
 
 def named_variables(tree: Any) -> list[tuple[str, Variable]]:
-    """The variables in an object with the path to each, as in "layers.0.w"; an object that is met again is not looked into."""
+    """The variables in an object with the path to each, as in "layers.0.w".
+
+    An object that is met again is not looked into.
+    """
     return [(name, leaf) for name, leaf in named_leaves(tree) if isinstance(leaf, Variable)]
 
 

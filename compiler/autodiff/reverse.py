@@ -63,7 +63,7 @@ def differentiate(
 
 
 def way_back(fn: Func, wrt: Sequence[int], of: int = 0) -> tuple[list[Op], list[Value], dict[Value, Value]]:
-    """The ops that compute the gradients of the scalar result `of`, the gradients, what stands for `fn`'s values.
+    """The ops that compute the gradients of the scalar result `of`, these, and what stands for `fn`'s values.
 
     For a program whose forward part is there already. Raises like `differentiate`, and UnsupportedError for
     loops and branches on the path, whose forward part would have to be another.

@@ -61,7 +61,7 @@ class Picked:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """A lens of results: the first elements of each axis, as many as result `numbers[axis]` says; -1: all of them.
+    """A lens of results: the first elements of each axis, as many as result `numbers[axis]` says; -1: all.
 
     What is given back is a copy, so that it holds no more memory than it needs.
     """
@@ -171,7 +171,7 @@ class Outputs:
         return ResultView(None, root, self._lenses(view), self._identity(array))
 
     def _trimmed(self, array: TracedArray) -> ResultNode:
-        """An array whose sizes the program computes: in memory of the largest size, of which a part is given back."""
+        """An array whose sizes the program computes: memory of the largest, of which a part is given back."""
         trace, shape = self.trace, array.view.shape
         if id(array) in self._numbers:
             padded = self._numbers[id(array)][1]

@@ -19,7 +19,7 @@ from weft.compiler.frontend.storage import Shape, View
 from weft.compiler.frontend.trace import Trace
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
-from weft.ir.errors import DTypeError, UnsupportedError
+from weft.ir.errors import DTypeError, UnsupportedError, UserError
 from weft.ir.expr import Expr, Number, cast
 from weft.ir.node import Value
 from weft.ir.types import DType, TensorType
@@ -333,9 +333,9 @@ def _forwarded(name: str) -> Callable[..., Any]:
 
 
 for _name in (
-    "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod divmod rdivmod pow rpow matmul rmatmul and rand or "
-    "ror xor rxor lshift rlshift rshift rrshift eq ne lt le gt ge neg pos invert abs getitem setitem len iter contains bool int "
-    "float index round array"
+    "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod divmod rdivmod pow rpow "
+    "matmul rmatmul and rand or ror xor rxor lshift rlshift rshift rrshift eq ne lt le gt ge neg pos invert "
+    "abs getitem setitem len iter contains bool int float index round array"
 ).split():
     setattr(MaskedElements, f"__{_name}__", _forwarded(f"__{_name}__"))
 
@@ -402,20 +402,25 @@ def operand(trace: Trace, value: Any) -> Operand:
             return operand(trace, value.elements)
         case Variable():
             return operand(trace, trace.adopt(value))
-        case complex():
-            raise UnsupportedError(
-                "complex numbers are not built yet",
-                code="E051",
-                location=trace.location(),
-                fix="use two real arrays",
-            )
         case _:
-            raise DTypeError(
-                f"an object of type {type(value).__name__!r} is not an array or a number",
-                code="E031",
-                location=trace.location(),
-                fix="pass arrays and numbers only",
-            )
+            raise _no_operand(trace, value)
+
+
+def _no_operand(trace: Trace, value: Any) -> UserError:
+    """The error for a value that is no operand."""
+    if isinstance(value, complex):
+        return UnsupportedError(
+            "complex numbers are not built yet",
+            code="E051",
+            location=trace.location(),
+            fix="use two real arrays",
+        )
+    return DTypeError(
+        f"an object of type {type(value).__name__!r} is not an array or a number",
+        code="E031",
+        location=trace.location(),
+        fix="pass arrays and numbers only",
+    )
 
 
 def new_array(trace: Trace, value: Expr) -> TracedArray:

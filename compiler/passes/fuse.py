@@ -1,5 +1,7 @@
-"""Group tensor ops into kernels: the decisions. Each op joins the kernels that make its operands where one schedule can hold
-both, so that nothing is written to memory that only the next op reads.
+"""Group tensor ops into kernels: the decisions.
+
+Each op joins the kernels that make its operands where one schedule can hold both, so that nothing is written
+to memory that only the next op reads.
 
 A group has a kind (the schedule that will lower it) and a space (the indices it loops over). Ops that only
 re-index ("free" ops: broadcast, reshape, transpose, slice, constants) belong to no group; each reader gets
@@ -109,8 +111,9 @@ class Partition:
     # ---------------------------------------------------------------- facts
 
     def _must_exist(self, op: Op) -> bool:
-        """Whether a free op's result has to be in memory: a result of the region, read by something that is no kernel, or
-        what a scatter starts from.
+        """Whether a free op's result has to be in memory.
+
+        It is a result of the region, read by something that is no kernel, or what a scatter starts from.
         """
         value = op.results[0]
         return any(self._is_structural(user) or is_start(user, value) for user in self.used_by.get(value, ()))
@@ -193,7 +196,7 @@ class Partition:
             group.before.update(self._sizes_read([op, *(inner for r in op.regions for inner in walk(r))]))
             group.before.discard(group)
         if op.name == "to_index":
-            self.binders.update({s.name: group for s in symbols_of(op.attributes["dim"])})  # pyright: ignore
+            self.binders.update({s.name: group for s in symbols_of(op.attributes["dim"])})  # pyright: ignore[reportArgumentType] -- a size
 
     def _sizes_read(self, ops: Iterable[Op]) -> "set[Group]":
         """Groups that bind sizes which ops use: in types of operands and results, or in attributes."""
@@ -265,7 +268,7 @@ class Partition:
     # ---------------------------------------------------------------- rules
 
     def _try(self, source: Group, group: Group, op: Op, number: int, paths: Sequence[Path]) -> bool:
-        """Whether `group`, whose op reads from `source`, can take it in; if so `group` gets its new kind and values."""
+        """Whether `group`, whose op reads from `source`, can take it in; it gets the new kind."""
         if source.is_closed or len(source.ops) + len(group.ops) > MAX_OPS:
             return False
         if op in self.in_place and number == 0:
@@ -288,7 +291,7 @@ class Partition:
         return source.kind in rule and rule[source.kind](source, group, op, from_source)
 
     def _try_inline(self, source: Group, group: Group, op: Op, number: int, path: Path) -> bool:
-        """A private pointwise producer is computed where it is read, once for each element: no schedule has to know."""
+        """A private pointwise producer is computed where it is read, once per element."""
         if source.kind != "pointwise" or not self._is_private(source, path.source, op):
             return False
         if source.space == ():
@@ -422,7 +425,7 @@ def _without_ones(shape: Shape) -> Shape:
 
 
 def _keeps_rows(path: Path, group: Group, shape: Shape) -> bool:
-    """Whether the path only adds or drops axes of size 1, and ends at `shape`, one element for each reduction."""
+    """Whether the path only adds or drops axes of size 1, and ends at `shape`, one element per reduction."""
     if any(
         op.name not in ("reshape", "broadcast")
         or _without_ones(shape_of(op.result)) != _without_ones(group.short)
@@ -446,7 +449,7 @@ def _spreads(path: Path, group: Group) -> bool:
 
 
 def _users(region: Region) -> dict[Value, list[Op]]:
-    """Ops of this region that use a value, each once for each use; those in nested regions count as the op that holds them."""
+    """Ops of this region that use a value, once for each use; what holds a region stands for those in it."""
     found: dict[Value, list[Op]] = {}
 
     def visit(ops: Iterable[Op], holder: Op | None) -> None:

@@ -1,6 +1,7 @@
-"""The pass `lower_tensor`: each bufferized fusion becomes a `kernel` op with loops, written by the schedule that it names.
+"""The pass `lower_tensor`: each bufferized fusion becomes a `kernel` op with loops, by the schedule it names.
 
-Stage "buffers" to "loops". Sizes become i64 values on the way. Not here: the schedules (`compiler/schedule`), arena offsets.
+Stage "buffers" to "loops". Sizes become i64 values on the way. Not here: the schedules
+(`compiler/schedule`), arena offsets.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +19,17 @@ from weft.compiler.schedule.scan import lower_scan
 from weft.compiler.schedule.scatter import lower_scatter
 from weft.compiler.schedule.search import lower_search
 from weft.compiler.schedule.sort import lower_sort
-from weft.ir import Builder, BufferType, Expr, Func, IndexType, Op, Region, UnsupportedError, Value
+from weft.ir import BufferType, Builder, Expr, Func, IndexType, Op, Region, UnsupportedError, Value
 from weft.ir.dims import DimLike, fold_dim, maximum, minimum, range_over, show_dim, symbol, symbols_of
 from weft.ir.target import Target
 from weft.ir.types import INDEX
 from weft.ir.walk import walk
 
-VERSIONED = ("pointwise", "rows", "columns")  # have a version for arguments whose last axis is dense, others not
+VERSIONED = (
+    "pointwise",
+    "rows",
+    "columns",
+)  # have a version for arguments whose last axis is dense, others not
 Schedule = Callable[[Kernel, Builder], None]
 SCHEDULES: dict[str, Schedule] = {
     "pointwise": lower_pointwise,
@@ -127,7 +132,14 @@ class _Lowering:
             self.values.update(zip(old.params, new.params, strict=True))
             self.region(old, new)
             regions.append(new)
-        new_op = Op(op.name, [self.values[v] for v in op.operands], [r.type for r in op.results], op.attributes, regions, op.locations)
+        new_op = Op(
+            op.name,
+            [self.values[v] for v in op.operands],
+            [r.type for r in op.results],
+            op.attributes,
+            regions,
+            op.locations,
+        )
         builder.region.ops.append(new_op)
         self.values.update(zip(op.results, new_op.results, strict=True))
 
@@ -136,7 +148,9 @@ class _Lowering:
         region = Region()
         inner = Builder(region, op.locations)
         sizes = {name: inner.expr(value) for name, value in self.sizes.items()}
-        mapped = Op("fusion", [self.values[v] for v in op.operands], (), op.attributes, op.regions, op.locations)
+        mapped = Op(
+            "fusion", [self.values[v] for v in op.operands], (), op.attributes, op.regions, op.locations
+        )
         schedule = op.attributes["schedule"]
         assert isinstance(schedule, str)
         write = self.schedule(schedule)
@@ -144,7 +158,9 @@ class _Lowering:
         general = kernel_of(mapped, self.target, sizes, self.strides.get)
         if dense:
             special = kernel_of(mapped, self.target, sizes, {**self.strides, **dense}.get)
-            inner.branch(self.has_dense_rows(inner, dense), _version(write, special), _version(write, general))
+            inner.branch(
+                self.has_dense_rows(inner, dense), _version(write, special), _version(write, general)
+            )
         else:
             write(general, inner)
         inner.emit("yield")
@@ -159,7 +175,11 @@ class _Lowering:
 
     def has_dense_rows(self, builder: Builder, dense: Mapping[Value, tuple[DimLike, ...]]) -> Expr:
         """Whether it is."""
-        tests = [builder.expr(self.sizes[show_dim(self.strides[v][-1])]).eq(s[-1]) for v, s in dense.items() if isinstance(s[-1], int)]
+        tests = [
+            builder.expr(self.sizes[show_dim(self.strides[v][-1])]).eq(s[-1])
+            for v, s in dense.items()
+            if isinstance(s[-1], int)
+        ]
         return reduce(Expr.__and__, tests)
 
     def schedule(self, name: str) -> Schedule:
@@ -188,12 +208,12 @@ def _version(write: Schedule, kernel: Kernel) -> Callable[[Builder], Sequence[Ex
 
 
 def note_bounds(fn: Func, body: Region) -> None:
-    """Give memory whose size a loop or the program changes an attribute `most`: how many elements it has at most."""
+    """Give memory whose size a loop or the program changes an attribute `most`: its largest size."""
     bounds: dict[str, tuple[DimLike, DimLike]] = {}
     for op in walk(fn):
         if op.name == "to_index" and "bound" in op.attributes:
             (symbol,) = symbols_of(op.attributes["dim"])  # pyright: ignore[reportArgumentType] -- a size
-            bounds[symbol.name] = (max(symbol.lower, 0), op.attributes["bound"])  # pyright: ignore
+            bounds[symbol.name] = (max(symbol.lower, 0), op.attributes["bound"])  # pyright: ignore[reportArgumentType] -- a size
         elif op.name == "for":
             _note_range(op, bounds)
     for op in walk(body) if bounds else ():
@@ -214,7 +234,11 @@ def _note_range(op: Op, bounds: dict[str, tuple[DimLike, DimLike]]) -> None:
 
 
 def _most(size: DimLike, bounds: Mapping[str, tuple[DimLike, DimLike]]) -> DimLike:
-    """Inner symbols first, since the range of one may hold outer ones; of a loop that does not run it may be below 0."""
+    """The largest size.
+
+    Inner symbols first, since the range of one may hold outer ones; of a loop that does not run
+    it may be below 0.
+    """
     for name in reversed(bounds):
         size = range_over(size, name, *bounds[name])[1]
     return maximum(size, 0)
@@ -224,4 +248,6 @@ def _floor(a: Expr, b: Expr) -> Expr:
     """floor(a / b) for b > 0."""
     quotient = a.apply("divide_raw", b)
     below = (a - quotient * b).lt(0)
-    return quotient.builder.expr(quotient.builder.emit("select", [below.value, (quotient - 1).value, quotient.value]).result)
+    return quotient.builder.expr(
+        quotient.builder.emit("select", [below.value, (quotient - 1).value, quotient.value]).result
+    )

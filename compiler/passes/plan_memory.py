@@ -1,4 +1,6 @@
-"""The pass `plan_memory`: give each arena buffer its offset (DESIGN D21). Buffers that do not live together share bytes.
+"""The pass `plan_memory`: give each arena buffer its offset (DESIGN D21).
+
+Buffers that do not live together share bytes.
 
 Attribute `arena_offset` of an `alloc` is in bytes, a multiple of 64; the total is `arena_bytes(fn)`. Scratch
 of a kernel is not planned: it is on the stack of the thread. Method: slots taken in order of first use; a
@@ -51,7 +53,7 @@ def _bytes(op: Op) -> DimLike:
 
 
 def _free_slot(slots: list[tuple[DimLike, int]], size: DimLike, begin: int) -> int | None:
-    """A slot that is free at `begin`: the smallest that is known to be large enough, else the last free one."""
+    """A slot that is free at `begin`: the smallest known to be large enough, else the last free one."""
     free = [k for k, (_, end) in enumerate(slots) if end < begin]
     enough = [k for k in free if decide(slots[k][0], ">=", size) is True]
     if enough:
@@ -61,7 +63,7 @@ def _free_slot(slots: list[tuple[DimLike, int]], size: DimLike, begin: int) -> i
 
 
 def _is_in_arena(op: Op, *, is_task: bool) -> bool:
-    """All but the scratch of a task, which has a known size and is on the stack of the thread that runs it."""
+    """All but the scratch of a task, which has a known size and is on the stack of its thread."""
     ty = op.result.type
     assert isinstance(ty, BufferType)
     return ty.space == "global" or not is_static(ty.shape) or not is_task

@@ -1,4 +1,4 @@
-"""The pass `promote_scalars`: in programs with loops, rank-0 buffers become values that loops and branches carry.
+"""The pass `promote_scalars`: in programs with loops, rank-0 buffers become values that regions carry.
 
 Loop level to loop level, before math is expanded. Kernels without loops inside are dissolved into the region
 around them, so that a loop nest of scalar statements is one piece of code whose variables are registers. A
@@ -43,7 +43,7 @@ def _lane(value: Value) -> VectorType:
 
 
 class _Promotion:
-    """Rewrites one program. `contents` holds what each promoted buffer contains where the rewriting stands."""
+    """Rewrites one program. `contents` holds what each promoted buffer contains where rewriting stands."""
 
     def __init__(self, fn: Func) -> None:
         self.fn = fn

@@ -1,4 +1,4 @@
-"""Schedules of LU, Cholesky and triangular systems: matrices of a stack in parallel, rows in vectors, in the memory of the result.
+"""Schedules of LU, Cholesky and triangular systems: matrices in parallel, rows in vectors, in place.
 
 Not here: blocks for large matrices, nor one matrix shared by several threads.
 """
@@ -11,6 +11,7 @@ from weft.ir import Builder, Expr, TensorType, Value
 from weft.ir.dims import Dim, DimLike, product
 from weft.ir.expr import absolute, cast, select, sqrt
 from weft.ir.ops.shape import split_index
+from weft.ir.rules import tensor_operand
 
 Body = Callable[[DimLike], None]
 
@@ -82,7 +83,8 @@ def _over_stack(kernel: Kernel, builder: Builder, body: Callable[[_Matrix], None
         with writer.scope(floor=True):
             one(0)
         return
-    cost = float(product(root.space[-2:])) * 64 if isinstance(product(root.space[-2:]), int) else 1e6  # pyright: ignore
+    size = product(root.space[-2:])
+    cost = float(size) * 64 if isinstance(size, int) else 1e6
     parallel_chunks(writer, total, 1, cost, lambda a, b, _task: serial(writer, "p", a, b, (0, total), one))
 
 
@@ -93,13 +95,14 @@ def _operands(kernel: Kernel) -> Sequence[Value]:
 
 
 def lower_lu(kernel: Kernel, builder: Builder) -> None:
-    """Column by column: the largest element below becomes the pivot, its multiples are taken off the rows below."""
+    """Column by column: the largest element below becomes the pivot, its multiples come off those rows."""
     (operand,) = _operands(kernel)
 
     def one(m: _Matrix) -> None:
         n, writer = m.columns, m.writer
         m.fill(operand, n)
-        m.each(0, n, lambda i: m.put(n, i, cast(writer.number(i), m.root.value.type.dtype)))  # pyright: ignore
+        dtype = tensor_operand([m.root.value.type]).dtype
+        m.each(0, n, lambda i: m.put(n, i, cast(writer.number(i), dtype)))
 
         def column(k: DimLike) -> None:
             at = writer.bind(writer.fresh("pivot"), _pivot(m, k), 0, n)
@@ -124,7 +127,7 @@ def lower_lu(kernel: Kernel, builder: Builder) -> None:
 
 
 def _pivot(m: _Matrix, k: DimLike) -> Expr:
-    """The row from k on with the largest element of column k, the first of several; NaN is no larger than anything."""
+    """The row from k on with the largest element of column k, the first of several; NaN is never larger."""
     writer = m.writer
 
     def body(builder: Builder, number: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
@@ -151,7 +154,7 @@ def _swap_rows(m: _Matrix, a: DimLike, b: Dim) -> None:
 
 
 def lower_triangular(kernel: Kernel, builder: Builder) -> None:
-    """Row by row from the corner of the triangle: what the rows before say is taken off, then divided by the diagonal."""
+    """Row by row from the triangle's corner: less what the rows before say, then divided by the diagonal."""
     matrix, right = _operands(kernel)
     op = kernel.roots[0].value.op
     assert op is not None

@@ -1,4 +1,4 @@
-"""Schedule of `positions`: one walk over the mask, which writes each place where it holds behind the last one.
+"""Schedule of `positions`: one walk over the mask, which writes each place where it holds after the last.
 
 Not here: several threads; the places before a part are known only when they are counted.
 """

@@ -1,4 +1,4 @@
-"""A network of two layers learns scikit-learn's handwritten digits: at least 97.5 % of images that it never saw.
+"""A network of two layers learns scikit-learn's handwritten digits: at least 97.5 % of unseen images.
 
     python examples/train/mlp_digits.py             # five seeds, about a minute
     python examples/train/mlp_digits.py --short     # one seed, a few seconds, at least 96 %

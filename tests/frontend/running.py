@@ -96,35 +96,43 @@ def traced(fn, *args, sizes="constant", alias=False, **kwargs):
     return program
 
 
-def execute(program: Traced, fn, args, kwargs=None):
-    """Run a traced program on arguments as the runtime will."""
-    callee = resolve_callable(fn, args, kwargs)
-    function, args, kwargs = callee or (fn, args, kwargs)
+KINDS = {"array": lambda v: v, "scalar": lambda v: v[()], "float": float, "bool": bool, "int": int}
+
+
+def given_values(program: Traced, function, args, kwargs):
+    """The values of a program's parameters for a call."""
     given = []
     for one, param in zip(program.parameters, program.func.params, strict=True):
         value = one.source.read(function, args, kwargs or {})
         if isinstance(value, np.ndarray) and getattr(one.spec, "layout", "C") == "F":
             value = value.T
         given.append(value if not isinstance(param.type, IndexType) else np.int64(value))
+    return given
+
+
+def known_sizes(program: Traced, given):
+    """What the symbols are in a call."""
     known = {}
     for param, value in zip(program.func.params, given, strict=True):
         dims = (param.type.dim,) if isinstance(param.type, IndexType) else param.type.shape
         sizes = (int(value),) if isinstance(param.type, IndexType) else np.shape(value)
         known.update({str(d): n for d, n in zip(dims, sizes, strict=True) if not isinstance(d, int)})
+    return known
+
+
+def execute(program: Traced, fn, args, kwargs=None):
+    """Run a traced program on arguments as the runtime will."""
+    callee = resolve_callable(fn, args, kwargs)
+    function, args, kwargs = callee or (fn, args, kwargs)
+    given = given_values(program, function, args, kwargs)
+    known = known_sizes(program, given)
     results = interpret(program.func, *given)
     objects = {}
 
     def build(node):
         match node:
             case ResultValue(number, kind):
-                made = {
-                    "array": lambda v: v,
-                    "scalar": lambda v: v[()],
-                    "float": float,
-                    "bool": bool,
-                    "int": int,
-                }[kind](results[number])
-                return objects.setdefault(number, made)
+                return objects.setdefault(number, KINDS[kind](results[number]))
             case ResultSize(dim):
                 return evaluate_dim(dim, known)
             case ResultObject(source):

@@ -12,15 +12,15 @@ from tests.frontend.test_control_programs import agree
 
 def cholesky(a):
     n = a.shape[0]
-    L = np.zeros_like(a)
+    lower = np.zeros_like(a)
     for i in range(n):
         for j in range(i + 1):
-            s = a[i, j] - L[i, :j] @ L[j, :j]
+            s = a[i, j] - lower[i, :j] @ lower[j, :j]
             if i == j:
-                L[i, i] = np.sqrt(s)
+                lower[i, i] = np.sqrt(s)
             else:
-                L[i, j] = s / L[j, j]
-    return L
+                lower[i, j] = s / lower[j, j]
+    return lower
 
 
 def lu(a):
@@ -63,7 +63,7 @@ def heat(u, steps):
 def jacobi(a, b, tol):
     x = np.zeros_like(b)
     d = np.diag(a)
-    for it in range(200):
+    for it in range(200):  # noqa: B007 -- read after the loop
         new = (b - (a @ x - d * x)) / d
         if np.abs(new - x).max() < tol:
             break
@@ -233,8 +233,8 @@ def matmul(a, b):
     for i in range(n):
         for j in range(m):
             s = 0.0
-            for l in range(k):
-                s += a[i, l] * b[l, j]
+            for p in range(k):
+                s += a[i, p] * b[p, j]
             c[i, j] = s
     return c
 
@@ -254,7 +254,7 @@ def collatz(n):
 
 def gs(u, iters):
     n = u.shape[0]
-    for t in range(iters):
+    for _ in range(iters):
         for i in range(1, n - 1):
             for j in range(1, n - 1):
                 u[i, j] = 0.25 * (u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1])

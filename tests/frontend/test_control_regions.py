@@ -122,8 +122,8 @@ def read_in_first_iteration(x):
     s = 0.0
     for i in range(len(x)):
         if x[i] > 0:
-            s += before
-        before = x[i]
+            s += before  # noqa: F821 -- what the test is about
+        before = x[i]  # noqa: F841 -- read in the next iteration
     return s
 
 

@@ -10,7 +10,7 @@ from weft.ir.errors import WeftError
 
 X = np.arange(12.0).reshape(3, 4)
 V = np.arange(3.0)
-I = np.arange(12).reshape(3, 4)
+INTEGERS = np.arange(12).reshape(3, 4)
 OBJECTS = np.array([object()])
 
 
@@ -35,7 +35,7 @@ CASES = [
     (lambda x, v: x + np.random.rand(), TypeError, "E053"),
     (lambda x, v: x * time.time(), TypeError, "E053"),
     (lambda x, v: open("/tmp/never"), TypeError, "E053"),
-    (lambda x, v: print(x), TypeError, "E053"),
+    (lambda x, v: print(x), TypeError, "E053"),  # noqa: T201 -- refused
     (lambda x, v: np.einsum_path("ij->i", x), TypeError, "E053"),
     (lambda x, v: x.byteswap(), TypeError, "E053"),
     (lambda x, v: np.linspace(0, 1, 5, axis=1), TypeError, "E054"),
@@ -89,9 +89,9 @@ def augmented_cast(i):
 @pytest.mark.parametrize("sizes", ["constant", "symbolic"])
 def test_errors_of_numpy_and_python(fn, error, sizes):
     with pytest.raises(error):
-        fn(I.copy())
+        fn(INTEGERS.copy())
     with pytest.raises(error):
-        traced(fn, I, sizes=sizes)
+        traced(fn, INTEGERS, sizes=sizes)
 
 
 def test_read_only_arguments_are_not_written():

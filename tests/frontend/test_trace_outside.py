@@ -210,7 +210,7 @@ def test_helper_functions_and_lambdas():
     def helper(a, *rest, scale=2, **options):
         return a * scale + sum(rest) + options["c"]
 
-    check(lambda x: helper(x, 1, x[0], c=3) + (lambda v: v * 2)(x) + list(map(lambda v: v + 1, [x]))[0], X)
+    check(lambda x: helper(x, 1, x[0], c=3) + (lambda v: v * 2)(x) + list(map(lambda v: v + 1, [x]))[0], X)  # noqa: RUF015 -- a list
 
 
 def test_math_of_constants():

@@ -9,6 +9,7 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import ClassVar
 from unittest.mock import patch
 
 from tests.fuzz.check import check_case
@@ -83,7 +84,11 @@ def pad_exchanges_low_and_high():
             class Swapped:
                 operands, results = op.operands, op.results
                 name = op.name
-                attributes = {**op.attributes, "low": op.attributes["high"], "high": op.attributes["low"]}
+                attributes: ClassVar = {
+                    **op.attributes,
+                    "low": op.attributes["high"],
+                    "high": op.attributes["low"],
+                }
 
             return right(context, Swapped, index)
 

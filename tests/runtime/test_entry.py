@@ -1,7 +1,5 @@
 """The call entry: results, errors, references, variants, threads, fork, Ctrl-C; native and portable."""
 
-# ruff: noqa: E501 (tables of cases)
-
 import gc
 import os
 import signal
@@ -532,7 +530,8 @@ def test_native_calls_come_later(kind, then, printed):
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr
     assert printed is None or set(done.stdout.split("\n")) == {printed, ""}
 
 

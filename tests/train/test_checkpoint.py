@@ -138,7 +138,7 @@ def test_an_error_in_the_background_is_raised(tmp_path):
     file.write_text("x")
     keeper = weft.Checkpointer(file / "sub")
     keeper.save(0, {"v": weft.Variable(1.0)})
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="file"):
         keeper.wait()
     keeper.wait()
 

@@ -40,7 +40,7 @@ def test_the_result_has_the_structure_of_wrt():
 
 
 def test_inside_of_a_compiled_function():
-    w, b, count, loss, x = make()
+    w, b, _, loss, x = make()
     parameters = [w, b]
 
     @weft.compile
@@ -61,7 +61,7 @@ def test_inside_of_a_compiled_function():
 
 
 def test_a_variable_that_takes_no_part_has_zeros():
-    w, _, _, loss, x = make()
+    _, _, _, loss, x = make()
     other = weft.Variable(np.ones(3, np.float32))
     found = weft.grad(loss, wrt=[other])(x)[0]
     assert found.dtype == np.float32

@@ -1,4 +1,4 @@
-"""Random configurations of layers and losses, the same for Weft and for torch: `cases()` gives them by number.
+"""Random configurations of layers and losses, the same for Weft and torch: `cases()` gives them by number.
 
 A case is (kind, options, arrays): float64 arrays are differentiated. `digest` turns a result and its
 gradients into a few

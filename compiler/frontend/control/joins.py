@@ -177,12 +177,7 @@ def _carried(value: Any) -> Slot:
 def join(a: Slot, b: Slot) -> Slot:
     """The slot that takes values of both; raises Conflict if there is none."""
     if isinstance(a, Same) and isinstance(b, Same):
-        if is_same(a.value, b.value):
-            return a
-        if a.value is UNDEFINED or b.value is UNDEFINED:
-            other = b.value if a.value is UNDEFINED else a.value
-            return loosen(other) if type(other) is Maybe else Optional(_carried(other))
-        return join(loosen(a.value), loosen(b.value))
+        return _join_same(a, b)
     if isinstance(a, Optional) or isinstance(b, Optional):
         return _join_optional(a, b)
     if isinstance(a, Same):
@@ -191,8 +186,19 @@ def join(a: Slot, b: Slot) -> Slot:
         return join(a, loosen(b.value))
     if isinstance(a, Tree) and isinstance(b, Tree):
         return _join_trees(a, b)
-    if a == b:
+    return a if a == b else _join_numbers(a, b)
+
+
+def _join_same(a: Same, b: Same) -> Slot:
+    if is_same(a.value, b.value):
         return a
+    if a.value is UNDEFINED or b.value is UNDEFINED:
+        other = b.value if a.value is UNDEFINED else a.value
+        return loosen(other) if type(other) is Maybe else Optional(_carried(other))
+    return join(loosen(a.value), loosen(b.value))
+
+
+def _join_numbers(a: Slot, b: Slot) -> Slot:
     if isinstance(a, Number) and isinstance(b, Number):
         order = (bool, int, float)
         return a if order.index(a.type) > order.index(b.type) else b
@@ -240,6 +246,8 @@ def _take(weak: Number, strong: Scalar | Array) -> Slot:
 def show(slot: Slot) -> str:
     """A slot in the user's words."""
     match slot:
+        case Same(value) if type(value) in (TracedNumber, TracedScalar, TracedArray, Frozen):
+            return show(loosen(value))
         case Same(value):
             return repr(value)
         case Number(kind):
