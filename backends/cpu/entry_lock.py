@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from weft.backends.cpu.elf import LoadedObject
 from weft.backends.cpu.entry_records import Frame, TableRecord
-from weft.backends.cpu.native import address_of, external, native_cold
+from weft.backends.cpu.native import external, native_cold
 from weft.runtime.layout import Pointer, Words, i64
 
 WAIT_US = 50

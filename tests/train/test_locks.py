@@ -58,12 +58,14 @@ def test_reading_while_another_thread_trains():
 
     def compute():
         low, high, other_low, other_high = both()
-        assert low == high and other_low == other_high == 2 * low
+        assert low == high
+        assert other_low == other_high == 2 * low
 
     train(), both()
     train._weft.entries.settle()
     run(train, read, compute, lambda: time.sleep(0.001))
-    assert len(seen) > 3 and seen[-1] > seen[0]
+    assert len(seen) > 3
+    assert seen[-1] > seen[0]
     assert v.value[0] == train.stats()["calls"]
 
 

@@ -1,0 +1,85 @@
+"""Layers where they are hard: huge logits, bad labels, points that are not smooth, state in training."""
+
+import numpy as np
+import pytest
+
+import weft
+from weft import nn
+from weft.random import default_rng
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_huge_logits_are_finite(dtype):
+    z = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, 1e4], [1e4, 1e4, 1e4]], dtype)
+    value, slope = weft.value_and_grad(lambda z: nn.cross_entropy(z, np.array([1, 0, 2])))(z)
+    assert np.isclose(value, (2e4 + 2e4 + np.log(3)) / 3)
+    np.testing.assert_allclose(slope * 3, [[1, -1, 0], [-1, 0, 1], [1 / 3, 1 / 3, -2 / 3]], atol=1e-6)
+    for fn in (nn.softmax, nn.log_softmax, nn.sigmoid, nn.softplus, nn.silu, nn.gelu, nn.elu):
+        value, slope = weft.value_and_grad(lambda z, fn=fn: np.sum(fn(z)))(z)
+        assert np.isfinite(value), fn
+        assert np.isfinite(slope).all(), fn
+    value, slope = weft.value_and_grad(lambda z: nn.binary_cross_entropy(z, np.zeros_like(z)))(z)
+    assert np.isfinite(value)
+    assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 3], [0, -1, 2], [0, 1, 10**6]])
+def test_labels_out_of_range(labels):
+    z = np.zeros((3, 3), np.float32)
+    with pytest.raises(weft.IndexFault):
+        weft.compile(lambda z, y: nn.cross_entropy(z, y))(z, np.array(labels))
+
+
+def test_points_that_are_not_smooth_in_layers():
+    zero = np.zeros(1)
+    assert weft.grad(lambda x: np.sum(nn.relu(x)))(zero) == 0.5
+    assert weft.grad(lambda x: np.sum(nn.leaky_relu(x, 0.25)))(zero) == 0.25
+
+
+def test_softmax_and_its_loss_take_few_kernels():
+    z = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
+    f = weft.compile(nn.softmax)
+    np.testing.assert_allclose(f(z).sum(1), 1, rtol=1e-6)
+    assert len(f.stats()["kernels"]) == 1
+    g = weft.compile(weft.value_and_grad(lambda z, y: nn.cross_entropy(z, y)))
+    g(z, nn.softmax(z))
+    assert len(g.stats()["kernels"]) <= 3
+
+
+def test_dropout_and_batch_norm_keep_state():
+    mean, variance = weft.Variable(np.zeros(3, np.float32)), weft.Variable(np.ones(3, np.float32))
+    rng = default_rng(0)
+    x = np.random.default_rng(1).normal(2.0, 3.0, size=(500, 3)).astype(np.float32)
+
+    @weft.compile
+    def step(x):
+        return nn.dropout(nn.batch_norm(x, mean, variance, training=True), 0.5, rng)
+
+    first, second = step(x), step(x)
+    assert not np.array_equal(first, second)
+    assert 0.4 < np.mean(first == 0) < 0.6
+    assert abs(first.mean()) < 0.1
+    np.testing.assert_allclose(mean.value, 0.19 * x.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(variance.value, 0.81 + 0.19 * x.var(0, ddof=1), rtol=1e-4)
+    calm = weft.compile(lambda x: nn.dropout(nn.batch_norm(x, mean, variance), 0.5, rng, training=False))
+    np.testing.assert_allclose(calm(x), (x - mean.value) / np.sqrt(variance.value + 1e-5), rtol=1e-4, atol=1e-5)
+
+
+def test_initial_values():
+    for rng in (default_rng(0), np.random.default_rng(0)):
+        for make, expected in ((nn.glorot_uniform, 2 / 300), (nn.glorot_normal, 2 / 300), (nn.he_uniform, 2 / 100), (nn.he_normal, 2 / 100)):
+            w = make(rng, (100, 200))
+            assert w.dtype == np.float32
+            assert abs(w.var() / expected - 1) < 0.05
+    assert nn.he_normal(default_rng(0), (8, 4, 3, 3)).shape == (8, 4, 3, 3)
+
+
+def test_bad_shapes():
+    with pytest.raises(weft.ShapeError, match="conv2d"):
+        nn.conv2d(np.zeros((1, 3, 8, 8)), np.zeros((4, 2, 3, 3)))
+    with pytest.raises(weft.ShapeError, match="pooling"):
+        nn.max_pool2d(np.zeros((3, 8)), 2)
+    with pytest.raises(weft.UserError, match="reduction"):
+        nn.mean_squared_error(np.zeros(3), np.ones(3), reduction="max")
+    with pytest.raises(weft.UnsupportedError):
+        nn.lstm(np.zeros(3))
