@@ -13,6 +13,7 @@ import numpy as _numpy  # noqa: F401  # pyright: ignore[reportUnusedImport]  pro
 if TYPE_CHECKING:
     from weft.config import disabled, options
     from weft.control import cond, fori_loop, scan, while_loop
+    from weft.exporting.export import export
     from weft.ir import (
         AliasError,
         CompileError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         UserError,
         WeftError,
     )
+    from weft.library import load_library
     from weft.runtime.checkpoint import Checkpointer, load, save
     from weft.runtime.variables import Module, Variable, variables
     from weft.transforms import grad, stop_gradient, value_and_grad
@@ -37,6 +39,8 @@ _HOMES = {
     "weft.config": ("disabled", "options"),
     "weft.ir": ("AliasError", "CompileError", "DTypeError", "IndexFault", "InternalError", "OutOfMemoryError",
                 "RuntimeFault", "ShapeError", "UnsupportedError", "UserError", "WeftError"),
+    "weft.exporting.export": ("export",),
+    "weft.library": ("load_library",),
     "weft.runtime.checkpoint": ("Checkpointer", "load", "save"),
     "weft.runtime.variables": ("Module", "Variable", "variables"),
     "weft.control": ("cond", "fori_loop", "scan", "while_loop"),
@@ -45,7 +49,7 @@ _HOMES = {
 _MODULES = ("config", "nn", "optim", "random", "testing")
 _UNBUILT = (
     "callback", "custom_gradient", "custom_op", "device",
-    "devices", "export", "hessian", "hvp", "jacobian", "jvp", "load_library", "name",
+    "devices", "hessian", "hvp", "jacobian", "jvp", "name",
     "remat", "vjp", "vmap",
 )
 # fmt: on
@@ -70,9 +74,11 @@ __all__ = [
     "compile",
     "cond",
     "disabled",
+    "export",
     "fori_loop",
     "grad",
     "load",
+    "load_library",
     "options",
     "save",
     "scan",

@@ -1,0 +1,239 @@
+"""`weft.export`: checks what was asked, builds the library in memory, writes library and header.
+
+Not here: programs (`program.py`), the C side (`wrapper.py`, `state.py`, `header.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import weft
+from weft.backends.cpu.archive import static_library
+from weft.backends.cpu.link import compile_library
+from weft.backends.cpu.shared import shared_library
+from weft.backends.cpu.target import host_target, machine_of, named_target
+from weft.exporting.header import header_text
+from weft.exporting.program import Collection, check_name, function_of
+from weft.exporting.records import FIRST_SITE, Function, Library
+from weft.exporting.state import state_text
+from weft.exporting.wrapper import state_mark, text_of, version_text
+from weft.ir import UnsupportedError, UserError
+from weft.ir.dataclass import dataclass
+from weft.ir.dims import show_dim
+from weft.ir.target import Target
+from weft.library import MARK
+
+KINDS = ("so", "a", "o")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written: the files, and bytes of code and constants, of each function, of the whole library."""
+
+    library: Path
+    header: Path
+    library_bytes: int
+    object_bytes: int
+    functions: tuple[str, ...]
+
+
+def export(
+    f: Any,
+    specs: Any = None,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    name: str | None = None,
+    target: str = "host",
+    kind: str = "so",
+    arena: str = "caller",
+    optimize: str = "speed",
+    quantize: str | None = None,
+) -> Report:
+    """Write a function, or several by name, as a library that needs libc alone, and its C header beside it.
+
+    `specs` are the types of the arguments, one for each, as in ["f32[n,784]"]; a dict gives keywords.
+    `f` may be a dict from names to (function, specs): the functions share their variables. `path` is the
+    library's file; `name`, the prefix in C, is its stem without `lib` unless it is given. `target` is "host",
+    "x86-64", "x86-64-v2" to "-v4" or "aarch64"; `kind` "so", "a" or "o". `arena="static"` keeps scratch in
+    the library: sizes must be numbers then. Raises UserError for what cannot be exported, UnsupportedError
+    for what is not built, OSError if a file cannot be written; no file is left half-written.
+    """
+    if optimize not in ("speed", "size") or quantize is not None or optimize == "size":
+        _check_choice("optimize", optimize, ("speed", "size"))
+        what = "quantize=" if quantize is not None else 'optimize="size"'
+        raise UnsupportedError(f"{what} of weft.export is not built yet", code="E051", fix="leave it out")
+    _check_choice("kind", kind, KINDS)
+    _check_choice("arena", arena, ("caller", "static"))
+    if path is None:
+        raise UserError("weft.export needs a path", fix='name the file, as in path="libmlp.so"')
+    file = Path(path)
+    stem = file.name.partition(".")[0]
+    chosen = check_name(name or stem.removeprefix("lib"), "the name of a library")
+    _check_folder(file.parent)
+    machine = _target(target)
+    collection = Collection()
+    functions = _functions(f, specs, chosen, machine, collection)
+    library = Library(
+        chosen, functions, collection.named_variables() if collection.variables else (),
+        tuple(collection.constants), arena == "static", target if target != "host" else f"this machine ({machine.triple})",
+    )  # fmt: skip
+    if library.is_arena_static:
+        _check_static(library)
+    data, version = _object(library, machine)
+    content = {
+        "so": lambda: shared_library(data, file.name),
+        "a": lambda: static_library(data, chosen),
+        "o": lambda: data,
+    }
+    made = content[kind]()
+    header = file.with_name(f"{stem}.h")
+    _write(header, header_text(library, version).encode(), 0o644)
+    _write(file, made, 0o755 if kind == "so" else 0o644)
+    return Report(file, header, len(made), len(data), tuple(one.symbol for one in functions))
+
+
+def _check_choice(keyword: str, value: object, values: Sequence[str]) -> None:
+    if value not in values:
+        words = ", ".join(f'"{v}"' for v in values)
+        raise UserError(
+            f"{keyword}= of weft.export cannot be {value!r}", code="E002", fix=f"use one of {words}"
+        )
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise before anything is compiled."""
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}", code="E005", fix="make it first")
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"the folder {folder} cannot be written", code="E005", fix="choose another path")
+
+
+def _target(name: str) -> Target:
+    if name == "host":
+        return host_target()
+    try:
+        return named_target(name)
+    except UnsupportedError as error:
+        raise UserError(str(error.sentence), code="E002", fix='leave target= out, or use "host"') from None
+
+
+def _functions(f: Any, specs: Any, name: str, target: Target, collection: Collection) -> tuple[Function, ...]:
+    if not isinstance(f, Mapping):
+        return (function_of(f, specs, name, name, target, collection),)
+    several: Mapping[Any, Any] = f
+    if specs is not None or not several:
+        raise UserError(
+            "several functions are given as a dict with their specs",
+            fix='write weft.export({"train": (f, specs), "predict": (g, specs)}, path=path)',
+        )
+    reserved = {
+        "arena_init",
+        "strerror",
+        "version",
+        "metadata",
+        "init",
+        "save",
+        "load",
+        "state_size",
+        "state",
+    }
+    found: list[Function] = []
+    site = FIRST_SITE
+    for label, value in several.items():
+        check_name(label if isinstance(label, str) else repr(label), "the name of a function")
+        if label in reserved or label.endswith("_arena_size"):
+            raise UserError(
+                f"a function cannot be called {label}: {name}_{label} is taken", fix="give it another name"
+            )
+        one, own = value if isinstance(value, tuple) and len(value) == 2 else (value, None)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        found.append(function_of(one, own, label, f"{name}_{label}", target, collection, site))
+        site += len(found[-1].interface.sites)
+    return tuple(found)
+
+
+def _check_static(library: Library) -> None:
+    for function in library.functions:
+        if not isinstance(function.arena_bytes, int):
+            raise UserError(
+                f'arena="static" needs constant sizes; the arena of {function.label} has '
+                f"{show_dim(function.arena_bytes)} bytes",
+                fix='give numbers in the specs, or leave arena="caller"',
+            )
+
+
+# ---------------------------------------------------------------- content
+
+
+def _object(library: Library, target: Target) -> tuple[bytes, str]:
+    """The object with everything, and the version that it names."""
+    texts = [*(one.text for one in library.functions), text_of(library)]
+    if library.variables:
+        texts.append(state_text(library))
+    facts = _metadata(library, target)
+    digest = hashlib.sha256("\0".join((*texts, json.dumps(facts, sort_keys=True))).encode()).hexdigest()[:16]
+    version = f"weft {weft.__version__} {digest}"
+    metadata = MARK + json.dumps({**facts, "version": version}, separators=(",", ":"))
+    texts.append(version_text(library.name, version, metadata))
+    exported = {one.symbol for one in library.functions} | {
+        f"{library.name}_{what}"
+        for what in ("arena_init", "strerror", "version", "metadata", "init", "save", "load", "state_size")
+    }
+    exported |= {f"{one.symbol}_arena_size" for one in library.functions}
+    return compile_library(texts, exported, machine_of(target)), version
+
+
+def _metadata(library: Library, target: Target) -> dict[str, Any]:
+    """What `weft.load_library` needs to know."""
+    return {
+        "name": library.name,
+        "architecture": target.architecture,
+        "system": platform.system(),
+        "is_arena_static": library.is_arena_static,
+        "mark": state_mark(library) if library.variables else 0,
+        "variables": [
+            {"name": v.name, "dtype": v.dtype.name, "shape": list(v.shape), "offset": at}
+            for v, at in zip(library.variables, library.offsets, strict=False)
+        ],
+        "functions": [_function_facts(one) for one in library.functions],
+    }
+
+
+def _function_facts(one: Function) -> dict[str, Any]:
+    return {
+        "label": one.label,
+        "symbol": one.symbol,
+        "uses_state": one.uses_state,
+        "arguments": [
+            {
+                "name": a.name, "path": a.path, "kind": a.kind, "dtype": a.dtype.name, "symbol": a.symbol,
+                "shape": [show_dim(d) for d in a.shape], "is_written": a.is_written,
+            }
+            for a in one.arguments
+        ],
+        "sizes": [[size.name, size.symbol, size.lower] for size in one.sizes],
+        "outputs": [
+            {"name": o.name, "dtype": o.dtype.name, "shape": [show_dim(d) for d in o.shape]} for o in one.outputs
+        ],
+        "tree": one.tree,
+        "parameters": one.parameters,
+    }  # fmt: skip
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Write beside, then rename: the file appears whole or not at all."""
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(beside, mode)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise

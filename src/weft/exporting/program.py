@@ -1,0 +1,348 @@
+"""From a Python function and specs to the facts of an exported function, with its LLVM text.
+
+Not here: the C side (`wrapper.py`, `header.py`).
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from weft import config
+from weft.api import compile as make_compiled
+from weft.backends.cpu.emit import emit_program
+from weft.binding import key_of, leaves
+from weft.compiler.frontend import result
+from weft.compiler.frontend.arguments import (
+    ArraySpec,
+    FloatSpec,
+    IntSpec,
+    ScalarSpec,
+    StaticSpec,
+    children,
+    is_node,
+    step,
+)
+from weft.compiler.frontend.capture import Parameter
+from weft.compiler.frontend.entry import Traced
+from weft.compiler.frontend.source import Argument as ArgumentPath
+from weft.compiler.frontend.source import Attribute, Item, Source
+from weft.exporting.records import C_TYPES, FIRST_SITE, Argument, Function, Output, Place, Size, Stored
+from weft.function import Core, Work, program_of
+from weft.generate import interface_of, optimize
+from weft.guards import Sizes, sizes_of
+from weft.ir import BufferType, Func, Options, UnsupportedError, UserError
+from weft.ir.dims import DimLike, as_symbol, symbols_of
+from weft.ir.target import Target
+from weft.ir.types import F64, I64, DType
+from weft.runtime.variables import MEMORY, Variable
+
+_C_WORDS = frozenset(
+    """alignas alignof and asm auto bool break case catch char class const continue default delete do double
+    else enum explicit export extern false float for friend goto if inline int long mutable namespace new not
+    operator or private protected public register restrict return short signed sizeof static struct switch
+    template this throw true try typedef typename union unsigned using virtual void volatile while xor
+    arena state""".split()
+)
+
+
+class Collection:
+    """The variables and constants of a library, each once."""
+
+    def __init__(self) -> None:
+        self.variables: dict[int, tuple[list[str], Stored]] = {}
+        self.constants: list[Stored] = []
+
+    def place(self, parameter: Parameter, core: Core, values: Sequence[Any]) -> Place:
+        """Keep what a hidden parameter is; gives where."""
+        value: Any = parameter.source.read(core.shape.function, tuple(values), core.shape.bound_named)
+        spec = parameter.spec
+        if isinstance(spec, ArraySpec) and spec.layout == "strided":
+            raise UnsupportedError(
+                f"{parameter.source} is not dense, and cannot be stored in a library",
+                fix="keep a copy of it, as in np.ascontiguousarray(x)",
+            )
+        held: Any = value._memory if isinstance(value, Variable) else value
+        array = np.asarray(held.T if isinstance(spec, ArraySpec) and spec.layout == "F" else held)
+        dtype = _dtype_of(spec)
+        assert dtype.numpy is not None
+        content = np.ascontiguousarray(array, dtype.numpy).tobytes()
+        source = parameter.source
+        if isinstance(source, Attribute) and source.name == MEMORY:
+            names = _names(source.base)
+            if id(held) not in self.variables:
+                self.variables[id(held)] = (names, Stored(".".join(names), dtype, array.shape, content))
+            return Place("variable", list(self.variables).index(id(held)))
+        stored = Stored(str(source), dtype, array.shape, content)
+        if stored not in self.constants:
+            self.constants.append(stored)
+        return Place("constant", self.constants.index(stored))
+
+    def named_variables(self) -> tuple[Stored, ...]:
+        """The variables under the names that `weft.save` of the object that holds them gives."""
+        paths = [names for names, _ in self.variables.values()]
+        is_one = len({names[0] for names in paths}) == 1 and all(len(names) > 1 for names in paths)
+        found = tuple(
+            replace(one, name=".".join(names[1:] if is_one else names))
+            for names, one in self.variables.values()
+        )
+        taken = [one.name for one in found]
+        twice = next((name for name in taken if taken.count(name) > 1), None)
+        if twice is not None:
+            raise UserError(f"two variables are called {twice}", fix="give them different names")
+        return found
+
+
+def _names(source: Source) -> list[str]:
+    """The words of a path."""
+    if isinstance(source, Attribute):
+        return [*_names(source.base), source.name]
+    if isinstance(source, Item):
+        return [*_names(source.base), str(source.key)]
+    return [str(source)]
+
+
+def _dtype_of(spec: Any) -> DType:
+    if isinstance(spec, FloatSpec):
+        return F64
+    if isinstance(spec, IntSpec):
+        return I64
+    dtype: DType = spec.dtype
+    if dtype.name not in C_TYPES:
+        raise UnsupportedError(f"arrays of {dtype} cannot be arguments of an exported function", code="E051")
+    return dtype
+
+
+def function_of(
+    fn: Any,
+    specs: Any,
+    label: str,
+    symbol: str,
+    target: Target,
+    collection: Collection,
+    first_site: int = FIRST_SITE,
+) -> Function:
+    """Trace and compile `fn` for `specs`; `collection` gets its variables and constants."""
+    core: Core = (fn if hasattr(type(fn), "is_weft_function") else make_compiled(fn))._weft
+    args, kwargs = _specs(core, specs)
+    work = core.spec_work(args, kwargs)
+    traced, facts = core.trace(work)
+    _check(core, traced)
+    sizes = _plain_sizes(traced, sizes_of(traced, facts.ints))
+    options = Options(core.code_options(config.current()), config.current().run)
+    lowered = optimize(program_of(traced, sizes), options, target)
+    interface = replace(interface_of(lowered, sizes.guards, ()), name=f"{symbol}_program")
+    text = emit_program(lowered, interface, target, options.code)
+    taken: set[str] = set()
+    arguments, numbers = _arguments(core, work, traced, facts.ints, interface.numbers, taken)
+    ints = {argument.symbol for argument in arguments}
+    lowers = {s.name: s.lower for s in traced.func.symbols.values()}
+    found = tuple(Size(_c_name(n, taken), n, lowers.get(n, 1)) for n in interface.numbers if n not in ints)
+    outputs = _outputs(lowered, traced, taken)
+    bound = (*core.shape.bound,)
+    places = tuple(
+        Place("output", p.number)
+        if p.role == "result"
+        else collection.place(traced.parameters[p.number], core, bound)
+        if p.number not in numbers
+        else Place("argument", numbers[p.number])
+        for p in interface.pointers
+    )
+    tree = _tree(traced.result, work)
+    parameters = [[p.key, p.name, _parameter(p, t, arguments)] for p, t in work.trees]
+    return Function(
+        label, symbol, arguments, found, outputs, places, interface, text, tree, parameters, first_site
+    )
+
+
+def _specs(core: Core, specs: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Positional specs and keywords."""
+    if specs is None and core.settings.signature is not None:
+        return core.settings.signature, {}
+    if specs is None:
+        signature = core.shape.signature
+        if signature is None or signature.parameters:
+            raise UserError(
+                f"the types of the arguments of {core.name} are not known",
+                fix='give specs, as in weft.export(f, ["f32[n,784]"], path)',
+            )
+        return (), {}
+    if isinstance(specs, Mapping):
+        return (), specs  # pyright: ignore[reportUnknownVariableType]
+    given: Any = specs
+    return (tuple(given) if isinstance(given, list | tuple) else (given,)), {}
+
+
+def _check(core: Core, traced: Traced) -> None:
+    """Raise UnsupportedError or UserError for what a library cannot do."""
+    for guard in traced.pins:
+        raise UserError(
+            f"{core.name} needs the number {guard.left}, which is a size or int given as a name: {guard.reason}",
+            location=guard.location,
+            fix="give the number in the spec, or as the value of a static argument",
+        )
+    if traced.effects:
+        kinds = ", ".join(sorted({f"{e.kind} of {e.source}" for e in traced.effects}))
+        raise UnsupportedError(
+            f"{core.name} changes Python objects ({kinds}), which a library has not",
+            fix="return the new value, or keep it in a weft.Variable",
+        )
+
+
+def _plain_sizes(traced: Traced, sizes: Sizes) -> Sizes:
+    """Without the symbols that stand for the axes of arrays: C callers give the sizes themselves."""
+    known = traced.func.symbols
+    extra = {n for n in sizes.names if re.fullmatch(r"d\d+_\d+", n) and n not in known}
+    guards = tuple(
+        g for g in sizes.guards if not extra & {s.name for d in (g.left, g.right) for s in symbols_of(d)}
+    )
+    return replace(sizes, names=tuple(n for n in sizes.names if n not in extra), guards=guards)
+
+
+# ---------------------------------------------------------------- names
+
+
+def _c_name(text: str, taken: set[str]) -> str:
+    """A C identifier like `text` that is not taken, and takes it."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") or "x"
+    name = f"x{name}" if name[0].isdigit() else name
+    while name in _C_WORDS or name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def check_name(name: str, what: str) -> str:
+    """Raise UserError for a name that C does not take."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", name, flags=re.ASCII) or name in _C_WORDS or keyword.iskeyword(name):
+        raise UserError(
+            f"{name!r} cannot be {what} in C", code="E002", fix='give letters, digits and _, as in name="mlp"'
+        )
+    return name
+
+
+def _arguments(
+    core: Core,
+    work: Work,
+    traced: Traced,
+    ints: Sequence[tuple[Source, DimLike]],
+    numbers: Sequence[str],
+    taken: set[str],
+) -> tuple[tuple[Argument, ...], dict[int, int]]:
+    """The arguments of the C function, and which of them each parameter of the program is."""
+    positions = {key_of(p.source): k for k, p in enumerate(traced.parameters)}
+    written = {p for p in traced.func.into if p >= 0}
+    symbols = {key_of(path): as_symbol(dim) for path, dim in ints}
+    found: list[Argument] = []
+    where: dict[int, int] = {}
+    for root, tree in work.trees:
+        for path, spec in leaves(root, tree):
+            if isinstance(spec, StaticSpec) or (isinstance(spec, IntSpec) and isinstance(spec.value, int)):
+                continue
+            text = str(path)
+            name = _c_name(text, taken)
+            position = positions.get(key_of(path))
+            if isinstance(spec, IntSpec):
+                symbol = symbols[key_of(path)]
+                assert symbol is not None
+                if symbol.name not in numbers:
+                    raise UserError(
+                        f"{core.name} needs the value of {text} while it is compiled",
+                        fix="give it as a value",
+                    )
+                found.append(Argument(name, text, "integer", I64, symbol=symbol.name))
+                continue
+            if position is not None:
+                where[position] = len(found)
+            shape = spec.shape if isinstance(spec, ArraySpec) else ()
+            if position is not None and isinstance(spec, ArraySpec):
+                shape = getattr(traced.func.params[position].type, "shape", shape)
+            kind = "array" if isinstance(spec, ArraySpec) else "value"
+            assert isinstance(spec, ArraySpec | ScalarSpec | FloatSpec)
+            found.append(Argument(name, text, kind, _dtype_of(spec), tuple(shape), position in written))
+    return tuple(found), where
+
+
+def _outputs(lowered: Func, traced: Traced, taken: set[str]) -> tuple[Output, ...]:
+    """The results that are new memory, by number."""
+    paths = dict(_output_paths(traced.result, "out"))
+    found: dict[int, Output] = {}
+    for param in lowered.params:
+        ty = param.type
+        if isinstance(ty, BufferType) and not param.name.startswith("a"):
+            number = int(param.name[1:])
+            found[number] = Output(_c_name(paths.get(number, f"out_{number}"), taken), ty.dtype, ty.shape)
+            _dtype_of(ty)
+    return tuple(found[k] for k in sorted(found))
+
+
+def _output_paths(node: Any, path: str) -> list[tuple[int, str]]:
+    if isinstance(node, result.ResultValue):
+        return [(node.number, path)]
+    if isinstance(node, result.ResultTree):
+        keys = [key for key, _ in children(node.like)]
+        pairs = zip(keys, node.items, strict=True)
+        return [found for key, item in pairs for found in _output_paths(item, f"{path}_{key}")]
+    return []
+
+
+# ---------------------------------------------------------------- trees, for load_library
+
+
+def _tree(node: Any, work: Work) -> Any:
+    """A result as JSON."""
+    match node:
+        case result.ResultValue():
+            return {"output": node.number, "kind": node.kind}
+        case result.ResultSize():
+            return {"size": str(node.dim)}
+        case result.ResultObject() if isinstance(_root(node.source), ArgumentPath):
+            return {"argument": str(node.source)}
+        case result.ResultConstant() if node.value is None or type(node.value) in (bool, int, float, str):
+            return {"constant": node.value}
+        case result.ResultTree():
+            keys = [key for key, _ in children(node.like)]
+            items = [_tree(item, work) for item in node.items]
+            kind = type(node.like).__name__ if type(node.like) in (list, tuple, dict) else "record"
+            return {kind: items, "keys": [str(key) for key in keys]}
+        case _:
+            raise UnsupportedError(
+                f"an exported function cannot return {_describe(node)}",
+                fix="return a new array, as in np.ascontiguousarray(x) or x.copy()",
+            )
+
+
+def _describe(node: Any) -> str:
+    if isinstance(node, result.ResultView):
+        return "a view of another array"
+    return "a variable or global object" if isinstance(node, result.ResultObject) else "this constant"
+
+
+def _root(source: Any) -> Any:
+    while isinstance(source, Attribute | Item):
+        source = source.base
+    return source
+
+
+def _parameter(path: Source, tree: Any, arguments: Sequence[Argument]) -> Any:
+    """An argument as JSON: the numbers of its leaves among the C function's."""
+    numbers = {argument.path: k for k, argument in enumerate(arguments)}
+
+    def visit(path: Source, tree: Any) -> Any:
+        if not is_node(tree):
+            return (
+                {"leaf": numbers[str(path)]}
+                if str(path) in numbers
+                else {"static": repr(getattr(tree, "value", ""))}
+            )
+        keys = [key for key, _ in children(tree)]
+        items = [visit(step(path, tree, key), item) for key, item in children(tree)]
+        kind = type(tree).__name__ if type(tree) in (list, tuple, dict) else "record"
+        return {kind: items, "keys": [str(key) for key in keys]}
+
+    return visit(path, tree)

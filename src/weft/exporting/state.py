@@ -1,0 +1,158 @@
+"""LLVM text of the functions of variables: `NAME_state_size`, `init`, `save`, `load`.
+
+The state is a header of 64 bytes and the variables. A file has the format of safetensors, with the bytes that
+Python's writer gives; `load` takes exactly that header, so it needs no parser. Not here: Python's side
+(`weft.runtime.checkpoint`).
+"""
+
+from __future__ import annotations
+
+import json
+
+from weft.exporting.records import FILE, OTHER_FILE, Library, Stored
+from weft.exporting.wrapper import Text, check_state, literal, state_mark, string
+
+# fmt: off
+_FILE_TYPES = {"bool": "BOOL", "u8": "U8", "i8": "I8", "i16": "I16", "u16": "U16", "i32": "I32", "u32": "U32",
+               "f32": "F32", "f64": "F64", "i64": "I64", "u64": "U64"}
+# fmt: on
+_ORDER = tuple(_FILE_TYPES)
+_LONGEST_PATH = 4000
+
+_DECLARATIONS = """declare ptr @fopen(ptr, ptr)
+declare i64 @fread(ptr, i64, i64, ptr)
+declare i64 @fwrite(ptr, i64, i64, ptr)
+declare i32 @fclose(ptr)
+declare i32 @fgetc(ptr)
+declare i32 @rename(ptr, ptr)
+declare i32 @remove(ptr)
+declare i64 @strlen(ptr)
+declare i32 @memcmp(ptr, ptr, i64)
+"""
+
+
+def file_order(library: Library) -> list[int]:
+    """The variables as they follow each other in a file: by type, then by name."""
+    numbers = range(len(library.variables))
+    return sorted(
+        numbers, key=lambda k: (-_ORDER.index(library.variables[k].dtype.name), library.variables[k].name)
+    )
+
+
+def file_header(library: Library) -> bytes:
+    """The first bytes of a file: the length of the table, and the table."""
+    table: dict[str, object] = {}
+    at = 0
+    for number in file_order(library):
+        one = library.variables[number]
+        end = at + len(one.content)
+        table[one.name] = {
+            "dtype": _FILE_TYPES[one.dtype.name],
+            "shape": list(one.shape),
+            "data_offsets": [at, end],
+        }
+        at = end
+    text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def state_text(library: Library) -> str:
+    """The text of the functions, nothing without variables."""
+    if not library.variables:
+        return ""
+    name, offsets = library.name, library.offsets
+    header = file_header(library)
+    parts = [_DECLARATIONS]
+    parts += [_initial(name, k, one) for k, one in enumerate(library.variables) if any(one.content)]
+    parts.append(f"@{name}_file_header = internal constant {literal(header)}")
+    parts.append(f"@{name}_mode_read = internal constant {string('rb')}")
+    parts.append(f"@{name}_mode_write = internal constant {string('wb')}")
+    parts.append(f"@{name}_part = internal constant {string('.part')}")
+    parts.append(f"define i64 @{name}_state_size() nounwind {{\n  ret i64 {offsets[-1]}\n}}")
+    parts += [_init(library), _save(library, len(header)), _load(library, len(header))]
+    return "\n".join(parts) + "\n"
+
+
+def _initial(name: str, number: int, one: Stored) -> str:
+    return f"@{name}_initial_{number} = internal constant {literal(one.content)}, align 64"
+
+
+def _init(library: Library) -> str:
+    text = Text()
+    text.leave_if_null(["%state"])
+    for number, (one, offset) in enumerate(zip(library.variables, library.offsets, strict=False)):
+        place, size = text.at("%state", offset), len(one.content)
+        if any(one.content):
+            source = f"@{library.name}_initial_{number}"
+            text.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {place}, ptr {source}, i64 {size}, i1 false)")
+        else:
+            text.line(f"call void @llvm.memset.p0.i64(ptr {place}, i8 0, i64 {size}, i1 false)")
+    text.line(f"store i64 {state_mark(library)}, ptr %state, align 8")
+    text.line("ret i32 0")
+    return text.function(f"i32 @{library.name}_init(ptr %state) nounwind")
+
+
+def _save(library: Library, header: int) -> str:
+    """Write beside the file, then rename: an old file stays whole."""
+    text, name = Text(), library.name
+    text.leave_if_null(["%state", "%path"])
+    check_state(text, library)
+    length = text.let("call i64 @strlen(ptr %path)")
+    text.leave_if(text.let(f"icmp ugt i64 {length}, {_LONGEST_PATH}"), FILE)
+    beside = text.let(f"alloca [{_LONGEST_PATH + 16} x i8], align 16")
+    text.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {beside}, ptr %path, i64 {length}, i1 false)")
+    end = text.let(f"getelementptr inbounds i8, ptr {beside}, i64 {length}")
+    text.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {end}, ptr @{name}_part, i64 6, i1 false)")
+    file = text.let(f"call ptr @fopen(ptr {beside}, ptr @{name}_mode_write)")
+    text.leave_if(text.let(f"icmp eq ptr {file}, null"), FILE)
+    fine = "true"
+    for place, size in [(f"@{name}_file_header", header), *_places(text, library)]:
+        count = text.let(f"call i64 @fwrite(ptr {place}, i64 1, i64 {size}, ptr {file})")
+        fine = text.let(f"and i1 {fine}, {text.let(f'icmp eq i64 {count}, {size}')}")
+    closed = text.let(f"icmp eq i32 {text.let(f'call i32 @fclose(ptr {file})')}, 0")
+    fine = text.let(f"and i1 {fine}, {closed}")
+    text.line(f"br i1 {fine}, label %finish, label %give_up")
+    text.lines.append("finish:")
+    renamed = text.let(f"call i32 @rename(ptr {beside}, ptr %path)")
+    text.leave_if(text.let(f"icmp eq i32 {renamed}, 0"), 0)
+    text.line("br label %give_up")
+    text.lines.append("give_up:")
+    text.let(f"call i32 @remove(ptr {beside})")
+    text.line(f"ret i32 {FILE}")
+    return text.function(f"i32 @{name}_save(ptr %state, ptr %path) nounwind")
+
+
+def _places(text: Text, library: Library) -> list[tuple[str, int]]:
+    """Address and bytes of each variable, in the order of the file."""
+    offsets = library.offsets
+    return [(text.at("%state", offsets[k]), len(library.variables[k].content)) for k in file_order(library)]
+
+
+def _load(library: Library, header: int) -> str:
+    """Read a file with exactly our table; a state that was read in part is marked as none."""
+    text, name = Text(), library.name
+    text.leave_if_null(["%state", "%path"])
+    buffer = text.let(f"alloca [{header} x i8], align 16")
+    file = text.let(f"call ptr @fopen(ptr %path, ptr @{name}_mode_read)")
+    text.leave_if(text.let(f"icmp eq ptr {file}, null"), FILE)
+    count = text.let(f"call i64 @fread(ptr {buffer}, i64 1, i64 {header}, ptr {file})")
+    is_whole = text.let(f"icmp eq i64 {count}, {header}")
+    text.line(f"br i1 {is_whole}, label %compare, label %refuse")
+    text.lines.append("compare:")
+    difference = text.let(f"call i32 @memcmp(ptr {buffer}, ptr @{name}_file_header, i64 {header})")
+    text.line(f"br i1 {text.let(f'icmp eq i32 {difference}, 0')}, label %read, label %refuse")
+    text.lines += ["refuse:", f"  %closed = call i32 @fclose(ptr {file})", f"  ret i32 {OTHER_FILE}", "read:"]
+    text.line("store i64 0, ptr %state, align 8")
+    fine = "true"
+    for place, size in _places(text, library):
+        count = text.let(f"call i64 @fread(ptr {place}, i64 1, i64 {size}, ptr {file})")
+        fine = text.let(f"and i1 {fine}, {text.let(f'icmp eq i64 {count}, {size}')}")
+    at_end = text.let(f"icmp eq i32 {text.let(f'call i32 @fgetc(ptr {file})')}, -1")
+    fine = text.let(f"and i1 {fine}, {at_end}")
+    text.let(f"call i32 @fclose(ptr {file})")
+    bad = text.let(f"xor i1 {fine}, true")
+    text.leave_if(bad, OTHER_FILE)
+    text.line(f"store i64 {state_mark(library)}, ptr %state, align 8")
+    text.line("ret i32 0")
+    return text.function(f"i32 @{name}_load(ptr %state, ptr %path) nounwind")
