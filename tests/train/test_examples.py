@@ -24,3 +24,8 @@ def test_mlp_digits(tmp_path, capsys):
     first = capsys.readouterr().out.split("images")[0]
     assert example.main(["--short", "--save", str(file)]) == 0  # nothing is left to do: the same network
     assert capsys.readouterr().out.split("images")[0] == first
+
+
+@pytest.mark.slow
+def test_convnet_digits():
+    assert load_example("convnet_digits").main(["--short"]) == 0
