@@ -1,6 +1,7 @@
 """Optimizers against their formulas, torch.optim's, in float64 NumPy with hand-written gradients."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,6 +123,24 @@ def test_a_hundred_steps_by_the_formulas(name, problem):
     np.testing.assert_allclose(p.value, expected, rtol=1e-6, atol=1e-9)
     assert int(opt.step) == STEPS
     assert step.stats()["compiles"] == 1
+
+
+TORCH = [line.split(",") for line in (Path(__file__).parent / "torch_optim.txt").read_text().splitlines()[1:]]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_hundred_steps_as_torch(name):
+    for problem in PROBLEMS:
+        start, loss, _ = problem()
+        for clipped in ("plain", "clipped"):
+            p = weft.Variable(start)
+            opt = CASES[name][0]([p])
+            opt.clip_norm = 0.5 if clipped == "clipped" else None
+            step = weft.compile(lambda opt=opt, loss=loss, p=p: opt.minimize(lambda: loss(p)))
+            for _ in range(STEPS):
+                step()
+            expected = next(line[3] for line in TORCH if line[:3] == [problem.__name__, name, clipped])
+            np.testing.assert_allclose(p.value, [float(v) for v in expected.split()], rtol=1e-6, atol=1e-9)
 
 
 def small_model():
