@@ -110,7 +110,7 @@ class _Linker:
             self.parts[name] = _Part(name, 1 if in_file else 8, flags, start, start + shift, self.at - start)
 
     def _lay_out(self) -> tuple[int, int, int, int, int]:
-        """Give the ends of constants, the start and end of code, the start of data and its end in the file."""
+        """Give the end of constants, start and end of code, start of data and its end in the file."""
         sections = self.obj.sections
         count = len(self.dynamic) + 1
         wanted = sum(r.kind == self.absolute for s in sections for r in s.relocations) + len(self.table)
@@ -229,9 +229,8 @@ class _Linker:
             kind = 2 if symbol.section in code else 1 if symbol.section else 0
             home = order.index(self._home(symbol)) + 1 if symbol.section else 0
             value = self._address(symbol) if symbol.section else 0
-            struct.pack_into(
-                "<IBBHQQ", out, start + 24 * number, self.string_at[symbol.name], 1 << 4 | kind, 0, home, value, 0
-            )  # fmt: skip
+            place, name = start + 24 * number, self.string_at[symbol.name]
+            struct.pack_into("<IBBHQQ", out, place, name, 1 << 4 | kind, 0, home, value, 0)
         buckets, chains = [0] * self._buckets, [0] * (len(self.dynamic) + 1)
         for symbol, number in self.numbers.items():
             bucket = _hash(symbol.name) % self._buckets
@@ -291,8 +290,8 @@ class _Linker:
         out += struct.pack("<IIQQQQIIQQ", name_at[".shstrtab"], 3, 0, 0, strings, len(names), 0, 0, 1, 0)
         magic = b"\x7fELF\x02\x01\x01" + bytes(9)
         struct.pack_into(
-            "<16sHHIQQQIHHHHHH", out, 0, magic, 3, self.obj.machine, 1, 0, 64, table, 0, 64, 56, _SEGMENTS, 64,
-            len(order) + 2, len(order) + 1,
+            "<16sHHIQQQIHHHHHH", out, 0, magic, 3, self.obj.machine, 1, 0, 64, table, 0, 64, 56, _SEGMENTS,
+            64, len(order) + 2, len(order) + 1,
         )  # fmt: skip
         return bytes(out)
 

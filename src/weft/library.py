@@ -11,7 +11,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -217,10 +217,13 @@ class LibraryFunction:
         dtype = _dtype(facts["dtype"])
         if facts["kind"] == "value":
             return dtype.type(value).item()
-        if not isinstance(value, np.ndarray) or value.dtype != dtype:
-            found = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
-            raise DTypeError(f"{path} is {found}, the library takes an array of {dtype}", fix="convert it")
-        array: np.ndarray[Any, Any] = value
+        if not isinstance(value, np.ndarray):
+            raise DTypeError(f"{path} is of type {type(value).__name__}, not an array", fix="convert it")
+        array: Any = cast("Any", value)
+        if array.dtype != dtype:
+            raise DTypeError(
+                f"{path} is {array.dtype}, the library takes an array of {dtype}", fix="convert it"
+            )
         if facts["is_written"] and not (array.flags.c_contiguous and array.flags.writeable):
             raise UserError(f"{path} is written, so it must be a dense array that may be written")
         shape = self._shapes[number]
@@ -257,13 +260,15 @@ def _leaves(tree: Any, value: Any, path: str, values: dict[int, Any]) -> None:
         return
     kind = next(k for k in tree if k != "keys")
     items, keys = tree[kind], tree["keys"]
+    parts: list[Any] | None
     if kind == "dict":
-        parts = [value[key] for key in value] if sorted(map(str, value)) == sorted(keys) else None
-        parts = None if parts is None else [{str(k): v for k, v in value.items()}[key] for key in keys]
+        by_name = {str(key): item for key, item in value.items()}
+        parts = [by_name[key] for key in keys] if by_name.keys() == set(keys) else None
     elif kind == "record" and not isinstance(value, tuple):
         parts = [getattr(value, key) for key in keys]
     else:
-        parts = list(value) if isinstance(value, list | tuple) and len(value) == len(items) else None
+        parts = list(cast("Sequence[Any]", value)) if isinstance(value, list | tuple) else None
+        parts = parts if parts is not None and len(parts) == len(items) else None
     if parts is None:
         raise UserError(f"{path} does not have the structure that the library takes", code="E004")
     for key, item, part in zip(keys, items, parts, strict=True):

@@ -38,7 +38,7 @@ class CommandModule(Protocol):
 COMMANDS = {
     "bench":   Command("time Weft against NumPy"),
     "demo":    Command("train a network on real data: plain NumPy, compiled, with weft.grad"),
-    "export":  Command("write a function as a shared library", is_built=False),
+    "export":  Command("write a function as a shared library"),
     "inspect": Command("print a function after every stage"),
     "ops":     Command("list the operations and their rules"),
     "passes":  Command("list the passes in their order"),

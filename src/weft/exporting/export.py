@@ -12,7 +12,7 @@ import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import weft
 from weft.backends.cpu.archive import static_library
@@ -35,7 +35,7 @@ KINDS = ("so", "a", "o")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written: the files, and bytes of code and constants, of each function, of the whole library."""
+    """What was written: the files, bytes of the library and of the object in it, the functions of C."""
 
     library: Path
     header: Path
@@ -80,10 +80,9 @@ def export(
     machine = _target(target)
     collection = Collection()
     functions = _functions(f, specs, chosen, machine, collection)
-    library = Library(
-        chosen, functions, collection.named_variables() if collection.variables else (),
-        tuple(collection.constants), arena == "static", target if target != "host" else f"this machine ({machine.triple})",
-    )  # fmt: skip
+    variables = collection.named_variables() if collection.variables else ()
+    where = target if target != "host" else f"this machine ({machine.triple})"
+    library = Library(chosen, functions, variables, tuple(collection.constants), arena == "static", where)
     if library.is_arena_static:
         _check_static(library)
     data, version = _object(library, machine)
@@ -127,7 +126,7 @@ def _target(name: str) -> Target:
 def _functions(f: Any, specs: Any, name: str, target: Target, collection: Collection) -> tuple[Function, ...]:
     if not isinstance(f, Mapping):
         return (function_of(f, specs, name, name, target, collection),)
-    several: Mapping[Any, Any] = f
+    several = cast("Mapping[Any, Any]", f)
     if specs is not None or not several:
         raise UserError(
             "several functions are given as a dict with their specs",
@@ -219,7 +218,8 @@ def _function_facts(one: Function) -> dict[str, Any]:
         ],
         "sizes": [[size.name, size.symbol, size.lower] for size in one.sizes],
         "outputs": [
-            {"name": o.name, "dtype": o.dtype.name, "shape": [show_dim(d) for d in o.shape]} for o in one.outputs
+            {"name": o.name, "dtype": o.dtype.name, "shape": [show_dim(d) for d in o.shape]}
+            for o in one.outputs
         ],
         "tree": one.tree,
         "parameters": one.parameters,

@@ -9,7 +9,7 @@ import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -40,6 +40,7 @@ from weft.ir import BufferType, Func, Options, UnsupportedError, UserError
 from weft.ir.dims import DimLike, as_symbol, symbols_of
 from weft.ir.target import Target
 from weft.ir.types import F64, I64, DType
+from weft.runtime.checkpoint import unique_leaves
 from weft.runtime.variables import MEMORY, Variable
 
 _C_WORDS = frozenset(
@@ -57,6 +58,7 @@ class Collection:
     def __init__(self) -> None:
         self.variables: dict[int, tuple[list[str], Stored]] = {}
         self.constants: list[Stored] = []
+        self.roots: dict[str, Any] = {}
 
     def place(self, parameter: Parameter, core: Core, values: Sequence[Any]) -> Place:
         """Keep what a hidden parameter is; gives where."""
@@ -67,7 +69,7 @@ class Collection:
                 f"{parameter.source} is not dense, and cannot be stored in a library",
                 fix="keep a copy of it, as in np.ascontiguousarray(x)",
             )
-        held: Any = value._memory if isinstance(value, Variable) else value
+        held: Any = getattr(value, MEMORY) if isinstance(value, Variable) else value
         array = np.asarray(held.T if isinstance(spec, ArraySpec) and spec.layout == "F" else held)
         dtype = _dtype_of(spec)
         assert dtype.numpy is not None
@@ -76,6 +78,8 @@ class Collection:
         if isinstance(source, Attribute) and source.name == MEMORY:
             names = _names(source.base)
             if id(held) not in self.variables:
+                root = _root(source)
+                self.roots[names[0]] = root.read(core.shape.function, tuple(values), core.shape.bound_named)
                 self.variables[id(held)] = (names, Stored(".".join(names), dtype, array.shape, content))
             return Place("variable", list(self.variables).index(id(held)))
         stored = Stored(str(source), dtype, array.shape, content)
@@ -84,13 +88,20 @@ class Collection:
         return Place("constant", self.constants.index(stored))
 
     def named_variables(self) -> tuple[Stored, ...]:
-        """The variables under the names that `weft.save` of the object that holds them gives."""
-        paths = [names for names, _ in self.variables.values()]
-        is_one = len({names[0] for names in paths}) == 1 and all(len(names) > 1 for names in paths)
-        found = tuple(
-            replace(one, name=".".join(names[1:] if is_one else names))
-            for names, one in self.variables.values()
-        )
+        """The variables under the names that `weft.save` gives those of the object that holds them all.
+
+        Where no single object does, names begin with the names of the objects.
+        """
+        paths = {key: names for key, (names, _) in self.variables.items()}
+        (root, *others) = {names[0]: None for names in paths.values()}
+        if not others and all(len(names) > 1 for names in paths.values()):
+            known = {
+                id(getattr(leaf, MEMORY)): name
+                for name, leaf in unique_leaves(self.roots[root]).items()
+                if isinstance(leaf, Variable)
+            }
+            paths = {key: [known.get(key, ".".join(names[1:]))] for key, names in paths.items()}
+        found = tuple(replace(one, name=".".join(paths[key])) for key, (_, one) in self.variables.items())
         taken = [one.name for one in found]
         twice = next((name for name in taken if taken.count(name) > 1), None)
         if twice is not None:
@@ -128,7 +139,8 @@ def function_of(
     first_site: int = FIRST_SITE,
 ) -> Function:
     """Trace and compile `fn` for `specs`; `collection` gets its variables and constants."""
-    core: Core = (fn if hasattr(type(fn), "is_weft_function") else make_compiled(fn))._weft
+    kind: Any = type(fn)
+    core: Core = (fn if hasattr(kind, "is_weft_function") else make_compiled(fn))._weft
     args, kwargs = _specs(core, specs)
     work = core.spec_work(args, kwargs)
     traced, facts = core.trace(work)
@@ -173,16 +185,15 @@ def _specs(core: Core, specs: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
             )
         return (), {}
     if isinstance(specs, Mapping):
-        return (), specs  # pyright: ignore[reportUnknownVariableType]
-    given: Any = specs
-    return (tuple(given) if isinstance(given, list | tuple) else (given,)), {}
+        return (), cast("Mapping[str, Any]", specs)
+    return (tuple(cast("Sequence[Any]", specs)) if isinstance(specs, list | tuple) else (specs,)), {}
 
 
 def _check(core: Core, traced: Traced) -> None:
     """Raise UnsupportedError or UserError for what a library cannot do."""
     for guard in traced.pins:
         raise UserError(
-            f"{core.name} needs the number {guard.left}, which is a size or int given as a name: {guard.reason}",
+            f"{core.name} needs the number of {guard.left}, which is given as a name: {guard.reason}",
             location=guard.location,
             fix="give the number in the spec, or as the value of a static argument",
         )

@@ -84,7 +84,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a pointer of a program leads to: number `number` of the arguments, outputs, variables, constants."""
+    """What a pointer of a program leads to: the role, and the number among those of the role."""
 
     role: Literal["argument", "output", "variable", "constant"]
     number: int
@@ -92,8 +92,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function of a library. `label` is its name in Python, `symbol` in C; `tree` and `parameters` are
-    the shapes of its result and arguments for `weft.load_library`."""
+    """One function of a library.
+
+    `label` is its name in Python, `symbol` in C; `tree` and `parameters` are the structures of its result and
+    arguments for `weft.load_library`.
+    """
 
     label: str
     symbol: str

@@ -1,4 +1,4 @@
-"""LLVM text of what C programs call: functions with typed parameters around a program, sizes of arenas, messages.
+"""LLVM text of what C programs call: functions with typed parameters, sizes of arenas, messages.
 
 Not here: variables (`state.py`), the programs themselves.
 """
@@ -29,7 +29,8 @@ from weft.runtime.interface import OVERFLOWED
 
 # fmt: off
 _VALUES = {"bool": "i8 zeroext", "i8": "i8 signext", "i16": "i16 signext", "i32": "i32", "i64": "i64",
-           "u8": "i8 zeroext", "u16": "i16 zeroext", "u32": "i32", "u64": "i64", "f32": "float", "f64": "double"}
+           "u8": "i8 zeroext", "u16": "i16 zeroext", "u32": "i32", "u64": "i64", "f32": "float",
+           "f64": "double"}
 # fmt: on
 ARENA_MARK = 0x57454654_4152454E
 """What `arena_init` writes, together with the arena's address."""
@@ -287,7 +288,8 @@ def _messages(library: Library) -> str:
     parts.append(f"@{library.name}_message_unknown = internal constant {string('unknown error')}")
     cases = "\n".join(f"    i32 {k}, label %case{k}" for k in messages)
     ends = [f"case{k}:\n  ret ptr @{library.name}_message_{k}" for k in messages]
-    body = f"  switch i32 %code, label %unknown [\n{cases}\n  ]\nunknown:\n  ret ptr @{library.name}_message_unknown\n"
+    body = f"  switch i32 %code, label %unknown [\n{cases}\n  ]\nunknown:\n"
+    body += f"  ret ptr @{library.name}_message_unknown\n"
     parts.append(
         f"define ptr @{library.name}_strerror(i32 %code) nounwind {{\n{body}{chr(10).join(ends)}\n}}"
     )
