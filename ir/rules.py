@@ -32,11 +32,11 @@ def shape_attribute(attributes: Attributes, name: str) -> tuple[DimLike, ...]:
     return value  # pyright: ignore[reportReturnType] -- `name` holds sizes
 
 
-def axes_attribute(attributes: Attributes) -> tuple[int, ...]:
-    """The tuple of ints `axes`."""
-    value = attributes["axes"]
+def axes_attribute(attributes: Attributes, name: str = "axes") -> tuple[int, ...]:
+    """A tuple of ints."""
+    value = attributes[name]
     assert isinstance(value, tuple)
-    return value  # pyright: ignore[reportReturnType] -- `axes` holds ints
+    return value  # pyright: ignore[reportReturnType] -- `name` holds ints
 
 
 def tensor_operand(types: Sequence[Type], number: int = 0) -> TensorType:

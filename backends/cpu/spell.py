@@ -23,6 +23,7 @@ from weft.backends.cpu.writer import (
 )
 from weft.ir import DType, InternalError, Op, Value, VectorType
 from weft.ir.dims import Dim
+from weft.ir.rules import axes_attribute
 
 
 def vector_type(value: Value) -> VectorType:
@@ -256,7 +257,7 @@ def _as_vector(writer: Writer, value: Value, lanes: int) -> str:
 
 def _shuffle(writer: Writer, op: Op) -> None:
     """Operands may differ in lanes; `order` counts through the lanes of the first, then of the second."""
-    order = [int(i) for i in op.attributes["order"]]  # pyright: ignore[reportGeneralTypeIssues, reportOptionalIterable] -- infer checks it
+    order = axes_attribute(op.attributes, "order")
     widths = [vector_type(v).lanes for v in op.operands]
     scalar = scalar_text(vector_type(op.operands[0]).dtype)
     if len(order) == 1:

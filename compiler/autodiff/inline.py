@@ -149,7 +149,8 @@ def _again(trace: Trace, value: Value) -> Value:
 def _split(trace: Trace, returned: UserValue, *, has_aux: bool) -> tuple[Any, Any]:
     if not has_aux:
         return returned, None
-    if type(returned) is not tuple or len(returned) != 2:
+    kind: type = returned.__class__
+    if kind is not tuple or len(returned) != 2:
         raise trace.refuse(
             "with aux=True the function returns (loss, anything)", "return a tuple of two", "E001"
         )

@@ -46,7 +46,7 @@ def _reason(maker: Op, reader: Op) -> str:
         return "what follows a matrix product needs more than one element of it, or has another shape"
     if reader.attributes.get("in_place"):
         return "it is written in place, into memory that the first one reads"
-    if {first, second} == {"rows", "columns"}:
+    if {str(first), str(second)} == {"rows", "columns"}:
         return "they reduce over different axes"
     if first in ("rows", "columns"):
         return f"the first is complete only at its end, and the second does not loop over the same {first}"

@@ -113,7 +113,7 @@ def _is_record(value: Any) -> bool:
     """A namedtuple or an instance of a dataclass; specs are leaves."""
     if isinstance(value, type) or type(value) in SPECS:
         return False
-    return (isinstance(value, tuple) and hasattr(value, "_fields")) or is_dataclass(value)
+    return (hasattr(value, "_fields") and isinstance(value, tuple)) or is_dataclass(value)
 
 
 def children(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -47,7 +47,7 @@ def advice(fn: Any) -> str | None:
     owner = getattr(fn, "__self__", None)
     if isinstance(owner, np.random.Generator | np.random.RandomState):
         return _RANDOM
-    home = type(owner) if owner is not None and not isinstance(owner, type) else owner or fn
+    home: Any = owner.__class__ if owner is not None and not isinstance(owner, type) else owner or fn
     module = getattr(home, "__module__", None) or ""
     if getattr(owner, "__name__", None) in _MODULES and not isinstance(owner, type):
         module = owner.__name__  # pyright: ignore[reportOptionalMemberAccess] -- a module has a name

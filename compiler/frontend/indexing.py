@@ -7,6 +7,7 @@ selects. Not here: the lenses (`storage.py`) and the ops (`ir/ops/index.py`).
 from __future__ import annotations
 
 import operator
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,17 +95,25 @@ def select_key(trace: Trace, array: TracedArray, key: Any) -> Selection:
     return Selection(view, axes, tuple(one for _, one in walk.arrays), place=place)
 
 
+_SLICE: Any = slice
+_SEQUENCES: Any = (list, tuple)
+
+
+def _parts(key: Any) -> tuple[Any, ...]:
+    return typing.cast("tuple[Any, ...]", key) if type(key) is tuple else (key,)
+
+
 def _items(trace: Trace, key: Any) -> list[Any]:
     """The parts of a key, arrays of any sort as operands."""
-    return [_item(trace, part) for part in (key if type(key) is tuple else (key,))]
+    return [_item(trace, part) for part in _parts(key)]
 
 
 def _item(trace: Trace, part: Any) -> Any:
-    if part is None or part is ... or isinstance(part, slice) or as_dim(part) is not None:
+    if part is None or part is ... or isinstance(part, _SLICE) or as_dim(part) is not None:
         return part
     if type(part) is TracedNumber and part.type is int:
         return Operand(np.dtype(np.int64), (), part.value)
-    if isinstance(part, list | tuple) and not part:
+    if isinstance(part, _SEQUENCES) and not part:
         part = np.zeros(0, np.int64)
     if isinstance(part, bool | np.bool_):
         raise trace.refuse("indexing by a single truth value is not supported", "use np.where", "E050")
@@ -123,7 +132,7 @@ def _item(trace: Trace, part: Any) -> Any:
 
 
 def _has_ellipsis(key: Any) -> bool:
-    return any(part is ... for part in (key if type(key) is tuple else (key,)))
+    return any(part is ... for part in _parts(key))
 
 
 def _consumed(item: Any) -> int:
@@ -163,7 +172,7 @@ def _walk_item(trace: Trace, walk: _Walk, item: Any, shape: Shape) -> None:
             walk.take(0, shape[axis], 1)
         else:
             walk.take(position, 1, 1, keep=False)
-    elif isinstance(item, slice):
+    elif isinstance(item, _SLICE):
         walk.take(*slice_part(trace, item, shape[axis]))
     else:
         walk.arrays.append((len(walk.kept), item))

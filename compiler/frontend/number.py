@@ -188,7 +188,9 @@ def as_dim(value: object) -> DimLike | None:
     """The size that an int is, traced or not; None for all else, bools too."""
     if type(value) is TracedNumber:
         return value.dim
-    return int(value) if type(value) is int or isinstance(value, np.integer) else None
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, np.integer) else None
 
 
 def as_expr(trace: Trace, value: Any, dtype: Any) -> Expr:
@@ -201,9 +203,12 @@ def as_expr(trace: Trace, value: Any, dtype: Any) -> Expr:
     return cast(trace.expr(value.value), dtype)
 
 
+_REPEATED: Any = (list, tuple, str, bytes)
+
+
 def multiply(number: TracedNumber, other: Any) -> Any:
     """A product; a list or string is repeated, for which its count must be known."""
-    if isinstance(other, list | tuple | str | bytes):
+    if isinstance(other, _REPEATED):
         return number.__index__() * other
     return binary("*", np.multiply, number, other)
 

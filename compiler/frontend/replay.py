@@ -64,9 +64,9 @@ def replay(effect: Effect, value: Any, target: Any, function: FunctionType | Non
             delattr(target, effect.key)
         case "global":
             assert isinstance(effect.source, Global)
-            owner = effect.source.owner or function
-            assert owner is not None
-            owner.__globals__[effect.source.name] = value
+            holder: Any = effect.source.owner or function
+            assert holder is not None
+            holder.__globals__[effect.source.name] = value
         case _:
             assert isinstance(effect.source, Cell)
             assert function is not None or effect.source.owner is not None

@@ -119,13 +119,13 @@ def resolve_callable(
 ) -> Callee | None:
     """Find the Python function behind a function, method, partial or callable object, if there is one."""
     given, named = tuple(args), dict(kwargs or {})
-    if hasattr(type(fn), "trace_call"):
+    if hasattr(type(fn), "trace_call"):  # pyright: ignore[reportUnknownArgumentType] -- the type of anything
         return None
     while not isinstance(fn, FunctionType):
         match fn:
             case MethodType():
                 fn, given = fn.__func__, (fn.__self__, *given)
-            case _ if getattr(type(fn), "is_weft_function", False):
+            case _ if getattr(type(fn), "is_weft_function", False):  # pyright: ignore[reportUnknownArgumentType] -- the type of anything
                 fn = fn.__wrapped__
             case partial():
                 fn, given, named = fn.func, (*fn.args, *given), {**fn.keywords, **named}

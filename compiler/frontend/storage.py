@@ -243,7 +243,9 @@ class View:
     @property
     def is_writeable(self) -> bool:
         """Whether NumPy lets one write to it."""
-        return self.storage.writeable and not any(isinstance(lens, Broadcast | Diagonal) for lens in self.lenses)
+        return self.storage.writeable and not any(
+            isinstance(lens, Broadcast | Diagonal) for lens in self.lenses
+        )
 
     @property
     def is_dense(self) -> bool:
@@ -254,8 +256,9 @@ class View:
     def read(self, trace: Trace) -> Value:
         """The elements now; remembered until the storage changes."""
         if self.base is None or self.lens is None:
-            return trace.current_value(self.storage)
-        trace.current_value(self.storage)  # a region that reads it for the first time starts a new version
+            return trace.current_value(self.storage)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
+        # a region that reads it for the first time starts a new version
+        trace.current_value(self.storage)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
         if self._seen is not None and self._seen[0] == self.storage.version and trace.is_open(self._seen[1]):
             return self._seen[2]
         value = self.lens.read(trace, self.base.read(trace))
@@ -265,7 +268,7 @@ class View:
     def write(self, trace: Trace, part: Value) -> None:
         """Replace the elements; `part` has this view's type."""
         if self.base is None or self.lens is None:
-            trace.set_value(self.storage, part)
+            trace.set_value(self.storage, part)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
             return
         self.base.write(trace, self.lens.write(trace, self.base.read(trace), part))
         self._seen = (self.storage.version, trace.region, part)

@@ -137,7 +137,7 @@ class Trace:
 
     def fail_unless(self, condition: Expr, exception: Any) -> None:
         """Raise an exception of Python's when the program runs and the condition does not hold."""
-        text = f"{getattr(type(exception), '__name__', '')}: {exception}"
+        text = f"{exception.__class__.__name__}: {exception}"
         code = f"raise {len(self.raises)} {text}"
         self.raises.append(exception)
         self.emit_op("check", [condition.value], {"code": code})

@@ -8,6 +8,7 @@ functions through `Trace.call`; in-place operators write an array and rebind a s
 from __future__ import annotations
 
 import operator
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -392,8 +393,9 @@ def operand(trace: Trace, value: Any) -> Operand:
         case bool() | np.bool_():
             return Operand(np.dtype(np.bool_), (), constant=bool(value))
         case np.generic():
-            element_type(value.dtype, trace.location())
-            return Operand(value.dtype, (), constant=value.item())
+            scalar = typing.cast("np.generic[Any]", value)
+            element_type(scalar.dtype, trace.location())
+            return Operand(scalar.dtype, (), constant=scalar.item())
         case int() | float():
             return Operand(type(value) if type(value) in (int, float) else float, (), constant=value)
         case np.ndarray() | list() | tuple():

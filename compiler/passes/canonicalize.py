@@ -25,6 +25,7 @@ from weft.compiler.passes.rules import (
 from weft.ir import REGISTRY, DType, Func, Op, TensorType, Value
 from weft.ir.dims import DimLike, decide
 from weft.ir.opdef import Scalar
+from weft.ir.rules import shape_attribute
 
 
 def canonicalize(fn: Func) -> Func:
@@ -261,9 +262,9 @@ Places = list[tuple[DimLike, DimLike, DimLike]]
 
 def _places(op: Op) -> Places:
     """(start, size, step) of each axis of a slice, or of the part that an update writes."""
-    start, step = op.attributes["start"], op.attributes["step"]
-    size = op.attributes["size"] if op.name == "slice" else shape_of(op.operands[1])
-    return list(zip(start, size, step, strict=True))  # pyright: ignore[reportArgumentType] -- tuples of sizes
+    start, step = shape_attribute(op.attributes, "start"), shape_attribute(op.attributes, "step")
+    size = shape_attribute(op.attributes, "size") if op.name == "slice" else shape_of(op.operands[1])
+    return list(zip(start, size, step, strict=True))
 
 
 def _whole(places: Places, shape: Sequence[DimLike]) -> bool:

@@ -90,8 +90,8 @@ def _array(value: Value) -> np.ndarray | None:
     constant = made_by(spread.operands[0] if spread is not None else value, "constant")
     if constant is None:
         return None
-    value = np.asarray(constant.attributes["value"], ty.dtype.numpy)
-    return np.broadcast_to(value, ty.shape)  # pyright: ignore[reportArgumentType, reportCallIssue] -- sizes are numbers
+    numbers = np.asarray(constant.attributes["value"], ty.dtype.numpy)
+    return np.broadcast_to(numbers, ty.shape)  # pyright: ignore[reportArgumentType, reportCallIssue] -- sizes are numbers
 
 
 def _index_of_number(rewriter: Rewriter, op: Op) -> Value | None:

@@ -233,7 +233,7 @@ def _note_range(op: Op, bounds: dict[str, tuple[DimLike, DimLike]]) -> None:
             bounds[name] = minimum(lower, upper + 1), maximum(lower, upper - 1)
 
 
-def _most(size: DimLike, bounds: Mapping[str, tuple[DimLike, DimLike]]) -> DimLike:
+def _most(size: DimLike, bounds: dict[str, tuple[DimLike, DimLike]]) -> DimLike:
     """The largest size.
 
     Inner symbols first, since the range of one may hold outer ones; of a loop that does not run

@@ -8,7 +8,7 @@ slot is free again after the last use of its buffer.
 """
 
 from weft.ir import BufferType, Func, Op, Region, Value
-from weft.ir.dims import DimLike, decide, floor_divide, maximum
+from weft.ir.dims import Dim, DimLike, decide, floor_divide, maximum
 from weft.ir.types import is_static
 from weft.ir.walk import walk
 
@@ -48,7 +48,7 @@ def _bytes(op: Op) -> DimLike:
     ty = op.result.type
     assert isinstance(ty, BufferType)
     count = op.attributes.get("most", ty.size)
-    assert not isinstance(count, str | tuple)
+    assert isinstance(count, int | Dim)
     return floor_divide(count * ty.dtype.size_bytes + (ALIGNMENT - 1), ALIGNMENT) * ALIGNMENT
 
 

@@ -6,7 +6,7 @@ loop that knows the symbols it depends on, once for each (value, index). One sym
 lanes of a vector. Not here: which loops there are (the schedules), what becomes a kernel (`fuse`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 
@@ -79,7 +79,7 @@ class Writer:
     @contextmanager
     def scope(
         self, builder: Builder | None = None, *, mask: Expr | None = None, floor: bool = False
-    ) -> Iterator[None]:
+    ) -> Generator[None, None, None]:
         """A nested region, or the same region with a mask."""
         self.scopes.append(Scope(builder or self.builder, mask=mask, is_floor=floor or mask is not None))
         try:
@@ -88,7 +88,7 @@ class Writer:
             self.scopes.pop()
 
     @contextmanager
-    def over_lanes(self, name: str, lanes: int) -> Iterator[None]:
+    def over_lanes(self, name: str, lanes: int) -> Generator[None, None, None]:
         """Spread the symbol over lanes: its bound value is that of lane 0."""
         self.lane_symbol, self.lanes = (name, lanes) if lanes > 1 else ("", 1)
         try:
@@ -118,7 +118,7 @@ class Writer:
         return 0
 
     @contextmanager
-    def _at(self, depth: int) -> Iterator[None]:
+    def _at(self, depth: int) -> Generator[None, None, None]:
         inner = self.scopes[depth + 1 :]
         del self.scopes[depth + 1 :]
         try:

@@ -6,6 +6,7 @@ types must be equal, arrays are joined by value. Not here: when paths meet (`sta
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -135,9 +136,10 @@ def is_same(a: Any, b: Any) -> bool:
         case TracedArray():
             return a.view is b.view
         case bool() | int() | float() | str() | bytes() | np.generic() | np.dtype():
-            return bool(a == b) and repr(a) == repr(b)
+            return bool(a == b) and repr(typing.cast(object, a)) == repr(b)
         case tuple():
-            return len(a) == len(b) and all(is_same(x, y) for x, y in zip(a, b, strict=True))
+            left, right = typing.cast("tuple[Any, ...]", a), typing.cast("tuple[Any, ...]", b)
+            return len(left) == len(right) and all(map(is_same, left, right))
         case slice() | range():
             return a == b
         case _:
@@ -154,7 +156,7 @@ def loosen(value: Any) -> Slot:
         case TracedScalar():
             return Scalar(value.element)
         case np.generic():
-            return Scalar(element_type(value.dtype))
+            return Scalar(element_type(typing.cast("np.generic[Any]", value).dtype))
         case TracedArray():
             return Array(TensorType(value.element, value.view.shape))
         case Frozen():

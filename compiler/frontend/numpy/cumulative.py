@@ -129,7 +129,7 @@ _SCANS: dict[np.ufunc, tuple[str, str]] = {
     np.logical_or: ("", "bitwise_or"),
     np.logical_xor: ("", "bitwise_xor"),
 }
-_IDENTITIES = {
+_IDENTITIES: dict[np.ufunc, Any] = {
     np.bitwise_and: -1, np.bitwise_or: 0, np.bitwise_xor: 0, np.logical_xor: 0, np.hypot: 0,
     np.logaddexp: -np.inf, np.logaddexp2: -np.inf,
 }  # fmt: skip

@@ -5,6 +5,7 @@ Not here: eigenvalues and singular values, which are not built; the factors them
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -190,7 +191,8 @@ def multi_dot(trace: Trace, arrays: Any, *, out: Any = None) -> Any:
 
 def _cost(a: TracedArray, b: TracedArray) -> int:
     sizes = (*a.view.shape, b.view.shape[1])
-    return int(np.prod(sizes)) if all(isinstance(d, int) for d in sizes) else 1 << 62
+    known = [d for d in sizes if isinstance(d, int)]
+    return math.prod(known) if len(known) == len(sizes) else 1 << 62
 
 
 @implements(np.linalg.vector_norm)

@@ -545,7 +545,7 @@ def trace_of(
 
 def _end(trace: Trace, array: TracedArray, axis: int, value: Any) -> TracedArray | None:
     """What is put before or behind an axis: one number stands for a slice of size 1."""
-    if value is None or value is np._NoValue:
+    if value is None or value is np._NoValue:  # pyright: ignore[reportPrivateUsage] -- the public default
         return None
     one = as_array(trace, value)
     if one.ndim:
@@ -554,7 +554,9 @@ def _end(trace: Trace, array: TracedArray, axis: int, value: Any) -> TracedArray
 
 
 @implements(np.diff)
-def diff(trace: Trace, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> TracedArray:
+def diff(
+    trace: Trace, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
+) -> TracedArray:
     """Calculate the n-th discrete difference along the given axis."""
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")

@@ -65,8 +65,9 @@ def multiply_matrices(trace: Trace, a: Expr, b: Expr) -> Expr:
 
 
 def _matmul(trace: Trace, a: Expr, b: Expr) -> Expr:
-    left, right = shape_of(a), shape_of(b)
-    if not left or not right:
+    left: tuple[DimLike, ...] = shape_of(a)
+    right: tuple[DimLike, ...] = shape_of(b)
+    if len(left) == 0 or len(right) == 0:
         raise ShapeError(
             "matmul: an operand does not have enough dimensions (a scalar)",
             code="E011",
