@@ -10,7 +10,8 @@ import numpy as np
 
 from weft.compiler.passes.rules import ANY, Rewriter, Rules, apply_rules, made_by
 from weft.ir import REGISTRY, Func, Op, TensorType, Value
-from weft.ir.dims import DimLike
+from weft.ir.dims import Dim, DimLike
+from weft.ir.node import Attribute
 from weft.ir.types import DType, IndexType, is_static
 
 LIMIT_BYTES = 64
@@ -47,6 +48,7 @@ def _fold(rewriter: Rewriter, op: Op) -> Value | None:
         or not op.operands
         or not _is_exact(op)
         or not _is_small(ty.shape, ty.dtype)
+        or any(_has_symbols(value) for value in op.attributes.values())
     ):
         return None
     arrays = [array for array in map(_array, op.operands) if array is not None]
@@ -59,6 +61,11 @@ def _fold(rewriter: Rewriter, op: Op) -> Value | None:
         return None  # which NaN a program makes is the target's
     value = found.item() if not ty.shape else np.ascontiguousarray(found)
     return rewriter.emit("constant", [], {"value": value, "type": ty})
+
+
+def _has_symbols(value: Attribute) -> bool:
+    """Whether an attribute is known only when the program runs: a slice at the index of a loop."""
+    return isinstance(value, Dim) or (isinstance(value, tuple) and any(map(_has_symbols, value)))
 
 
 def _is_exact(op: Op) -> bool:
@@ -91,7 +98,8 @@ def _array(value: Value) -> np.ndarray | None:
     if constant is None:
         return None
     numbers = np.asarray(constant.attributes["value"], ty.dtype.numpy)
-    return np.broadcast_to(numbers, ty.shape)  # pyright: ignore[reportArgumentType, reportCallIssue] -- sizes are numbers
+    shape = [d for d in ty.shape if isinstance(d, int)]  # all of them
+    return np.broadcast_to(numbers, shape)
 
 
 def _index_of_number(rewriter: Rewriter, op: Op) -> Value | None:
