@@ -1,9 +1,9 @@
 """Reader-writer locks of variables, in the header before their memory (DESIGN D28).
 
-A lock is one word: 0 is free, n > 0 is read by n, -1 is written by one. Whoever takes several takes them in the
-order of their addresses, so no two wait for each other. The word only changes under the GIL: a native program
-takes its locks before it releases the GIL and gives them back after; Python takes them by native functions, or,
-where there are none, under a lock of its own. Nobody waits for a lock while holding the GIL.
+A lock is one word: 0 is free, n > 0 is read by n, -1 is written by one. Whoever takes several takes them in
+the order of their addresses, so no two wait for each other. The word only changes under the GIL: a native
+program takes its locks before it releases the GIL and gives them back after; Python takes them by native
+functions, or, where there are none, under a lock of its own. Nobody waits for a lock while holding the GIL.
 Not here: the native side (`backends/cpu/entry_lock.py`).
 """
 
@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 HEADER_BYTES = 64
 _WAIT_SECONDS = 1e-5
@@ -56,7 +58,7 @@ def use_native(take: Take, give: Give) -> None:
 
 
 @contextmanager
-def held(*memories: Any, exclusive: bool) -> Generator[None, None, None]:
+def held(*memories: np.ndarray[Any, Any], exclusive: bool) -> Generator[None, None, None]:
     """Hold the locks of variables' memories, shared or alone, for the duration of a block."""
     with taken((m.ctypes.data, exclusive) for m in memories):
         yield

@@ -1,8 +1,9 @@
-"""Locks of variables, the native side: a call takes those of the variables that its program uses, for its whole run.
+"""Locks of variables, the native side: a call takes those that its program uses, for its whole run.
 
-A lock is the word 64 bytes before a variable's memory: 0 free, n > 0 read by n, -1 written by one (`weft.runtime.locks`). It
-only changes under the GIL, so plain loads and stores do. Locks are taken in the order of their addresses, and nobody waits
-for one while it holds the GIL. Written in the subset of `native.py`.
+A lock is the word 64 bytes before a variable's memory: 0 free, n > 0 read by n, -1 written by one
+(`weft.runtime.locks`). It only changes under the GIL, so plain loads and stores do. Locks are taken in the
+order of their addresses, and nobody waits for one while it holds the GIL. Written in the subset of
+`native.py`.
 """
 
 import ctypes
@@ -28,8 +29,8 @@ check_signals = external("PyErr_CheckSignals", 0, bits=32)
 def entry_try_lock(lock: Pointer, is_exclusive: i64, is_waiting: i64) -> i64:
     """Take one lock: 1 if it was taken, 0 if it is busy, LATER if others have waited longer. The GIL is held.
 
-    The word after the lock says that someone waits; who comes new lets those go first, so that a thread that takes a lock
-    again and again does not keep it.
+    The word after the lock says that someone waits; who comes new lets those go first, so that a thread that
+    takes a lock again and again does not keep it.
     """
     word = Words.at(lock)
     if word[1] != 0 and not is_waiting:
@@ -54,7 +55,7 @@ def entry_give_lock(lock: Pointer, is_exclusive: i64) -> i64:
 
 @native_cold
 def entry_sort_locks(frame: Frame, table: TableRecord) -> i64:
-    """Write the locks of this call in the order of their addresses; the lowest bit says which are exclusive."""
+    """Write the locks of this call in the order of their addresses; the lowest bit: exclusive."""
     locks = Words.at(frame.locks)
     wanted = Words.at(table.locks)
     for i in range(table.lock_count):
@@ -111,4 +112,5 @@ def lock_functions(code: LoadedObject) -> tuple[Callable[[int, int, int], int], 
     """`entry_try_lock` and `entry_give_lock` for Python: called with the GIL held."""
     words = [ctypes.c_int64] * 2
     take = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, *words)(code.address("entry_try_lock"))
-    return take, ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(code.address("entry_give_lock"))
+    give = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
+    return take, give(code.address("entry_give_lock"))

@@ -1,4 +1,4 @@
-"""A small convolutional network learns scikit-learn's handwritten digits: at least 98.5 % of images that it never saw.
+"""A small convolutional network learns scikit-learn's digits: at least 98.5 % of images that it never saw.
 
     python examples/train/convnet_digits.py             # five seeds
     python examples/train/convnet_digits.py --short     # one seed, few epochs, at least 95 %

@@ -8,6 +8,9 @@ updates. The formulas are those of torch.optim. Not here: gradients (`transforms
 (`checkpoint.py`).
 """
 
+# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
+# pyright: basic
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -277,10 +280,8 @@ def _or_none(weight_decay: float) -> float | None:
 
 
 def _checked(given: Any) -> list[Variable]:
-    if isinstance(given, list | tuple) and all(isinstance(v, Variable) for v in given):
-        found = list(given)
-    else:
-        found = variables_of(given, trainable=True)
+    is_list = given.__class__ in (list, tuple) and all(isinstance(v, Variable) for v in given)
+    found: list[Variable] = list(given) if is_list else variables_of(given, trainable=True)
     if not found:
         raise UserError(
             "there is no variable to optimize",
@@ -295,12 +296,15 @@ def _checked(given: Any) -> list[Variable]:
     return found
 
 
+_NUMBERS: Any = (np.generic, np.ndarray)
+
+
 def _rate(lr: Any) -> Any:
     if isinstance(lr, Variable) or callable(lr):
         return lr
-    if isinstance(lr, np.generic | np.ndarray):
+    if isinstance(lr, _NUMBERS):
         lr = lr.item()
-    if type(lr) not in (int, float):
+    if lr.__class__ not in (int, float):
         raise UserError(
             f"lr={lr!r} is no learning rate", fix="give a number, a Variable or a function of the step"
         )

@@ -11,17 +11,23 @@ Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3". Not h
 own generators.
 """
 
+# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
+# pyright: basic
+
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+import numpy
 
 from weft.ir import DTypeError, ShapeError, UserError
 from weft.runtime.variables import Variable
 
+np: Any = numpy  # typed so: arrays here may be traced
+
+_ARRAYS: Any = (np.ndarray, Variable)
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -98,7 +104,7 @@ class Generator:
 
     def permutation(self, x: Any) -> Any:
         """The numbers before x in random order, or the rows of an array."""
-        if isinstance(x, np.ndarray | Variable):
+        if isinstance(x, _ARRAYS):
             return x[self._order(x.shape[0])]
         return self._order(x)
 
@@ -108,7 +114,7 @@ class Generator:
 
     def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Any:
         """Elements of an array, or numbers before a; `p` gives their probabilities."""
-        is_array = isinstance(a, np.ndarray | Variable | list | tuple)
+        is_array = isinstance(a, (*_ARRAYS, list, tuple))
         values = np.asarray(a) if is_array else None
         count = len(a) if is_array else a
         if p is not None:
@@ -199,8 +205,8 @@ def _float_facts(dtype: Any) -> tuple[Any, Any]:
 
 
 def _count(size: Any) -> Any:
-    if isinstance(size, tuple | list):
-        total = 1
+    if size.__class__ in (tuple, list):
+        total: Any = 1
         for n in tuple(size):
             total = total * n
         return total
@@ -216,7 +222,7 @@ def _size_of(size: Any, *operands: Any) -> Any:
     """The size asked for, or that of the operands together; raises ShapeError if they do not fit."""
     if size is not None:
         return size
-    shapes = [x.shape for x in operands if isinstance(x, np.ndarray | Variable)]
+    shapes = [x.shape for x in operands if isinstance(x, _ARRAYS)]
     if not shapes:
         return None
     try:

@@ -35,8 +35,9 @@ CASES = {
 
 
 def main():
-    """Write all; the last column is for gradients clipped to a norm of 0.5."""
-    lines = [f"# torch {torch.__version__}, float64: problem, optimizer, clipped or not, parameters after 100 steps"]
+    """Write all, with gradients as they are and clipped to a norm of 0.5."""
+    head = "problem, optimizer, clipped or not, parameters after 100 steps"
+    lines = [f"# torch {torch.__version__}, float64: {head}"]
     for problem, (start, loss) in problems().items():
         for name, make in CASES.items():
             for clip in (False, True):

@@ -62,12 +62,15 @@ def test_dropout_and_batch_norm_keep_state():
     np.testing.assert_allclose(mean.value, 0.19 * x.mean(0), rtol=1e-4)
     np.testing.assert_allclose(variance.value, 0.81 + 0.19 * x.var(0, ddof=1), rtol=1e-4)
     calm = weft.compile(lambda x: nn.dropout(nn.batch_norm(x, mean, variance), 0.5, rng, training=False))
-    np.testing.assert_allclose(calm(x), (x - mean.value) / np.sqrt(variance.value + 1e-5), rtol=1e-4, atol=1e-5)
+    expected = (x - mean.value) / np.sqrt(variance.value + 1e-5)
+    np.testing.assert_allclose(calm(x), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_initial_values():
     for rng in (default_rng(0), np.random.default_rng(0)):
-        for make, expected in ((nn.glorot_uniform, 2 / 300), (nn.glorot_normal, 2 / 300), (nn.he_uniform, 2 / 100), (nn.he_normal, 2 / 100)):
+        both, inputs = 2 / 300, 2 / 100
+        makers = (nn.glorot_uniform, nn.glorot_normal, nn.he_uniform, nn.he_normal)
+        for make, expected in zip(makers, (both, both, inputs, inputs), strict=True):
             w = make(rng, (100, 200))
             assert w.dtype == np.float32
             assert abs(w.var() / expected - 1) < 0.05

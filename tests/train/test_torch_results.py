@@ -17,7 +17,7 @@ RESULTS = {
 }
 
 
-def run(kind, o, a):
+def run(kind, o, a):  # noqa: C901 -- a table of calls
     """The result of one case."""
     if kind == "conv":
         call = (nn.conv1d, nn.conv2d, nn.conv3d)[o["rank"] - 1]

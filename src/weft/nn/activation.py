@@ -1,16 +1,21 @@
 """Activations and softmax, as plain NumPy. Not here: losses (`loss.py`)."""
 
+# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
+# pyright: basic
+
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+import numpy
 
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.values import TracedScalar, elements, wrap
 from weft.transforms import stop_gradient
+
+np: Any = numpy  # typed so: arrays here may be traced
 
 
 class _Erf:

@@ -4,15 +4,20 @@ Arrays are [batch, channels, ...], filters [outputs, inputs / groups, ...], as t
 for each side, one for each axis, or "same" (with stride 1). Not here: a kernel of their own for convolutions.
 """
 
+# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
+# pyright: basic
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
-import numpy as np
+import numpy
 
 from weft.ir import ShapeError, UserError
+
+np: Any = numpy  # typed so: arrays here may be traced
 
 Sizes = int | Sequence[int]
 
@@ -106,7 +111,7 @@ def _conv(x: Any, weight: Any, bias: Any, facts: tuple[int, Sizes, Any, Sizes, i
         sides = tuple([(p, p) for p in _each(padding, rank)])
     windows = _windows(_padded(x, sides, 0.0), (kernel, steps, gaps))  # [offsets, batch, channels, places...]
     batch, outputs, places = x.shape[0], weight.shape[0], tuple(windows.shape[3:])
-    parts = []
+    parts: list[Any] = []
     inputs, made = weight.shape[1], outputs // groups
     for g in tuple(range(groups)):
         columns = windows[:, :, g * inputs : (g + 1) * inputs]
@@ -138,7 +143,7 @@ def _windows(x: Any, facts: tuple[tuple[int, ...], ...]) -> Any:
     kernel, steps, gaps = facts
     axes = zip(x.shape[2:], kernel, steps, gaps)  # noqa: B905 -- all have the rank
     counts = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in axes]
-    parts = []
+    parts: list[Any] = []
     for offsets in tuple(product(*[tuple(range(k)) for k in kernel])):
         first = [o * d for o, d in zip(offsets, gaps)]  # noqa: B905
         cut = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(first, counts, steps)]  # noqa: B905
@@ -147,7 +152,7 @@ def _windows(x: Any, facts: tuple[tuple[int, ...], ...]) -> Any:
 
 
 def _each(value: Any, rank: int) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, tuple | list) else (value,) * rank
+    return tuple(value) if value.__class__ in (tuple, list) else (value,) * rank
 
 
 def _product(numbers: Any) -> Any:

@@ -37,7 +37,8 @@ def he_normal(rng: Any, shape: tuple[int, ...]) -> Any:
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """Inputs and outputs of one unit."""
-    if len(shape) == 2:
-        return shape[0], shape[1]
-    field = math.prod(shape[2:])
-    return (shape[1] * field, shape[0] * field) if len(shape) > 2 else (shape[0], shape[0])
+    first, *rest = shape
+    if not rest:
+        return first, first
+    field = math.prod(rest[1:])
+    return (rest[0] * field, first * field) if len(rest) > 1 else (first, rest[0])

@@ -1,12 +1,17 @@
 """Layers as functions of input and parameters, in NumPy: linear, norms, dropout, embedding, attention."""
 
+# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
+# pyright: basic
+
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+import numpy
 
 from weft.nn.activation import softmax
+
+np: Any = numpy  # typed so: arrays here may be traced
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
@@ -81,7 +86,7 @@ def attention(
     """
     factor = 1 / np.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query @ np.swapaxes(key, -1, -2)) * np.asarray(factor, query.dtype)
-    allowed = None
+    allowed: Any = None
     if is_causal:
         allowed = np.arange(query.shape[-2])[:, None] >= np.arange(key.shape[-2])[None, :]
     if mask is not None and mask.dtype == np.bool_:

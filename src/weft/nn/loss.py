@@ -1,13 +1,18 @@
 """Losses, as plain NumPy. `reduction` is "mean" (over all examples), "sum" or "none"."""
 
+# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
+# pyright: basic
+
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+import numpy
 
 from weft.ir import UserError
 from weft.nn.activation import log_softmax, softplus
+
+np: Any = numpy  # typed so: arrays here may be traced
 
 
 def cross_entropy(logits: Any, labels: Any, axis: int = -1, reduction: str = "mean") -> Any:
@@ -18,10 +23,9 @@ def cross_entropy(logits: Any, labels: Any, axis: int = -1, reduction: str = "me
     """
     chances = log_softmax(logits, axis)
     if labels.dtype.kind in "iu":
-        chosen = np.where(labels < 0, labels + (1 << 30), labels).astype(
-            np.int64
-        )  # -1 is no class, so it must not count from the end
-        classes = np.arange(logits.shape[axis])
+        # -1 is no class, so it must not count from the end
+        chosen: Any = np.asarray(np.where(labels < 0, labels + (1 << 30), labels), np.int64)
+        classes: Any = np.arange(logits.shape[axis])
         places = np.reshape(classes, (-1, *(1 for _ in chances.shape[axis:][1:])))
         is_chosen = np.expand_dims(classes[chosen], axis) == places  # the index checks the labels
         return _reduced(-np.sum(np.where(is_chosen, chances, 0), axis=axis), reduction)
