@@ -12,7 +12,7 @@ import enum
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -134,7 +134,8 @@ class Inputs:
         The fields of a record are those of its type.
         """
         if type(container) is dict:
-            self.guards.append(ObjectGuard(source, "keys", tuple(container)))
+            keys = cast("dict[Any, Any]", container)
+            self.guards.append(ObjectGuard(source, "keys", tuple(keys)))
         elif type(container) in (list, tuple):
             self.guards.append(ObjectGuard(source, "length", len(container)))
 
@@ -284,9 +285,12 @@ class Inputs:
         known = self._paths.get(id(value))
         return None if known is None else known[1]
 
-    def is_open(self, value: Any) -> bool:
-        """Whether a container is the trace's own copy."""
-        return id(value) in self._opened
+    def opened(self, value: Any) -> Any:
+        """The trace's own copy of a container from outside, None if there is none."""
+        if id(value) in self._opened:
+            return value
+        known = self._copies.get(id(value))
+        return known[1] if known is not None and known[0] is value else None
 
     def is_appended(self, value: Any) -> bool:
         """Whether the trace has appended to a list from outside that it has not opened."""
@@ -301,15 +305,31 @@ class Inputs:
 
         Others as they are.
         """
-        source = self.path(value)
-        if source is None or not is_node(value) or id(value) in self._opened:
-            return value
+        source, held = self.path(value), self.opened(value)
+        if source is None or not is_node(value) or held is not None:
+            return value if held is None else held
         self._guard_size(source, value)
         items = [self.open(self.capture(step(source, value, key), item)) for key, item in children(value)]
         copy = rebuild(value, items + self._appended.pop(id(value), []))
         self._copies[id(value)] = (value, copy)
         self._opened.add(id(copy))
         return self.remember(copy, source)
+
+    def looked_at(self, value: Any, *, items: bool = False) -> Any:
+        """A container whose truth or keys the function asks for, or whose items: an answer that holds for its size.
+
+        Any value may be given; what is no container from outside is given back.
+        """
+        source, held = self.path(value), self.opened(value)
+        if source is None or held is not None:
+            return value if held is None else held
+        if type(value) is set:
+            self.guards.append(ObjectGuard(source, "equals", set(value)))
+        elif (items and type(value) is list) or self.is_appended(value):
+            return self.open(value)
+        elif type(value) in (list, dict):
+            self._guard_size(source, value)
+        return value
 
     def adopt(self, array: np.ndarray | Variable) -> TracedArray:
         """The traced array of an array object, or a variable, that no load brought.
@@ -351,12 +371,15 @@ def _is_builtin(value: Any) -> bool:
     return isinstance(value, BuiltinFunctionType) and value.__module__ == "builtins"
 
 
+_COMPARED = (bool, str, bytes, complex, np.dtype, slice, range, frozenset)
+
+
 def is_compared(value: Any) -> bool:
     """Whether a value is compared by equality: its type has one that means being interchangeable."""
-    if isinstance(value, tuple) and type(value) is tuple:
-        return all(is_compared(v) or type(v) is int for v in value)
-    kinds = bool | str | bytes | complex | np.dtype | slice | range | frozenset
-    return isinstance(value, kinds) or value is None or value is ...
+    if type(value) is tuple:
+        items = cast("tuple[Any, ...]", value)
+        return all(is_compared(v) or type(v) is int for v in items)
+    return isinstance(value, _COMPARED) or value is None or value is ...
 
 
 def _has_identity(value: Any) -> bool:

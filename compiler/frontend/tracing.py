@@ -34,7 +34,7 @@ from weft.ir.source import is_user_module
 from weft.runtime.variables import Variable
 
 _MISSING = object()
-_METHODS = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
+_METHODS: Any = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
 
 
 class TracingHooks:
@@ -43,11 +43,11 @@ class TracingHooks:
     def __init__(self, trace: Trace, inputs: Inputs, root: FunctionType | None) -> None:
         self.trace, self.inputs, self.root = trace, inputs, root
         self.effects: list[Effect] = []
-        self._written: dict[tuple[int, Any], Any] = {}
+        self.written: dict[tuple[int, Any], Any] = {}
         self._functions: list[FunctionType] = [] if root is None else [root]
         self._plain = PlainHooks()
         self.journal = Journal()
-        self.control = ControlHooks(self)
+        self.control = ControlHooks(self)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.control, name)
@@ -66,7 +66,7 @@ class TracingHooks:
         """Capture a global; builtins, and what Weft's own modules hold, are taken as they are."""
         if is_written_in_numpy(function.__globals__.get("__name__") or ""):
             return value
-        written = self._written.get((id(function.__globals__), name), _MISSING)
+        written = self.written.get((id(function.__globals__), name), _MISSING)
         if written is not _MISSING:
             return written
         if name not in function.__globals__:
@@ -76,7 +76,7 @@ class TracingHooks:
     def load_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
         """Capture a variable of an enclosing function."""
         source = Cell(name, self._owner(function))
-        written = self._written.get((id(source.cell(function)), None), _MISSING)
+        written = self.written.get((id(source.cell(function)), None), _MISSING)
         return self.inputs.capture(source, value) if written is _MISSING else written
 
     def load_default(self, function: FunctionType, name: str, value: Any, /) -> Any:
@@ -87,14 +87,14 @@ class TracingHooks:
 
     def load_attribute(self, base: Any, name: str, /) -> Any:
         """Capture an attribute of what has a path; a property of user code is called."""
-        written = self._written.get((id(base), name), _MISSING)
+        written = self.written.get((id(base), name), _MISSING)
         if written is not _MISSING:
             return written
         if type(base) in TRACED or type(base) is BoundMethod:
             return getattr(base, name)
         if isinstance(base, ModuleType):
             return self._load_from_module(base, name)
-        getter = inspect.getattr_static(type(base), name, None)
+        getter = inspect.getattr_static(type(base), name, None)  # pyright: ignore[reportUnknownArgumentType] -- the type of anything
         if isinstance(getter, property) and getter.fget is not None and isinstance(getter.fget, FunctionType):
             return self.call(getter.fget, base)
         value = getattr(base, name)
@@ -115,8 +115,9 @@ class TracingHooks:
         if base is np.r_ or base is np.c_:
             return joined(self.trace, base, key)
         source = None if type(base) in TRACED else self.inputs.path(base)
-        if source is None:
-            return base[key]
+        held = base if source is None else self.inputs.opened(base)
+        if held is not None:
+            return held[key]
         if isinstance(key, slice) or type(key) in TRACED or self.inputs.is_appended(base):
             return self.inputs.open(base)[key]
         return self.inputs.capture(Item(source, key), base[key])
@@ -127,7 +128,7 @@ class TracingHooks:
         """Note the binding, for this trace and to be replayed."""
         if self._is_there(Global(name, self._owner(function)), value):
             return value
-        self._written[id(function.__globals__), name] = value
+        self.written[id(function.__globals__), name] = value
         self._effect("global", Global(name, self._owner(function)), None, value)
         return value
 
@@ -136,7 +137,7 @@ class TracingHooks:
         source = Cell(name, self._owner(function))
         if self._is_there(source, value):
             return value
-        self._written[id(source.cell(function)), None] = value
+        self.written[id(source.cell(function)), None] = value
         self._effect("cell", source, None, value)
         return value
 
@@ -149,7 +150,7 @@ class TracingHooks:
             return
         if name in getattr(base, "__dict__", ()) and self._is_there(Attribute(source, name), value):
             return
-        self._written[id(base), name] = value
+        self.written[id(base), name] = value
         self._effect("setattr", source, name, value)
 
     def store_item(self, base: Any, key: Any, value: Any, /) -> None:
@@ -170,6 +171,12 @@ class TracingHooks:
 
     def _effect(self, kind: Any, source: Source, key: Any, value: Any) -> None:
         self.effects.append(Effect(kind, source, key, value))
+
+    def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
+        """Look for an item in a container from outside as it is now, else as Python does."""
+        if symbol in ("in", "not in"):
+            right = self.inputs.looked_at(right, items=True)
+        return self._plain.compare(symbol, left, right)
 
     def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
         """Format what is known; the text of a traced value is not."""
@@ -209,7 +216,7 @@ class TracingHooks:
         assert source is not None
         if name == "append":
             self._effect("append", source, None, args[0])
-            if not self.inputs.is_open(owner):  # its items need not be known
+            if self.inputs.opened(owner) is None:  # its items need not be known
                 return self.inputs.append_later(owner, args[0])
         elif name not in ("get", "items", "keys", "values", "index", "count", "copy"):
             raise self.trace.refuse(
@@ -220,7 +227,8 @@ class TracingHooks:
         return getattr(self.inputs.open(owner), name)(*args, **kwargs)
 
     def _call_other(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if hasattr(type(fn), "trace_call"):  # a transformation of a function
+        # a transformation of a function
+        if hasattr(type(fn), "trace_call"):  # pyright: ignore[reportUnknownArgumentType] -- the type of anything
             return fn.trace_call(self.trace, self.call, args, kwargs, self.effects)
         callee = resolve_callable(fn, args, kwargs)
         function = None if callee is None else callee.function
@@ -294,7 +302,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _hashable(fn: Any) -> bool:
-    return getattr(type(fn), "__hash__", None) is not None
+    return getattr(type(fn), "__hash__", None) is not None  # pyright: ignore[reportUnknownArgumentType] -- the type of anything
 
 
 def _is_numpy(fn: Any) -> bool:

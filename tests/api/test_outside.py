@@ -264,3 +264,59 @@ def test_appending_compiles_once():
     del log[:]
     assert g(np.ones(2)) == 2
     assert g(np.ones(2)) == 3
+
+
+KEYS = {"n": 1}
+ITEMS = [1, 2]
+MEMBERS = {1, 2}
+
+
+def test_what_is_in_a_container_from_outside_may_change():
+    functions = [
+        lambda x: x + 1 if "z" in KEYS else x,
+        lambda x: x + 1 if 3 in ITEMS else x,
+        lambda x: x + 1 if 3 in MEMBERS else x,
+        lambda x: x + 1 if KEYS else x,
+        lambda x: x + 1 if not ITEMS else x,
+        lambda x: x + len(KEYS) * len(ITEMS),
+    ]
+    x = np.zeros(2)
+    compiled = [weft.compile(f) for f in functions]
+
+    def check():
+        for f, g in zip(functions, compiled, strict=True):
+            np.testing.assert_array_equal(g(x), f(x))
+            np.testing.assert_array_equal(g(x), f(x))
+
+    try:
+        check()
+        KEYS["z"] = 5
+        ITEMS.append(3)
+        MEMBERS.add(3)
+        check()
+        for one in (KEYS, ITEMS, MEMBERS):
+            one.clear()
+        check()
+    finally:
+        KEYS.clear()
+        KEYS["n"] = 1
+        ITEMS[:] = [1, 2]
+        MEMBERS.clear()
+        MEMBERS.update({1, 2})
+
+
+def test_items_that_are_written_twice_through_two_names():
+    def f(x):
+        d = KEYS
+        d["n"] += 1
+        d["n"] += 1
+        KEYS["n"] += 1
+        d["new"] = 3
+        return d["n"], KEYS["n"], "new" in d, x
+
+    try:
+        assert weft.compile(f)(np.zeros(1))[:3] == (4, 4, True)
+        assert KEYS == {"n": 4, "new": 3}
+    finally:
+        KEYS.clear()
+        KEYS["n"] = 1

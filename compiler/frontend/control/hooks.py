@@ -81,10 +81,10 @@ class ControlHooks:
 
     def truth(self, value: Any, /) -> bool:
         """Give the truth of a condition on which Python itself branches."""
-        return bool(value)
+        return bool(self.hooks.inputs.looked_at(value))
 
     def _known(self, value: Any) -> bool | Expr:
-        return truth(self.trace, value)
+        return truth(self.trace, self.hooks.inputs.looked_at(value))
 
     def not_(self, value: Any, /) -> Any:
         """Evaluate `not value`."""
@@ -315,6 +315,7 @@ class Undo:
         self.before = {name: place.get() for name, place in places.items()}
         self.effects, self.moves = len(hooks.effects), len(hooks.trace.moves)
         self.ops = len(hooks.trace.region.ops)
+        self.written = dict(hooks.written)
 
     def run(self) -> None:
         """Do it."""
@@ -323,6 +324,7 @@ class Undo:
         del self.hooks.effects[self.effects :]
         self.hooks.trace.forget_moves(self.moves)
         del self.hooks.trace.region.ops[self.ops :]
+        self.hooks.written = self.written
 
 
 def cells_of(*bodies: Any) -> dict[str, Place]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weft.compiler.frontend.arguments import children, is_node
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
+    Array,
     Conflict,
     Frozen,
     Maybe,
@@ -21,6 +22,7 @@ from weft.compiler.frontend.control.joins import (
     Slot,
     freeze,
     join,
+    loosen,
     lower,
     show,
     wrap,
@@ -201,6 +203,10 @@ def join_named(trace: Trace, name: str, slot: Slot, value: Any) -> Slot:
 def different(trace: Trace, name: str, slot: Slot, value: Any, reason: str) -> WeftError:
     """The error for a name that has two types where paths meet."""
     what = "the returned value" if name == "__weft_result__" else f"{name.partition(' ')[0]!r}"
+    one, other = _array_type(slot), _array_type(Same(value))
+    is_shape = one is not None and other is not None and one.dtype == other.dtype
+    convert = f"convert {what} on one path, for example with np.float64(...) or astype"
+    keep = f"keep {what} in one shape, for example by writing a part of an array made before: `v[:n] = ...`"
     return DTypeError(
         f"{what} has different types where paths meet: {reason}",
         code="E061",
@@ -209,8 +215,14 @@ def different(trace: Trace, name: str, slot: Slot, value: Any, reason: str) -> W
             Fact("one path", show(slot), _made(slot)),
             Fact("other path", show(Same(value)), _made(Same(value))),
         ],
-        fix=f"convert {what} on one path, for example with np.float64(...) or astype",
+        fix=keep if is_shape else convert,
     )
+
+
+def _array_type(slot: Slot) -> TensorType | None:
+    if isinstance(slot, Same) and type(slot.value) in (TracedArray, Frozen):
+        slot = loosen(slot.value)
+    return slot.type if isinstance(slot, Array) else None
 
 
 def _made(slot: Slot) -> Any:
@@ -253,8 +265,8 @@ def _emit(
         count = len(results) - len(written)
         for storage, value in zip(written, results[count:], strict=True):
             trace.set_value(storage, value)
-    values = iter(results)
-    return {name: wrap(trace, slot, values) for name, slot in slots}
+    wanted = iter(results)
+    return {name: wrap(trace, slot, wanted) for name, slot in slots}
 
 
 def lower_any(trace: Trace, slot: Slot, value: Any) -> list[Value]:
