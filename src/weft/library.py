@@ -163,11 +163,14 @@ class LibraryFunction:
         self._collect(args, kwargs, values)
         known: dict[str, int] = {}
         checked = [self._argument(k, a, values[k], known) for k, a in enumerate(facts["arguments"])]
+        self._solve(checked, known)
         self._check_shapes(checked, known)
         sizes: list[int] = []
         for name, symbol, _ in facts["sizes"]:
             if symbol not in known:
-                raise ShapeError(f"{self.__name__}: no array has the size {name} alone", fix="call it from C")
+                raise ShapeError(
+                    f"{self.__name__}: the size {name} does not follow from the arrays", fix="call it from C"
+                )
             sizes.append(known[symbol])
         ints = [known[a["symbol"]] for a in facts["arguments"] if a["kind"] == "integer"]
         arena: Any = None
@@ -234,6 +237,18 @@ class LibraryFunction:
             if one is not None:
                 known.setdefault(one.name, size)
         return np.ascontiguousarray(array)
+
+    def _solve(self, values: Sequence[Any], known: dict[str, int]) -> None:
+        """Bind sizes that no axis has alone, from axes such as 2*n+1."""
+        for facts, shape, value in zip(self._facts["arguments"], self._shapes, values, strict=True):
+            pairs = zip(shape, value.shape, strict=True) if facts["kind"] == "array" else ()
+            for dim, size in pairs:
+                left = [s.name for s in symbols_of(dim) if s.name not in known]
+                if len(left) == 1:
+                    (name,) = left
+                    at_0, at_1 = (evaluate_dim(dim, {**known, name: k}) for k in (0, 1))
+                    if at_1 != at_0 and (size - at_0) % (at_1 - at_0) == 0:
+                        known[name] = (size - at_0) // (at_1 - at_0)
 
     def _check_shapes(self, values: Sequence[Any], known: Mapping[str, int]) -> None:
         for facts, shape, value in zip(self._facts["arguments"], self._shapes, values, strict=True):

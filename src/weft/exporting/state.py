@@ -140,7 +140,7 @@ def _load(library: Library, header: int) -> str:
     is_whole = text.let(f"icmp eq i64 {count}, {header}")
     text.line(f"br i1 {is_whole}, label %compare, label %refuse")
     text.lines.append("compare:")
-    difference = text.let(f"call i32 @memcmp(ptr {buffer}, ptr @{name}_file_header, i64 {header})")
+    difference = text.let(f"call i32 @memcmp(ptr {buffer}, ptr @{name}_file_header, i64 {header}) nobuiltin")
     text.line(f"br i1 {text.let(f'icmp eq i32 {difference}, 0')}, label %read, label %refuse")
     text.lines += ["refuse:", f"  %closed = call i32 @fclose(ptr {file})", f"  ret i32 {OTHER_FILE}", "read:"]
     text.line("store i64 0, ptr %state, align 8")

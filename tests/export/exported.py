@@ -1,0 +1,117 @@
+"""Functions that are exported, and ways to call libraries from C."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import weft
+from weft import nn, optim
+
+W = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+
+needs_cc = pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
+needs_nm = pytest.mark.skipif(not shutil.which("nm"), reason="needs nm")
+LIBC = {"memcpy", "memset", "memmove", "memcmp", "strlen", "fopen", "fread", "fwrite", "fclose", "fgetc",
+        "rename", "remove"}  # fmt: skip
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def captured(x):
+    return np.tanh(x @ W)
+
+
+def tree(params, x, scale, k):
+    y = x @ params["w"] + params["b"]
+    return {"y": y * scale, "sums": (y.sum(axis=0), y.sum() * k), "rows": x.shape[0]}
+
+
+def fill(x, out):
+    out[:] = np.cumsum(x, axis=0)
+    return out
+
+
+def pick(x, i):
+    return x[i]
+
+
+def joined(x, y):
+    return np.concatenate([x, y])[1:]
+
+
+def flags(x, limit):
+    return (x > limit) & (x < 10), x.astype(np.int8)
+
+
+@dataclass
+class Point:
+    x: np.ndarray
+    y: np.ndarray
+
+
+def length(p):
+    return np.sqrt(p.x**2 + p.y**2)
+
+
+class Network(weft.Module):
+    def __init__(self, sizes=(64, 256, 10)):
+        rng = np.random.default_rng(0)
+        pairs = list(pairwise(sizes))
+        self.w = [weft.Variable(rng.normal(size=p).astype(np.float32) * 0.1) for p in pairs]
+        self.b = [weft.Variable(np.zeros(p[1], np.float32)) for p in pairs]
+
+    def scores(self, x):
+        for w, b in zip(self.w[:-1], self.b[:-1], strict=True):
+            x = nn.relu(nn.linear(x, w, b))
+        return nn.linear(x, self.w[-1], self.b[-1])
+
+    def loss(self, x, digits):
+        return nn.cross_entropy(self.scores(x), digits)
+
+
+class Training:
+    def __init__(self, sizes=(64, 256, 10)):
+        self.network = Network(sizes)
+        self.optimizer = optim.Adam(self.network, 1e-3)
+        self.train = weft.compile(lambda x, digits: self.optimizer.minimize(self.network.loss, x, digits))
+        self.predict = weft.compile(lambda x: np.argmax(self.network.scores(x), axis=1))
+
+    def export(self, path, **keywords):
+        n = self.network.w[0].shape[0]
+        functions = {
+            "train": (self.train, [f"f32[n,{n}]", "i64[n]"]),
+            "predict": (self.predict, [f"f32[n,{n}]"]),
+        }
+        return weft.export(functions, path=path, **keywords)
+
+
+def batch(size=64, features=64, seed=1):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(size, features)).astype(np.float32), rng.integers(0, 10, size)
+
+
+def undefined(path, *options):
+    listing = subprocess.run(["nm", *options, path], capture_output=True, text=True, check=True).stdout
+    return {line.split()[-1] for line in listing.splitlines() if " U " in line}
+
+
+def run_c(folder, source, library, *arguments, compiler=("cc",), runner=()):
+    """Compile a C program with the header, link it with the library, run it."""
+    extension = "cpp" if "++" in compiler[0] else "c"
+    (folder / f"main.{extension}").write_text(source)
+    program = folder / "main"
+    warn = ["-Wall", "-Wextra", "-Werror", "-O1", "-I", str(folder)]
+    subprocess.run(
+        [*compiler, *warn, folder / f"main.{extension}", library, "-o", program, f"-Wl,-rpath,{folder}"],
+        check=True,
+    )
+    return subprocess.run(
+        [*runner, program, *map(str, arguments)], capture_output=True, text=True, check=True
+    ).stdout

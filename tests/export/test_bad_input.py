@@ -1,0 +1,134 @@
+"""What cannot be exported or loaded is a clear error, and leaves no file."""
+
+import exported as e
+import numpy as np
+import pytest
+
+import weft
+from weft.cli import main
+
+COUNTS = []
+
+
+def remembers(x):
+    COUNTS.append(x.shape[0])
+    return x + 1
+
+
+BAD = [
+    ({"target": "z80"}, "there is no target 'z80'"),
+    ({"kind": "dll"}, "kind="),
+    ({"arena": "heap"}, "arena="),
+    ({"optimize": "fun"}, "optimize="),
+    ({"optimize": "size"}, "not built"),
+    ({"quantize": "int8"}, "not built"),
+    ({"name": "int"}, "name of a library"),
+    ({"name": "a-b"}, "name of a library"),
+]
+
+
+@pytest.mark.parametrize(("keywords", "message"), BAD)
+def test_keywords(keywords, message, tmp_path):
+    with pytest.raises(weft.WeftError, match=message):
+        weft.export(e.softmax, ["f32[n,m]"], tmp_path / "libf.so", **keywords)
+    assert list(tmp_path.iterdir()) == []
+
+
+FUNCTIONS = [
+    (e.softmax, None, "types of the arguments"),
+    (e.softmax, ["f32[n"], "not a type"),
+    (e.softmax, ["f32[n,m]", "f32"], "argument"),
+    (remembers, ["f32[n]"], "Python objects"),
+    (lambda x: x[::2], ["f32[n]"], "view"),
+    (lambda x: np.zeros(x.shape) if x.shape[0] == 7 else x + 1, ["f32[7]"], None),
+    (lambda x: [float(v) for v in x], ["f32[n]"], None),
+    (lambda x: print(x), ["f32[n]"], None),  # noqa: T201
+    (3, ["f32[n]"], "takes a function"),
+    ({}, None, "dict"),
+    ({"version": (e.softmax, ["f32[n,m]"])}, None, "taken"),
+    ({"a b": (e.softmax, ["f32[n,m]"])}, None, "name of a function"),
+]
+
+
+@pytest.mark.parametrize(("fn", "specs", "message"), FUNCTIONS)
+def test_functions(fn, specs, message, tmp_path):
+    if message is None:
+        try:
+            weft.export(fn, specs, path=tmp_path / "libf.so")
+        except (weft.WeftError, TypeError):
+            assert list(tmp_path.iterdir()) == []
+        return
+    with pytest.raises((weft.WeftError, TypeError), match=message):
+        weft.export(fn, specs, path=tmp_path / "libf.so")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places(tmp_path):
+    with pytest.raises(weft.UserError, match="there is no folder"):
+        weft.export(e.softmax, ["f32[n,m]"], tmp_path / "no" / "libf.so")
+    with pytest.raises(weft.UserError, match="needs a path"):
+        weft.export(e.softmax, ["f32[n,m]"])
+    (tmp_path / "libg.so").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        weft.export(e.softmax, ["f32[n,m]"], tmp_path / "libg.so")
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_loading(tmp_path):
+    (tmp_path / "text.so").write_text("text")
+    with pytest.raises(weft.UserError, match="not a shared library"):
+        weft.load_library(tmp_path / "text.so")
+    with pytest.raises(FileNotFoundError):
+        weft.load_library(tmp_path / "none.so")
+    other = weft.export(e.softmax, ["f32[n,m]"], tmp_path / "liba.so", target="aarch64").library
+    with pytest.raises(weft.UserError, match="is for aarch64"):
+        weft.load_library(other)
+
+
+def test_calls(tmp_path):
+    library = weft.load_library(weft.export(e.pick, ["f32[n,m]", "i64[q]"], tmp_path / "libf.so").library)
+    x = np.ones((3, 4), np.float32)
+    with pytest.raises(weft.DTypeError, match="float64"):
+        library(x.astype(np.float64), np.array([0]))
+    with pytest.raises(weft.ShapeError, match="axes"):
+        library(x[0], np.array([0]))
+    with pytest.raises(weft.RuntimeFault, match="out of bounds"):
+        library(x, np.array([3]))
+    with pytest.raises(weft.RuntimeFault, match="smaller"):
+        library(x[:0], np.array([3]))
+    with pytest.raises(weft.UserError, match="lacks"):
+        library(x)
+    with pytest.raises(AttributeError):
+        library.nothing(x)
+    with pytest.raises(weft.UserError, match="no variables"):
+        library.init()
+
+
+def test_state_files(tmp_path):
+    library = weft.load_library(e.Training((6, 8, 3)).export(tmp_path / "libmlp.so").library)
+    other = weft.load_library(e.Training((6, 9, 3)).export(tmp_path / "libmlp2.so").library)
+    x = np.ones((2, 6), np.float32)
+    before = library.predict(x)
+    other.save(tmp_path / "other")
+    with pytest.raises(weft.RuntimeFault, match="other variables"):
+        library.load(tmp_path / "other")
+    library.save(tmp_path / "mine")
+    with pytest.raises(weft.RuntimeFault, match="cannot be read or written"):
+        library.save(tmp_path / "no" / "file")
+    assert (library.predict(x) == before).all()
+    (tmp_path / "mine").write_bytes((tmp_path / "mine").read_bytes()[:-4])
+    with pytest.raises(weft.RuntimeFault, match="other variables"):
+        library.load(tmp_path / "mine")
+    with pytest.raises(weft.RuntimeFault, match="not initialized"):
+        library.predict(x)
+
+
+def test_the_command(tmp_path, capsys):
+    (tmp_path / "file.py").write_text("import numpy as np\ndef f(x):\n    return np.exp(x)\n")
+    words = ["export", f"{tmp_path / 'file.py'}:f", "f32[n]", "-o", str(tmp_path / "made")]
+    assert main(words) == 0
+    assert "libf.so" in capsys.readouterr().out
+    x = np.linspace(0, 1, 9, dtype=np.float32)
+    assert weft.load_library(tmp_path / "made" / "libf.so")(x).tobytes() == weft.compile(np.exp)(x).tobytes()
+    assert main([*words, "--target", "z80"]) == 2
+    assert "z80" in capsys.readouterr().err
