@@ -28,7 +28,9 @@ Store = Callable[[str, bytes], None]
 # Passes of LLVM by their names in llvmlite. LLVM's own list takes ten times as long and gains nothing:
 # vectors and unrolling are explicit, and our own passes have made the code lean.
 PROGRAM_PASSES = ("instruction_combine", "simplify_cfg")
-LIBRARY_PASSES = (*PROGRAM_PASSES, "global_dead_code_eliminate")
+LIBRARY_PASSES = (
+    "dead_arg_elimination", *PROGRAM_PASSES, "merge_functions", "constant_merge", "global_dead_code_eliminate"
+)  # fmt: skip
 RUNTIME_PASSES = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg")
 
 _lock = threading.RLock()
@@ -135,32 +137,37 @@ def _object(text: str, machine: Machine | None, level: int, passes: Sequence[str
 
 
 def compile_library(
-    texts: Sequence[str], exported: Collection[str], machine: Machine | None = None, *, level: int = 2
+    texts: Sequence[str], exported: Collection[str], machine: Machine | None = None, *, is_small: bool = False
 ) -> bytes:
-    """One object of several texts, whose functions call each other; only those in `exported` can be seen.
+    """One object of several texts, whose functions call each other; only names in `exported` can be seen.
 
-    Data is seen if its name is exported. Raises RuntimeError with LLVM's message when a text is not valid.
+    `is_small` prefers short code to fast code. Raises RuntimeError with LLVM's message when a text is not valid.
     """
     with _lock:
-        return _library(texts, exported, machine or host_machine(), level)
+        return _library(texts, exported, machine or host_machine(), is_small=is_small)
 
 
-def _library(texts: Sequence[str], exported: Collection[str], machine: Machine, level: int) -> bytes:
+def _library(texts: Sequence[str], exported: Collection[str], machine: Machine, *, is_small: bool) -> bytes:
     llvm = _llvm()
-    target = _target_machine(machine, level)
+    target = _target_machine(machine, 2)
     first, *others = [llvm.parse_assembly(text) for text in texts]
     for other in others:
         first.link_in(other)
     for value in (*first.functions, *first.global_variables):
         if not value.is_declaration and value.name not in exported:
             value.linkage = "internal"
+    if is_small:
+        for function in first.functions:
+            if not function.is_declaration:
+                function.add_function_attribute("minsize")
+                function.add_function_attribute("optsize")
     first.triple = machine.triple
     first.data_layout = str(target.target_data)
     first.verify()
     manager = llvm.create_new_module_pass_manager()
     for name in LIBRARY_PASSES:
         getattr(manager, f"add_{name}_pass")()
-    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
     manager.run(first, llvm.create_pass_builder(target, options))
     return target.emit_object(first)
 

@@ -20,7 +20,6 @@ BAD = [
     ({"kind": "dll"}, "kind="),
     ({"arena": "heap"}, "arena="),
     ({"optimize": "fun"}, "optimize="),
-    ({"optimize": "size"}, "not built"),
     ({"quantize": "int8"}, "not built"),
     ({"name": "int"}, "name of a library"),
     ({"name": "a-b"}, "name of a library"),

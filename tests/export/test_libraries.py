@@ -4,6 +4,7 @@ import ctypes
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import exported as e
@@ -121,6 +122,29 @@ def test_files_are_those_of_python(tmp_path):
     library.load(tmp_path / "python.safetensors")
     x = RNG.normal(size=(3, 5)).astype(np.float32)
     assert same(library(x), weft.compile(network.scores)(x))
+
+
+def test_optimized_for_size(tmp_path):
+    training = e.Training((6, 8, 3))
+    fast = training.export(tmp_path / "libmlp.so")
+    small = training.export(tmp_path / "libmlp.so", optimize="size")
+    assert small.library_bytes < fast.library_bytes
+    x, digits = e.batch(20, 6)
+    library = weft.load_library(small.library)
+    assert library.train(x, digits % 3) == training.train(x, digits % 3)
+
+
+def test_threads_with_states_of_their_own(tmp_path):
+    report = e.Training((6, 8, 3)).export(tmp_path / "libmlp.so")
+    x, digits = e.batch(20, 6)
+
+    def train(_):
+        library = weft.load_library(report.library)
+        return [library.train(x, digits % 3) for _ in range(50)]
+
+    with ThreadPoolExecutor(16) as pool:
+        results = list(pool.map(train, range(16)))
+    assert all(result == results[0] for result in results)
 
 
 def test_static_arena(tmp_path):

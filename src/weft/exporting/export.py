@@ -62,13 +62,12 @@ def export(
     `f` may be a dict from names to (function, specs): the functions share their variables. `path` is the
     library's file; `name`, the prefix in C, is its stem without `lib` unless it is given. `target` is "host",
     "x86-64", "x86-64-v2" to "-v4" or "aarch64"; `kind` "so", "a" or "o". `arena="static"` keeps scratch in
-    the library: sizes must be numbers then. Raises UserError for what cannot be exported, UnsupportedError
+    the library: sizes must be numbers then. `optimize="size"` prefers short code. Raises UserError for what cannot be exported, UnsupportedError
     for what is not built, OSError if a file cannot be written; no file is left half-written.
     """
-    if optimize not in ("speed", "size") or quantize is not None or optimize == "size":
-        _check_choice("optimize", optimize, ("speed", "size"))
-        what = "quantize=" if quantize is not None else 'optimize="size"'
-        raise UnsupportedError(f"{what} of weft.export is not built yet", code="E051", fix="leave it out")
+    if quantize is not None:
+        raise UnsupportedError("quantize= of weft.export is not built yet", code="E051", fix="leave it out")
+    _check_choice("optimize", optimize, ("speed", "size"))
     _check_choice("kind", kind, KINDS)
     _check_choice("arena", arena, ("caller", "static"))
     if path is None:
@@ -85,7 +84,7 @@ def export(
     library = Library(chosen, functions, variables, tuple(collection.constants), arena == "static", where)
     if library.is_arena_static:
         _check_static(library)
-    data, version = _object(library, machine)
+    data, version = _object(library, machine, is_small=optimize == "size")
     content = {
         "so": lambda: shared_library(data, file.name),
         "a": lambda: static_library(data, chosen),
@@ -170,7 +169,7 @@ def _check_static(library: Library) -> None:
 # ---------------------------------------------------------------- content
 
 
-def _object(library: Library, target: Target) -> tuple[bytes, str]:
+def _object(library: Library, target: Target, *, is_small: bool) -> tuple[bytes, str]:
     """The object with everything, and the version that it names."""
     texts = [*(one.text for one in library.functions), text_of(library)]
     if library.variables:
@@ -185,7 +184,7 @@ def _object(library: Library, target: Target) -> tuple[bytes, str]:
         for what in ("arena_init", "strerror", "version", "metadata", "init", "save", "load", "state_size")
     }
     exported |= {f"{one.symbol}_arena_size" for one in library.functions}
-    return compile_library(texts, exported, machine_of(target)), version
+    return compile_library(texts, exported, machine_of(target), is_small=is_small), version
 
 
 def _metadata(library: Library, target: Target) -> dict[str, Any]:

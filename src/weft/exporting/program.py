@@ -139,7 +139,7 @@ def function_of(
     first_site: int = FIRST_SITE,
 ) -> Function:
     """Trace and compile `fn` for `specs`; `collection` gets its variables and constants."""
-    kind: Any = type(fn)
+    kind: Any = fn.__class__
     core: Core = (fn if hasattr(kind, "is_weft_function") else make_compiled(fn))._weft
     args, kwargs = _specs(core, specs)
     work = core.spec_work(args, kwargs)
