@@ -218,7 +218,8 @@ def _read(path: Path) -> Arrays:
 def _renamed(arrays: Arrays, rename: Rename) -> Arrays:
     if rename is None:
         return arrays
-    change = rename if callable(rename) else lambda name: rename.get(name, name)
+    names: Mapping[str, str] = {} if callable(rename) else rename
+    change: Callable[[str], str] = rename if callable(rename) else lambda name: names.get(name, name)
     found: Arrays = {}
     for name, array in arrays.items():
         if change(name) in found:

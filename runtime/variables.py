@@ -88,7 +88,7 @@ class Variable(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         out = keywords.get("out", ())
-        if any(hasattr(type(x), "__array_ufunc__") for x in inputs if not isinstance(x, _OURS)):
+        if any(hasattr(x.__class__, "__array_ufunc__") for x in inputs if not isinstance(x, _OURS)):
             return NotImplemented  # a traced value, or an array of another library, takes over
         plain = [x._memory if type(x) is Variable else x for x in inputs]
         written = [x._memory for x in out if type(x) is Variable]
@@ -135,7 +135,8 @@ class Variable(NDArrayOperatorsMixin):
         elements = np.array2string(self._memory, threshold=20, separator=", ")
         return f"Variable({elements}, name={self.name!r}{kind}, dtype={self.dtype})"
 
-    __hash__ = object.__hash__  # variables are told apart by identity; == is elementwise
+    # variables are told apart by identity; == is elementwise
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType] -- the mixin has none
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Variable, (self.value, self.name, self.trainable))
@@ -158,13 +159,14 @@ class Variable(NDArrayOperatorsMixin):
             self._memory[key] = value
 
 
-_OURS = (Variable, np.ndarray, np.generic)
+_OURS: Any = (Variable, np.ndarray, np.generic)
+_SEQUENCES: Any = (list, tuple)
 
 
 def check_assigned(variable: Any, value: Any) -> np.ndarray[Any, Any]:
     """The value as an array that may be assigned to the variable; raises ShapeError or DTypeError."""
-    weak = type(value) in (int, float, complex, bool) or isinstance(value, list | tuple)
-    given = np.asarray(value)
+    weak = type(value) in (int, float, complex, bool) or isinstance(value, _SEQUENCES)
+    given: np.ndarray[Any, Any] = np.asarray(value)
     check_shape(variable.name, variable.shape, given.shape)
     kinds = "biufc"
     fits = np.can_cast(given.dtype, variable.dtype, "safe")
@@ -190,9 +192,9 @@ def assigned_dtype(name: str, expected: Any, dtype: Any) -> DTypeError:
 
 
 def _plain(value: Any) -> Any:
-    if type(value) is tuple:
-        return tuple(_plain(v) for v in value)
-    return value._memory if type(value) is Variable else value
+    if value.__class__ is tuple:
+        return tuple(map(_plain, value))
+    return getattr(value, MEMORY) if type(value) is Variable else value
 
 
 def _own_memory(given: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -256,14 +258,14 @@ _LEAVES = (
 
 
 def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Variable | np.ndarray):
+    if isinstance(value, _OURS[:2]):
         yield path or getattr(value, "name", "value"), value
         return
     if (
         value is None
         or isinstance(value, _LEAVES)
         or id(value) in seen
-        or hasattr(type(value), "is_weft_function")
+        or hasattr(value.__class__, "is_weft_function")
     ):
         return
     seen.add(id(value))
@@ -274,9 +276,9 @@ def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
 def _items(value: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         yield from value.items()
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+    elif isinstance(value, _SEQUENCES[1]) and hasattr(value, "_fields"):
         yield from zip(value._fields, value, strict=True)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, _SEQUENCES):
         yield from enumerate(value)
     elif is_dataclass(value):
         yield from ((f.name, getattr(value, f.name)) for f in fields(value))

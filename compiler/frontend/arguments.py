@@ -130,7 +130,7 @@ def children(value: Any) -> Iterator[tuple[Any, Any]]:
 
 def rebuild(like: Any, items: list[Any]) -> Any:
     """A container like `like` with other items, made without running the user's code."""
-    kind: Any = type(like)
+    kind: Any = like.__class__
     if kind is dict:
         return dict(zip(like, items, strict=True))
     if is_dataclass(like):

@@ -184,13 +184,16 @@ def number(trace: Trace, expr: Expr, kind: type) -> TracedNumber:
     return TracedNumber(trace, kind, value=expr.value)
 
 
-def as_dim(value: object) -> DimLike | None:
+_NUMPY_INTEGER: Any = np.integer
+
+
+def as_dim(value: Any) -> DimLike | None:
     """The size that an int is, traced or not; None for all else, bools too."""
     if type(value) is TracedNumber:
         return value.dim
     if type(value) is int:
         return value
-    return int(value) if isinstance(value, np.integer) else None
+    return int(value) if isinstance(value, _NUMPY_INTEGER) else None
 
 
 def as_expr(trace: Trace, value: Any, dtype: Any) -> Expr:

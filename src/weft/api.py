@@ -104,8 +104,8 @@ def _bad(name: str, value: object, values: str) -> UserError:
 
 
 def _make(fn: Any, settings: dict[str, Any]) -> Any:
-    wrapper: Any = type(fn)
-    if wrapper in (staticmethod, classmethod):
+    wrapper: Any = fn.__class__
+    if any(wrapper is kind for kind in (staticmethod, classmethod)):
         return wrapper(_make(fn.__func__, settings))
     if isinstance(fn, type) or not callable(fn):
         what = repr(cast(object, fn))

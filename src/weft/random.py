@@ -11,9 +11,6 @@ Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3". Not h
 own generators.
 """
 
-# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
-# pyright: basic
-
 from __future__ import annotations
 
 import math

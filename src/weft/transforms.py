@@ -82,7 +82,7 @@ class Gradient:
         )
 
     def _takes_any(self) -> bool:
-        kinds = (
+        kinds: set[Any] = (
             {p.kind for p in self.__signature__.parameters.values()}
             if self.__signature__ is not None
             else set()

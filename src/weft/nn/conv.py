@@ -4,9 +4,6 @@ Arrays are [batch, channels, ...], filters [outputs, inputs / groups, ...], as t
 for each side, one for each axis, or "same" (with stride 1). Not here: a kernel of their own for convolutions.
 """
 
-# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
-# pyright: basic
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,5 @@
 """Layers as functions of input and parameters, in NumPy: linear, norms, dropout, embedding, attention."""
 
-# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
-# pyright: basic
-
 from __future__ import annotations
 
 from typing import Any

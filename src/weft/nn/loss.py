@@ -1,8 +1,5 @@
 """Losses, as plain NumPy. `reduction` is "mean" (over all examples), "sum" or "none"."""
 
-# Plain NumPy as users write it: traced values, arrays and variables pass through the same code.
-# pyright: basic
-
 from __future__ import annotations
 
 from typing import Any
