@@ -9,7 +9,7 @@ Not here: how a trace sees them (`compiler/frontend/capture.py`), locks of runni
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -19,6 +19,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from weft.ir import DTypeError, ShapeError, UnsupportedError
 from weft.runtime.locks import HEADER_BYTES, held
+
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
 _count = itertools.count()
 MEMORY = "_memory"
@@ -88,7 +90,7 @@ class Variable(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         out = keywords.get("out", ())
-        if any(hasattr(x.__class__, "__array_ufunc__") for x in inputs if not isinstance(x, _OURS)):
+        if any(hasattr(_type(x), "__array_ufunc__") for x in inputs if not isinstance(x, _OURS)):
             return NotImplemented  # a traced value, or an array of another library, takes over
         plain = [x._memory if type(x) is Variable else x for x in inputs]
         written = [x._memory for x in out if type(x) is Variable]
@@ -192,7 +194,7 @@ def assigned_dtype(name: str, expected: Any, dtype: Any) -> DTypeError:
 
 
 def _plain(value: Any) -> Any:
-    if value.__class__ is tuple:
+    if _type(value) is tuple:
         return tuple(map(_plain, value))
     return getattr(value, MEMORY) if type(value) is Variable else value
 
@@ -265,7 +267,7 @@ def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
         value is None
         or isinstance(value, _LEAVES)
         or id(value) in seen
-        or hasattr(value.__class__, "is_weft_function")
+        or hasattr(_type(value), "is_weft_function")
     ):
         return
     seen.add(id(value))

@@ -22,6 +22,8 @@ from weft.ir.rewrite import Cloner
 from weft.ir.types import F64
 from weft.ir.walk import free_values
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 
 class Transformed(NamedTuple):
     """What a gradient gives: the value, what else was returned, one tree of gradients for each argument."""
@@ -149,7 +151,7 @@ def _again(trace: Trace, value: Value) -> Value:
 def _split(trace: Trace, returned: UserValue, *, has_aux: bool) -> tuple[Any, Any]:
     if not has_aux:
         return returned, None
-    kind: type = returned.__class__
+    kind: type = _type(returned)
     if kind is not tuple or len(returned) != 2:
         raise trace.refuse(
             "with aux=True the function returns (loss, anything)", "return a tuple of two", "E001"

@@ -19,6 +19,8 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.types import DType
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 Layout: TypeAlias = Literal["C", "F", "strided"]
 
 
@@ -130,7 +132,7 @@ def children(value: Any) -> Iterator[tuple[Any, Any]]:
 
 def rebuild(like: Any, items: list[Any]) -> Any:
     """A container like `like` with other items, made without running the user's code."""
-    kind: Any = like.__class__
+    kind: Any = _type(like)
     if kind is dict:
         return dict(zip(like, items, strict=True))
     if is_dataclass(like):

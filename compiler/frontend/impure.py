@@ -6,9 +6,12 @@ Not here: `print`, which runs at its place once effects are built.
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
 _OUTSIDE = "call it outside of the compiled function and pass the result as an argument"
 _RANDOM = "use `weft.random.default_rng`, or draw outside of the compiled function and pass the array"
@@ -47,7 +50,7 @@ def advice(fn: Any) -> str | None:
     owner = getattr(fn, "__self__", None)
     if isinstance(owner, np.random.Generator | np.random.RandomState):
         return _RANDOM
-    home: Any = owner.__class__ if owner is not None and not isinstance(owner, type) else owner or fn
+    home: Any = _type(owner) if owner is not None and not isinstance(owner, type) else owner or fn
     module = getattr(home, "__module__", None) or ""
     if getattr(owner, "__name__", None) in _MODULES and not isinstance(owner, type):
         module = owner.__name__  # pyright: ignore[reportOptionalMemberAccess] -- a module has a name

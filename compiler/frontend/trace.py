@@ -23,6 +23,8 @@ from weft.ir.node import Attributes, Func, Op, Region, Value
 from weft.ir.source import LIBRARIES, Location
 from weft.ir.types import BOOL, I64, DType, TensorType
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 Call = Callable[..., Any]
 UNBOUNDED = 2**62
 """Stands for a limit of a number of which nothing is known."""
@@ -137,7 +139,7 @@ class Trace:
 
     def fail_unless(self, condition: Expr, exception: Any) -> None:
         """Raise an exception of Python's when the program runs and the condition does not hold."""
-        text = f"{exception.__class__.__name__}: {exception}"
+        text = f"{_type(exception).__name__}: {exception}"
         code = f"raise {len(self.raises)} {text}"
         self.raises.append(exception)
         self.emit_op("check", [condition.value], {"code": code})

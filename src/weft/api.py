@@ -20,6 +20,8 @@ from weft.ir import UnsupportedError, UserError
 from weft.native import runtime_fetch, runtime_store
 from weft.specs import Spec
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 
 def compile(
     fn: Callable[..., Any] | None = None,
@@ -104,7 +106,7 @@ def _bad(name: str, value: object, values: str) -> UserError:
 
 
 def _make(fn: Any, settings: dict[str, Any]) -> Any:
-    wrapper: Any = fn.__class__
+    wrapper: Any = _type(fn)
     if any(wrapper is kind for kind in (staticmethod, classmethod)):
         return wrapper(_make(fn.__func__, settings))
     if isinstance(fn, type) or not callable(fn):

@@ -32,6 +32,8 @@ from weft.ir import DTypeError, Location, UnsupportedError, UserError
 from weft.ir.dataclass import dataclass
 from weft.runtime.variables import Variable
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 # typed so, what is tested stays a value of any type
@@ -230,7 +232,7 @@ class _Plain:
 
     def leaf(self, path: Source, value: Any) -> Any:
         """One value."""
-        kind: Any = value.__class__
+        kind: Any = _type(value)
         if kind is np.ndarray:
             return value if value.dtype.isnative or value.dtype.kind not in "biufc" else self._swap(value)
         if kind in (int, float, bool, str, complex) or value is None or isinstance(value, _KEPT):
@@ -260,7 +262,7 @@ class _Plain:
             ):
                 original[...] = native
         for original, copy, before in self.containers:
-            kind = original.__class__
+            kind = _type(original)
             if kind is dict:
                 old: dict[Any, Any] = dict(zip(original, before, strict=True))
                 for key, item in copy.items():
@@ -303,7 +305,7 @@ def spec_tree(path: Source, value: Any, *, static: bool, location: Location | No
         try:
             return spec_of(item)
         except DTypeError as error:
-            what = f"an array of dtype {item.dtype}" if isinstance(item, _ARRAY) else item.__class__.__name__
+            what = f"an array of dtype {item.dtype}" if isinstance(item, _ARRAY) else _type(item).__name__
             raise DTypeError(
                 f"{place} is {what}: {error.sentence}", code=error.code, location=location, fix=error.fix
             ) from None
@@ -344,7 +346,7 @@ def class_of(trees: Sequence[tuple[int | str, Any]]) -> object:
 
 def _class(tree: Any) -> object:
     if is_node(tree):
-        return (tree.__class__, tuple((_hashable(k), _class(v)) for k, v in children(tree)))
+        return (_type(tree), tuple((_hashable(k), _class(v)) for k, v in children(tree)))
     match tree:
         case ArraySpec():
             small = tuple(d if d in (0, 1) else None for d in tree.shape)
@@ -352,11 +354,11 @@ def _class(tree: Any) -> object:
         case IntSpec():
             return "int"
         case StaticSpec(value):
-            return ("static", value.__class__, _hashable(value) if is_compared(value) else None)
+            return ("static", _type(value), _hashable(value) if is_compared(value) else None)
         case ScalarSpec():
             return ("scalar", tree.dtype.name)
         case _:
-            return tree.__class__
+            return _type(tree)
 
 
 def _hashable(value: object) -> object:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 
 def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:
     """`true_fun(*operands)` if `pred` holds, else `false_fun(*operands)`."""
@@ -79,7 +81,7 @@ def _at(tree: Any, place: Any) -> Any:
     if isinstance(tree, _DICT):
         return {key: _at(item, place) for key, item in tree.items()}
     if isinstance(tree, _SEQUENCES):
-        return tree.__class__([_at(item, place) for item in tree])
+        return _type(tree)([_at(item, place) for item in tree])
     return tree[place]
 
 
@@ -89,7 +91,7 @@ def _room(tree: Any, count: Any) -> Any:
     if isinstance(tree, _DICT):
         return {key: _room(item, count) for key, item in tree.items()}
     if isinstance(tree, _SEQUENCES):
-        return tree.__class__([_room(item, count) for item in tree])
+        return _type(tree)([_room(item, count) for item in tree])
     one = np.asarray(tree)
     return np.zeros((count, *one.shape), one.dtype)
 

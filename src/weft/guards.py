@@ -32,6 +32,8 @@ from weft.native import Built
 from weft.runtime import signature as sig
 from weft.runtime.interface import Guard
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 _LIBRARIES = ("numpy", "scipy", "math", "cmath")
 _MOST_BYTES = 2**62
 
@@ -193,7 +195,7 @@ class TableMaker:
         register = self.register(path)
         if not is_node(tree):
             return
-        kind: Any = tree.__class__
+        kind: Any = _type(tree)
         self._check_type(path, register, kind)
         if kind is dict:
             self.steps.append(sig.Keys(register, tuple(tree)))
@@ -240,7 +242,7 @@ class TableMaker:
                 else:
                     self.steps.append(sig.KeyMissing(base, path.name))
                     builtins: Any = owner.__builtins__
-                    names = builtins if builtins.__class__ is dict else builtins.__dict__
+                    names = builtins if _type(builtins) is dict else builtins.__dict__
                     self.steps.append(sig.DictValue(self._new(key), self._constant(names), path.name))
             case source.Cell():
                 holder: Any = path.owner or self.function
@@ -462,7 +464,7 @@ class TableMaker:
                     return None
                 if type(like) in (list, tuple):
                     return sig.Items("list" if type(like) is list else "tuple", items)
-                return sig.Entries(tuple(like), items) if like.__class__ is dict else None
+                return sig.Entries(tuple(like), items) if _type(like) is dict else None
             case _:
                 return None
 

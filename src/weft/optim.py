@@ -21,6 +21,8 @@ from weft.runtime.variables import variables as variables_of
 from weft.transforms import value_and_grad
 from weft.unbuilt import Unbuilt
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 Slots = dict[str, Any]
 
 
@@ -277,7 +279,7 @@ def _or_none(weight_decay: float) -> float | None:
 
 
 def _checked(given: Any) -> list[Variable]:
-    is_list = given.__class__ in (list, tuple) and all(isinstance(v, Variable) for v in given)
+    is_list = _type(given) in (list, tuple) and all(isinstance(v, Variable) for v in given)
     found: list[Variable] = list(given) if is_list else variables_of(given, trainable=True)
     if not found:
         raise UserError(
@@ -301,7 +303,7 @@ def _rate(lr: Any) -> Any:
         return lr
     if isinstance(lr, _NUMBERS):
         lr = lr.item()
-    if lr.__class__ not in (int, float):
+    if _type(lr) not in (int, float):
         raise UserError(
             f"lr={lr!r} is no learning rate", fix="give a number, a Variable or a function of the step"
         )

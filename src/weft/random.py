@@ -22,6 +22,8 @@ import numpy
 from weft.ir import DTypeError, ShapeError, UserError
 from weft.runtime.variables import Variable
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 np: Any = numpy  # typed so: arrays here may be traced
 
 _ARRAYS: Any = (np.ndarray, Variable)
@@ -202,7 +204,7 @@ def _float_facts(dtype: Any) -> tuple[Any, Any]:
 
 
 def _count(size: Any) -> Any:
-    if size.__class__ in (tuple, list):
+    if _type(size) in (tuple, list):
         total: Any = 1
         for n in tuple(size):
             total = total * n

@@ -18,6 +18,8 @@ from weft.compiler.frontend.control.joins import UNDEFINED
 from weft.compiler.frontend.hooks import variables
 from weft.compiler.frontend.values import TRACED
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 MUTATORS = frozenset(
     {"append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault",
      "popitem", "add", "discard", "appendleft", "popleft"}
@@ -178,7 +180,7 @@ def _reachable() -> set[int]:
         elif isinstance(value, _BUILTIN[1]):
             found.add(id(value))
             stack += value.values()
-        elif hasattr(value, "__dict__") and not str(value.__class__.__module__).startswith("weft."):
+        elif hasattr(value, "__dict__") and not str(_type(value).__module__).startswith("weft."):
             found.add(id(value))
             stack += _vars(value).values()
     return found

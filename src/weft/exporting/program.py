@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -42,6 +42,8 @@ from weft.ir.target import Target
 from weft.ir.types import F64, I64, DType
 from weft.runtime.checkpoint import unique_leaves
 from weft.runtime.variables import MEMORY, Variable
+
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
 _C_WORDS = frozenset(
     """alignas alignof and asm auto bool break case catch char class const continue default delete do double
@@ -139,7 +141,7 @@ def function_of(
     first_site: int = FIRST_SITE,
 ) -> Function:
     """Trace and compile `fn` for `specs`; `collection` gets its variables and constants."""
-    kind: Any = fn.__class__
+    kind: Any = _type(fn)
     core: Core = (fn if hasattr(kind, "is_weft_function") else make_compiled(fn))._weft
     args, kwargs = _specs(core, specs)
     work = core.spec_work(args, kwargs)

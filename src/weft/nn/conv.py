@@ -14,6 +14,8 @@ import numpy
 
 from weft.ir import ShapeError, UserError
 
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+
 np: Any = numpy  # typed so: arrays here may be traced
 
 Sizes = int | Sequence[int]
@@ -149,7 +151,7 @@ def _windows(x: Any, facts: tuple[tuple[int, ...], ...]) -> Any:
 
 
 def _each(value: Any, rank: int) -> tuple[int, ...]:
-    return tuple(value) if value.__class__ in (tuple, list) else (value,) * rank
+    return tuple(value) if _type(value) in (tuple, list) else (value,) * rank
 
 
 def _product(numbers: Any) -> Any:
