@@ -141,7 +141,8 @@ def compile_library(
 ) -> bytes:
     """One object of several texts, whose functions call each other; only names in `exported` can be seen.
 
-    `is_small` prefers short code to fast code. Raises RuntimeError with LLVM's message when a text is not valid.
+    `is_small` prefers short code to fast code. Raises RuntimeError with LLVM's message
+    when a text is not valid.
     """
     with _lock:
         return _library(texts, exported, machine or host_machine(), is_small=is_small)

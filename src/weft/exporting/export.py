@@ -62,8 +62,9 @@ def export(
     `f` may be a dict from names to (function, specs): the functions share their variables. `path` is the
     library's file; `name`, the prefix in C, is its stem without `lib` unless it is given. `target` is "host",
     "x86-64", "x86-64-v2" to "-v4" or "aarch64"; `kind` "so", "a" or "o". `arena="static"` keeps scratch in
-    the library: sizes must be numbers then. `optimize="size"` prefers short code. Raises UserError for what cannot be exported, UnsupportedError
-    for what is not built, OSError if a file cannot be written; no file is left half-written.
+    the library: sizes must be numbers then. `optimize="size"` prefers short code.
+    Raises UserError for what cannot be exported, UnsupportedError for what is not built,
+    OSError if a file cannot be written; no file is left half-written.
     """
     if quantize is not None:
         raise UnsupportedError("quantize= of weft.export is not built yet", code="E051", fix="leave it out")
