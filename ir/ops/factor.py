@@ -11,7 +11,7 @@ from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, constant, select
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Expand, OpDef, define
-from weft.ir.ops.shape import tensor_operand
+from weft.ir.rules import tensor_operand
 from weft.ir.types import I64, TensorType, Type
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as _numpy  # noqa: F401  # pyright: ignore[reportUnusedImport]  promise 5: NumPy alone is loaded
 
+from weft.version import VERSION
+
 if TYPE_CHECKING:
     from weft.config import disabled, options
     from weft.control import cond, fori_loop, scan, while_loop
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from weft.runtime.variables import Module, Variable, variables
     from weft.transforms import grad, stop_gradient, value_and_grad
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # fmt: off
 _HOMES = {

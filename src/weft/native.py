@@ -15,7 +15,6 @@ from time import perf_counter
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import weft
 from weft import backends, compiler, config, ir, runtime
 from weft.backends.cpu.link import exclusive, host_architecture, load
 from weft.backends.cpu.target import host_key
@@ -28,6 +27,7 @@ from weft.runtime.disk import DiskCache
 from weft.runtime.interface import Guard, Site
 from weft.runtime.variant import Program
 from weft.short import short_size
+from weft.version import VERSION
 
 if TYPE_CHECKING:
     from weft.compiler.manager import Watch
@@ -125,11 +125,11 @@ def _key(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: O
 @cache
 def source_version() -> str:
     """A hash of the names, sizes and times of Weft's own sources: other code makes other objects."""
-    digest = hashlib.sha256(weft.__version__.encode())
-    for package in (weft, ir, compiler, backends, runtime):
-        for folder in package.__path__:
-            for facts in sorted(_sources(folder)):
-                digest.update(repr(facts).encode())
+    digest = hashlib.sha256(VERSION.encode())
+    own = os.path.dirname(__file__)
+    for folder in (own, *(f for package in (ir, compiler, backends, runtime) for f in package.__path__)):
+        for facts in sorted(_sources(folder)):
+            digest.update(repr(facts).encode())
     return digest.hexdigest()
 
 

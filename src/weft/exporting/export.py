@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import weft
 from weft.backends.cpu.archive import static_library
 from weft.backends.cpu.link import compile_library
 from weft.backends.cpu.shared import shared_library
@@ -29,6 +28,7 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import show_dim
 from weft.ir.target import Target
 from weft.library import MARK
+from weft.version import VERSION
 
 KINDS = ("so", "a", "o")
 
@@ -177,7 +177,7 @@ def _object(library: Library, target: Target, *, is_small: bool) -> tuple[bytes,
         texts.append(state_text(library))
     facts = _metadata(library, target)
     digest = hashlib.sha256("\0".join((*texts, json.dumps(facts, sort_keys=True))).encode()).hexdigest()[:16]
-    version = f"weft {weft.__version__} {digest}"
+    version = f"weft {VERSION} {digest}"
     metadata = MARK + json.dumps({**facts, "version": version}, separators=(",", ":"))
     texts.append(version_text(library.name, version, metadata))
     exported = {one.symbol for one in library.functions} | {
