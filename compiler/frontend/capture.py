@@ -63,7 +63,8 @@ class ObjectGuard:
 class Parameter:
     """Where a parameter of the function comes from.
 
-    One of layout F has the type of the transpose, which is dense. One that `is_variable` is the memory of a Variable.
+    One of layout F has the type of the transpose, which is dense. One that `is_variable` is the memory of a
+    Variable.
     """
 
     source: Source

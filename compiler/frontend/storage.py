@@ -145,21 +145,21 @@ class Diagonal:
 
     size: DimLike
 
-    def shape(self, shape: Shape) -> Shape:  # noqa: D102
+    def shape(self, shape: Shape) -> Shape:
         return (*shape[:-2], self.size)
 
-    def strides(self, shape: Shape, strides: Strides) -> Strides:  # noqa: D102
+    def strides(self, shape: Shape, strides: Strides) -> Strides:
         *others, row, column = strides
         return (*others, None if row is None or column is None else row + column)
 
-    def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
+    def read(self, trace: Trace, whole: Value) -> Value:
         assert isinstance(whole.type, TensorType)
         rank = whole.type.rank
         places = trace.emit("iota", [], {"size": self.size, "dtype": I64})
         found = trace.emit("gather", [whole, places, places], {"axes": (rank - 2, rank - 1)})
         return trace.emit("transpose", [found], {"axes": (*range(1, rank - 1), 0)}) if rank > 2 else found
 
-    def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:
         raise ValueError("assignment destination is read-only")
 
 

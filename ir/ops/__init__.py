@@ -2,4 +2,16 @@
 
 from weft.ir.ops import control, elementwise, factor, index, integer, linalg, loop, reduce, scan, shape, sort
 
-__all__ = ["control", "elementwise", "factor", "index", "integer", "linalg", "loop", "reduce", "scan", "shape", "sort"]
+__all__ = [
+    "control",
+    "elementwise",
+    "factor",
+    "index",
+    "integer",
+    "linalg",
+    "loop",
+    "reduce",
+    "scan",
+    "shape",
+    "sort",
+]

@@ -28,4 +28,6 @@ def _gcd(x: Expr, y: Expr) -> Expr:
     return builder.expr(builder.emit("while", [x.value, y.value], {}, [condition, body]).results[0])
 
 
-gcd = binary("gcd", "Greatest common divisor, 0 of two zeros.", np.gcd, kinds="iu", scalar=_gcd, flops=100, vjp=None)
+gcd = binary(
+    "gcd", "Greatest common divisor, 0 of two zeros.", np.gcd, kinds="iu", scalar=_gcd, flops=100, vjp=None
+)

@@ -91,14 +91,20 @@ def _part(value: TracedArray, axis: int, part: Any) -> Any:
     return value[(*(slice(None),) * axis, part)]
 
 
-def _one_axis(trace: Trace, value: TracedArray, axis: int, before: DimLike, after: DimLike, mode: str, kwargs: Any) -> TracedArray:
+def _one_axis(
+    trace: Trace, value: TracedArray, axis: int, before: DimLike, after: DimLike, mode: str, kwargs: Any
+) -> TracedArray:
     size = value.view.shape[axis]
     if size == 0:
         raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
     counts = [size_number(trace, n) for n in (before, after)]
     n = size_number(trace, size)
     if mode in ("edge", "wrap", "reflect", "symmetric") and kwargs.get("reflect_type", "even") == "even":
-        place = trace.call(np.arange, -counts[0], n + counts[1]) if counts[0] else trace.call(np.arange, n + counts[1])
+        place = (
+            trace.call(np.arange, -counts[0], n + counts[1])
+            if counts[0]
+            else trace.call(np.arange, n + counts[1])
+        )
         return _part(value, axis, _INSIDE[mode](trace, place, n)).copy()
     if mode in _STATISTICS:
         return _statistics(trace, value, axis, counts, mode, kwargs.get("stat_length"))
@@ -129,7 +135,9 @@ _INSIDE: dict[str, Callable[[Trace, Any, Any], Any]] = {
 }
 
 
-def _statistics(trace: Trace, value: TracedArray, axis: int, counts: list[Any], mode: str, lengths: Any) -> TracedArray:
+def _statistics(
+    trace: Trace, value: TracedArray, axis: int, counts: list[Any], mode: str, lengths: Any
+) -> TracedArray:
     given = (None, None) if lengths is None else _pairs(lengths, value.ndim)[axis]
     parts: list[Any] = [value]
     for is_low, (count, length) in enumerate(zip(reversed(counts), reversed(given), strict=True)):
@@ -146,7 +154,9 @@ def _statistics(trace: Trace, value: TracedArray, axis: int, counts: list[Any], 
     return trace.call(np.concatenate, parts, axis=axis)
 
 
-def _ramps(trace: Trace, value: TracedArray, axis: int, counts: list[Any], ends: tuple[Any, Any]) -> TracedArray:
+def _ramps(
+    trace: Trace, value: TracedArray, axis: int, counts: list[Any], ends: tuple[Any, Any]
+) -> TracedArray:
     parts: list[Any] = [value]
     for is_low, (count, end) in enumerate(zip(reversed(counts), reversed(ends), strict=True)):
         if as_dim(count) == 0:
