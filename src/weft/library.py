@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import platform
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -153,6 +154,7 @@ class LibraryFunction:
     def __init__(self, library: Library, facts: Mapping[str, Any]) -> None:
         self._library, self._facts = library, facts
         self.__name__: str = facts["label"]
+        self._kept = threading.local()
         self._shapes = [[parse_dim(d) for d in a["shape"]] for a in facts["arguments"]]
         self._results = [[parse_dim(d) for d in o["shape"]] for o in facts["outputs"]]
 
@@ -176,7 +178,7 @@ class LibraryFunction:
         arena: Any = None
         first: list[Any] = []
         if not self._library.is_arena_static:
-            arena = self._library.arena(facts["symbol"], [*ints, *sizes])
+            arena = self._arena([*ints, *sizes])
             first = [_pointer(arena)]
         outputs = [
             np.empty(tuple(evaluate_dim(d, known) for d in dims), _dtype(o["dtype"]))
@@ -192,6 +194,13 @@ class LibraryFunction:
         )
         paths = {a["path"]: v for a, v in zip(facts["arguments"], checked, strict=True)}
         return _result(facts["tree"], outputs, paths, known)
+
+    def _arena(self, numbers: Sequence[int]) -> Any:
+        """Scratch of this thread, kept for the next call with the same sizes."""
+        kept = getattr(self._kept, "arena", None)
+        if kept is None or kept[0] != numbers:
+            self._kept.arena = kept = (numbers, self._library.arena(self._facts["symbol"], numbers))
+        return kept[1]
 
     # ---- arguments
 

@@ -60,6 +60,28 @@ def length(p):
     return np.sqrt(p.x**2 + p.y**2)
 
 
+def newton(a):
+    x = a
+    while abs(x * x - a) > 1e-9:
+        x = (x + a / x) / 2
+    return x
+
+
+def decayed(x):
+    total = 0.0
+    for i in range(x.shape[0]):
+        total = total * 0.5 + x[i]
+    return total
+
+
+slope = weft.grad(lambda x: np.sum(np.tanh(x) ** 2))
+KERNEL = weft.Variable(np.linspace(-1, 1, 72, dtype=np.float32).reshape(8, 1, 3, 3))
+
+
+def convolved(x):
+    return nn.relu(nn.conv2d(x, KERNEL)).reshape(x.shape[0], -1)
+
+
 class Network(weft.Module):
     def __init__(self, sizes=(64, 256, 10)):
         rng = np.random.default_rng(0)

@@ -1,5 +1,6 @@
 """C and C++ programs that call exported libraries, on this machine and, by qemu, on aarch64."""
 
+import platform
 import re
 import shutil
 
@@ -119,6 +120,15 @@ def test_training_in_c(tmp_path):
     assert lines[8] == "the file cannot be read or written"
     assert lines[9] == "the arena is too small, or was not passed to arena_init"
     assert not (tmp_path / "state.part").exists()
+
+
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind")
+def test_memory_is_used_well(tmp_path):
+    x, digits = e.batch()
+    checked = ("valgrind", "-q", "--error-exitcode=33", "--leak-check=full")
+    target = "x86-64" if platform.machine() == "x86_64" else "host"  # valgrind does not know all newer ones
+    lines = run_training(e.Training(), x, digits, tmp_path, target, runner=checked)
+    assert len(lines) == 10
 
 
 @pytest.mark.skipif(not (ARM_CC and QEMU), reason="needs qemu-aarch64 and a C compiler for aarch64")

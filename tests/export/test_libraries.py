@@ -21,6 +21,11 @@ CASES = [
     (e.softmax, ["f32[13,4]"], [X]),
     (e.softmax, ["f64[n,2*m]"], [X.astype(np.float64)]),
     (e.captured, ["f32[n,4]"], [X]),
+    (e.newton, ["float"], [2.0]),
+    (e.decayed, ["f64[n]"], [X[0].astype(np.float64)]),
+    (e.slope, ["f32[n]"], [X[1]]),
+    (e.convolved, ["f32[4,1,8,8]"], [RNG.normal(size=(4, 1, 8, 8)).astype(np.float32)]),
+    (lambda x, y: (x + y).T, ["f32[n,m]", "f32[n,m]"], [X, X[::-1]]),
     (
         e.tree,
         [{"w": "f64[k,m]", "b": "f64[m]"}, "f64[n,k]", "float", "int"],
@@ -51,7 +56,7 @@ def test_bits_of_the_jit(fn, specs, arguments, tmp_path):
     compiled.prepare(*specs)
     assert same(library(*arguments), compiled(*arguments))
     assert library.version.startswith(f"weft {weft.__version__} ")
-    print(f"{fn.__name__}: {report.library_bytes} bytes")
+    print(f"{getattr(fn, '__name__', fn)}: {report.library_bytes} bytes")
 
 
 def test_an_argument_that_is_written(tmp_path):
