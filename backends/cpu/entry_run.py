@@ -295,11 +295,29 @@ def entry_keeps_gil(frame: Frame, table: TableRecord) -> i64:
 
 
 @native
+def entry_arena_bytes(frame: Frame, table: TableRecord) -> i64:
+    """The size of the arena, which `prepare` may have computed."""
+    if table.arena_slot >= 0:
+        return Words.at(frame.numbers)[table.arena_slot]
+    return table.arena_bytes
+
+
+@native
+def entry_invoke(frame: Frame, table: TableRecord) -> i64:
+    """Run the program itself, without the GIL unless the call is short; gives its code."""
+    frame.keeps_gil = entry_keeps_gil(frame, table)
+    if not frame.keeps_gil:
+        frame.thread_state = save_thread()
+    code = invoke_int(table.program, address_of(frame), frame.pointers, frame.numbers)
+    if not frame.keeps_gil:
+        restore_thread(frame.thread_state)
+    return code
+
+
+@native
 def entry_execute(frame: Frame, table: TableRecord) -> Pointer:
     """Run the program; gives the call's result, 0 with a Python error."""
-    arena_bytes = table.arena_bytes
-    if table.arena_slot >= 0:
-        arena_bytes = Words.at(frame.numbers)[table.arena_slot]
+    arena_bytes = entry_arena_bytes(frame, table)
     arena = 0
     if arena_bytes > 0:
         arena = arena_enter(arena_bytes)
@@ -311,12 +329,7 @@ def entry_execute(frame: Frame, table: TableRecord) -> Pointer:
                 arena_leave(arena, arena_bytes)
             return 0
     entry_fill_context(frame, table, arena, arena_bytes)
-    frame.keeps_gil = entry_keeps_gil(frame, table)
-    if not frame.keeps_gil:
-        frame.thread_state = save_thread()
-    code = invoke_int(table.program, address_of(frame), frame.pointers, frame.numbers)
-    if not frame.keeps_gil:
-        restore_thread(frame.thread_state)
+    code = entry_invoke(frame, table)
     if table.lock_count > 0:
         entry_give_locks(frame, table)
     if frame.chunks != 0:

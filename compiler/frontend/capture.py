@@ -317,7 +317,7 @@ class Inputs:
         return self.remember(copy, source)
 
     def looked_at(self, value: Any, *, items: bool = False) -> Any:
-        """A container whose truth or keys the function asks for, or whose items: an answer that holds for its size.
+        """A container whose truth, keys or items the function asks for: an answer that holds for its size.
 
         Any value may be given; what is no container from outside is given back.
         """

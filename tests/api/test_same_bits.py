@@ -1,4 +1,4 @@
-"""Same inputs, same bits: threads, alignment, constant or symbolic sizes, cached or not, passes off (promise 4)."""
+"""Same inputs, same bits (promise 4): threads, alignment, sizes constant or symbolic, cache, passes off."""
 
 import numpy as np
 import pytest

@@ -76,7 +76,9 @@ def test_functions(fn):
 )
 def test_pad(mode):
     for width in (1, (2, 3), ((1, 2), (0, 5)), ((2,), (1,)), 9, 0):
-        check(lambda x, k: (np.pad(x, width, mode), np.pad(k, width, mode)), X, K, tolerance=1e-15)
+        check(
+            lambda x, k, width=width: (np.pad(x, width, mode), np.pad(k, width, mode)), X, K, tolerance=1e-15
+        )
 
 
 def test_pad_by_keyword():

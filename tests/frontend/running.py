@@ -151,6 +151,11 @@ def execute(program: Traced, fn, args, kwargs=None):
     return result
 
 
+def python_slice(start, size, step):
+    stop = start + size * step
+    return slice(start, None if stop < 0 else stop, step) if size else slice(0, 0)
+
+
 def apply_lenses(base, lenses, known, results):
     def numbers(dims):
         return tuple(evaluate_dim(d, known) for d in dims)
@@ -158,11 +163,7 @@ def apply_lenses(base, lenses, known, results):
     for lens in lenses:
         match lens:
             case Slice(start, size, step):
-                parts = []
-                for a, n, s in zip(*map(numbers, (start, size, step)), strict=True):
-                    stop = a + n * s
-                    parts.append(slice(a, None if stop < 0 else stop, s) if n else slice(0, 0))
-                base = base[tuple(parts)]
+                base = base[tuple(map(python_slice, *map(numbers, (start, size, step))))]
             case Transpose(axes):
                 base = base.transpose(axes)
             case Reshape(target):

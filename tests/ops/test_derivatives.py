@@ -42,7 +42,7 @@ DOMAINS = {
 }
 # ops whose smooth points are apart from integers or from each other's values: see `apart`
 STEPPED = {"floor", "ceil", "trunc", "rint", "floor_divide", "remainder", "fmod"}
-SORTED = {"minimum", "maximum", "fmin", "fmax", "max", "min", "scatter"}
+SORTED = {"minimum", "maximum", "fmin", "fmax", "max", "min", "scatter", "sort"}
 PIECEWISE_LINEAR = {"floor", "ceil", "trunc", "rint", "floor_divide", "remainder", "fmod", *SORTED}
 
 
@@ -79,6 +79,8 @@ def samples(name):
             # quotients are integers plus 0.1 to 0.4
             arrays[1] = rng.uniform(1, 2, arrays[1].shape)
             arrays[0] = arrays[0] * arrays[1]
+        if name == "cholesky":  # of positive definite matrices alone
+            arrays[0] = arrays[0] @ arrays[0].swapaxes(-1, -2) + 2 * np.eye(arrays[0].shape[-1])
         yield attributes, arrays
 
 

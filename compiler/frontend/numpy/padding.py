@@ -1,4 +1,4 @@
-"""`np.pad` in its modes: constant, edge, reflect, symmetric, wrap, linear_ramp, maximum, mean, median, minimum, empty.
+"""`np.pad` in its modes: constant, empty, edge, reflect, symmetric, wrap, linear ramps, statistics.
 
 One axis after the other, as NumPy does it. Not here: the op that pads with one number (`ir/ops/shape.py`).
 """
@@ -18,13 +18,16 @@ from weft.ir.dims import DimLike
 
 _STATISTICS: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
 _KEYWORDS = {
-    "constant": {"constant_values"}, "linear_ramp": {"end_values"}, "reflect": {"reflect_type"}, "symmetric": {"reflect_type"},
-    **dict.fromkeys(_STATISTICS, {"stat_length"}),
-}  # fmt: skip
+    "constant": {"constant_values"},
+    "linear_ramp": {"end_values"},
+    "reflect": {"reflect_type"},
+    "symmetric": {"reflect_type"},
+    **{name: {"stat_length"} for name in _STATISTICS},
+}
 
 
 def _pairs(values: Any, rank: int) -> list[tuple[Any, Any]]:
-    """(before, after) for each axis, from a number, a pair, one pair for all axes or one for each; a dict names axes."""
+    """(before, after) for each axis, from a number, a pair, a pair for each axis, or a dict of axes."""
     if isinstance(values, dict):
         found = [(0, 0)] * rank
         for axis, pair in values.items():
