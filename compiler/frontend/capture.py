@@ -324,8 +324,9 @@ class Inputs:
         source, held = self.path(value), self.opened(value)
         if source is None or held is not None:
             return value if held is None else held
-        if type(value) is set:
-            self.guards.append(ObjectGuard(source, "equals", set(value)))
+        given: Any = value  # which the tests below do not narrow
+        if type(given) is set:
+            self.guards.append(ObjectGuard(source, "equals", set(cast("set[Any]", given))))
         elif (items and type(value) is list) or self.is_appended(value):
             return self.open(value)
         elif type(value) in (list, dict):

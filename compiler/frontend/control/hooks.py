@@ -339,7 +339,8 @@ def cells_of(*bodies: Any) -> dict[str, Place]:
 
 
 def _flag_names(stop: Thunk | None) -> tuple[str, ...]:
-    names: tuple[str, ...] = () if stop is None else stop.__code__.co_freevars  # pyright: ignore
+    function: Any = stop  # typed so, checkers take it for a function
+    names: tuple[str, ...] = () if stop is None else function.__code__.co_freevars
     return tuple(n for n in names if n.startswith(("__weft_break_", "__weft_returned__")))
 
 

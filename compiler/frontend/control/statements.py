@@ -27,7 +27,7 @@ from weft.compiler.frontend.control.joins import (
     show,
     wrap,
 )
-from weft.compiler.frontend.control.places import Mark, Place, changed_parts
+from weft.compiler.frontend.control.places import Mark, Part, Place, changed_parts
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
@@ -98,8 +98,9 @@ def branch(
         )
     for side in sides:
         for name, place in parts_changed.items():
-            content = side.contents.get(id(place.owner), mark.saved[id(place.owner)][1])  # pyright: ignore
-            side.values[name] = freeze_in(trace, side.frame, content[place.key])  # pyright: ignore
+            assert isinstance(place, Part)
+            content = side.contents.get(id(place.owner), mark.saved[id(place.owner)][1])
+            side.values[name] = freeze_in(trace, side.frame, content[place.key])
     joined = {**{name: places[name] for name in live if name in places}, **parts_changed}
     slots = {name: _join_sides(trace, name, sides) for name in joined}
     results = _emit(trace, condition, sides, list(slots.items()), before)
