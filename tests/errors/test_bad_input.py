@@ -173,9 +173,9 @@ def list_of_arrays():
 
 
 @bad(weft.UnsupportedError, "E052 E053", good=())
-def forced_float():
+def forced_text():
     value = np.ones(2)
-    return lambda x=None: 1.0 if x is None else float(x.sum()), (value,)
+    return lambda x=None: 1.0 if x is None else len(str(x.sum())), (value,)
 
 
 @bad(weft.UnsupportedError, "E052 E053", good=())
