@@ -20,7 +20,7 @@ from weft.compiler.frontend.control.places import MUTATORS, Journal
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.hooks import Hooks, PlainHooks
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
-from weft.compiler.frontend.number import forced
+from weft.compiler.frontend.number import TracedNumber, forced
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import joined
 from weft.compiler.frontend.numpy.table import name_of
@@ -115,7 +115,9 @@ class TracingHooks:
         if base is np.r_ or base is np.c_:
             return joined(self.trace, base, key)
         source = None if type(base) in TRACED else self.inputs.path(base)
-        held = base if source is None else self.inputs.opened(base)
+        if source is None:
+            return base[key]
+        held = self.inputs.opened(base)
         if held is not None:
             return held[key]
         if isinstance(key, slice) or type(key) in TRACED or self.inputs.is_appended(base):
@@ -179,7 +181,9 @@ class TracingHooks:
         return self._plain.compare(symbol, left, right)
 
     def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
-        """Format what is known; the text of a traced value is not."""
+        """Format what is known; the text of a traced value is not. A size in a text is pinned."""
+        if type(value) is TracedNumber and value.dim is not None and not self.trace.changes(value.dim):
+            value = value.__index__()
         if type(value) in TRACED:
             raise forced(self.trace, f"a traced {value!r}", "text in an f-string")
         return self._plain.format_value(value, conversion, specification)

@@ -23,7 +23,7 @@ from weft.ir.dims import DimLike
 from weft.ir.errors import DTypeError, UnsupportedError, UserError
 from weft.ir.expr import Expr, Number, cast
 from weft.ir.node import Value
-from weft.ir.types import DType, TensorType
+from weft.ir.types import I64, DType, TensorType
 from weft.runtime.variables import Variable
 
 METHODS: dict[str, Callable[..., Any]] = {}
@@ -358,6 +358,8 @@ class Operand:
 
     def expr(self, trace: Trace, dtype: DType) -> Expr:
         """The elements, converted to `dtype`."""
+        if self.kind is int and self.constant is None:
+            self._check_range(trace, dtype)
         if self.value is not None:
             return cast(trace.expr(self.value), dtype)
         if self.dim is not None:
@@ -366,6 +368,30 @@ class Operand:
         return trace.constant(
             _converted(trace, self.constant, dtype, weak=isinstance(self.kind, type)), dtype
         )
+
+
+    def _check_range(self, trace: Trace, dtype: DType) -> None:
+        """Raise OverflowError, as NumPy does, for a Python int that `dtype` cannot hold.
+
+        The program checks a number that it computes.
+        """
+        target = numpy_dtype(dtype)
+        if not dtype.is_integer or dtype == I64:
+            return
+        info = np.iinfo(target)
+        limits = [("greater_equal", ">=", int(info.min))]
+        if info.max < np.iinfo(np.int64).max:
+            limits.append(("less_equal", "<=", int(info.max)))
+        for name, relation, limit in limits:
+            if self.dim is not None and not trace.changes(self.dim):
+                if not trace.holds(self.dim, relation, limit, f"range of {target}"):
+                    number = trace.assumptions.now(self.dim)
+                    raise OverflowError(f"Python integer {number} out of bounds for {target}")
+                continue
+            value = typing.cast(Value, self.value)
+            number = trace.expr(value) if self.dim is None else trace.size(self.dim)
+            holds = number.apply(name, trace.constant(limit, I64))
+            trace.fail_unless(holds, OverflowError(f"Python integer out of bounds for {target}"))
 
 
 def _converted(trace: Trace, constant: Number, dtype: DType, *, weak: bool) -> Number:

@@ -470,3 +470,62 @@ def cl_count_in_object(c, X):
         c.total = c.total + x
         c.history.append(c.calls)
     return c.history
+
+
+@program(lambda: (np.arange(6.0),), lambda: (np.arange(7.0),), lambda: (np.arange(9.0),))
+def py_text_of_sizes(x):
+    name = f"n={len(x)}"
+    return {name: x.sum(), f"{x.ndim}d": x.shape, "dtype": str(x.dtype)}
+
+
+@program(*(lambda k=k: (np.arange(4, dtype=np.uint8), k) for k in (2, 3, 100, 300, -1, 5)))
+def od_python_ints_and_small_dtypes(x, k):
+    less, equal = x < k, k == x
+    clipped = x.clip(-1, k + 300)
+    chosen = np.where(x > 1, x, k)
+    wide = x.astype("i8") + k
+    return less, equal, clipped, chosen, wide, x.astype("f4") * k
+
+
+@program(*(lambda k=k: (np.arange(4, dtype=np.uint8), k) for k in (2, 3, 300, 7, -1, 5)))
+def er_python_ints_beyond_the_dtype(x, k):
+    return x + k
+
+
+@program(*(lambda k=k: (np.arange(4, dtype=np.int8), k) for k in (2, 3, -1, 1)))
+def er_negative_power(x, k):
+    return x**k
+
+
+@program(*(lambda n=n, v=v: (np.eye(1, n, 3)[0] * v,) for n in (20, 12, 9) for v in (0, 1)))
+def er_returns_from_loops(x):
+    for i in range(len(x)):
+        if x[i] > 0.9:
+            return {"place": i, "values": (x[i], x * 2)}, "found"
+    return {"place": -1, "values": (x[0], x * 0)}, "found"
+
+
+@program(lambda: (np.arange(9.0).reshape(3, 3),), lambda: (np.arange(20.0).reshape(4, 5),))
+def vi_diagonals(a):
+    d = np.diag(a)
+    before = d * 2
+    a[0, 0] = 7
+    return d, before, d + 1, np.diagonal(a, 1), a.diagonal(-1), np.trace(a)
+
+
+@program(lambda: (np.arange(4.0), 2), lambda: (np.arange(5, dtype="i4"), 1), lambda: (np.arange(6) > 2, -1))
+def py_items(x, k):
+    total = x.sum().item()
+    return (
+        total,
+        x.item(k),
+        x[None].item(0, k),
+        x[k].item(),
+        total * 2,
+        x[k : k + 1].max().item() if k > 0 else k,
+    )
+
+
+@program(lambda: (np.arange(1.0),), lambda: (np.arange(4.0),), lambda: (np.arange(5.0),))
+def er_item_of_many(x):
+    return x.item() + 1

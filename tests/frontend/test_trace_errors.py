@@ -30,7 +30,7 @@ CASES = [
     (lambda x, v: x[v], IndexError, "E020"),
     (lambda x, v: np.bincount(x[:, 0].astype(int)), TypeError, "E051"),
     (lambda x, v: np.save("/tmp/never.npy", x), TypeError, "E053"),
-    (lambda x, v: x.item(), TypeError, "E052"),
+    (lambda x, v: x.tobytes(), TypeError, "E053"),
     (lambda x, v: x.tolist(), TypeError, "E052"),
     (lambda x, v: x + np.random.rand(), TypeError, "E053"),
     (lambda x, v: x * time.time(), TypeError, "E053"),

@@ -162,18 +162,18 @@ def loosen(value: Any) -> Slot:
         case Frozen():
             return Array(TensorType(value.array.element, value.array.view.shape))
         case Maybe():
-            return Optional(_carried(value.value))
+            return Optional(carried(value.value))
         case _ if is_node(value):
             return Tree(value, tuple(Same(item) for _, item in children(value)))
         case _:
             raise Conflict(f"{value!r} is known only while tracing")
 
 
-def _carried(value: Any) -> Slot:
+def carried(value: Any) -> Slot:
     """The slot of a value that only some paths have: it stays what it is unless the program computes it."""
-    if type(value) in (TracedNumber, TracedScalar, TracedArray, Frozen) or is_node(value):
-        return loosen(value)
-    return Same(value)
+    if is_node(value):
+        return Tree(value, tuple(carried(item) for _, item in children(value)))
+    return loosen(value) if type(value) in (TracedNumber, TracedScalar, TracedArray, Frozen) else Same(value)
 
 
 def join(a: Slot, b: Slot) -> Slot:
@@ -196,7 +196,7 @@ def _join_same(a: Same, b: Same) -> Slot:
         return a
     if a.value is UNDEFINED or b.value is UNDEFINED:
         other = b.value if a.value is UNDEFINED else a.value
-        return loosen(other) if type(other) is Maybe else Optional(_carried(other))
+        return loosen(other) if type(other) is Maybe else Optional(carried(other))
     return join(loosen(a.value), loosen(b.value))
 
 
@@ -217,11 +217,11 @@ def _join_optional(a: Slot, b: Slot) -> Slot:
         if isinstance(slot, Optional):
             inside.append(slot.slot)
         elif isinstance(slot, Same) and type(slot.value) is Maybe:
-            inside.append(_carried(slot.value.value))
+            inside.append(carried(slot.value.value))
         elif not isinstance(slot, Same):
             inside.append(slot)
         elif slot.value is not UNDEFINED:
-            inside.append(_carried(slot.value))
+            inside.append(carried(slot.value))
     return Optional(inside[0] if len(inside) == 1 else join(inside[0], inside[1]))
 
 
@@ -248,6 +248,8 @@ def _take(weak: Number, strong: Scalar | Array) -> Slot:
 def show(slot: Slot) -> str:
     """A slot in the user's words."""
     match slot:
+        case Same(Maybe() as value):
+            return f"{show(Same(value.value))} or nothing"
         case Same(value) if type(value) in (TracedNumber, TracedScalar, TracedArray, Frozen):
             return show(loosen(value))
         case Same(value):

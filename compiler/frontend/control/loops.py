@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from weft.compiler.frontend.arguments import is_node
 from weft.compiler.frontend.control.conditions import truth
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
     Maybe,
     Same,
     Slot,
+    carried,
     freeze,
     is_same,
     loosen,
@@ -256,7 +258,9 @@ def _add_params(variables: Variables, traced: Traced) -> None:
 
 def _always(value: Any) -> Slot:
     """The slot of a name that the body always binds."""
-    return loosen(value) if not isinstance(value, str) and value is not None else Same(value)
+    if isinstance(value, str) or value is None:
+        return Same(value)
+    return carried(value) if is_node(value) else loosen(value)
 
 
 def _differ(a: Slot, b: Slot) -> bool:

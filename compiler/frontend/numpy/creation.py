@@ -82,8 +82,10 @@ def full(trace: Trace, shape: Any, fill_value: Any, dtype: Any = None, order: st
 
 
 def _full(trace: Trace, shape: Shape, fill_value: Any, dtype: Any) -> TracedArray:
-    value = elements(trace, fill_value)
-    return new_array(trace, broadcast_to(trace, cast(value, as_dtype(trace, dtype, value.dtype)), shape))
+    one = operand(trace, fill_value)
+    ty = as_dtype(trace, dtype, element_type(one.dtype, trace.location()))
+    value = one.expr(trace, ty) if one.kind is int else cast(elements(trace, fill_value), ty)
+    return new_array(trace, broadcast_to(trace, value, shape))
 
 
 def _like(a: Any, trace: Trace, dtype: Any, shape: Any) -> tuple[Shape, DType]:

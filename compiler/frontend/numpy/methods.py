@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.number import size_number
+from weft.compiler.frontend.number import IR_TYPES, number, size_number
 from weft.compiler.frontend.numpy.creation import astype
 from weft.compiler.frontend.storage import Reshape
 from weft.compiler.frontend.values import (
@@ -21,9 +21,12 @@ from weft.compiler.frontend.values import (
     elements,
     new_array,
     operand,
+    shape_of,
 )
 from weft.ir import UserError
 from weft.ir.dims import product
+from weft.ir.expr import cast
+from weft.ir.types import BOOL, U64
 from weft.runtime.variables import assigned_dtype, check_shape
 
 
@@ -140,11 +143,18 @@ def _view(value: TracedArray, dtype: Any = None) -> Any:
 
 @_method("item")
 def _item(value: Any, *index: Any) -> Any:
-    raise value.trace.refuse(
-        f"item() of a traced {value!r} would need its value now",
-        "index it with [()] to have a NumPy scalar",
-        "E052",
-    )
+    trace = value.trace
+    if index:
+        place = index[0] if isinstance(index[0], tuple) else index
+        return _item(value[place] if len(place) == value.ndim else value.ravel()[place])
+    if value.element == U64:
+        raise trace.refuse("item() of a uint64 may not fit 64 signed bits", "index it with [()]", "E052")
+    expr = elements(trace, value)
+    if not trace.holds(product(shape_of(expr)), "==", 1, "size of an array that becomes a number"):
+        raise ValueError("can only convert an array of size 1 to a Python scalar")
+    expr = trace.builder.reshape(expr, ())
+    kind = bool if value.element == BOOL else float if value.element.is_float else int
+    return number(trace, cast(expr, IR_TYPES[kind]), kind)
 
 
 @_method("tolist")

@@ -5,11 +5,12 @@ Where, clip, isclose, nan_to_num, rounding to decimals, and other small elementw
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.number import number
+from weft.compiler.frontend.number import as_dim, is_number, number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
@@ -28,10 +29,11 @@ def where(trace: Trace, condition: Any, x: Any = None, y: Any = None) -> Any:
         raise ValueError("either both or neither of x and y should be given")
     mask = operand(trace, condition)
     sides = [operand(trace, v) for v in (x, y)]
+    wrapping = [replace(s, kind=np.dtype(np.int64)) if s.kind is int else s for s in sides]  # as NumPy
     shape = common_shape(trace, [mask.shape, *(s.shape for s in sides)])
     ty = element_type(common_dtype([s.kind for s in sides]), trace.location())
     flag = truth(mask.expr(trace, element_type(mask.dtype)))
-    parts = [broadcast_to(trace, e, shape) for e in (flag, *(s.expr(trace, ty) for s in sides))]
+    parts = [broadcast_to(trace, e, shape) for e in (flag, *(s.expr(trace, ty) for s in wrapping))]
     # np.where gives an array even of rank 0
     return new_array(trace, select(*parts))
 
@@ -47,6 +49,20 @@ def select_(trace: Trace, condlist: Any, choicelist: Any, default: Any = 0) -> T
     return result
 
 
+def _bounds_within(trace: Trace, a: Any, low: Any, high: Any) -> tuple[Any, Any]:
+    """The bounds, without Python ints that lie beyond the range of an array's integers."""
+    dtype = operand(trace, a).dtype
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        low_dim, high_dim = (as_dim(v) if is_number(v) else None for v in (low, high))
+        reason = "a bound within the range of the elements"
+        if low_dim is not None and trace.holds(low_dim, "<=", int(info.min), reason):
+            low = None
+        if high_dim is not None and trace.holds(high_dim, ">=", int(info.max), reason):
+            high = None
+    return low, high
+
+
 @implements(np.clip)
 def clip(
     trace: Trace,
@@ -60,7 +76,7 @@ def clip(
     dtype: Any = None,
 ) -> Any:
     """Clip (limit) the values in an array."""
-    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    low, high = _bounds_within(trace, a, a_min if min is None else min, a_max if max is None else max)
     if low is None and high is None:
         return trace.call(np.positive, a, out=out)
     if low is None:

@@ -18,7 +18,7 @@ from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import Operand, TracedArray, operand, shape_of, wrap
 from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast, constant, select
-from weft.ir.types import BOOL, DType
+from weft.ir.types import BOOL, I64, U64, DType
 
 Rule = Callable[..., Expr | tuple[Expr, ...]]
 
@@ -198,6 +198,9 @@ RULES: dict[np.ufunc, Rule] = {
 }  # fmt: skip
 
 
+_COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+
+
 def apply(
     trace: Trace,
     ufunc: np.ufunc,
@@ -226,6 +229,7 @@ def apply(
     known = _beyond(ufunc, operands)
     if known is not None:
         return wrap(trace, trace.builder.broadcast(trace.constant(known, BOOL), shape))
+    types = _compared_as(ufunc, operands, types)
     values = _loop_values(trace, ufunc, operands, types, shape)
     results = [
         _finish(trace, broadcast_to(trace, value, shape), ty, target, mask)
@@ -250,7 +254,7 @@ def _outputs(
 def _loop_values(
     trace: Trace, ufunc: np.ufunc, operands: list[Operand], types: list[DType], shape: Any
 ) -> tuple[Expr, ...]:
-    _check_power(ufunc, operands, types)
+    _check_power(trace, ufunc, operands, types)
     values = [
         broadcast_to(trace, one.expr(trace, ty), shape) for one, ty in zip(operands, types, strict=False)
     ]
@@ -258,9 +262,12 @@ def _loop_values(
     return result if isinstance(result, tuple) else (result,)
 
 
-def _check_power(ufunc: np.ufunc, operands: list[Operand], types: list[DType]) -> None:
-    if ufunc is np.power and types[0].is_integer:
+def _check_power(trace: Trace, ufunc: np.ufunc, operands: list[Operand], types: list[DType]) -> None:
+    if ufunc is np.power and types[0].kind == "i":
         exponent = operands[1].constant
+        size = operands[1].dim
+        if size is not None and not trace.changes(size):
+            exponent = 0 if trace.holds(size, ">=", 0, "sign of an exponent") else -1
         if exponent is not None and exponent < 0:
             raise ValueError("Integers to negative integer powers are not allowed.")
 
@@ -273,15 +280,24 @@ def _beyond(ufunc: np.ufunc, operands: list[Operand]) -> bool | None:
     for number, (one, other) in enumerate(zip(operands, reversed(operands), strict=True)):
         if len(operands) != 2 or one.kind is not int or one.constant is None or isinstance(other.kind, type):
             continue
-        if other.dtype.kind not in "iu" or not ufunc.__name__.startswith(
-            ("less", "greater", "equal", "not_equal")
-        ):
+        if other.dtype.kind not in "iu" or ufunc.__name__ not in _COMPARISONS:
             continue
         info = np.iinfo(other.dtype)
         if not info.min <= one.constant <= info.max:
             known = ufunc(*((one.constant, 0) if number == 0 else (0, one.constant)))
             return bool(known)
     return None
+
+
+def _compared_as(ufunc: np.ufunc, operands: list[Operand], types: list[DType]) -> list[DType]:
+    """Types in which operands are compared: a Python int that only a run knows needs all 64 bits."""
+    is_dynamic = [one.kind is int and one.constant is None for one in operands]
+    integers = all(ty.is_integer for ty in types[: ufunc.nin])
+    if ufunc.__name__ not in _COMPARISONS or not any(is_dynamic) or not integers:
+        return types
+    pairs = zip(types, is_dynamic, strict=False)
+    inputs = [U64 if ty == U64 and not dynamic else I64 for ty, dynamic in pairs]
+    return [*inputs, types[-1]]
 
 
 def _finish(trace: Trace, value: Expr, ty: DType, target: TracedArray | None, mask: Operand | None) -> Any:
