@@ -369,7 +369,6 @@ class Operand:
             _converted(trace, self.constant, dtype, weak=isinstance(self.kind, type)), dtype
         )
 
-
     def _check_range(self, trace: Trace, dtype: DType) -> None:
         """Raise OverflowError, as NumPy does, for a Python int that `dtype` cannot hold.
 
