@@ -427,7 +427,8 @@ def _counting_while(
     region = Region()
     counter = region.add_param(number_type)
     with _inside(trace, region):
-        index = trace.emit("to_index", [counter], {"dim": index_param.type.dim})  # pyright: ignore
+        assert isinstance(index_param.type, IndexType)
+        index = trace.emit("to_index", [counter], {"dim": index_param.type.dim})
     rest = finish(body, written, replaced={**replaced, index_param: index})
     _append(region, rest)
     values = region.ops.pop().operands
