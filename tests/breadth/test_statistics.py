@@ -74,3 +74,19 @@ def test_without_nan(axis):
             tolerance=1e-6,
         )
         check(lambda a: (np.nanargmax(a, axis), np.nanargmin(a, axis)), x)
+
+
+def test_errors():
+    for fn, x, message in (
+        (np.nanargmax, np.full(3, np.nan), "All-NaN"),
+        (lambda a: np.histogram(a, a), -np.arange(3.0), "monotonically"),
+        (np.histogram, np.array([np.nan, 1.0]), "not finite"),
+        (lambda a: np.digitize(a, [0.0, 2.0, 1.0]), np.ones(2), "monotonically"),
+        (lambda a: np.quantile(a, a + 1), np.ones(2), "range"),
+        (lambda a: a[a > 1].max(), np.ones(2), "no identity"),
+        (lambda a: a[a > 1].argmin(), np.ones(2), "empty sequence"),
+        (lambda a: np.unravel_index(a.astype(int) * 9, (2, 2)), np.ones(2), "out of bounds"),
+        (lambda a: np.ravel_multi_index((a.astype(int), a.astype(int) * 2), (2, 2)), np.ones(2), "invalid"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            weft.compile(fn)(x)

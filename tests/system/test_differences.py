@@ -91,10 +91,33 @@ def test_partial_overlap_of_a_written_argument():
     np.testing.assert_array_equal(compiled(memory[:4], memory[4:8]), [4, 6, 8, 10])
 
 
+def test_sorting_is_stable():
+    x = np.repeat(np.arange(3.0), 50)[::-1].copy()
+    np.testing.assert_array_equal(weft.compile(np.argsort)(x), np.argsort(x, kind="stable"))
+    np.testing.assert_array_equal(weft.compile(lambda x: np.partition(x, 70))(x), np.sort(x))
+
+
+def test_sizes_of_two_masks_do_not_meet():
+    def both(x):
+        return x[x > 2] + x[x < 9]
+
+    with pytest.raises(weft.UnsupportedError):
+        weft.compile(both)(np.arange(12.0))
+
+
+def test_bincount_needs_its_length():
+    x = np.array([1, 2, 2])
+    np.testing.assert_array_equal(weft.compile(lambda x: np.bincount(x, minlength=3))(x), np.bincount(x))
+    with pytest.raises(weft.UnsupportedError):
+        weft.compile(np.bincount)(x)
+    with pytest.raises(IndexError):
+        weft.compile(lambda x: np.bincount(x, minlength=2))(x)
+
+
 # ---------------------------------------------------------------- in what may be written
 
 
-@pytest.mark.parametrize("body", ["float(x.sum())", "np.save('/tmp/nothing', x)"])
+@pytest.mark.parametrize("body", ["str(x.sum())", "np.save('/tmp/nothing', x)"])
 def test_traced_values_forced_to_python(tmp_path, body):
     fn = made(tmp_path, f"def f(x):\n    return {body}\n")
     with pytest.raises(weft.UnsupportedError, match=r"made\.py:5"):

@@ -16,7 +16,7 @@ from weft.compiler.frontend.numpy.creation import as_shape, constant_array
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, new_array, operand
+from weft.compiler.frontend.values import TracedArray, TracedScalar, as_array, elements, new_array, operand
 from weft.ir.dims import DimLike, floor_divide, modulo, product
 from weft.ir.errors import IndexFault
 
@@ -223,7 +223,13 @@ def unravel_index(trace: Trace, indices: Any, shape: Any, order: str = "C") -> t
             found.append(size_number(trace, modulo(place, size)))
             place = floor_divide(place, size)
         return tuple(reversed([*found, size_number(trace, place)]))
+    if not isinstance(indices, TracedArray | TracedScalar) and all(isinstance(d, int) for d in sizes):
+        return np.unravel_index(indices, sizes)  # pyright: ignore[reportReturnType, reportArgumentType, reportCallIssue] -- numbers
     rest: Any = indices if type(indices) is not list else as_array(trace, indices)
+    total = size_number(trace, product(sizes))
+    inside = trace.call(np.greater_equal, rest, 0) & trace.call(np.less, rest, total)
+    outside = ValueError(f"an index is out of bounds for array with size {total}")
+    trace.fail_unless(elements(trace, trace.call(np.all, inside)), outside)
     parts: list[Any] = []
     for size in reversed(sizes[1:]):
         number = size_number(trace, size)
@@ -245,7 +251,12 @@ def ravel_multi_index(
     total: Any = 0
     for size, place, how in zip(sizes, places, modes, strict=True):
         inside = place
-        if how == "wrap":
+        if how == "raise":
+            fits = trace.call(np.greater_equal, place, 0) & trace.call(np.less, place, size)
+            trace.fail_unless(
+                elements(trace, trace.call(np.all, fits)), ValueError("invalid entry in coordinates array")
+            )
+        elif how == "wrap":
             inside = trace.call(np.remainder, place, size)
         elif how == "clip":
             inside = trace.call(np.clip, place, 0, size - 1)

@@ -1,4 +1,4 @@
-"""What is left of NumPy's manipulation, logic and bit pages: block, insert, delete, diagflat, piecewise, ldexp, gcd and others.
+"""What is left of NumPy's manipulation, logic and bit pages: block, insert, delete, piecewise, gcd and others.
 
 Not here: padding (`padding.py`).
 """
@@ -19,7 +19,6 @@ from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, as_array, elements, operand, wrap
 from weft.ir.errors import ShapeError
-
 
 # ---------------------------------------------------------------- real numbers seen as complex ones
 
@@ -44,7 +43,9 @@ def _constantly(known: bool) -> Callable[..., Any]:
     def composition(trace: Trace, x: Any) -> Any:
         one = operand(trace, x)
         sizes = tuple(size_number(trace, d) for d in one.shape)
-        return trace.call(np.full, sizes, known) if one.shape else wrap(trace, elements(trace, np.bool_(known)))
+        return (
+            trace.call(np.full, sizes, known) if one.shape else wrap(trace, elements(trace, np.bool_(known)))
+        )
 
     return composition
 
@@ -99,7 +100,12 @@ def rollaxis(trace: Trace, a: Any, axis: int, start: int = 0) -> Any:
     number = as_axis(trace, axis, array.ndim)
     place = start + array.ndim if start < 0 else start
     if not 0 <= place <= array.ndim:
-        raise ShapeError(f"'start' arg requires {-array.ndim} <= start < {array.ndim + 1}, but {start} was passed in", code="E015", location=trace.location(), fix="use an axis of the array")
+        raise ShapeError(
+            f"'start' arg requires {-array.ndim} <= start < {array.ndim + 1}, but {start} was passed in",
+            code="E015",
+            location=trace.location(),
+            fix="use an axis of the array",
+        )
     return trace.call(np.moveaxis, array, number, place - 1 if number < place else place)
 
 
@@ -146,7 +152,11 @@ def _depth(node: Any) -> int:
 
 
 def _leaves(trace: Trace, node: Any) -> list[TracedArray]:
-    return [a for item in node for a in _leaves(trace, item)] if isinstance(node, list) else [as_array(trace, node)]
+    return (
+        [a for item in node for a in _leaves(trace, item)]
+        if isinstance(node, list)
+        else [as_array(trace, node)]
+    )
 
 
 # ---------------------------------------------------------------- insertion and deletion at known places
@@ -180,7 +190,11 @@ def delete(trace: Trace, arr: Any, obj: Any, axis: Any = None) -> Any:
         place = places + cut if places < 0 else places
         if place < 0 or place >= cut:
             raise IndexError(f"index {places} is out of bounds for axis {number} with size {size}")
-        return trace.call(np.concatenate, [array[(*front, slice(0, place))], array[(*front, slice(place + 1, None))]], axis=number)
+        return trace.call(
+            np.concatenate,
+            [array[(*front, slice(0, place))], array[(*front, slice(place + 1, None))]],
+            axis=number,
+        )
     kept = np.delete(np.arange(trace.pin(size, "np.delete")), places)
     return array[(*front, kept)]
 
@@ -196,7 +210,11 @@ def insert(trace: Trace, arr: Any, obj: Any, values: Any, axis: Any = None) -> A
     places = _known_places(trace, obj, size, "np.insert")
     # NumPy itself says where old and new elements go
     old = np.arange(size)
-    marked = np.insert(old, places, -1) if isinstance(places, int) else np.insert(old, places, -1 - np.arange(len(places)))
+    marked = (
+        np.insert(old, places, -1)
+        if isinstance(places, int)
+        else np.insert(old, places, -1 - np.arange(len(places)))
+    )
     count = len(marked) - size
     new = as_array(trace, values).astype(array.dtype)
     if isinstance(places, int):
@@ -213,7 +231,9 @@ def insert(trace: Trace, arr: Any, obj: Any, values: Any, axis: Any = None) -> A
 
 
 @implements(np.apply_along_axis)
-def apply_along_axis(trace: Trace, func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+def apply_along_axis(
+    trace: Trace, func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
+) -> Any:
     """Apply a function to 1-D slices along the given axis: one trace of it for each slice."""
     array = as_array(trace, arr)
     number = as_axis(trace, axis, array.ndim)
@@ -224,7 +244,12 @@ def apply_along_axis(trace: Trace, func1d: Callable[..., Any], axis: int, arr: A
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
     inner = found[0].ndim
     result = trace.call(np.stack, found).reshape(*outer, *found[0].shape)
-    return trace.call(np.moveaxis, result, tuple(range(len(outer), len(outer) + inner)), tuple(range(number, number + inner)))
+    return trace.call(
+        np.moveaxis,
+        result,
+        tuple(range(len(outer), len(outer) + inner)),
+        tuple(range(number, number + inner)),
+    )
 
 
 @implements(np.apply_over_axes)
@@ -250,9 +275,14 @@ def piecewise(trace: Trace, x: Any, condlist: Any, funclist: Any, *args: Any, **
         last = pieces.pop()
         result = _piece(trace, last, array, args, kw)
     if len(pieces) != len(conditions):
-        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
+        raise ValueError(
+            f"with {len(conditions)} condition(s), either {len(conditions)} or "
+            f"{len(conditions) + 1} functions are expected"
+        )
     for condition, piece in zip(conditions, pieces, strict=True):
-        result = trace.call(np.where, condition, _piece(trace, piece, array, args, kw), result).astype(array.dtype)
+        result = trace.call(np.where, condition, _piece(trace, piece, array, args, kw), result).astype(
+            array.dtype
+        )
     return result
 
 
@@ -332,13 +362,23 @@ def bitwise_count(trace: Trace, x: Any, out: Any = None) -> Any:
 @implements(np.matvec)
 def matvec(trace: Trace, x1: Any, x2: Any) -> Any:
     """Matrix-vector dot product of two arrays."""
-    return trace.call(np.sum, trace.call(np.multiply, x1, as_array(trace, x2)[..., None, :]), axis=-1, dtype=trace.call(np.result_type, x1, x2))
+    return trace.call(
+        np.sum,
+        trace.call(np.multiply, x1, as_array(trace, x2)[..., None, :]),
+        axis=-1,
+        dtype=trace.call(np.result_type, x1, x2),
+    )
 
 
 @implements(np.vecmat)
 def vecmat(trace: Trace, x1: Any, x2: Any) -> Any:
     """Vector-matrix dot product of two arrays."""
-    return trace.call(np.sum, trace.call(np.multiply, as_array(trace, x1)[..., :, None], x2), axis=-2, dtype=trace.call(np.result_type, x1, x2))
+    return trace.call(
+        np.sum,
+        trace.call(np.multiply, as_array(trace, x1)[..., :, None], x2),
+        axis=-2,
+        dtype=trace.call(np.result_type, x1, x2),
+    )
 
 
 @implements(np.packbits)
@@ -353,7 +393,9 @@ def packbits(trace: Trace, a: Any, /, axis: Any = None, bitorder: str = "big") -
     pad = trace.call(np.zeros, (*bits.shape[:-1], missing), dtype=np.uint8)
     wide = trace.call(np.concatenate, [bits, pad], axis=-1)
     wide = wide.reshape(*bits.shape[:-1], (bits.shape[-1] + missing) // 8, 8)
-    weights = np.array([128, 64, 32, 16, 8, 4, 2, 1] if bitorder == "big" else [1, 2, 4, 8, 16, 32, 64, 128], np.uint8)
+    weights = np.array(
+        [128, 64, 32, 16, 8, 4, 2, 1] if bitorder == "big" else [1, 2, 4, 8, 16, 32, 64, 128], np.uint8
+    )
     packed = trace.call(np.sum, wide * weights, axis=-1, dtype=np.uint8)
     return trace.call(np.moveaxis, packed, -1, number).copy()
 
@@ -374,5 +416,3 @@ def unpackbits(trace: Trace, a: Any, /, axis: Any = None, count: Any = None, bit
     if count is not None:
         flat = flat[..., :count]
     return trace.call(np.moveaxis, flat, -1, number).copy()
-
-

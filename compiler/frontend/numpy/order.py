@@ -161,6 +161,8 @@ def digitize(trace: Trace, x: Any, bins: Any, right: bool = False) -> Any:
         return searchsorted(trace, edges, x, side)
     rising = searchsorted(trace, edges, x, side)
     falls = edges[0] > edges[-1]
+    rises = trace.call(np.all, edges[:-1] <= edges[1:]) | trace.call(np.all, edges[:-1] >= edges[1:])
+    trace.fail_unless(rises.expr, ValueError("bins must be monotonically increasing or decreasing"))
     count = trace.call(np.subtract, edges.shape[0], searchsorted(trace, edges[::-1], x, side))
     result = trace.call(np.where, falls, count, rising)
     return result if operand(trace, x).shape else result[()]
@@ -248,6 +250,8 @@ def _position(trace: Trace, method: str, count: Any, q: Any) -> tuple[Any, Any, 
         case "midpoint":
             low, high = trace.call(np.floor, place), trace.call(np.ceil, place)
             return low, high, trace.call(np.where, low == high, 0.0, 0.5)
+        case _:
+            pass
     raise trace.refuse(f"the method {method!r} of quantiles is not built yet", "use method='linear'", "E054")
 
 
@@ -265,23 +269,26 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         value, shape, axes = _rows(trace, a, axis)
         value = value if value.dtype.is_float else cast(value, F64)
         shares = operand(trace, q)
-        if shares.constant is not None and not 0 <= shares.constant <= scale:
-            what = (
-                "Percentiles must be in the range [0, 100]"
-                if scale > 1
-                else "Quantiles must be in the range [0, 1]"
-            )
-            raise ValueError(what)
+        what = ValueError(
+            "Percentiles must be in the range [0, 100]"
+            if scale > 1
+            else "Quantiles must be in the range [0, 1]"
+        )
+        if shares.constant is None:
+            inside = trace.call(np.greater_equal, q, 0) & trace.call(np.less_equal, q, scale)
+            trace.fail_unless(trace.call(np.all, inside).expr, what)
+        elif not 0 <= shares.constant <= scale:
+            raise what
         share = (
             trace.call(np.true_divide, trace.call(np.asarray, q), scale)
             if scale > 1
             else trace.call(np.asarray, q)
         )
         share = share.astype(np.float64) if share.dtype.kind != "f" else share
-        if isinstance(shares.kind, type) or not shares.shape:
-            share = share.astype(value.dtype.numpy) if isinstance(shares.kind, type) else share
+
         line = new_array(trace, along(trace, "sort", value, len(shape_of(value)) - 1))
-        result = _interpolated(trace, line, share, method, skips_nan=skips_nan)
+        is_weak = isinstance(shares.kind, type)
+        result = _interpolated(trace, line, share, method, is_weak=is_weak, skips_nan=skips_nan)
         rank = len(shape_of(share.expr))
         if not rank:
             return finish(trace, elements(trace, result), shape, axes, keepdims, out)
@@ -296,7 +303,9 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
     return composition
 
 
-def _interpolated(trace: Trace, line: TracedArray, share: Any, method: str, *, skips_nan: bool) -> Any:
+def _interpolated(
+    trace: Trace, line: TracedArray, share: Any, method: str, *, is_weak: bool, skips_nan: bool
+) -> Any:
     """Quantiles of sorted rows: shape of the rows, then that of `share`."""
     rank = share.ndim
     places = share.ravel() if rank else share.reshape(1)
@@ -320,12 +329,10 @@ def _interpolated(trace: Trace, line: TracedArray, share: Any, method: str, *, s
         ends.append(trace.call(np.take_along_axis, line, index, -1))
     rest = trace.call(np.where, low < 0, 0.0, rest) if method in _CONTINUOUS else rest
     step = ends[1] - ends[0]
-    weight = (
-        trace.call(np.asarray, rest).astype(step.dtype)
-        if step.dtype == np.float32 and share.dtype == np.float32
-        else rest
-    )
-    ahead, behind = ends[0] + step * weight, ends[1] - step * (1 - weight)
+    weight, other = trace.call(np.asarray, rest), trace.call(np.asarray, 1 - rest)
+    if is_weak:  # NumPy computes it in float64, but the result keeps the dtype of the elements
+        weight, other = weight.astype(step.dtype), other.astype(step.dtype)
+    ahead, behind = ends[0] + step * weight, ends[1] - step * other
     result = trace.call(np.where, trace.call(np.greater_equal, weight, 0.5), behind, ahead)
     result = trace.call(np.where, step == 0, ends[1], result)
     result = trace.call(np.where, trace.call(np.equal, weight, 0), ends[0], result)

@@ -25,7 +25,7 @@ from weft.ir.node import Attributes
 from weft.ir.ops.shape import inverse_permutation
 from weft.ir.types import BOOL, F64, I64, U64, DType
 
-NONE = np._NoValue
+NONE = np._NoValue  # pyright: ignore[reportPrivateUsage] -- the default of public functions
 _FIRST = {np.add: 0, np.multiply: 1}
 
 
@@ -184,7 +184,11 @@ def _extreme(op: str) -> Callable[..., Any]:
 
 
 def _refuse_empty(trace: Trace, op: str, value: Expr, axes: Sequence[int]) -> None:
-    if product(tuple(shape_of(value)[k] for k in axes)) == 0 and axes:
+    count = product(tuple(shape_of(value)[k] for k in axes))
+    if trace.is_computed(count):
+        what = f"zero-size array to reduction operation {op}imum which has no identity"
+        trace.fail_unless(trace.size(count).gt(0), ValueError(what))
+    if count == 0 and axes:
         raise ShapeError(
             f"zero-size array to reduction operation {op} which has no identity",
             code="E016",
@@ -229,7 +233,11 @@ def _position(op: str) -> Callable[..., Any]:
         value = elements(trace, a)
         shape = shape_of(value)
         axes = tuple(range(len(shape))) if axis is None else (as_axis(trace, axis, len(shape)),)
-        if product(tuple(shape[k] for k in axes)) == 0:
+        count = product(tuple(shape[k] for k in axes))
+        if trace.is_computed(count):
+            empty = ValueError(f"attempt to get {op} of an empty sequence")
+            trace.fail_unless(trace.size(count).gt(0), empty)
+        if count == 0:
             what = f"attempt to get {op} of an empty sequence"
             raise ShapeError(what, code="E016", location=trace.location(), fix="give an array with elements")
         if not shape:

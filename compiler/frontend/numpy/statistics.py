@@ -134,6 +134,8 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
         edges = as_array(trace, bins)
         if edges.ndim != 1:
             raise ValueError("`bins` must be 1d, when an array")
+        rises = trace.call(np.all, edges[:-1] <= edges[1:])
+        trace.fail_unless(rises.expr, ValueError("`bins` must increase monotonically, when an array"))
         return edges, False
     if trace.holds(count, "<", 1, "bins of a histogram"):
         raise ValueError("`bins` must be positive, when an integer")
@@ -146,6 +148,9 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
     else:
         low, high = trace.call(np.min, values), trace.call(np.max, values)
     low, high = (trace.call(np.float64, v) if type(v) in TRACED else float(v) for v in (low, high))
+    if any(type(v) in TRACED for v in (low, high)) and values.dtype.kind == "f":
+        finite = trace.call(np.isfinite, low) & trace.call(np.isfinite, high)
+        trace.fail_unless(finite.expr, ValueError("the range of a histogram is not finite"))
     same = trace.call(np.equal, low, high)
     low, high = (
         trace.call(np.where, same, low - 0.5, low)[()],
@@ -284,11 +289,13 @@ implements(np.nanstd)(_nan_moment(np.std))
 
 
 def _nan_position(fn: Callable[..., Any], worst: float) -> Callable[..., Any]:
-    """The position of an extreme; of a slice of NaN alone the first (NumPy raises ValueError)."""
+    """The position of an extreme among the elements that are not NaN."""
 
     def composition(trace: Trace, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NONE) -> Any:
         array = as_array(trace, a)
         if array.dtype.kind == "f":
+            some = trace.call(np.all, trace.call(np.any, array == array, axis=axis))
+            trace.fail_unless(some.expr, ValueError("All-NaN slice encountered"))
             array = trace.call(np.where, array != array, worst, array)
         return trace.call(fn, array, axis=axis, out=out, keepdims=keepdims)
 
