@@ -1,4 +1,4 @@
-"""What is left of NumPy's manipulation, logic and bit pages: block, insert, delete, piecewise, gcd and others.
+"""What is left of NumPy's manipulation, logic and bit pages: block, insert, piecewise, gcd and others.
 
 Not here: padding (`padding.py`).
 """
