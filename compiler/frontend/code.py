@@ -111,6 +111,8 @@ def _find_lambda(lines: list[str], code: CodeType) -> ast.Lambda | None:
         and node.lineno == code.co_firstlineno
         and _fits(node, code, _class_around(code.co_qualname))
     ]
+    if not _places(code):  # Python 3.12 gives none to a body that is a constant
+        candidates = [node for node in candidates if _is_constant(node.body, code)] or candidates
     holding = [node for node in candidates if _holds(node.body, code)] or candidates
     if not holding:
         return None
@@ -129,11 +131,20 @@ def _holds(node: ast.expr, code: CodeType) -> bool:
     """Whether all instructions of `code` that have a place stand within `node`."""
     low = (node.lineno, node.col_offset)
     high = (node.end_lineno or 0, node.end_col_offset or 0)
-    places = [place for place in code.co_positions() if None not in place and place[2:] != (0, 0)]
     return all(
         low <= (first or 0, start or 0) and (last or 0, end or 0) <= high
-        for first, last, start, end in places
+        for first, last, start, end in _places(code)
     )
+
+
+def _places(code: CodeType) -> list[tuple[int | None, int | None, int | None, int | None]]:
+    return [place for place in code.co_positions() if None not in place and place[2:] != (0, 0)]
+
+
+def _is_constant(node: ast.expr, code: CodeType) -> bool:
+    """Whether an expression is the constant that `code` returns; equal ones are as good as one another."""
+    made = compile(ast.Expression(node), "<constant>", "eval")
+    return len(made.co_code) == len(code.co_code) and repr(made.co_consts[-1:]) == repr(code.co_consts[-1:])
 
 
 def _fits(node: Function | ast.Lambda, code: CodeType, class_name: str) -> bool:
