@@ -1,6 +1,12 @@
 """Options of the test run."""
 
+import signal
+
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts background jobs so; the tests of Ctrl-C, and the processes that they start, need the usual answer
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
