@@ -5,7 +5,7 @@ import signal
 import pytest
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # a shell starts background jobs so; the tests of Ctrl-C, and the processes that they start, need the usual answer
+    # a shell starts background jobs so; tests of Ctrl-C, and what they start, need the usual answer
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
