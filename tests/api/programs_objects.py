@@ -482,7 +482,7 @@ def py_text_of_sizes(x):
 def od_python_ints_and_small_dtypes(x, k):
     less, equal = x < k, k == x
     clipped = x.clip(-1, k + 300)
-    chosen = np.where(x > 1, x, k)
+    chosen = np.where(x > 1, x, k) if 0 <= k < 256 else k  # for others NumPy 2.5 raises, older ones wrap
     wide = x.astype("i8") + k
     return less, equal, clipped, chosen, wide, x.astype("f4") * k
 
