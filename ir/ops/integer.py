@@ -5,16 +5,18 @@ Not here: arithmetic and bits (`elementwise.py`).
 
 import numpy as np
 
-from weft.ir.expr import Expr, select
+from weft.ir.expr import Expr, cast, select
 from weft.ir.node import Region
 from weft.ir.opdef import binary
+from weft.ir.types import DTYPES
 
 
 def _gcd(x: Expr, y: Expr) -> Expr:
-    """Euclid's steps until all lanes are done."""
+    """Euclid's steps until all lanes are done. Magnitudes are unsigned, so that of the smallest integer is right too."""
     builder = x.builder
     if x.dtype.kind == "i":
-        x, y = (select(e.lt(0), -e, e) for e in (x, y))
+        unsigned = DTYPES[f"u{x.dtype.bits}"]
+        return cast(_gcd(*(cast(select(e.lt(0), -e, e), unsigned) for e in (x, y))), x.dtype)
     types = [x.value.type, y.value.type]
     condition, body = Region(types), Region(types)
     inner = builder.inside(condition)

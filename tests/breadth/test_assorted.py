@@ -34,7 +34,7 @@ K = RNG.integers(-50, 50, (3, 4))
         lambda x, y, k: (np.ldexp(x, k % 5), np.ldexp(1.5, -1074), np.bitwise_count(k),
             np.bitwise_count(k.astype("u1"))),
         lambda x, y, k: (np.gcd(k, 12), np.lcm(k, k.T.reshape(3, 4)),
-            np.gcd(k.astype("i1"), k.astype("i1")[::-1]), np.gcd(k * 0, 0)),
+            np.gcd(k.astype("i1"), k.astype("i1")[::-1]), np.gcd(k * 0, 0), np.gcd((k * 0 - 128).astype("i1"), k.astype("i1"))),
         lambda x, y, k: (np.matvec(y, x[0]), np.vecmat(x[0, :3], x), np.dsplit(y, 2)),
         lambda x, y, k: (np.packbits(k > 0), np.packbits(k > 0, axis=1, bitorder="little"),
             np.unpackbits(k.astype("u1"), axis=0), np.unpackbits(k.astype("u1"), count=9)),

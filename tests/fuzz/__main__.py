@@ -148,7 +148,7 @@ def one(options, number, coverage):
     found = []
     if options.mode in ("ir", "both"):
         found += one_program(options, number, coverage)
-    if options.mode == "numpy" or (options.mode == "both" and number % 4 == 0):
+    if options.mode == "numpy" or (options.mode == "both" and number % 3 == 0):
         found += one_source(options, number, coverage)
     return found
 

@@ -11,6 +11,16 @@ from weft.ir.opdef import REGISTRY
 from weft.ir.walk import walk
 
 
+def tensor_ops():
+    """Names of the ops of the tensor level that programs are made of."""
+    return [
+        name
+        for name, record in REGISTRY.items()
+        if not record.has("loop") and not record.has("terminator") and name not in ("fusion", "to_index")
+        and (record.form is not None or name in ("if", "for", "while", "dim", "from_index"))
+    ]  # fmt: skip
+
+
 class Coverage:
     """Sums over programs; two can be added."""
 
@@ -56,16 +66,6 @@ class Coverage:
         if self.exact:
             lines.append(f"elements compared in every bit: {100 * np.mean(self.exact):.1f} %")
         if self.ops:
-            tensor = [
-                n
-                for n, r in REGISTRY.items()
-                if not r.has("loop") and not r.has("terminator") and n not in ("fusion", "to_index")
-            ]
-            tensor = [
-                n
-                for n in tensor
-                if REGISTRY[n].form is not None or n in ("if", "for", "while", "dim", "from_index")
-            ]
-            counted = sorted((self.ops[n], n) for n in tensor)
+            counted = sorted((self.ops[n], n) for n in tensor_ops())
             lines.append("programs with each op: " + ", ".join(f"{n} {c}" for c, n in counted))
         return lines

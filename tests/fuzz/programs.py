@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tests.fuzz.coverage import tensor_ops
 from tests.fuzz.data import strided_copy
 from tests.fuzz.regions import Regions
 from tests.fuzz.values import Impossible
@@ -27,8 +28,16 @@ class Case:
     facts: set[str] = field(default_factory=set)
 
 
+FEATURES = 3  # ops in turn for each program
+FEATURED = sorted(set(tensor_ops()) - {"constant"})  # of which there are many
+
+
 class Maker(Regions):
-    """Writes one program."""
+    """Writes one program; `program` says whose turn it is among the ops."""
+
+    def __init__(self, seed, number, program):
+        super().__init__(seed, number)
+        self.program, self.featured = program, []
 
     # ---------------------------------------------------------------- program
 
@@ -37,11 +46,25 @@ class Maker(Regions):
         for _ in range(int(self.rng.integers(1, 4))):
             self.matching(TensorType(self.dtype(), self.shape()), fresh=1.0)
         target = int(self.rng.integers(3, 20))
+        names = [FEATURED[(FEATURES * self.program + k) % len(FEATURED)] for k in range(FEATURES)]
+        waiting = {int(self.rng.integers(0, target)): name for name in names}
         for _ in range(3 * target):
             if len(self.body.ops) >= target:
                 break
             self.step()
+            for place in [p for p in waiting if p <= len(self.body.ops)]:
+                self._feature(waiting.pop(place))
+        for name in waiting.values():
+            self._feature(name)
         return self._finish()
+
+    def _feature(self, name):
+        """Some ops are rare among those drawn: each program has its turn of them, in a few tries."""
+        for _ in range(4):
+            made = self.feature(name)
+            if made:
+                self.featured += made[:1]
+                return
 
     def _finish(self):
         read = {id(o) for op in walk(self.body) for o in op.operands}
@@ -51,6 +74,7 @@ class Maker(Regions):
         for _ in range(int(self.rng.integers(1, 7))):
             fresh = [v for v in leaves if v not in results]
             results.append(self.pick(fresh or leaves) if self.chance(0.85) else self.pick(tensors))
+        results += [v for v in self.featured if id(v) not in read and v not in results]
         into = [-1] * len(results)
         if self.chance(0.55):
             self._write(results, into)
@@ -124,7 +148,7 @@ class Maker(Regions):
 def make(seed, number):
     """Case `number` of the sequence that `seed` starts."""
     for attempt in range(20):
-        maker = Maker(seed, number * 20 + attempt)
+        maker = Maker(seed, number * 20 + attempt, number)
         try:
             case = maker.make()
         except Impossible:

@@ -182,6 +182,10 @@ class Reference:
             return None if exact else _clean(np.asarray(record.evaluate(attributes, *map(_error, operands))))
         if op.name in ("gather", "scatter"):
             return None if exact else self._of_indexed(op.name, attributes, operands, value)
+        if op.name in ("lu", "cholesky", "triangular"):
+            return (
+                _factor_bound(op.name, attributes, operands, value) if exact else np.full(value.shape, np.inf)
+            )
         if not isinstance(record.form, Scalar):
             return None if exact else np.full(value.shape, np.inf)
         if op.name in ("copysign", "signbit"):  # which sign a NaN has is not said
@@ -353,6 +357,19 @@ def _grain(x):
         if (x / grain % 1 == 0).all():
             return grain
     return 0.0
+
+
+def _factor_bound(name, attributes, operands, value):
+    """Of matrices whose diagonal outweighs the rest, none of whose rows moves; |T^-1| |T| |X| n eps of a system with T."""
+    x = operands[0].value.astype(np.float64)
+    size = 8 * (x.shape[-1] + 1) * float(np.finfo(value.dtype).eps)
+    if name != "triangular":
+        return _clean(size * (1 + np.abs(x).max(initial=0.0)) * np.ones(value.shape))
+    matrix = np.tril(x) if attributes["lower"] else np.triu(x)
+    if attributes["unit"]:
+        matrix = np.where(np.eye(x.shape[-1], dtype=bool), 1.0, matrix)
+    growth = np.abs(np.linalg.inv(matrix)) @ np.abs(matrix)
+    return _clean(size * np.matmul(growth, np.abs(value.astype(np.float64)) + 1e-30))
 
 
 def _sum_bound(x, e, axis, value):

@@ -20,12 +20,17 @@ COMPARE = ("<", "<=", ">", ">=", "==", "!=")
 
 @dataclass
 class Array:
-    """What is known of a variable: dtype, sizes as names, whether its memory is its own."""
+    """What is known of a variable: dtype, sizes as names, whether its memory is its own.
+
+    What `ravel` gave `is_raveled`, and so are its views: of a result in another order than NumPy's it is a copy where
+    NumPy gives a view, or the other way round (a listed difference), so that nothing is written through it.
+    """
 
     name: str
     dtype: str
     shape: tuple[str, ...]
     is_view: bool = False
+    is_raveled: bool = False
 
 
 @dataclass
@@ -171,6 +176,12 @@ class Writer:
         if a is None:
             return
         self.facts.add("views")
+        kept = len(self.arrays)
+        self._view_of(a)
+        for made in self.arrays[kept:]:
+            made.is_raveled |= a.is_raveled and made.is_view
+
+    def _view_of(self, a):
         way = self.rng.random()
         if way < 0.55:
             index, shape = self._index(a)
@@ -178,7 +189,7 @@ class Writer:
         elif way < 0.7:
             self.add(f"{a.name}.T", a.dtype, a.shape[::-1], view=True)
         elif way < 0.8:
-            self.add(f"{a.name}.ravel()", a.dtype, (f"({'*'.join(a.shape)})",), view=True)
+            self.add(f"{a.name}.ravel()", a.dtype, (f"({'*'.join(a.shape)})",), view=True).is_raveled = True
         elif way < 0.9:
             self.add(
                 f"{a.name}[None]" if self.chance(0.5) else f"np.expand_dims({a.name}, 0)",
@@ -202,7 +213,7 @@ class Writer:
         return d
 
     def _writable(self):
-        return self.value(lambda a: len(a.shape) > 0 and a.dtype != "bool")
+        return self.value(lambda a: len(a.shape) > 0 and a.dtype != "bool" and not a.is_raveled)
 
     def _write(self):
         a = self._writable()
@@ -243,7 +254,7 @@ class Writer:
         a = self.value()
         if a is not None:
             self.lines.append(f"{self.fresh()} = {a.name}")
-            self.arrays.append(Array(f"t{self.count}", a.dtype, a.shape, True))
+            self.arrays.append(Array(f"t{self.count}", a.dtype, a.shape, True, a.is_raveled))
 
     def _size(self):
         a = self.value(lambda a: len(a.shape) > 0 and a.dtype.startswith("float"))
@@ -334,10 +345,12 @@ class Writer:
         for k in range(int(self.rng.integers(1, 5))):
             shape, dtype = self.shape(), self.pick(DTYPES)
             shape = shape or (self.pick(self.names),)
+            if signature and self.chance(0.6):  # two that may be one array
+                _, dtype, shape, _ = self.pick(signature)
             layout = str(self.rng.choice(["C", "C", "C", "F", "strided", "negative"]))
             signature.append((f"a{k}", dtype, shape, layout))
             self.arrays.append(Array(f"a{k}", dtype, shape))
-        for k in range(int(self.chance(0.35)) * int(self.rng.integers(1, 3))):
+        for k in range(int(self.chance(0.6)) * int(self.rng.integers(1, 3))):
             shape, dtype = self.shape(), self.pick(DTYPES)
             captured.append((f"G{k}", dtype, shape))
             self.arrays.append(Array(f"G{k}", dtype, shape))
@@ -359,7 +372,7 @@ class Writer:
         aliased = []
         arrays = [k for k, s in enumerate(signature) if s[1] != "size"]
         pairs = [(j, k) for k in arrays for j in arrays if j < k and signature[j][1:3] == signature[k][1:3]]
-        if pairs and self.chance(0.6):
+        if pairs and self.chance(0.85):
             aliased.append(self.pick(pairs))
             self.facts.add("aliased")
         sizes = self._sizes(captured)

@@ -3,6 +3,8 @@
 Not here: branches and loops (`regions.py`).
 """
 
+import numpy as np
+
 from tests.fuzz.values import (
     ELEMENTWISE,
     MOST,
@@ -46,8 +48,36 @@ class Steps(Values):
             pass
         return len(self.builder.region.ops) - kept
 
-    def _elementwise(self):
-        name = self.pick(list(ELEMENTWISE))
+    def feature(self, name):
+        """One op of this name, if it fits what there is; its results."""
+        have = {id(op) for op in self.builder.region.ops}
+        try:
+            if name in ELEMENTWISE:
+                self._elementwise(name)
+            elif name in REDUCTIONS:
+                self._reduce(name)
+            else:
+                self._kind_of(name)()
+        except Impossible:
+            return []
+        made = [op for op in self.builder.region.ops if id(op) not in have and op.name == name]
+        return [v for op in made for v in op.results if isinstance(v.type, TensorType)]
+
+    def _kind_of(self, name):
+        """The step that writes an op which is neither elementwise nor a reduction."""
+        if name in ("sort", "argsort", "search"):
+            return lambda: self._order(name)
+        kind = {
+            "for": "count",
+            "if": "branch",
+            "iota": "number",
+            "from_index": "number",
+            "dim": "number",
+        }.get(name, name)
+        return getattr(self, f"_{kind}")
+
+    def _elementwise(self, name=None):
+        name = name or self.pick(list(ELEMENTWISE))
         count, dtypes = ELEMENTWISE[name]
         have = [v for v in self.pool if v.type.dtype in dtypes]
         first = self.pick(have) if have and not self.chance(0.1) else self.value(self.pick(dtypes))
@@ -88,8 +118,8 @@ class Steps(Values):
         for name in sorted(names_in(dims) - self._bound()):
             self.parameter_of_symbol(name)
 
-    def _reduce(self):
-        name = self.pick(list(REDUCTIONS))
+    def _reduce(self, name=None):
+        name = name or self.pick(list(REDUCTIONS))
         dtypes = [DTYPES[n] for n in NAMES if takes(name, DTYPES[n])]
         x = self.value(self.pick(dtypes), rank=1)
         axis = int(self.rng.integers(x.type.rank))
@@ -109,12 +139,13 @@ class Steps(Values):
             )
             self.emit(binary, [x, back])
 
-    def _order(self):
+    def _order(self, name=None):
         """Sorting, the permutation that sorts, places in what is sorted."""
         x = self.value(rank=1)
         axis = int(self.rng.integers(x.type.rank))
-        if self.chance(0.6):
-            self.emit(self.pick(["sort", "argsort"]), [x], {"axis": axis})
+        name = name or self.pick(["sort", "argsort", "search"])
+        if name != "search":
+            self.emit(name, [x], {"axis": axis})
             return
         line = self.emit("sort", [x], {"axis": axis})
         if x.type.rank > 1:
@@ -141,6 +172,50 @@ class Steps(Values):
         if self.count(b_shape) > MOST or self.count(a.type.shape) * self.size(b_shape[-1]) > 300000:
             raise Impossible
         self.emit("dot", [a, self.matching(TensorType(dtype, b_shape))])
+
+    def _matrix(self):
+        """A square matrix whose diagonal outweighs each row and column, so that no row changes its place."""
+        small = [d for d in self.dims if 0 < self.size(d) <= 40]
+        if not small or len(self.body.params) >= 9:
+            raise Impossible
+        dim, dtype = self.pick(small), self.pick([DTYPES["f32"], DTYPES["f64"]])
+        n = self.size(dim)
+        x = self.parameter(TensorType(dtype, (dim, dim)))
+        half = self.rng.integers(-4, 5, (n, n)) / 4
+        self.arguments[self.body.params.index(x)] = np.asarray(half + half.T + 4 * n * np.eye(n), dtype.numpy)
+        return x
+
+    def _lu(self):
+        self.emit("lu", [self._matrix()])
+
+    def _cholesky(self):
+        self.emit("cholesky", [self._matrix()])
+
+    def _triangular(self):
+        x = self._matrix()
+        right = self.matching(TensorType(x.type.dtype, (x.type.shape[0], self.pick([*self.dims, 1]))))
+        self.emit("triangular", [x, right], {"lower": self.chance(0.5), "unit": self.chance(0.3)})
+
+    def _positions(self):
+        """Places of a mask whose number of places is known beforehand."""
+        dim = self.pick([d for d in self.dims if (bounds(d)[0] or 0) >= 2] or [5])
+        self._need(dim)
+        line = self.emit("iota", (), {"size": dim, "dtype": I64})
+        number = self.emit("broadcast", [self.emit("constant", (), {"value": int(self.rng.integers(2)), "type": TensorType(I64)})],
+                           {"shape": (dim,)})  # fmt: skip
+        mask, size = self.emit("not_equal", [line, number]), dim - 1
+        if self.chance(0.5):
+            two = self.emit(
+                "broadcast",
+                [self.emit("constant", (), {"value": 2, "type": TensorType(I64)})],
+                {"shape": (dim,)},
+            )
+            zero = self.emit("subtract", [two, two])
+            mask, size = (
+                self.emit("equal", [self.emit("remainder", [line, two]), zero]),
+                floor_divide(dim + 1, 2),
+            )
+        self.emit("positions", [mask], {"size": size})
 
     def _shape(self):
         getattr(self, f"_{self.pick(SHAPES)}")()
