@@ -22,6 +22,7 @@ from weft.compiler.frontend.control.sequences import (
     make_reversed,
     make_zip,
 )
+from weft.compiler.frontend.mathematics import MATHEMATICS
 from weft.compiler.frontend.number import (
     IR_TYPES,
     TracedNumber,
@@ -214,3 +215,4 @@ def _as_it_is(fn: Any) -> Callable[..., Any]:
 
 
 BUILTINS.update({fn: _as_it_is(fn) for fn in _PLAIN})
+BUILTINS.update(MATHEMATICS)

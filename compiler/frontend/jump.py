@@ -182,6 +182,8 @@ class JumpLowering:
 
     def _loop(self, node: Loop, loop: LoopFlags | None, result: Lowered) -> tuple[set[str], list[ast.stmt]]:
         self.count += 1
+        if isinstance(node, ast.While) and not node.orelse and _binds(node.test):
+            node = _tested_inside(node)
         flags = LoopFlags(f"__weft_break_{self.count}__", f"__weft_continue_{self.count}__")
         inner = self.block(node.body, flags)
         body = inner.body or [located(ast.Pass(), node)]
@@ -253,3 +255,15 @@ def always_jumps(body: list[ast.stmt]) -> bool:
 def _holders(statement: ast.stmt) -> list[ast.AST]:
     inner = [*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())]
     return [statement, *inner]
+
+
+def _binds(test: ast.expr) -> bool:
+    return any(isinstance(part, ast.NamedExpr) for part in ast.walk(test))
+
+
+def _tested_inside(node: ast.While) -> ast.While:
+    """A loop whose test binds a name, with the test as the first statement of its body."""
+    test, place = node.test, node.test
+    leave = ast.If(located(ast.UnaryOp(ast.Not(), test), place), [located(ast.Break(), place)], [])
+    always = located(ast.Constant(True), place)
+    return located(ast.While(always, [located(leave, place), *node.body], []), node)

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 
 from weft.compiler.frontend.arguments import children, is_node
 from weft.compiler.frontend.capture import Inputs
-from weft.compiler.frontend.number import TracedNumber
+from weft.compiler.frontend.control.joins import Possible
+from weft.compiler.frontend.number import TracedNumber, as_expr
 from weft.compiler.frontend.source import Source
 from weft.compiler.frontend.storage import Lens, Pick, Storage, View
 from weft.compiler.frontend.trace import Trace
@@ -18,6 +19,7 @@ from weft.compiler.frontend.values import MaskedElements, TracedArray, TracedSca
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Value
+from weft.ir.types import BOOL
 
 Kind = Literal["array", "scalar", "float", "bool", "int"]
 NUMBER_KINDS: dict[type, Kind] = {bool: "bool", int: "int", float: "float"}
@@ -90,6 +92,15 @@ class ResultConstant:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultChoice:
+    """One of two nodes: the first if result `number`, a truth value, holds."""
+
+    number: int
+    then: ResultNode
+    otherwise: ResultNode
+
+
+@dataclass(frozen=True, slots=True)
 class ResultTree:
     """A container: `like` gives its type, keys and fields; items are nodes."""
 
@@ -97,7 +108,16 @@ class ResultTree:
     items: tuple[ResultNode, ...]
 
 
-ResultNode: TypeAlias = ResultValue | ResultSize | ResultObject | ResultView | ResultConstant | ResultTree
+ResultNode: TypeAlias = (
+    ResultValue | ResultSize | ResultObject | ResultView | ResultConstant | ResultTree | ResultChoice
+)
+
+
+def inner_nodes(node: ResultNode) -> tuple[ResultNode, ...]:
+    """The nodes that a node is made of."""
+    if isinstance(node, ResultChoice):
+        return (ResultValue(node.number, "bool"), node.then, node.otherwise)
+    return node.items if isinstance(node, ResultTree) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +156,10 @@ class Outputs:
                 return ResultValue(self._number(value, value.value), NUMBER_KINDS[value.type])
             case MaskedElements():
                 return self._array(value.elements)
+            case Possible():
+                flag = as_expr(self.trace, value.present, BOOL).value
+                present = self.describe(value.value)
+                return ResultChoice(self._number(value, flag), present, ResultConstant(None))
             case TracedNumber():
                 assert value.dim is not None
                 if self.trace.is_computed(value.dim):
@@ -211,6 +235,8 @@ def _leaves(value: Any) -> Iterator[Any]:
     if is_node(value):
         for _, item in children(value):
             yield from _leaves(item)
+    elif type(value) is Possible:
+        yield from _leaves(value.value)
     else:
         yield value
 

@@ -193,7 +193,8 @@ def _construct(
     ours = any(is_user_code(maker, library) or _is_inner(maker) for maker in makers)
     if type(made).__call__ is not type.__call__ or made is type or not ours:
         return made(*args, **kwargs)
-    instance = hooks.call(made.__new__, made, *args, **kwargs)
+    plain: UserValue = made.__new__ is object.__new__  # which drops the arguments
+    instance = object.__new__(made) if plain else hooks.call(made.__new__, made, *args, **kwargs)
     if isinstance(instance, made):
         hooks.call(type(instance).__init__, instance, *args, **kwargs)
     return instance

@@ -67,6 +67,7 @@ class Trace:
         self.moves: list[Storage] = []
         self.limits: dict[tuple[Value, DimLike, DimLike, DimLike], tuple[Dim, Region]] = {}  # of slices
         self.raises: list[Any] = []  # exceptions that ops `check` name by number
+        self.facts: dict[Value, bool] = {}  # what scalars are on the path that is traced
         self._closed: dict[Op | Region, Location | None] = {}
 
     # ---- where

@@ -16,6 +16,7 @@ import numpy as np
 from weft.compiler.frontend import builtin, impure
 from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.control.hooks import ControlHooks
+from weft.compiler.frontend.control.joins import Possible, given, given_key
 from weft.compiler.frontend.control.places import MUTATORS, Journal
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.hooks import Hooks, PlainHooks
@@ -85,8 +86,13 @@ class TracingHooks:
             return value
         return self.inputs.capture(Default(name, self._owner(function)), value)
 
+    def augmented(self, symbol: str, old: Any, value: Any, /) -> Any:
+        """As Python does."""
+        return self._plain.augmented(symbol, given(old), given(value))
+
     def load_attribute(self, base: Any, name: str, /) -> Any:
         """Capture an attribute of what has a path; a property of user code is called."""
+        base = given(base)
         written = self.written.get((id(base), name), _MISSING)
         if written is not _MISSING:
             return written
@@ -114,6 +120,7 @@ class TracingHooks:
         """Capture an item of what has a path."""
         if base is np.r_ or base is np.c_:
             return joined(self.trace, base, key)
+        base, key = given(base), given_key(key)
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is None:
             return base[key]
@@ -157,6 +164,7 @@ class TracingHooks:
 
     def store_item(self, base: Any, key: Any, value: Any, /) -> None:
         """Write an array; set it in what the trace made; note it for what outlives the call."""
+        base, key = given(base), given_key(key)
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is not None and self._is_there(Item(source, key), value):
             return
@@ -177,13 +185,16 @@ class TracingHooks:
     def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
         """Look for an item in a container from outside as it is now, else as Python does."""
         if symbol in ("in", "not in"):
-            right = self.inputs.looked_at(right, items=True)
+            right = self.inputs.looked_at(given(right), items=True)
+        elif type(left) is Possible and right is None:
+            return self.control.not_(left.present) if symbol == "is" else left.present
         return self._plain.compare(symbol, left, right)
 
     def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
         """Format what is known; the text of a traced value is not. A size in a text is pinned."""
         if type(value) is TracedNumber and value.dim is not None and not self.trace.changes(value.dim):
             value = value.__index__()
+        value = given(value)
         if type(value) in TRACED:
             raise forced(self.trace, f"a traced {value!r}", "text in an f-string")
         return self._plain.format_value(value, conversion, specification)
@@ -192,7 +203,7 @@ class TracingHooks:
 
     def iterate(self, iterable: Any, /) -> Iterable[Any]:
         """Go over a container with its items captured."""
-        return self.inputs.open(iterable)
+        return self.inputs.open(given(iterable))
 
     def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Apply a NumPy function or builtin by its meaning for traced values, trace into user code.
@@ -206,6 +217,9 @@ class TracingHooks:
             and self.inputs.path(fn.__self__) is not None
         ):
             return self._call_method(fn, args, kwargs)
+        if not isinstance(fn, FunctionType | MethodType | type) and not _collects(fn):
+            args = tuple(given(value) for value in args)
+            kwargs = {name: given(value) for name, value in kwargs.items()}
         if is_known(fn):
             opened = {name: self.inputs.open(value) for name, value in kwargs.items()}
             return self.trace.call(fn, *map(self.inputs.open, args), **opened)
@@ -294,6 +308,11 @@ class TracingHooks:
             Fact("not supported", f"{one.name}, line {one.line}") for one in dict.fromkeys(names)
         )
         return error
+
+
+def _collects(fn: Any) -> bool:
+    """Whether a call only keeps its arguments: a method of a container."""
+    return isinstance(getattr(fn, "__self__", None), list | dict | set)
 
 
 _TRANSPARENT = frozenset(

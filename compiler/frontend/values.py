@@ -262,7 +262,26 @@ class TracedScalar(Operators):
 TRACED = (TracedArray, TracedScalar, TracedNumber)
 
 
-class MaskedElements:
+class Forwarded:
+    """Stands for the array or number `elements`, to which every operator goes."""
+
+    __slots__ = ()
+
+    @property
+    def elements(self) -> Any:
+        """What it stands for."""
+        raise NotImplementedError
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return self.elements.__array_ufunc__(ufunc, method, *inputs, **keywords)
+
+    def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return self.elements.__array_function__(fn, types, args, kwargs)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType] -- arrays are not hashable
+
+
+class MaskedElements(Forwarded):
     """`x[mask]`: a new array whose size the program computes, made when something asks for it.
 
     `x[mask] += v` never does: an in-place operator gives it back with the operation noted, for the assignment
@@ -306,12 +325,6 @@ class MaskedElements:
         self.operation, self.other = operation, other
         return self
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        return self.elements.__array_ufunc__(ufunc, method, *inputs, **keywords)
-
-    def __array_function__(self, fn: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return self.array.trace.call(fn, *args, **kwargs)
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -323,11 +336,9 @@ class MaskedElements:
         else:
             object.__setattr__(self, name, value)
 
-    __hash__ = None  # pyright: ignore[reportAssignmentType] -- arrays are not hashable
-
 
 def _forwarded(name: str) -> Callable[..., Any]:
-    def method(self: MaskedElements, *args: Any) -> Any:
+    def method(self: Forwarded, *args: Any) -> Any:
         return getattr(self.elements, name)(*args)
 
     return method
@@ -336,9 +347,9 @@ def _forwarded(name: str) -> Callable[..., Any]:
 for _name in (
     "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod divmod rdivmod pow rpow "
     "matmul rmatmul and rand or ror xor rxor lshift rlshift rshift rrshift eq ne lt le gt ge neg pos invert "
-    "abs getitem setitem len iter contains bool int float index round array"
+    "abs getitem setitem len iter contains bool int float index round array call"
 ).split():
-    setattr(MaskedElements, f"__{_name}__", _forwarded(f"__{_name}__"))
+    setattr(Forwarded, f"__{_name}__", _forwarded(f"__{_name}__"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,7 +436,7 @@ def operand(trace: Trace, value: Any) -> Operand:
             return Operand(type(value) if type(value) in (int, float) else float, (), constant=value)
         case np.ndarray() | list() | tuple():
             return operand(trace, trace.call(np.asarray, value))
-        case MaskedElements():
+        case Forwarded():
             return operand(trace, value.elements)
         case Variable():
             return operand(trace, trace.adopt(value))
@@ -479,6 +490,7 @@ def shape_of(value: Expr) -> Shape:
 
 
 __all__ = [
-    "METHODS", "PROPERTIES", "TRACED", "BoundMethod", "MaskedElements", "Operand", "Operators", "TracedArray",
+    "METHODS", "PROPERTIES", "TRACED", "BoundMethod", "Forwarded", "MaskedElements",
+    "Operand", "Operators", "TracedArray",
     "TracedScalar", "as_array", "elements", "new_array", "operand", "shape_of", "wrap",
 ]  # fmt: skip

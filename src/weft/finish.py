@@ -60,6 +60,8 @@ class ResultMaker:
                 if node.identity not in self.views:
                     self.views[node.identity] = self._view(node)
                 return self.views[node.identity]
+            case result.ResultChoice():
+                return self.make(node.then if self.raw[node.number] else node.otherwise)
             case result.ResultTree():
                 return rebuild(node.like, [self.make(item) for item in node.items])
             case _:
@@ -100,9 +102,8 @@ def paths_read(traced: Traced) -> list[source.Source]:
     def visit(node: Any) -> None:
         if isinstance(node, result.ResultObject):
             found.append(node.source)
-        elif isinstance(node, result.ResultTree):
-            for item in node.items:
-                visit(item)
+        for item in result.inner_nodes(node):
+            visit(item)
 
     visit(traced.result)
     for effect in traced.effects:

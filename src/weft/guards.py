@@ -128,9 +128,7 @@ def _is_bound(sides: Sequence[DimLike], names: Mapping[str, None]) -> bool:
 def _sizes_in(node: result.ResultNode) -> list[DimLike]:
     if isinstance(node, result.ResultSize):
         return [node.dim]
-    if isinstance(node, result.ResultTree):
-        return [d for item in node.items for d in _sizes_in(item)]
-    return []
+    return [d for item in result.inner_nodes(node) for d in _sizes_in(item)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,6 +495,5 @@ def _is_library(value: object) -> bool:
 def _collect_kinds(node: Any, kinds: dict[int, str]) -> None:
     if isinstance(node, result.ResultValue):
         kinds[node.number] = node.kind
-    elif isinstance(node, result.ResultTree):
-        for item in node.items:
-            _collect_kinds(item, kinds)
+    for item in result.inner_nodes(node):
+        _collect_kinds(item, kinds)

@@ -77,9 +77,8 @@ def kinds_of(traced: Traced) -> dict[int, str]:
     def visit(node: Any) -> None:
         if isinstance(node, result.ResultValue):
             found[node.number] = node.kind
-        elif isinstance(node, result.ResultTree):
-            for item in node.items:
-                visit(item)
+        for item in result.inner_nodes(node):
+            visit(item)
 
     for node in (traced.result, *(e.value for e in traced.effects)):
         visit(node)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from weft.compiler.frontend.control.joins import Maybe
-from weft.compiler.frontend.number import TracedNumber, number
+from weft.compiler.frontend.control.joins import Maybe, Possible
+from weft.compiler.frontend.number import TracedNumber, as_expr, number
 from weft.compiler.frontend.number import truth as truth_of_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar
@@ -21,6 +21,9 @@ def truth(trace: Trace, value: Any) -> bool | Expr:
     """The truth of a value: plain if it is known while tracing, else a scalar of the program."""
     if type(value) is Maybe:
         value = value.value
+    if type(value) is Possible:
+        present, found = as_expr(trace, value.present, BOOL), truth(trace, value.value)
+        return (present if found else False) if isinstance(found, bool) else present & found
     if type(value) not in TRACED:
         return bool(value)
     if type(value) is TracedNumber:

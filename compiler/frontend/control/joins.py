@@ -16,7 +16,7 @@ from weft.compiler.frontend.arguments import children, is_node, rebuild
 from weft.compiler.frontend.number import IR_TYPES, TracedNumber, as_expr, number
 from weft.compiler.frontend.promote import element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, TracedScalar, new_array
+from weft.compiler.frontend.values import Forwarded, TracedArray, TracedScalar, new_array
 from weft.ir.dataclass import dataclass
 from weft.ir.expr import Expr, cast
 from weft.ir.node import Value
@@ -40,6 +40,53 @@ class Maybe:
 
     def __init__(self, value: Any, defined: Callable[[], Any]) -> None:
         self.value, self.defined = value, defined
+
+
+class Possible(Forwarded):
+    """A value that may be None, as the program decides; anything but a test for None asks for the value."""
+
+    __slots__ = ("present", "trace", "value")
+
+    def __init__(self, trace: Trace, value: Any, present: TracedNumber) -> None:
+        self.trace, self.value, self.present = trace, value, present
+
+    def __repr__(self) -> str:
+        return f"{self.value!r} or None"
+
+    @property
+    def elements(self) -> Any:
+        """The value; where the program does not know that there is one, it fails as Python does with None."""
+        flag = as_expr(self.trace, self.present, BOOL)
+        if self.trace.facts.get(flag.value) is not True:
+            text = "a value is None where a number or an array is needed"
+            self.trace.fail_unless(flag, TypeError(text))
+        return self.value
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # what Weft itself asks of any value
+            raise AttributeError(name)
+        return getattr(self.elements, name)
+
+
+def if_known(trace: Trace, value: Any) -> Any:
+    """The value of what is known not to be None on this path; others as they are."""
+    if type(value) is Possible and value.present.value is not None:
+        return value.value if trace.facts.get(value.present.value) else value
+    return value
+
+
+def given(value: Any) -> Any:
+    """What a value is where it must not be None."""
+    return value.elements if type(value) is Possible else value
+
+
+def given_key(key: Any) -> Any:
+    """A key whose parts must not be None, but for slices' own."""
+    if type(key) is tuple:
+        return tuple(given_key(part) for part in key)
+    if type(key) is slice and Possible in (type(key.start), type(key.stop), type(key.step)):
+        return slice(given(key.start), given(key.stop), given(key.step))
+    return given(key)
 
 
 class Frozen:
@@ -103,7 +150,14 @@ class Optional:
     slot: Slot
 
 
-Slot: TypeAlias = Same | Number | Scalar | Array | Tree | Optional
+@dataclass(frozen=True, slots=True)
+class Nullable:
+    """A value, or None."""
+
+    slot: Slot
+
+
+Slot: TypeAlias = Same | Number | Scalar | Array | Tree | Optional | Nullable
 
 
 def freeze(trace: Trace, value: Any) -> Any:
@@ -112,6 +166,8 @@ def freeze(trace: Trace, value: Any) -> Any:
         return Frozen(value, value.view.read(trace))
     if type(value) is Maybe:
         return Maybe(freeze(trace, value.value), value.defined)
+    if type(value) is Possible:
+        return Possible(trace, freeze(trace, value.value), value.present)
     if type(value) is tuple or (is_node(value) and _holds_arrays(value)):
         return rebuild(value, [freeze(trace, item) for _, item in children(value)])
     return value
@@ -163,6 +219,8 @@ def loosen(value: Any) -> Slot:
             return Array(TensorType(value.array.element, value.array.view.shape))
         case Maybe():
             return Optional(carried(value.value))
+        case Possible():
+            return Nullable(carried(value.value))
         case _ if is_node(value):
             return Tree(value, tuple(Same(item) for _, item in children(value)))
         case _:
@@ -173,7 +231,8 @@ def carried(value: Any) -> Slot:
     """The slot of a value that only some paths have: it stays what it is unless the program computes it."""
     if is_node(value):
         return Tree(value, tuple(carried(item) for _, item in children(value)))
-    return loosen(value) if type(value) in (TracedNumber, TracedScalar, TracedArray, Frozen) else Same(value)
+    traced = (TracedNumber, TracedScalar, TracedArray, Frozen, Possible)
+    return loosen(value) if type(value) in traced else Same(value)
 
 
 def join(a: Slot, b: Slot) -> Slot:
@@ -182,10 +241,12 @@ def join(a: Slot, b: Slot) -> Slot:
         return _join_same(a, b)
     if isinstance(a, Optional) or isinstance(b, Optional):
         return _join_optional(a, b)
+    if isinstance(a, Nullable) or isinstance(b, Nullable):
+        return _join_nullable(a, b)
     if isinstance(a, Same):
-        return join(loosen(a.value), b)
+        return _with_none(b) if a.value is None else join(loosen(a.value), b)
     if isinstance(b, Same):
-        return join(a, loosen(b.value))
+        return _with_none(a) if b.value is None else join(a, loosen(b.value))
     if isinstance(a, Tree) and isinstance(b, Tree):
         return _join_trees(a, b)
     return a if a == b else _join_numbers(a, b)
@@ -197,7 +258,34 @@ def _join_same(a: Same, b: Same) -> Slot:
     if a.value is UNDEFINED or b.value is UNDEFINED:
         other = b.value if a.value is UNDEFINED else a.value
         return loosen(other) if type(other) is Maybe else Optional(carried(other))
+    if a.value is None or b.value is None:
+        return _with_none(_loose(b.value if a.value is None else a.value))
     return join(loosen(a.value), loosen(b.value))
+
+
+def _loose(value: Any) -> Slot:
+    """As `loosen`; what is known only while tracing stays what it is."""
+    return carried(value) if isinstance(value, str | bytes) or is_node(value) else loosen(value)
+
+
+def _with_none(slot: Slot) -> Slot:
+    return slot if isinstance(slot, Nullable) else Nullable(slot)
+
+
+def _join_nullable(a: Slot, b: Slot) -> Slot:
+    inside: list[Slot] = []
+    for slot in (a, b):
+        if isinstance(slot, Nullable):
+            inside.append(slot.slot)
+        elif isinstance(slot, Same) and type(slot.value) is Possible:
+            inside.append(carried(slot.value.value))
+        elif not isinstance(slot, Same):
+            inside.append(slot)
+        elif slot.value is not None:
+            inside.append(_loose(slot.value))
+    if len(inside) == 1 or inside[0] == inside[1]:
+        return Nullable(inside[0])
+    return Nullable(join(inside[0], inside[1]))
 
 
 def _join_numbers(a: Slot, b: Slot) -> Slot:
@@ -264,6 +352,8 @@ def show(slot: Slot) -> str:
             return f"a {type(like).__name__}"
         case Optional(inner):
             return f"{show(inner)} or nothing"
+        case Nullable(inner):
+            return f"{show(inner)} or None"
 
 
 # ---------------------------------------------------------------- values of slots
@@ -282,7 +372,7 @@ def types(slot: Slot) -> list[Type]:
             return [ty]
         case Tree(_, items):
             return [ty for item in items for ty in types(item)]
-        case Optional(inner):
+        case Optional(inner) | Nullable(inner):
             return [*types(inner), TensorType(BOOL)]
 
 
@@ -291,22 +381,28 @@ def lower(trace: Trace, slot: Slot, value: Any) -> list[Value]:
     match slot:
         case Same():
             return []
-        case Number(kind):
-            return [_scalar(trace, value, IR_TYPES[kind]).value]
-        case Scalar(dtype):
-            return [_scalar(trace, value, dtype).value]
-        case Array(ty):
-            return [_elements(trace, value, ty).value]
+        case Number() | Scalar() | Array():
+            return [_lower_leaf(trace, slot, value).value]
         case Tree(_, items):
-            given = [UNDEFINED] * len(items) if value is UNDEFINED else [v for _, v in children(value)]
-            return [v for item, part in zip(items, given, strict=True) for v in lower(trace, item, part)]
+            parts = [UNDEFINED] * len(items) if value is UNDEFINED else [v for _, v in children(value)]
+            return [v for item, part in zip(items, parts, strict=True) for v in lower(trace, item, part)]
         case Optional(inner):
-            flag: Any = True
-            if value is UNDEFINED:
-                flag = False
-            elif type(value) is Maybe:
-                value, flag = value.value, value.defined()
+            value, flag = (
+                (value.value, value.defined()) if type(value) is Maybe else (value, value is not UNDEFINED)
+            )
             return [*lower(trace, inner, value), _scalar(trace, flag, BOOL).value]
+        case Nullable(inner):
+            value = UNDEFINED if value is None else value
+            value, flag = (
+                (value.value, value.present) if type(value) is Possible else (value, value is not UNDEFINED)
+            )
+            return [*lower(trace, inner, value), _scalar(trace, flag, BOOL).value]
+
+
+def _lower_leaf(trace: Trace, slot: Number | Scalar | Array, value: Any) -> Expr:
+    if isinstance(slot, Array):
+        return _elements(trace, value, slot.type)
+    return _scalar(trace, value, IR_TYPES[slot.type] if isinstance(slot, Number) else slot.dtype)
 
 
 def _scalar(trace: Trace, value: Any, dtype: DType) -> Expr:
@@ -349,3 +445,6 @@ def wrap(trace: Trace, slot: Slot, values: Iterator[Value]) -> Any:
             made = wrap(trace, inner, values)
             flag = number(trace, Expr(trace.builder, next(values)), bool)
             return Maybe(made, lambda: flag)
+        case Nullable(inner):
+            made = wrap(trace, inner, values)
+            return Possible(trace, made, number(trace, Expr(trace.builder, next(values)), bool))

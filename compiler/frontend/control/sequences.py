@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from weft.compiler.frontend.control.joins import Maybe
+from weft.compiler.frontend.control.joins import Maybe, given
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, size_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, elements
@@ -57,8 +57,7 @@ class Range(Sequence):
 
 def as_bound(trace: Trace, value: Any) -> DimLike:
     """An int of any sort as a size; one that the program computes becomes a symbol."""
-    if type(value) is Maybe:
-        value = value.value
+    value = given(value.value if type(value) is Maybe else value)
     dim = as_dim(value)
     if dim is not None:
         return dim

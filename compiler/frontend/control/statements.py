@@ -18,9 +18,11 @@ from weft.compiler.frontend.control.joins import (
     Frozen,
     Maybe,
     Optional,
+    Possible,
     Same,
     Slot,
     freeze,
+    if_known,
     join,
     loosen,
     lower,
@@ -79,8 +81,13 @@ def branch(
     mark = hooks.journal.begin()
     sides: list[Side] = []
     try:
-        for part in parts:
-            sides.append(_trace_side(hooks, part, places, live, mark))
+        for part, holds in zip(parts, (True, False), strict=True):
+            known = trace.facts
+            trace.facts = {**known, **implied(condition.value, holds=holds)}
+            try:
+                sides.append(_trace_side(hooks, part, places, before, live, mark))
+            finally:
+                trace.facts = known
             for name, place in places.items():
                 place.set(before[name])
             mark.undo()
@@ -110,13 +117,36 @@ def branch(
             link_arrays(trace, slots[name], value, side.values.get(name))
 
 
+def implied(condition: Value, *, holds: bool) -> dict[Value, bool]:
+    """What other truth values are where a condition holds or does not: the operands of `not`, `and`, `or`."""
+    found, op = {condition: holds}, condition.op
+    if op is None:
+        return found
+    if op.name == "logical_not":
+        found.update(implied(op.operands[0], holds=not holds))
+    elif op.name == ("bitwise_and" if holds else "bitwise_or"):
+        for operand in op.operands:
+            found.update(implied(operand, holds=holds))
+    elif op.name == "select":
+        test, yes, no = op.operands
+        if holds and (no is test or _is_constant(no, value=False)):
+            found.update({**implied(test, holds=True), **implied(yes, holds=True)})
+        if not holds and (yes is test or _is_constant(yes, value=True)):
+            found.update({**implied(test, holds=False), **implied(no, holds=False)})
+    return found
+
+
+def _is_constant(one: Value, *, value: bool) -> bool:
+    return one.op is not None and one.op.name == "constant" and one.op.attributes["value"] == value
+
+
 def arrays_in(value: Any) -> list[TracedArray]:
     """The arrays in a value, frozen or not, in order."""
     if type(value) is Frozen:
         return [value.array]
     if type(value) is TracedArray:
         return [value]
-    if type(value) is Maybe:
+    if type(value) in (Maybe, Possible):
         return arrays_in(value.value)
     if is_node(value):
         return [array for _, item in children(value) for array in arrays_in(item)]
@@ -144,6 +174,7 @@ def _trace_side(
     hooks: TracingHooks,
     part: Callable[[], Any] | None,
     places: Mapping[str, Place],
+    before: Mapping[str, Any],
     live: Sequence[str],
     mark: Mark,
 ) -> Side:
@@ -165,7 +196,10 @@ def _trace_side(
         error = effect_refused(hooks, effects)
         trace.close(frame)
         raise error
-    side.values = {name: freeze(trace, places[name].get()) for name in live if name in places}
+    for name in live:
+        if name in places:
+            value = places[name].get()
+            side.values[name] = freeze(trace, value if value is before[name] else if_known(trace, value))
     side.contents = mark.contents()
     side.ends = trace.leave(frame)
     return side
@@ -183,6 +217,9 @@ def effect_refused(hooks: TracingHooks, before: int) -> WeftError:
 
 def _join_sides(trace: Trace, name: str, sides: Sequence[Side]) -> Slot:
     alive = [side for side in sides if not side.raised]
+    if name.startswith("__weft_"):  # read only where it has a value
+        for side in alive:
+            side.values[name] = unwrapped(side.values.get(name, UNDEFINED))
     slot: Slot = Same(alive[0].values.get(name, UNDEFINED))
     for side in alive[1:]:
         slot = join_named(trace, name, slot, side.values.get(name, UNDEFINED))
@@ -203,7 +240,8 @@ def join_named(trace: Trace, name: str, slot: Slot, value: Any) -> Slot:
 
 def different(trace: Trace, name: str, slot: Slot, value: Any, reason: str) -> WeftError:
     """The error for a name that has two types where paths meet."""
-    what = "the returned value" if name == "__weft_result__" else f"{name.partition(' ')[0]!r}"
+    known = {"__weft_result__": "the returned value", "the expression": name}
+    what = known.get(name) or f"{name.partition(' ')[0]!r}"
     one, other = _array_type(slot), _array_type(Same(value))
     is_shape = one is not None and other is not None and one.dtype == other.dtype
     convert = f"convert {what} on one path, for example with np.float64(...) or astype"

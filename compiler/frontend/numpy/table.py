@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import Forwarded
 
 Composition = Callable[..., Any]
 C = TypeVar("C", bound=Composition)
@@ -72,5 +73,5 @@ def call(trace: Trace, fn: Any, *args: Any, **kwargs: Any) -> Any:
         fix = "leave it out, or write out what it does"
         raise trace.refuse(f"{name_of(fn)} does not take the keyword {keyword!r} yet", fix, "E054")
     if fn is not operator.setitem:  # which knows `x[mask] += v`
-        args = tuple(getattr(a, "elements", a) if type(a).__name__ == "MaskedElements" else a for a in args)
+        args = tuple(a.elements if isinstance(a, Forwarded) else a for a in args)
     return FUNCTIONS[fn](trace, *args, **kwargs)

@@ -1,0 +1,158 @@
+"""Python objects under control flow: names that may be None, classes, `math`: compiled against plain Python.
+
+One small program per construct. Value, kind, arguments after the call and exceptions are compared, at two
+sizes.
+"""
+
+import math
+
+import pytest
+
+from tests.frontend.test_control_programs import agree, mixed, ramp
+
+PROGRAMS = []
+
+
+def program(*cases):
+    """Note a program with the arguments of each case; none: one array of 7 numbers, and one of 12."""
+
+    def add(fn):
+        PROGRAMS.extend((fn, case) for case in cases or ((ramp(7),), (ramp(12),)))
+        return fn
+
+    return add
+
+
+# ---------------------------------------------------------------- None
+
+
+@program((mixed(30),), (mixed(7),))
+def none_best(x):
+    best = None
+    for v in x:
+        if best is None or v < best:
+            best = v
+    return best
+
+
+@program((mixed(30),), (mixed(7),))
+def none_index(x):
+    best = None
+    where = None
+    for i in range(len(x)):
+        if best is None or x[i] > best:
+            best = x[i]
+            where = i
+    return best, where
+
+
+@program((ramp(5),), (-ramp(5) - 1,))
+def none_in_a_branch(x):
+    r = None
+    if x[1] > 0:
+        r = x[1]
+    if r is None:
+        return x[2]
+    return r * 2
+
+
+@program((ramp(5),), (-ramp(5) - 1,))
+def none_returned(x):
+    for i in range(len(x)):
+        if x[i] > 2:
+            return i
+    return None
+
+
+@program((ramp(5),), (-ramp(5) - 1,))
+def none_or_found(x):
+    found = None
+    for i in range(len(x)):
+        if x[i] > 2:
+            found = i
+            break
+    if found is not None:
+        return found
+    return -1
+
+
+@program((mixed(30),), (mixed(7),))
+def none_before_the_first(x):
+    previous, s = None, 0.0
+    for v in x:
+        if previous is not None:
+            s += abs(v - previous)
+        previous = v
+    return s
+
+
+@program((ramp(5),), (-ramp(5) - 1,))
+def none_is_false(x):
+    y = None
+    if x[1] > 0:
+        y = x * 2
+    return y if y is not None else -x
+
+
+# ---------------------------------------------------------------- objects
+
+
+class Account:
+    def __init__(self, x):
+        self.count, self.total, self.x = 0, 0.0, x
+
+    def add(self, v):
+        self.count += 1
+        self.total += v
+
+
+@program()
+def objects_of_a_class(x):
+    account = Account(x)
+    for v in x:
+        account.add(v)
+    return account.count, account.total
+
+
+# ---------------------------------------------------------------- math
+
+
+@program((mixed(30),), (mixed(7),))
+def functions_of_math(x):
+    s = 0.0
+    for v in x:
+        s += math.sin(v) + math.exp(-abs(v)) * math.sqrt(v * v + 1) + math.floor(v)
+        s += math.atan2(v, 2) + math.pow(abs(v), 0.5) + math.hypot(v, 1)
+    a, b = x[0], x[1]
+    numbers = math.ceil(b), math.trunc(b * 10), math.isnan(a), math.isfinite(a), math.gcd(int(b * 30), 18)
+    floats = math.fabs(a), math.log(a**2), math.log10(abs(b)), math.log(abs(a), 2), math.copysign(1.0, a)
+    return s, numbers, floats, math.degrees(b), math.fmod(a, 0.3), math.prod([1.0, a]), math.erf(a)
+
+
+@program((ramp(3) + 1,), (ramp(3) - 1,), (ramp(3) * 1e10 + 2e6,))
+def errors_of_math(x):
+    return math.sqrt(x[0]) + math.log(x[2]) + math.exp(x[1])
+
+
+@program((ramp(3), 0.5), (ramp(3), math.nan), (ramp(3), 2.0))
+def error_of_asin(x, v):
+    return x * math.asin(v)
+
+
+# ---------------------------------------------------------------- walrus
+
+
+@program()
+def walrus_in_while(x):
+    s, i = 0.0, 0
+    while (v := x[i]) < 4:
+        s += v
+        i += 1
+    return s, v
+
+
+@pytest.mark.parametrize(
+    ("fn", "args"), PROGRAMS, ids=[f"{fn.__name__}-{k}" for k, (fn, _) in enumerate(PROGRAMS)]
+)
+def test_program(fn, args):
+    agree(fn, *args)
