@@ -12,6 +12,7 @@ from weft.compiler.schedule.dot import lower_dot
 from weft.compiler.schedule.factor import lower_cholesky, lower_lu, lower_triangular
 from weft.compiler.schedule.gpu_table import GPU_SCHEDULES
 from weft.compiler.schedule.kernel import Kernel, kernel_of
+from weft.compiler.schedule.orthogonal import lower_qr, lower_rotate_rows
 from weft.compiler.schedule.pointwise import lower_pointwise
 from weft.compiler.schedule.positions import lower_positions
 from weft.compiler.schedule.rows import lower_rows
@@ -44,6 +45,8 @@ SCHEDULES: dict[str, Schedule] = {
     "lu": lower_lu,
     "triangular": lower_triangular,
     "cholesky": lower_cholesky,
+    "qr": lower_qr,
+    "rotate_rows": lower_rotate_rows,
 }
 FAMILIES: dict[str, Mapping[str, Schedule]] = {"cpu": SCHEDULES, **GPU_SCHEDULES}
 """The schedules of each kind of target."""

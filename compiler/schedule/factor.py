@@ -16,7 +16,7 @@ from weft.ir.rules import tensor_operand
 Body = Callable[[DimLike], None]
 
 
-class _Matrix:
+class Matrix:
     """One matrix of the stack: the root's memory at `batch`, `rows` by `columns`."""
 
     def __init__(self, kernel: Kernel, writer: Writer, root: Root, batch: Sequence[DimLike]) -> None:
@@ -69,7 +69,8 @@ class _Matrix:
         self.along(start, self.columns, one)
 
 
-def _over_stack(kernel: Kernel, builder: Builder, body: Callable[[_Matrix], None]) -> None:
+def over_stack(kernel: Kernel, builder: Builder, body: Callable[[Matrix], None]) -> None:
+    """`body` for each matrix of the stack."""
     (root,) = kernel.roots
     if any(d == 0 for d in root.space):
         return
@@ -77,7 +78,7 @@ def _over_stack(kernel: Kernel, builder: Builder, body: Callable[[_Matrix], None
     total = product(stack)
 
     def one(p: DimLike) -> None:
-        body(_Matrix(kernel, writer, root, split_index(p, stack)))
+        body(Matrix(kernel, writer, root, split_index(p, stack)))
 
     if total == 1:
         with writer.scope(floor=True):
@@ -88,7 +89,8 @@ def _over_stack(kernel: Kernel, builder: Builder, body: Callable[[_Matrix], None
     parallel_chunks(writer, total, 1, cost, lambda a, b, _task: serial(writer, "p", a, b, (0, total), one))
 
 
-def _operands(kernel: Kernel) -> Sequence[Value]:
+def operands_of(kernel: Kernel) -> Sequence[Value]:
+    """Of the op that the kernel is."""
     op = kernel.roots[0].value.op
     assert op is not None
     return op.operands
@@ -96,9 +98,9 @@ def _operands(kernel: Kernel) -> Sequence[Value]:
 
 def lower_lu(kernel: Kernel, builder: Builder) -> None:
     """Column by column: the largest element below becomes the pivot, its multiples come off those rows."""
-    (operand,) = _operands(kernel)
+    (operand,) = operands_of(kernel)
 
-    def one(m: _Matrix) -> None:
+    def one(m: Matrix) -> None:
         n, writer = m.columns, m.writer
         m.fill(operand, n)
         dtype = tensor_operand([m.root.value.type]).dtype
@@ -123,10 +125,10 @@ def lower_lu(kernel: Kernel, builder: Builder) -> None:
 
         m.each(0, n, column)
 
-    _over_stack(kernel, builder, one)
+    over_stack(kernel, builder, one)
 
 
-def _pivot(m: _Matrix, k: DimLike) -> Expr:
+def _pivot(m: Matrix, k: DimLike) -> Expr:
     """The row from k on with the largest element of column k, the first of several; NaN is never larger."""
     writer = m.writer
 
@@ -144,7 +146,7 @@ def _pivot(m: _Matrix, k: DimLike) -> Expr:
     )[1]
 
 
-def _swap_rows(m: _Matrix, a: DimLike, b: Dim) -> None:
+def _swap_rows(m: Matrix, a: DimLike, b: Dim) -> None:
     def one(j: DimLike) -> None:
         x, y = m.wide(m.get(a, j)), m.wide(m.get(b, j))
         m.put(a, j, y)
@@ -155,12 +157,12 @@ def _swap_rows(m: _Matrix, a: DimLike, b: Dim) -> None:
 
 def lower_triangular(kernel: Kernel, builder: Builder) -> None:
     """Row by row from the triangle's corner: less what the rows before say, then divided by the diagonal."""
-    matrix, right = _operands(kernel)
+    matrix, right = operands_of(kernel)
     op = kernel.roots[0].value.op
     assert op is not None
     lower, unit = bool(op.attributes["lower"]), bool(op.attributes["unit"])
 
-    def one(m: _Matrix) -> None:
+    def one(m: Matrix) -> None:
         writer, n = m.writer, m.rows
         m.fill(right, n)
 
@@ -181,15 +183,15 @@ def lower_triangular(kernel: Kernel, builder: Builder) -> None:
 
         m.each(0, n, row)
 
-    _over_stack(kernel, builder, one)
+    over_stack(kernel, builder, one)
 
 
 def lower_cholesky(kernel: Kernel, builder: Builder) -> None:
     """Row by row: scaled by the root of its diagonal, then its multiples are taken off the rows below."""
-    (operand,) = _operands(kernel)
+    (operand,) = operands_of(kernel)
     assert isinstance(operand.type, TensorType)
 
-    def one(m: _Matrix) -> None:
+    def one(m: Matrix) -> None:
         writer, n = m.writer, m.columns
         m.fill(operand, n)
         m.each(0, n, lambda i: m.along(0, i, lambda j: m.put(i, j, m.wide(m.get(i, j)).like(0.0))))
@@ -201,4 +203,4 @@ def lower_cholesky(kernel: Kernel, builder: Builder) -> None:
 
         m.each(0, n, row)
 
-    _over_stack(kernel, builder, one)
+    over_stack(kernel, builder, one)

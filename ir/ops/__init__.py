@@ -1,6 +1,19 @@
 """The records of all operations; importing this package fills the registry."""
 
-from weft.ir.ops import control, elementwise, factor, index, integer, linalg, loop, reduce, scan, shape, sort
+from weft.ir.ops import (
+    control,
+    elementwise,
+    factor,
+    index,
+    integer,
+    linalg,
+    loop,
+    orthogonal,
+    reduce,
+    scan,
+    shape,
+    sort,
+)
 
 __all__ = [
     "control",
@@ -10,6 +23,7 @@ __all__ = [
     "integer",
     "linalg",
     "loop",
+    "orthogonal",
     "reduce",
     "scan",
     "shape",

@@ -9,6 +9,7 @@ import numpy as np
 
 from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, constant, select
+from weft.ir.matrices import apply_op, column_minus_row, swapped, triangle
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Expand, OpDef, define
 from weft.ir.rules import tensor_operand
@@ -24,35 +25,9 @@ def _square(types: Sequence[Type], name: str) -> TensorType:
     return ty
 
 
-def _apply(x: Expr, name: str, *others: Expr, **attributes: object) -> Expr:
-    op = x.builder.emit(name, [x.value, *(o.value for o in others)], attributes)  # pyright: ignore[reportArgumentType]
-    return x.builder.expr(op.result)
-
-
-def swapped(x: Expr) -> Expr:
-    """The last two axes exchanged."""
-    rank = tensor_operand([x.value.type]).rank
-    return _apply(x, "transpose", axes=(*range(rank - 2), rank - 1, rank - 2))
-
-
-def _difference(x: Expr) -> Expr:
-    """Column minus row at each place of the matrices."""
-    b, shape = x.builder, tensor_operand([x.value.type]).shape
-    lines = [b.expr(b.emit("iota", [], {"size": shape[k], "dtype": I64}).result) for k in (-2, -1)]
-    row, column = b.broadcast(b.reshape(lines[0], (shape[-2], 1)), shape), b.broadcast(lines[1], shape)
-    return column - row
-
-
-def triangle(x: Expr, *, lower: bool, diagonal: bool = True) -> Expr:
-    """One triangle, 0 elsewhere."""
-    d = _difference(x)
-    keep = (d.le(0) if diagonal else d.lt(0)) if lower else (d.ge(0) if diagonal else d.gt(0))
-    return select(keep, x, constant(x, 0.0))
-
-
 def _on_diagonal(x: Expr, number: float) -> Expr:
     """x with its diagonal replaced by a number."""
-    return select(_difference(x).eq(0), constant(x, number), x)
+    return select(column_minus_row(x).eq(0), constant(x, number), x)
 
 
 # ---------------------------------------------------------------- LU
@@ -80,7 +55,7 @@ def _evaluate_lu(_a: Attributes, x: np.ndarray) -> np.ndarray:
 def _rows(x: Expr, start: int, size: object) -> Expr:
     shape = tensor_operand([x.value.type]).shape
     first = (*(0 for _ in shape[:-2]), start, 0)
-    return _apply(x, "slice", start=first, size=(*shape[:-2], size, shape[-1]), step=(1,) * len(shape))
+    return apply_op(x, "slice", start=first, size=(*shape[:-2], size, shape[-1]), step=(1,) * len(shape))
 
 
 def factors_of(packed: Expr) -> tuple[Expr, Expr]:
@@ -88,13 +63,15 @@ def factors_of(packed: Expr) -> tuple[Expr, Expr]:
     shape = tensor_operand([packed.value.type]).shape
     n = shape[-1]
     start = (*(0 for _ in shape[:-2]), n, 0)
-    order = _apply(packed, "slice", start=start, size=(*shape[:-2], 1, n), step=(1,) * len(shape))
+    order = apply_op(packed, "slice", start=start, size=(*shape[:-2], 1, n), step=(1,) * len(shape))
     return _rows(packed, 0, n), cast(packed.builder.reshape(order, (*shape[:-2], n)), I64)
 
 
 def permuted_rows(x: Expr, order: Expr) -> Expr:
     """Row k of the result is row order[k]."""
-    return _apply(x, "gather", *_row_index(x, order), axes=tuple(range(tensor_operand([x.value.type]).rank)))
+    return apply_op(
+        x, "gather", *_row_index(x, order), axes=tuple(range(tensor_operand([x.value.type]).rank))
+    )
 
 
 def _row_index(x: Expr, order: Expr) -> list[Expr]:
@@ -119,12 +96,12 @@ def _lu_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> 
         swapped(left).apply("dot", triangle(wanted, lower=True, diagonal=False)), lower=True, diagonal=False
     )
     upper = triangle(triangle(wanted, lower=False).apply("dot", swapped(right)), lower=False)
-    inner = _apply(swapped(left), "triangular", lower + upper, lower=False, unit=True)
-    outer = swapped(_apply(right, "triangular", swapped(inner), lower=False, unit=False))
+    inner = apply_op(swapped(left), "triangular", lower + upper, lower=False, unit=True)
+    outer = swapped(apply_op(right, "triangular", swapped(inner), lower=False, unit=False))
     zero = constant(x[0], 0.0)
     facts = {"axes": tuple(range(tensor_operand([x[0].value.type]).rank)), "mode": "set"}
     places = _row_index(x[0], order)
-    return (_apply(zero, "scatter", outer, *places, **facts),)
+    return (apply_op(zero, "scatter", outer, *places, **facts),)
 
 
 def _matrices(rng: "np.random.Generator") -> Iterator[np.ndarray]:
@@ -162,7 +139,7 @@ def _evaluate_triangular(attributes: Attributes, t: np.ndarray, b: np.ndarray) -
 
 def _triangular_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
     lower, unit = bool(op.attributes["lower"]), bool(op.attributes["unit"])
-    right = _apply(swapped(x[0]), "triangular", g[0], lower=not lower, unit=unit)
+    right = apply_op(swapped(x[0]), "triangular", g[0], lower=not lower, unit=unit)
     return -triangle(right.apply("dot", swapped(y[0])), lower=lower, diagonal=not unit), right
 
 
@@ -196,11 +173,11 @@ def _evaluate_cholesky(_a: Attributes, x: np.ndarray) -> np.ndarray:
 def _cholesky_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
     """U^-1 Phi(g U^T)^T U^-T, both triangles added into the upper one. Source: Murray 2016, "Differentiation of the Cholesky..."."""
     inner = triangle(y[0].apply("dot", swapped(triangle(g[0], lower=False))), lower=True)
-    inner = select(_difference(inner).eq(0), inner * 0.5, inner)
-    left = _apply(y[0], "triangular", inner, lower=False, unit=False)
-    both = swapped(_apply(y[0], "triangular", swapped(left), lower=False, unit=False))
+    inner = select(column_minus_row(inner).eq(0), inner * 0.5, inner)
+    left = apply_op(y[0], "triangular", inner, lower=False, unit=False)
+    both = swapped(apply_op(y[0], "triangular", swapped(left), lower=False, unit=False))
     whole = both + swapped(both)
-    return (triangle(select(_difference(whole).eq(0), both, whole), lower=False),)
+    return (triangle(select(column_minus_row(whole).eq(0), both, whole), lower=False),)
 
 
 def _positive(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:

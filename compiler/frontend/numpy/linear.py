@@ -1,6 +1,6 @@
 """`numpy.linalg` by factors: solve, inv, det, slogdet, cholesky, powers, norms, and what `numpy` has too.
 
-Not here: eigenvalues and singular values, which are not built; the factors themselves (`ir/ops/factor.py`).
+Not here: orthogonal factors (`decompositions.py`); the factors themselves (`ir/ops/factor.py`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, new_array, shape_of, wrap
 from weft.ir.expr import Expr, cast, constant, select
-from weft.ir.ops.factor import factors_of, permuted_rows, swapped, triangle
+from weft.ir.matrices import swapped, triangle
+from weft.ir.ops.factor import factors_of, permuted_rows
 from weft.ir.types import F32, F64, I64
 
 
-def _matrix(trace: Trace, a: Any, *, square: bool = True) -> Expr:
+def as_matrix(trace: Trace, a: Any, *, square: bool = True) -> Expr:
     """The elements as floats, checked to be matrices."""
     array = as_array(trace, a)
     if array.ndim < 2:
@@ -73,7 +74,7 @@ def _identity(trace: Trace, like: Expr) -> Expr:
 @implements(np.linalg.solve)
 def solve(trace: Trace, a: Any, b: Any) -> Any:
     """Solve a linear matrix equation, or system of linear scalar equations."""
-    matrix, right = _matrix(trace, a), as_array(trace, b)
+    matrix, right = as_matrix(trace, a), as_array(trace, b)
     is_vector = right.ndim == 1
     value = right.expr if right.dtype.kind == "f" else cast(right.expr, F64)
     value = trace.builder.reshape(value, (*shape_of(value), 1)) if is_vector else value
@@ -92,7 +93,7 @@ def solve(trace: Trace, a: Any, b: Any) -> Any:
 @implements(np.linalg.inv)
 def inv(trace: Trace, a: Any) -> Any:
     """Compute the inverse of a matrix."""
-    matrix = _matrix(trace, a)
+    matrix = as_matrix(trace, a)
     return new_array(trace, _solve(trace, matrix, _identity(trace, matrix)))
 
 
@@ -111,7 +112,7 @@ def _sign_of(trace: Trace, order: Expr, like: Expr) -> Expr:
 
 def _determinant(trace: Trace, a: Any) -> tuple[Expr, Expr]:
     """The diagonal of U and the sign of the row exchanges."""
-    matrix = _matrix(trace, a)
+    matrix = as_matrix(trace, a)
     both, order = _lu(trace, matrix)
     diagonal = _diagonal(trace, both)
     return diagonal, _sign_of(trace, order, diagonal)
@@ -138,7 +139,7 @@ def slogdet(trace: Trace, a: Any) -> Any:
 @implements(np.linalg.cholesky)
 def cholesky(trace: Trace, a: Any, /, *, upper: bool = False) -> Any:
     """Cholesky decomposition."""
-    matrix = _matrix(trace, a)
+    matrix = as_matrix(trace, a)
     matrix = matrix if upper else swapped(matrix)
     found = trace.expr(trace.emit("cholesky", [matrix.value]))
     good = _all(trace, _diagonal(trace, found).gt(0.0))
@@ -231,10 +232,13 @@ def matrix_norm(trace: Trace, x: Any, /, *, keepdims: bool = False, ord: Any = "
 def _matrix_norm(trace: Trace, array: TracedArray, axes: Sequence[int], order: Any, *, keepdims: bool) -> Any:
     if order in (None, "fro"):
         return _vector_norm(trace, array, axes, 2, keepdims=keepdims)
+    if order in (2, -2, "nuc"):
+        moved = trace.call(np.moveaxis, array, tuple(axes), (-2, -1))
+        fold = {2: np.max, -2: np.min, "nuc": np.sum}[order]
+        result = trace.call(fold, trace.call(np.linalg.svdvals, moved), axis=-1)
+        return trace.call(np.expand_dims, result, tuple(sorted(axes))) if keepdims else result
     if order not in (1, -1, np.inf, -np.inf):
-        raise trace.refuse(
-            f"a matrix norm of order {order!r} needs singular values", "use 'fro', 1 or inf", "E054"
-        )
+        raise ValueError("Invalid norm order for matrices.")
     array = array if array.dtype.kind == "f" else array.astype(np.float64)
     summed, rest = (axes[0], axes[1]) if abs(order) == 1 else (axes[1], axes[0])
     totals = trace.call(np.sum, trace.call(np.absolute, array), axis=summed, keepdims=True)
