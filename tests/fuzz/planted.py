@@ -110,8 +110,18 @@ def loops_take_memory_of_others():
     return patch.object(bufferize._Bufferizer, "_carry_in", lambda self, value, op: self.memory[value])
 
 
-def loops_never_need_a_spare():
-    return patch.object(bufferize._Bufferizer, "_needs_spare", lambda self, op, number, first: False)
+def loops_do_not_swap():
+    """The next iteration writes into the buffer that it reads."""
+    right = bufferize._Bufferizer._body
+
+    def wrong(self, op, operands, spares, first):
+        region = right(self, op, operands, spares, first)
+        last = region.terminator
+        kept = list(last.operands)[: len(spares)]
+        last.operands = [*kept, *(v for v, s in zip(kept, spares, strict=True) if s)]
+        return region
+
+    return patch.object(bufferize._Bufferizer, "_body", wrong)
 
 
 def updates_read_what_they_wrote():
@@ -256,7 +266,7 @@ def scatter_drops_what_was_there():
 PLANTED = [
     slice_forgets_its_start, transpose_by_the_inverse, concatenate_border_off_by_one,
     pad_exchanges_low_and_high,
-    results_overwrite_each_other, loops_take_memory_of_others, loops_never_need_a_spare,
+    results_overwrite_each_other, loops_take_memory_of_others, loops_do_not_swap,
     updates_read_what_they_wrote,
     kernels_read_what_they_wrote, every_old_value_is_ours, every_update_in_place,
     arena_slots_are_shared_too_early,

@@ -63,7 +63,7 @@ class Maker(Regions):
         for _ in range(4):
             made = self.feature(name)
             if made:
-                self.featured += made[:1]
+                self.featured += [v for v in made if v.op is made[0].op]
                 return
 
     def _finish(self):
@@ -74,7 +74,7 @@ class Maker(Regions):
         for _ in range(int(self.rng.integers(1, 7))):
             fresh = [v for v in leaves if v not in results]
             results.append(self.pick(fresh or leaves) if self.chance(0.85) else self.pick(tensors))
-        results += [v for v in self.featured if id(v) not in read and v not in results]
+        results += [v for v in self.featured if (id(v) not in read or v.op.regions) and v not in results]
         into = [-1] * len(results)
         if self.chance(0.55):
             self._write(results, into)

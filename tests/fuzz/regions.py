@@ -56,7 +56,7 @@ class Regions(Steps):
         self.counter += 1
         constant = self.chance(0.5) or not self.symbols
         upper = (
-            int(self.rng.integers(0, 5))
+            int(self.pick([0, 1, 2, 3, 3, 4, 5]))
             if constant
             else self.pick([d for d in self.dims if not isinstance(d, int)] or [3])
         )
@@ -85,7 +85,7 @@ class Regions(Steps):
 
     def _next(self, params):
         """Next values of what a loop carries; sometimes exchanged."""
-        values = [self._moved(p) if self.chance(0.35) else self.matching(p.type, fresh=0.05) for p in params]
+        values = [self._moved(p) if self.chance(0.55) else self.matching(p.type, fresh=0.05) for p in params]
         pairs = [(j, k) for k in range(len(params)) for j in range(k) if params[j].type == params[k].type]
         if pairs and self.chance(0.3):
             j, k = self.pick(pairs)
@@ -123,7 +123,9 @@ class Regions(Steps):
         )
 
     def _while(self):
-        limit = self.emit("constant", (), {"value": int(self.rng.integers(0, 5)), "type": TensorType(I64)})
+        limit = self.emit(
+            "constant", (), {"value": int(self.pick([0, 1, 2, 3, 3, 4])), "type": TensorType(I64)}
+        )
         zero = self.emit("constant", (), {"value": 0, "type": TensorType(I64)})
         carried = [
             self.value(test=lambda v: self.count(v.type.shape) <= 4000)
