@@ -40,6 +40,18 @@ class Target:
         """The first part of the triple."""
         return self.triple.split("-")[0]
 
+    @property
+    def pointer_bytes(self) -> int:
+        """Of an address: 4 on ARM before version 8 and on WebAssembly."""
+        return 4 if self.architecture.startswith(("arm", "wasm32")) and self.architecture != "arm64" else 8
+
+    @property
+    def system(self) -> str:
+        """linux, android, windows, macos, or wasm for none."""
+        known = ("android", "windows", "macos", "darwin", "wasm")
+        found = next((name for name in known if name in self.triple), "linux")
+        return "macos" if found == "darwin" else found
+
     def lanes(self, size_bytes: int) -> int:
         """How many elements of this size a vector register holds, at least 1."""
         return max(self.vector_bytes // size_bytes, 1)

@@ -4,13 +4,12 @@ Not here: the object (`link.py`).
 """
 
 import struct
+from collections.abc import Sequence
 
-from weft.backends.cpu.elf import read_object
 
-
-def static_library(data: bytes, name: str) -> bytes:
-    """The archive that holds an object under the name `NAME.o`. Raises ObjectFormatError for other files."""
-    names = [s.name.encode() for s in read_object(data).symbols if s.is_visible and s.section and s.name]
+def static_library(data: bytes, name: str, symbols: Sequence[str]) -> bytes:
+    """The archive that holds an object under the name `NAME.o`; `symbols` are what others see of it."""
+    names = [symbol.encode() for symbol in symbols]
     member = f"{name}.o/" if len(name) < 14 else "/0"
     long_names = b"" if len(name) < 14 else f"{name}.o/\n".encode()
     table_bytes = 4 + 4 * len(names) + sum(len(n) + 1 for n in names)

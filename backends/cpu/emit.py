@@ -106,7 +106,9 @@ def _bind_params(writer: Writer, fn: Func, interface: Interface) -> None:
     for param in fn.params:
         if isinstance(param.type, BufferType):
             place = writer.let(f"getelementptr inbounds ptr, ptr %pointers, i64 {pointer}")
-            writer.names[param] = writer.let(f"load ptr, ptr {place}, align 8")
+            writer.names[param] = writer.let(
+                f"load ptr, ptr {place}, align {writer.module.target.pointer_bytes}"
+            )
             pointer += 1
         elif _is_number(param.type):
             place = writer.let(f"getelementptr inbounds i64, ptr %numbers, i64 {number}")

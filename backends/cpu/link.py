@@ -9,12 +9,14 @@ import functools
 import importlib
 import os
 import platform
+import tempfile
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from weft.backends.cpu.elf import LoadedObject, load_object
+from weft.backends.cpu.helpers import helpers_called
 from weft.ir.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -95,7 +97,12 @@ def host_machine() -> Machine:
 def _target_machine(machine: Machine, level: int) -> "TargetMachine":
     target = _llvm().Target.from_triple(machine.triple)
     return target.create_target_machine(
-        cpu=machine.cpu, features=machine.features, opt=level, reloc="pic", codemodel="small"
+        cpu=machine.cpu,
+        features=machine.features,
+        opt=level,
+        reloc="static" if machine.architecture == "wasm32" else "pic",  # wasm's pic wants a dynamic linker
+        codemodel="small",
+        abiname="lp64d" if machine.architecture == "riscv64" else "",
     )
 
 
@@ -149,13 +156,25 @@ def compile_library(
 
 
 def _library(texts: Sequence[str], exported: Collection[str], machine: Machine, *, is_small: bool) -> bytes:
+    target = _target_machine(machine, 2)
+    module = _linked(texts, exported, machine, is_small=is_small)
+    if machine.architecture.startswith(("armv", "wasm32")) or "windows" in machine.triple:
+        helpers = helpers_called(target.emit_assembly(module))
+        module = _linked([*texts, helpers], exported, machine, is_small=is_small)
+    return target.emit_object(module)
+
+
+def _linked(
+    texts: Sequence[str], exported: Collection[str], machine: Machine, *, is_small: bool
+) -> "ModuleRef":
+    """One module of all, optimized."""
     llvm = _llvm()
     target = _target_machine(machine, 2)
     first, *others = [llvm.parse_assembly(text) for text in texts]
     for other in others:
         first.link_in(other)
     for value in (*first.functions, *first.global_variables):
-        if not value.is_declaration and value.name not in exported:
+        if not (value.is_declaration or value.name in exported or value.name.startswith("llvm.")):
             value.linkage = "internal"
     if is_small:
         for function in first.functions:
@@ -170,7 +189,7 @@ def _library(texts: Sequence[str], exported: Collection[str], machine: Machine, 
         getattr(manager, f"add_{name}_pass")()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     manager.run(first, llvm.create_pass_builder(target, options))
-    return target.emit_object(first)
+    return first
 
 
 def assembly(
@@ -184,6 +203,20 @@ def assembly(
 def _assembly(text: str, machine: Machine | None, level: int, passes: Sequence[str]) -> str:
     target, module = _optimized(text, machine, level, passes)
     return target.emit_assembly(module)
+
+
+def machine_code(text: str, machine: Machine) -> tuple[str, str]:
+    """Assembly for `machine`, and what LLVM writes to the standard error about its CPU and features."""
+    with _lock, tempfile.TemporaryFile() as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            code = _assembly(text, machine, 2, ())
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        file.seek(0)
+        return code, file.read().decode(errors="replace").strip()
 
 
 def load(data: bytes, symbols: Mapping[str, int] | None = None) -> LoadedObject:

@@ -25,6 +25,8 @@ from weft.backends.cpu.elf import (
 )
 from weft.ir.dataclass import dataclass
 
+LINKED = ("x86_64", "aarch64")
+"""The architectures that are linked here."""
 _WRITE, _EXECUTE = 1, 4
 _KINDS = {True: (1, 6, 8), False: (257, 1025, 1027)}  # is x86-64 -> absolute, table entry, relative
 _PAGES = {True: 0x1000, False: 0x10000}

@@ -1,7 +1,7 @@
 """Recognizes CPUs: this machine, without loading LLVM, and named levels for exports and tests.
 
 Holds what turns flags into facts and a `Target` into LLVM's `Machine`. Not here: the record itself
-(`weft.ir.target`).
+(`weft.ir.target`), machines of other systems (`cross.py`).
 """
 
 import functools
@@ -9,28 +9,28 @@ from dataclasses import replace
 from pathlib import Path
 
 from weft.backends.cpu.link import Machine, host_architecture, host_machine
-from weft.ir import UnsupportedError
 from weft.ir.target import Target
 
 LINUX = "unknown-linux-gnu"
-_AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
+AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
 _CPU_INFO = Path("/proc/cpuinfo")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _UNITS = {"K": 1024, "M": 1024 * 1024}
 
 # What the levels of the x86-64 ABI promise, as flags; LLVM knows the levels by name.
 # fmt: off
-_LEVELS = {
+LEVELS = {
     "x86-64":    frozenset({"sse2"}),
     "x86-64-v2": frozenset({"sse2", "sse4_1", "sse4_2"}),
     "x86-64-v3": frozenset({"sse2", "sse4_1", "sse4_2", "avx", "avx2", "fma"}),
-    "x86-64-v4": frozenset({"sse2", "sse4_1", "sse4_2", "avx", "avx2", "fma"}) | _AVX512,
+    "x86-64-v4": frozenset({"sse2", "sse4_1", "sse4_2", "avx", "avx2", "fma"}) | AVX512,
 }
 # fmt: on
 
 
-def _x86(triple: str, cpu: str, flags: frozenset[str]) -> Target:
-    wide = flags >= _AVX512
+def x86(triple: str, cpu: str, flags: frozenset[str]) -> Target:
+    """The facts about an x86-64 CPU with these flags."""
+    wide = flags >= AVX512
     return Target(
         triple,
         cpu,
@@ -44,7 +44,8 @@ def _x86(triple: str, cpu: str, flags: frozenset[str]) -> Target:
     )
 
 
-def _aarch64(triple: str, cpu: str, flags: frozenset[str]) -> Target:
+def aarch64(triple: str, cpu: str, flags: frozenset[str] = frozenset()) -> Target:
+    """The facts about a 64-bit ARM CPU."""
     return Target(
         triple,
         cpu,
@@ -57,15 +58,21 @@ def _aarch64(triple: str, cpu: str, flags: frozenset[str]) -> Target:
 
 
 def named_target(name: str) -> Target:
-    """A target by name: "x86-64", "x86-64-v2" to "-v4", "aarch64". Raises UnsupportedError for another."""
-    if name in _LEVELS:
-        return _spelled(_x86(f"x86_64-{LINUX}", name, _LEVELS[name]))
+    """A level of x86-64 or "aarch64" on Linux, or what `weft.backends.cpu.cross` knows, in full.
+
+    Raises UnsupportedError for another.
+    """
+    if name in LEVELS:
+        return spelled(x86(f"x86_64-{LINUX}", name, LEVELS[name]))
     if name == "aarch64":
-        return _spelled(_aarch64(f"aarch64-{LINUX}", "generic", frozenset()))
-    raise UnsupportedError(f"there is no target {name!r}; there are {', '.join([*_LEVELS, 'aarch64'])}")
+        return spelled(aarch64(f"aarch64-{LINUX}", "generic"))
+    from weft.backends.cpu.cross import cross_target  # asks LLVM about CPUs: not where a level is enough
+
+    return cross_target(name)
 
 
-def _spelled(target: Target) -> Target:
+def spelled(target: Target) -> Target:
+    """With the operations that this backend spells."""
     from weft.backends.cpu.emit import SPELLED
 
     return replace(target, ops=SPELLED)
@@ -74,7 +81,7 @@ def _spelled(target: Target) -> Target:
 @functools.cache
 def host_target() -> Target:
     """The machine we run on. Loads LLVM only where the system does not list the CPU's flags."""
-    return _spelled(_host())
+    return spelled(_host())
 
 
 @functools.cache
@@ -88,9 +95,9 @@ def _host() -> Target:
     architecture = host_architecture()
     triple = f"{architecture}-{LINUX}"
     if architecture == "aarch64":
-        return replace(_aarch64(triple, "host", _flags("Features")), **_caches())
+        return replace(aarch64(triple, "host", _flags("Features")), **_caches())
     flags = _flags("flags") or _flags_of_llvm()
-    return replace(_x86(triple, "host", flags), **_caches())
+    return replace(x86(triple, "host", flags), **_caches())
 
 
 def machine_of(target: Target) -> Machine:

@@ -23,6 +23,8 @@ from weft.ir.types import DTYPES
 
 MARK = "weft-library-1\n"
 """What the metadata in a library begins with."""
+_SHARED = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\0asm")
+"""What files of shared libraries begin with: ELF, Windows, macOS, WebAssembly."""
 _NUMBERS: dict[str, Any] = {
     "bool": ctypes.c_bool, "i8": ctypes.c_int8, "i16": ctypes.c_int16, "i32": ctypes.c_int32,
     "i64": ctypes.c_int64, "u8": ctypes.c_uint8, "u16": ctypes.c_uint16, "u32": ctypes.c_uint32,
@@ -38,13 +40,17 @@ def load_library(path: str | os.PathLike[str]) -> Library:
     file = Path(path)
     data = file.read_bytes()
     start = data.find(MARK.encode())
-    if data[:4] != b"\x7fELF" or data[16:18] != b"\x03\x00" or start < 0:
+    is_object = data[:4] == b"\x7fELF" and data[16:18] != b"\x03\x00"
+    if start < 0 or is_object or not data.startswith(_SHARED):
         raise UserError(f"{file} is not a shared library that weft.export wrote", fix='export with kind="so"')
     facts = json.loads(data[start + len(MARK) : data.index(b"\0", start)])
     machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
-    if facts["architecture"] != machine:
+    system = {"Darwin": "macos"}.get(platform.system(), platform.system().lower())
+    given = {"arm64": "aarch64"}.get(facts["architecture"], facts["architecture"])
+    if (given, facts["system"]) != (machine, system):
         raise UserError(
-            f"{file} is for {facts['architecture']}, this machine is {machine}", fix="export for this target"
+            f"{file} is for {given} {facts['system']}, this machine is {machine} {system}",
+            fix="export for this target",
         )
     return Library(ctypes.CDLL(str(file.resolve())), facts)
 

@@ -1,5 +1,8 @@
 """Functions that are exported, and ways to call libraries from C."""
 
+import functools
+import inspect
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -98,6 +101,9 @@ class Network(weft.Module):
         return nn.cross_entropy(self.scores(x), digits)
 
 
+LOSS = f"exported.py:{inspect.getsourcelines(Network.loss)[1] + 1}"
+
+
 class Training:
     def __init__(self, sizes=(64, 256, 10)):
         self.network = Network(sizes)
@@ -124,16 +130,88 @@ def undefined(path, *options):
     return {line.split()[-1] for line in listing.splitlines() if " U " in line}
 
 
+TRAIN = r"""
+#include "mlp.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static int check(int code) {
+    if (code) { printf("failed: %s\n", mlp_strerror(code)); exit(1); }
+    return code;
+}
+int main(int count, char **words) {
+    static float x[64 * 64]; static int64_t digits[64], guesses[64];
+    FILE *in = count > 2 ? fopen(words[1], "rb") : NULL;
+    if (!in || fread(x, 4, 4096, in) != 4096 || fread(digits, 8, 64, in) != 64) return 9;
+    fclose(in);
+    mlp_state *state = (mlp_state *)malloc((size_t)mlp_state_size());
+    int64_t size = mlp_train_arena_size(64), other = mlp_predict_arena_size(64);
+    if (other > size) size = other;
+    void *arena = malloc((size_t)size);
+    check(mlp_arena_init(arena, size));
+    memset(state, 0, 64);
+    float loss;
+    printf("%s\n", mlp_strerror(mlp_train(state, arena, x, digits, 64, &loss)));
+    check(mlp_init(state));
+    for (int step = 0; step < 5; step++) {
+        uint32_t bits;
+        check(mlp_train(state, arena, x, digits, 64, &loss));
+        memcpy(&bits, &loss, 4);
+        printf("%08x\n", bits);
+    }
+    check(mlp_predict(state, arena, x, 64, guesses));
+    for (int k = 0; k < 64; k++) printf("%d ", (int)guesses[k]);
+    printf("\n");
+    check(mlp_save(state, words[2]));
+    check(mlp_load(state, words[2]));
+    digits[5] = 12;
+    printf("%s\n", mlp_strerror(mlp_train(state, arena, x, digits, 64, &loss)));
+    printf("%s\n", mlp_strerror(mlp_load(state, "/nonexistent/file")));
+    check(mlp_arena_init(arena, size - 64));
+    printf("%s\n", mlp_strerror(mlp_train(state, arena, x, digits, 64, &loss)));
+    free(arena); free(state);
+    return 0;
+}
+"""
+
+
+@functools.cache
+def expected_training():
+    """What TRAIN prints."""
+    training = Training()
+    x, digits = batch()
+    losses = [np.float32(training.train(x, digits)) for _ in range(5)]
+    return [
+        "the state was not initialized by this library",
+        *(f"{loss.view(np.uint32):08x}" for loss in losses),
+        " ".join(map(str, training.predict(x))) + " ",
+        f"an index is out of bounds at {LOSS}",
+        "the file cannot be read or written",
+        "the arena is too small, or was not passed to arena_init",
+    ]
+
+
+def run_training(folder, target="host", suffix=".so", **keywords):
+    """Export, train from C, give the lines that it prints."""
+    x, digits = batch()
+    (folder / "in").write_bytes(x.tobytes() + digits.tobytes())
+    report = Training().export(folder / f"libmlp{suffix}", target=target)
+    report.header.rename(folder / "mlp.h")
+    lines = run_c(folder, TRAIN, report.library, "in", "state", **keywords).splitlines()
+    assert [p.name for p in folder.glob("state*")] == ["state"]
+    return [re.sub(r" at \S*exported.py:", " at exported.py:", line) for line in lines]
+
+
 def run_c(folder, source, library, *arguments, compiler=("cc",), runner=()):
     """Compile a C program with the header, link it with the library, run it."""
     extension = "cpp" if "++" in compiler[0] else "c"
     (folder / f"main.{extension}").write_text(source)
-    program = folder / "main"
+    program = folder / "main.exe"
     warn = ["-Wall", "-Wextra", "-Werror", "-O1", "-I", str(folder)]
     subprocess.run(
         [*compiler, *warn, folder / f"main.{extension}", library, "-o", program, f"-Wl,-rpath,{folder}"],
         check=True,
     )
     return subprocess.run(
-        [*runner, program, *map(str, arguments)], capture_output=True, text=True, check=True
+        [*runner, program, *map(str, arguments)], capture_output=True, text=True, check=True, cwd=folder
     ).stdout

@@ -1,4 +1,4 @@
-"""C and C++ programs that call exported libraries, on this machine and, by qemu, on aarch64."""
+"""C and C++ programs that call exported libraries on this machine."""
 
 import platform
 import re
@@ -11,7 +11,6 @@ import pytest
 import weft
 
 pytestmark = e.needs_cc
-ARM_CC, QEMU = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64")
 
 SOFTMAX = r"""
 #include "soft.h"
@@ -36,50 +35,6 @@ int main(int count, char **words) {
 }
 """
 
-TRAIN = r"""
-#include "mlp.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-static int check(int code) {
-    if (code) { printf("failed: %s\n", mlp_strerror(code)); exit(1); }
-    return code;
-}
-int main(int count, char **words) {
-    static float x[64 * 64]; static int64_t digits[64], guesses[64];
-    FILE *in = count > 2 ? fopen(words[1], "rb") : NULL;
-    if (!in || fread(x, 4, 4096, in) != 4096 || fread(digits, 8, 64, in) != 64) return 9;
-    fclose(in);
-    mlp_state *state = (mlp_state *)malloc((size_t)mlp_state_size());
-    int64_t size = mlp_train_arena_size(64), other = mlp_predict_arena_size(64);
-    if (other > size) size = other;
-    void *arena = malloc((size_t)size);
-    check(mlp_arena_init(arena, size));
-    memset(state, 0, 64);
-    float loss;
-    printf("%s\n", mlp_strerror(mlp_train(state, arena, x, digits, 64, &loss)));
-    check(mlp_init(state));
-    for (int step = 0; step < 5; step++) {
-        uint32_t bits;
-        check(mlp_train(state, arena, x, digits, 64, &loss));
-        memcpy(&bits, &loss, 4);
-        printf("%08x\n", bits);
-    }
-    check(mlp_predict(state, arena, x, 64, guesses));
-    for (int k = 0; k < 64; k++) printf("%d ", (int)guesses[k]);
-    printf("\n");
-    check(mlp_save(state, words[2]));
-    check(mlp_load(state, words[2]));
-    digits[5] = 12;
-    printf("%s\n", mlp_strerror(mlp_train(state, arena, x, digits, 64, &loss)));
-    printf("%s\n", mlp_strerror(mlp_load(state, "/nonexistent/file")));
-    check(mlp_arena_init(arena, size - 64));
-    printf("%s\n", mlp_strerror(mlp_train(state, arena, x, digits, 64, &loss)));
-    free(arena); free(state);
-    return 0;
-}
-"""
-
 
 @pytest.mark.parametrize("kind", ["so", "a", "o"])
 @pytest.mark.parametrize("compiler", ["cc", "c++"])
@@ -96,56 +51,16 @@ def test_a_program(kind, compiler, tmp_path):
     assert (tmp_path / "out").read_bytes() == weft.compile(e.softmax)(x).tobytes()
 
 
-def expected_training():
-    training = e.Training()
-    x, digits = e.batch()
-    losses = [np.float32(training.train(x, digits)) for _ in range(5)]
-    return training, x, digits, losses, training.predict(x)
-
-
-def run_training(training, x, digits, folder, target="host", **keywords):
-    (folder / "in").write_bytes(x.tobytes() + digits.tobytes())
-    report = training.export(folder / "libmlp.so", target=target)
-    report.header.rename(folder / "mlp.h")
-    return e.run_c(folder, TRAIN, report.library, folder / "in", folder / "state", **keywords).splitlines()
-
-
 def test_training_in_c(tmp_path):
-    _, x, digits, losses, guesses = expected_training()
-    lines = run_training(e.Training(), x, digits, tmp_path)
-    assert lines[0] == "the state was not initialized by this library"
-    assert lines[1:6] == [f"{loss.view(np.uint32):08x}" for loss in losses]
-    assert lines[6].split() == [str(k) for k in guesses]
-    assert lines[7].startswith("an index is out of bounds at ")
-    assert lines[8] == "the file cannot be read or written"
-    assert lines[9] == "the arena is too small, or was not passed to arena_init"
+    assert e.run_training(tmp_path) == e.expected_training()
     assert not (tmp_path / "state.part").exists()
 
 
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind")
 def test_memory_is_used_well(tmp_path):
-    x, digits = e.batch()
     checked = ("valgrind", "-q", "--error-exitcode=33", "--leak-check=full")
     target = "x86-64" if platform.machine() == "x86_64" else "host"  # valgrind does not know all newer ones
-    lines = run_training(e.Training(), x, digits, tmp_path, target, runner=checked)
-    assert len(lines) == 10
-
-
-@pytest.mark.skipif(not (ARM_CC and QEMU), reason="needs qemu-aarch64 and a C compiler for aarch64")
-def test_training_on_aarch64(tmp_path):
-    _, x, digits, losses, guesses = expected_training()
-    lines = run_training(
-        e.Training(),
-        x,
-        digits,
-        tmp_path,
-        "aarch64",
-        compiler=(ARM_CC,),
-        runner=(QEMU, "-L", "/usr/aarch64-linux-gnu"),
-    )
-    found = [np.array(int(line, 16), np.uint32).view(np.float32) for line in lines[1:6]]
-    assert [f.tobytes() for f in found] == [loss.tobytes() for loss in losses]  # both have multiply-add
-    assert lines[6].split() == [str(k) for k in guesses]
+    assert e.run_training(tmp_path, target, runner=checked) == e.expected_training()
 
 
 def test_the_header_names_shapes(tmp_path):

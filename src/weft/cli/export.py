@@ -11,7 +11,7 @@ from typing import Any
 
 from weft.cli.files import load_function
 from weft.cli.inspect import parse_arguments
-from weft.exporting.export import KINDS, export
+from weft.exporting.export import KINDS, export, file_name
 from weft.exporting.program import check_name
 from weft.ir import UserError
 
@@ -24,7 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", default=".", metavar="DIR", help="the folder, made if it is not there"
     )
     parser.add_argument("--name", help="the prefix in C (default: the function's name)")
-    parser.add_argument("--target", default="host", help="host, x86-64, x86-64-v2 to -v4, aarch64")
+    parser.add_argument(
+        "--target", default="host", help="host, x86-64-v3, aarch64, armv7, wasm32..., or TRIPLE:CPU:+feature"
+    )
     parser.add_argument(
         "--kind", default="so", choices=KINDS, help="a shared or static library, or an object"
     )
@@ -49,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("give all arguments by position, or all by name", code="E002")
     specs: Any = keywords or positional or None
     report = export(
-        function, specs, folder / f"lib{name}.{arguments.kind}", name=name, target=arguments.target,
+        function, specs, folder / file_name(name, arguments.kind, arguments.target), name=name,
+        target=arguments.target,
         kind=arguments.kind, arena=arguments.arena,
     )  # fmt: skip
     print(f"{report.library}  {report.library_bytes:,} bytes")

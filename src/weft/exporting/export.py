@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, cast
 
 from weft.backends.cpu.archive import static_library
 from weft.backends.cpu.link import compile_library
-from weft.backends.cpu.shared import shared_library
+from weft.backends.cpu.linking import SUFFIXES, link_shared
 from weft.backends.cpu.target import host_target, machine_of, named_target
 from weft.exporting.header import header_text
 from weft.exporting.program import Collection, check_name, function_of
@@ -61,8 +60,10 @@ def export(
     `specs` are the types of the arguments, one for each, as in ["f32[n,784]"]; a dict gives keywords.
     `f` may be a dict from names to (function, specs): the functions share their variables. `path` is the
     library's file; `name`, the prefix in C, is its stem without `lib` unless it is given. `target` is "host",
-    "x86-64", "x86-64-v2" to "-v4" or "aarch64"; `kind` "so", "a" or "o". `arena="static"` keeps scratch in
-    the library: sizes must be numbers then. `optimize="size"` prefers short code.
+    "x86-64", "x86-64-v2" to "-v4", "aarch64", "armv7", "riscv64", "wasm32", "x86_64-windows",
+    "arm64-apple-macos", or "TRIPLE:CPU:+feature". `kind` is "so" (a shared library, whatever the system calls
+    it), "a" or "o". `arena="static"` keeps scratch in the library: sizes must be numbers then.
+    `optimize="size"` prefers short code.
     Raises UserError for what cannot be exported, UnsupportedError for what is not built,
     OSError if a file cannot be written; no file is left half-written.
     """
@@ -82,13 +83,17 @@ def export(
     functions = _functions(f, specs, chosen, machine, collection)
     variables = collection.named_variables() if collection.variables else ()
     where = target if target != "host" else f"this machine ({machine.triple})"
-    library = Library(chosen, functions, variables, tuple(collection.constants), arena == "static", where)
+    library = Library(
+        chosen, functions, variables, tuple(collection.constants), arena == "static", where, machine.system,
+        machine.pointer_bytes,
+    )  # fmt: skip
     if library.is_arena_static:
         _check_static(library)
-    data, version = _object(library, machine, is_small=optimize == "size")
+    exported = _exported(library)
+    data, version = _object(library, machine, exported, is_small=optimize == "size")
     content = {
-        "so": lambda: shared_library(data, file.name),
-        "a": lambda: static_library(data, chosen),
+        "so": lambda: link_shared(data, machine, file.name, exported),
+        "a": lambda: static_library(data, chosen, sorted(exported)),
         "o": lambda: data,
     }
     made = content[kind]()
@@ -114,13 +119,20 @@ def _check_folder(folder: Path) -> None:
         raise UserError(f"the folder {folder} cannot be written", code="E005", fix="choose another path")
 
 
+def file_name(name: str, kind: str, target: str) -> str:
+    """What systems call the file of a library."""
+    system = _target(target).system if kind == "so" else ""
+    start = "" if system in ("windows", "wasm") else "lib"
+    return f"{start}{name}{SUFFIXES.get(system, f'.{kind}')}"
+
+
 def _target(name: str) -> Target:
     if name == "host":
         return host_target()
     try:
         return named_target(name)
     except UnsupportedError as error:
-        raise UserError(str(error.sentence), code="E002", fix='leave target= out, or use "host"') from None
+        raise UserError(str(error.sentence), code="E002", fix=error.fix) from None
 
 
 def _functions(f: Any, specs: Any, name: str, target: Target, collection: Collection) -> tuple[Function, ...]:
@@ -170,7 +182,18 @@ def _check_static(library: Library) -> None:
 # ---------------------------------------------------------------- content
 
 
-def _object(library: Library, target: Target, *, is_small: bool) -> tuple[bytes, str]:
+def _exported(library: Library) -> set[str]:
+    """The names that programs see."""
+    of_state = ("init", "state_size", *(("save", "load") if library.has_files else ()))
+    names = ("strerror", "version", "metadata", *(of_state if library.variables else ()))
+    symbols = [one.symbol for one in library.functions]
+    found = {*symbols, *(f"{library.name}_{what}" for what in names)}
+    return found if library.is_arena_static else {
+        *found, f"{library.name}_arena_init", *(f"{one}_arena_size" for one in symbols)
+    }  # fmt: skip
+
+
+def _object(library: Library, target: Target, exported: set[str], *, is_small: bool) -> tuple[bytes, str]:
     """The object with everything, and the version that it names."""
     texts = [*(one.text for one in library.functions), text_of(library)]
     if library.variables:
@@ -180,11 +203,6 @@ def _object(library: Library, target: Target, *, is_small: bool) -> tuple[bytes,
     version = f"weft {VERSION} {digest}"
     metadata = MARK + json.dumps({**facts, "version": version}, separators=(",", ":"))
     texts.append(version_text(library.name, version, metadata))
-    exported = {one.symbol for one in library.functions} | {
-        f"{library.name}_{what}"
-        for what in ("arena_init", "strerror", "version", "metadata", "init", "save", "load", "state_size")
-    }
-    exported |= {f"{one.symbol}_arena_size" for one in library.functions}
     return compile_library(texts, exported, machine_of(target), is_small=is_small), version
 
 
@@ -193,7 +211,7 @@ def _metadata(library: Library, target: Target) -> dict[str, Any]:
     return {
         "name": library.name,
         "architecture": target.architecture,
-        "system": platform.system(),
+        "system": target.system,
         "is_arena_static": library.is_arena_static,
         "mark": state_mark(library) if library.variables else 0,
         "variables": [

@@ -13,6 +13,8 @@ from weft.ir import DType
 from weft.ir.dims import DimLike, show_dim
 
 _WIDTH = 100
+_FILES = """int {name}_save(const {name}_state *state, const char *path);
+int {name}_load({name}_state *state, const char *path);"""
 
 
 def header_text(library: Library, version: str) -> str:
@@ -62,16 +64,16 @@ def header_text(library: Library, version: str) -> str:
 
 def _state(library: Library) -> list[str]:
     name = library.name
+    of_files = "; save and load use safetensors files" if library.has_files else ""
     lines = ["/* The variables, in memory of state_size bytes that the caller provides, aligned to 8 bytes:"]
     lines += [f" *   {one.name}: {_type(one.dtype, one.shape)}" for one in library.variables]
     return [
         *lines,
-        " * init sets the initial values; save and load use safetensors files. */",
+        f" * init sets the initial values{of_files}. */",
         f"typedef struct {name}_state {name}_state;",
         f"int64_t {name}_state_size(void);",
         f"int {name}_init({name}_state *state);",
-        f"int {name}_save(const {name}_state *state, const char *path);",
-        f"int {name}_load({name}_state *state, const char *path);",
+        *(_FILES.format(name=name).splitlines() if library.has_files else []),
         "",
     ]
 

@@ -131,6 +131,13 @@ class Library:
     constants: tuple[Stored, ...]
     is_arena_static: bool
     target: str
+    system: str = "linux"
+    pointer_bytes: int = 8
+
+    @property
+    def has_files(self) -> bool:
+        """Whether there are functions that save and load: not where no files are."""
+        return bool(self.variables) and self.system != "wasm"
 
     @property
     def offsets(self) -> list[int]:

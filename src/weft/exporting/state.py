@@ -18,17 +18,27 @@ _FILE_TYPES = {"bool": "BOOL", "u8": "U8", "i8": "I8", "i16": "I16", "u16": "U16
 # fmt: on
 _ORDER = tuple(_FILE_TYPES)
 _LONGEST_PATH = 4000
+_LONGEST_PATH_OF_WINDOWS = 300  # of MoveFileExA; a stack frame below a page needs no probes there
 
 _DECLARATIONS = """declare ptr @fopen(ptr, ptr)
-declare i64 @fread(ptr, i64, i64, ptr)
-declare i64 @fwrite(ptr, i64, i64, ptr)
+declare WORD @fread(ptr, WORD, WORD, ptr)
+declare WORD @fwrite(ptr, WORD, WORD, ptr)
 declare i32 @fclose(ptr)
 declare i32 @fgetc(ptr)
 declare i32 @rename(ptr, ptr)
 declare i32 @remove(ptr)
-declare i64 @strlen(ptr)
-declare i32 @memcmp(ptr, ptr, i64)
+declare WORD @strlen(ptr)
+declare i32 @memcmp(ptr, ptr, WORD)
 """
+_MOVE = """declare dllimport i32 @MoveFileExA(ptr, ptr, i32)
+define internal i32 @weft.rename(ptr %from, ptr %to) nounwind {
+  %moved = call i32 @MoveFileExA(ptr %from, ptr %to, i32 1)
+  %failed = icmp eq i32 %moved, 0
+  %code = zext i1 %failed to i32
+  ret i32 %code
+}
+"""
+"""On Windows `rename` does not replace."""
 
 
 def file_order(library: Library) -> list[int]:
@@ -63,15 +73,24 @@ def state_text(library: Library) -> str:
         return ""
     name, offsets = library.name, library.offsets
     header = file_header(library)
-    parts = [_DECLARATIONS]
+    parts = [_DECLARATIONS.replace("WORD", word_of(library))] if library.has_files else []
+    if library.system == "windows":
+        parts[0] = parts[0].replace("declare i32 @rename(ptr, ptr)\n", _MOVE)
     parts += [_initial(name, k, one) for k, one in enumerate(library.variables) if any(one.content)]
-    parts.append(f"@{name}_file_header = internal constant {literal(header)}")
-    parts.append(f"@{name}_mode_read = internal constant {string('rb')}")
-    parts.append(f"@{name}_mode_write = internal constant {string('wb')}")
-    parts.append(f"@{name}_part = internal constant {string('.part')}")
     parts.append(f"define i64 @{name}_state_size() nounwind {{\n  ret i64 {offsets[-1]}\n}}")
-    parts += [_init(library), _save(library, len(header)), _load(library, len(header))]
+    parts.append(_init(library))
+    if library.has_files:
+        parts.append(f"@{name}_file_header = internal constant {literal(header)}")
+        parts.append(f"@{name}_mode_read = internal constant {string('rb')}")
+        parts.append(f"@{name}_mode_write = internal constant {string('wb')}")
+        parts.append(f"@{name}_part = internal constant {string('.part')}")
+        parts += [_save(library, len(header)), _load(library, len(header))]
     return "\n".join(parts) + "\n"
+
+
+def word_of(library: Library) -> str:
+    """The type of C's size_t."""
+    return f"i{8 * library.pointer_bytes}"
 
 
 def _initial(name: str, number: int, one: Stored) -> str:
@@ -95,26 +114,29 @@ def _init(library: Library) -> str:
 
 def _save(library: Library, header: int) -> str:
     """Write beside the file, then rename: an old file stays whole."""
-    text, name = Text(), library.name
+    text, name, word = Text(), library.name, word_of(library)
     text.leave_if_null(["%state", "%path"])
     check_state(text, library)
-    length = text.let("call i64 @strlen(ptr %path)")
-    text.leave_if(text.let(f"icmp ugt i64 {length}, {_LONGEST_PATH}"), FILE)
-    beside = text.let(f"alloca [{_LONGEST_PATH + 16} x i8], align 16")
-    text.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {beside}, ptr %path, i64 {length}, i1 false)")
-    end = text.let(f"getelementptr inbounds i8, ptr {beside}, i64 {length}")
+    longest = _LONGEST_PATH_OF_WINDOWS if library.system == "windows" else _LONGEST_PATH
+    length = text.let(f"call {word} @strlen(ptr %path)")
+    text.leave_if(text.let(f"icmp ugt {word} {length}, {longest}"), FILE)
+    wide = length if word == "i64" else text.let(f"zext {word} {length} to i64")
+    beside = text.let(f"alloca [{longest + 16} x i8], align 16")
+    text.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {beside}, ptr %path, i64 {wide}, i1 false)")
+    end = text.let(f"getelementptr inbounds i8, ptr {beside}, i64 {wide}")
     text.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {end}, ptr @{name}_part, i64 6, i1 false)")
     file = text.let(f"call ptr @fopen(ptr {beside}, ptr @{name}_mode_write)")
     text.leave_if(text.let(f"icmp eq ptr {file}, null"), FILE)
     fine = "true"
     for place, size in [(f"@{name}_file_header", header), *_places(text, library)]:
-        count = text.let(f"call i64 @fwrite(ptr {place}, i64 1, i64 {size}, ptr {file})")
-        fine = text.let(f"and i1 {fine}, {text.let(f'icmp eq i64 {count}, {size}')}")
+        count = text.let(f"call {word} @fwrite(ptr {place}, {word} 1, {word} {size}, ptr {file})")
+        fine = text.let(f"and i1 {fine}, {text.let(f'icmp eq {word} {count}, {size}')}")
     closed = text.let(f"icmp eq i32 {text.let(f'call i32 @fclose(ptr {file})')}, 0")
     fine = text.let(f"and i1 {fine}, {closed}")
     text.line(f"br i1 {fine}, label %finish, label %give_up")
     text.lines.append("finish:")
-    renamed = text.let(f"call i32 @rename(ptr {beside}, ptr %path)")
+    rename = "weft.rename" if library.system == "windows" else "rename"
+    renamed = text.let(f"call i32 @{rename}(ptr {beside}, ptr %path)")
     text.leave_if(text.let(f"icmp eq i32 {renamed}, 0"), 0)
     text.line("br label %give_up")
     text.lines.append("give_up:")
@@ -131,23 +153,25 @@ def _places(text: Text, library: Library) -> list[tuple[str, int]]:
 
 def _load(library: Library, header: int) -> str:
     """Read a file with exactly our table; a state that was read in part is marked as none."""
-    text, name = Text(), library.name
+    text, name, word = Text(), library.name, word_of(library)
     text.leave_if_null(["%state", "%path"])
     buffer = text.let(f"alloca [{header} x i8], align 16")
     file = text.let(f"call ptr @fopen(ptr %path, ptr @{name}_mode_read)")
     text.leave_if(text.let(f"icmp eq ptr {file}, null"), FILE)
-    count = text.let(f"call i64 @fread(ptr {buffer}, i64 1, i64 {header}, ptr {file})")
-    is_whole = text.let(f"icmp eq i64 {count}, {header}")
+    count = text.let(f"call {word} @fread(ptr {buffer}, {word} 1, {word} {header}, ptr {file})")
+    is_whole = text.let(f"icmp eq {word} {count}, {header}")
     text.line(f"br i1 {is_whole}, label %compare, label %refuse")
     text.lines.append("compare:")
-    difference = text.let(f"call i32 @memcmp(ptr {buffer}, ptr @{name}_file_header, i64 {header}) nobuiltin")
+    difference = text.let(
+        f"call i32 @memcmp(ptr {buffer}, ptr @{name}_file_header, {word} {header}) nobuiltin"
+    )
     text.line(f"br i1 {text.let(f'icmp eq i32 {difference}, 0')}, label %read, label %refuse")
     text.lines += ["refuse:", f"  %closed = call i32 @fclose(ptr {file})", f"  ret i32 {OTHER_FILE}", "read:"]
     text.line("store i64 0, ptr %state, align 8")
     fine = "true"
     for place, size in _places(text, library):
-        count = text.let(f"call i64 @fread(ptr {place}, i64 1, i64 {size}, ptr {file})")
-        fine = text.let(f"and i1 {fine}, {text.let(f'icmp eq i64 {count}, {size}')}")
+        count = text.let(f"call {word} @fread(ptr {place}, {word} 1, {word} {size}, ptr {file})")
+        fine = text.let(f"and i1 {fine}, {text.let(f'icmp eq {word} {count}, {size}')}")
     at_end = text.let(f"icmp eq i32 {text.let(f'call i32 @fgetc(ptr {file})')}, -1")
     fine = text.let(f"and i1 {fine}, {at_end}")
     text.let(f"call i32 @fclose(ptr {file})")

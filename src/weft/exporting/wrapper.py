@@ -171,7 +171,8 @@ def _function(library: Library, function: Function) -> str:
                 value = f"@{library.name}_constant_{place.number}"
             case "argument":
                 value = _argument(text, function.arguments[place.number])
-        text.line(f"store ptr {value}, ptr {text.at(pointers, 8 * number)}, align 8")
+        slot = text.let(f"getelementptr inbounds ptr, ptr {pointers}, i64 {number}")
+        text.line(f"store ptr {value}, ptr {slot}")
     code = text.let(f"call i32 @{function.interface.name}(ptr {context}, ptr {pointers}, ptr {numbers})")
     text.leave_if(text.let(f"icmp eq i32 {code}, 0"), 0)
     site = text.let(f"load i32, ptr {text.at(context, Context.offset('error_location'))}, align 4")

