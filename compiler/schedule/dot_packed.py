@@ -290,7 +290,7 @@ class _Packed:
         masks: list[Expr | None] = []
         for u in range(panels * tile.vectors):
             name = writer.fresh("j")
-            names.append((name, writer.bind(name, first + u * tile.lanes, 0, problem.n)))
+            names.append((name, writer.bind(name, first + u * tile.lanes, 0, problem.n, tile.lanes)))
             rest = None if is_whole else writer.number(problem.n) - (first + u * tile.lanes)
             masks.append(None if rest is None else tail_mask(writer, rest, tile.lanes))
         base = writer.bind(writer.fresh("t"), self._slot(block, panel) * plan.panel, 0, 1 << 62)
@@ -382,7 +382,7 @@ class _Packed:
 
             start = writer.here(block.start)
             stop = start + writer.here(block.steps)
-            vectorized(writer, start, stop, (0, problem.k), plan.tile.lanes, copy, self._extent())
+            vectorized(writer, start, stop, (0, problem.k), plan.tile.lanes, copy, self._extent(), CHUNK)
 
         padded = ceiling(writer, rows, plan.tile.rows) * plan.tile.rows
         serial(writer, "r", writer.builder.index(0), padded, (0, plan.rows), row)

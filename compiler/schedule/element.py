@@ -6,6 +6,7 @@ loop that knows the symbols it depends on, once for each (value, index). One sym
 lanes of a vector. Not here: which loops there are (the schedules), what becomes a kernel (`fuse`).
 """
 
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field
@@ -14,7 +15,18 @@ import numpy as np
 
 from weft.ir import BufferType, Builder, Expr, IndexType, Op, TensorType, Value, VectorType, record
 from weft.ir.dataclass import dataclass
-from weft.ir.dims import Compound, Dim, DimLike, bounds, fold_dim, show_dim, substitute, symbol, symbols_of
+from weft.ir.dims import (
+    Compound,
+    Dim,
+    DimLike,
+    Symbol,
+    bounds,
+    fold_dim,
+    show_dim,
+    substitute,
+    symbol,
+    symbols_of,
+)
 from weft.ir.errors import InternalError
 from weft.ir.expr import cast, lookup, select
 from weft.ir.opdef import Element, Scalar
@@ -34,6 +46,7 @@ class Scope:
     known: dict[str, Expr] = field(default_factory=dict[str, Expr])
     values: dict[tuple[Value, Index], Expr] = field(default_factory=dict[tuple[Value, Index], Expr])
     sizes: dict[DimLike, Expr] = field(default_factory=dict[DimLike, Expr])
+    vectors: dict[tuple[DimLike, str], Expr] = field(default_factory=dict[tuple[DimLike, str], Expr])
     places: dict[tuple[Op, int, Index], DimLike] = field(default_factory=dict[tuple[Op, int, Index], DimLike])
     mask: Expr | None = None
     is_floor: bool = False  # nothing may move out: this is under a condition, or uses what was defined here
@@ -55,6 +68,7 @@ class Writer:
         self.sources: dict[Value, Read] = {}
         self.layouts: dict[Value, Sequence[DimLike]] = {}  # byte strides of buffers that are not dense
         self.ranges: Ranges = {}
+        self.multiples: dict[str, int] = {}  # of what number the bound value of a symbol is known to be
         self.lane_symbol = ""
         self.lanes = 1
         self.counter = 0
@@ -101,9 +115,10 @@ class Writer:
         self.counter += 1
         return f"{prefix}.{self.counter}"
 
-    def bind(self, name: str, value: Expr, lower: DimLike, upper: DimLike) -> Dim:
-        """Bind a symbol in the innermost scope; its expression."""
+    def bind(self, name: str, value: Expr, lower: DimLike, upper: DimLike, multiple: int = 1) -> Dim:
+        """Bind a symbol in the innermost scope; its expression. The value is some multiple of `multiple`."""
         self.scopes[-1].known[name] = value
+        self.multiples[name] = multiple
         self.ranges[name] = (lower, upper)
         low, high = bounds(lower)[0], bounds(upper)[1]
         return symbol(name, low if low is not None else 0, None if high is None else high - 1)
@@ -153,21 +168,49 @@ class Writer:
             if index in scope.sizes:
                 return self.here(scope.sizes[index])
         with self._at(depth):
+            outer, inner = self._split(index, depth)
             result = fold_dim(
-                index, self.builder.index, lambda s: self._known(s.name), self._combine_of(index)
+                inner, self.builder.index, lambda s: self._known(s.name), self._combine_of(inner)
             )
+            if not isinstance(outer, int):
+                result = self.number(outer) + result
             self.scopes[-1].sizes[index] = result
         return self.here(result)
+
+    def _split(self, index: DimLike, depth: int) -> tuple[DimLike, DimLike]:
+        """The divisions in an index that a scope outside of `depth` can do (0: none), and the rest."""
+        if not isinstance(index, Dim) or len(index.terms) == 1:
+            return 0, index
+        outer: DimLike = 0
+        for monomial, factor in index.terms:
+            term = Dim(((monomial, factor),))
+            if any(isinstance(a, Compound) for a in monomial) and self._depth([term]) < depth:
+                outer = outer + term
+        return outer, index - outer
 
     def lanes_of_index(self, index: DimLike) -> Expr:
         """The index in every lane: base + coefficient * lane where that is so, else computed lane by lane."""
         if not self.is_spread(index):
             return self.splat(self.number(index), self.lanes)
         coefficient = self.lane_coefficient(index)
-        lane = self.builder.expr(self.builder.emit("lane_index", (), {"lanes": self.lanes}).result)
         if coefficient is not None:
+            lane = self.builder.expr(self.builder.emit("lane_index", (), {"lanes": self.lanes}).result)
             step = lane if coefficient == 1 else lane * self.splat(self.number(coefficient), self.lanes)
             return self.splat(self.number(index), self.lanes) + step
+        depth = self._depth([index])
+        for scope in reversed(self.scopes[: depth + 1]):
+            if (index, self.lane_symbol) in scope.vectors:
+                return self.here(scope.vectors[index, self.lane_symbol])
+        with self._at(depth):
+            outer, inner = self._split(index, depth)
+            result = self._lane_by_lane(inner)
+            if not isinstance(outer, int):
+                result = self.lanes_of_index(outer) + result
+            self.scopes[-1].vectors[index, self.lane_symbol] = result
+        return self.here(result)
+
+    def _lane_by_lane(self, index: DimLike) -> Expr:
+        lane = self.builder.expr(self.builder.emit("lane_index", (), {"lanes": self.lanes}).result)
         return fold_dim(
             index, lambda n: self.splat(self.builder.index(n), self.lanes),
             lambda s: self._lanes_of_symbol(s.name, lane),
@@ -184,10 +227,11 @@ class Writer:
             return 0
         total: DimLike = 0
         for monomial, factor in index.terms:
-            spread = [a for a in monomial if self.is_spread(_atom(a))]
+            slopes = {a: self._slope_over_lanes(a) for a in monomial if self.is_spread(_atom(a))}
+            spread = [a for a, slope in slopes.items() if slope != 0]
             if not spread:
                 continue
-            if len(spread) > 1 or isinstance(spread[0], Compound) or spread[0].name != self.lane_symbol:
+            if len(spread) > 1 or len(spread) < monomial.count(spread[0]) or slopes[spread[0]] is None:
                 return None
             rest: DimLike = factor
             for atom in monomial:
@@ -195,6 +239,33 @@ class Writer:
                     rest = rest * _atom(atom)
             total = total + rest
         return total
+
+    def _slope_over_lanes(self, atom: Symbol | Compound) -> int | None:
+        """0: the same in all lanes, 1: one more from lane to lane, None: neither is known.
+
+        Lanes that begin at a multiple of their number lie between two multiples of the divisor.
+        """
+        if isinstance(atom, Symbol):
+            return 1 if atom.name == self.lane_symbol else None
+        inner = self.lane_coefficient(atom.left)
+        if self.is_spread(atom.right) or not isinstance(inner, int):
+            return None
+        if inner == 0:
+            return 0
+        divides = isinstance(atom.right, int) and atom.right % self.lanes == 0
+        if inner != 1 or not divides or self._multiple_of(atom.left) % self.lanes:
+            return None
+        return {"floordiv": 0, "mod": 1}.get(atom.kind)
+
+    def _multiple_of(self, index: DimLike) -> int:
+        """A number that the index in lane 0 is known to be a multiple of."""
+        if not isinstance(index, Dim):
+            return index
+        found = 0
+        for monomial, factor in index.terms:
+            names = [a.name for a in monomial if isinstance(a, Symbol)]
+            found = math.gcd(found, factor * math.prod(self.multiples.get(name, 1) for name in names))
+        return found
 
     def _combine_of(self, index: DimLike) -> Callable[[str, Expr, Expr], Expr]:
         """How parts of an index are put together; only dividends that may be negative cost a floor."""

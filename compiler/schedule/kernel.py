@@ -3,6 +3,7 @@
 Not here: how elements are written (`element.py`), nor the schedules themselves.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 from weft.compiler.schedule.element import Writer
@@ -199,10 +200,12 @@ def vectorized(
     lanes: int,
     body: Body,
     extent: DimLike | None = None,
+    multiple: int = 1,
 ) -> None:
     """`body(j)` over [start, stop) with j spread over lanes; what is left over runs once under a mask.
 
-    `extent` is stop - start where an expression for it is known: it spares the part that never runs.
+    `extent` is stop - start where an expression for it is known: it spares the part that never runs. `start`
+    is some multiple of `multiple`.
     """
     if lanes == 1:
         serial(writer, "j", start, stop, limits, body)
@@ -214,7 +217,7 @@ def vectorized(
     if high is None or high >= lanes:
 
         def main(builder: Builder, index: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
-            _spread(writer, builder, index, limits, lanes, body)
+            _spread(writer, builder, index, limits, lanes, body, multiple)
             return []
 
         writer.builder.loop(start, whole, lanes, [], main)
@@ -223,12 +226,12 @@ def vectorized(
 
     def tail(builder: Builder) -> Sequence[Expr]:
         with writer.scope(builder):
-            _tail(writer, builder, whole, stop, limits, lanes, body)
+            _tail(writer, builder, whole, stop, limits, lanes, body, multiple)
         return []
 
     if low is not None and low == high and isinstance(extent, int):
         with writer.scope():
-            _tail(writer, writer.builder, whole, stop, limits, lanes, body)
+            _tail(writer, writer.builder, whole, stop, limits, lanes, body, multiple)
         return
     writer.builder.branch(whole.lt(stop), tail, lambda builder: [])
 
@@ -241,19 +244,26 @@ def _tail(
     limits: tuple[DimLike, DimLike],
     lanes: int,
     body: Body,
+    multiple: int,
 ) -> None:
     rest = writer.splat(writer.here(stop) - writer.here(whole), lanes)
     mask = builder.expr(builder.emit("lane_index", (), {"lanes": lanes}).result).lt(rest)
     with writer.scope(builder, mask=mask):
-        _spread(writer, builder, writer.here(whole), limits, lanes, body)
+        _spread(writer, builder, writer.here(whole), limits, lanes, body, multiple)
 
 
 def _spread(
-    writer: Writer, builder: Builder, index: Expr, limits: tuple[DimLike, DimLike], lanes: int, body: Body
+    writer: Writer,
+    builder: Builder,
+    index: Expr,
+    limits: tuple[DimLike, DimLike],
+    lanes: int,
+    body: Body,
+    multiple: int,
 ) -> None:
     with writer.scope(builder):
         name = writer.fresh("j")
-        variable = writer.bind(name, index, *limits)
+        variable = writer.bind(name, index, *limits, math.gcd(multiple, lanes))
         with writer.over_lanes(name, lanes):
             body(variable)
 

@@ -2,6 +2,7 @@
 
 from weft.ir.ops import (
     control,
+    conv,
     elementwise,
     factor,
     index,
@@ -17,6 +18,7 @@ from weft.ir.ops import (
 
 __all__ = [
     "control",
+    "conv",
     "elementwise",
     "factor",
     "index",

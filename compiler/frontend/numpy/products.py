@@ -23,7 +23,7 @@ from weft.ir.expr import Expr, cast
 from weft.ir.types import BOOL, I64
 
 
-def _operands(trace: Trace, *values: Any, dtype: Any = None) -> list[Expr]:
+def common_operands(trace: Trace, *values: Any, dtype: Any = None) -> list[Expr]:
     """Operands in their common dtype."""
     read = [operand(trace, v) for v in values]
     common = common_dtype([o.dtype for o in read]) if dtype is None else dtype
@@ -87,7 +87,7 @@ def _matmul(trace: Trace, a: Expr, b: Expr) -> Expr:
 @implements(np.matmul)
 def matmul(trace: Trace, x1: Any, x2: Any, out: Any = None, dtype: Any = None) -> Any:
     """Matrix product of two arrays."""
-    return store(trace, _matmul(trace, *_operands(trace, x1, x2, dtype=dtype)), out)
+    return store(trace, _matmul(trace, *common_operands(trace, x1, x2, dtype=dtype)), out)
 
 
 def store(trace: Trace, value: Expr, out: Any) -> Any:
@@ -108,7 +108,7 @@ def store(trace: Trace, value: Expr, out: Any) -> Any:
 @implements(np.dot)
 def dot(trace: Trace, a: Any, b: Any, out: Any = None) -> Any:
     """Dot product of two arrays."""
-    x, y = _operands(trace, a, b)
+    x, y = common_operands(trace, a, b)
     left, right = shape_of(x), shape_of(y)
     if not left or not right:
         return trace.call(np.multiply, as_array(trace, a), as_array(trace, b), out=out)
@@ -144,7 +144,7 @@ def _permuted(trace: Trace, value: Expr, axes: list[int]) -> Expr:
 @implements(np.tensordot)
 def tensordot(trace: Trace, a: Any, b: Any, axes: Any = 2) -> Any:
     """Compute tensor dot product along specified axes."""
-    x, y = _operands(trace, a, b)
+    x, y = common_operands(trace, a, b)
     rank_a, rank_b = len(shape_of(x)), len(shape_of(y))
     if isinstance(axes, Sequence):
         first, second = (as_axes(trace, one, rank) for one, rank in zip(axes, (rank_a, rank_b), strict=True))
@@ -159,7 +159,7 @@ def tensordot(trace: Trace, a: Any, b: Any, axes: Any = 2) -> Any:
 @implements(np.inner)
 def inner(trace: Trace, a: Any, b: Any) -> Any:
     """Inner product of two arrays."""
-    x, y = _operands(trace, a, b)
+    x, y = common_operands(trace, a, b)
     if not shape_of(x) or not shape_of(y):
         return trace.call(np.multiply, as_array(trace, a), as_array(trace, b))
     return wrap(trace, _contract(trace, x, y, [len(shape_of(x)) - 1], [len(shape_of(y)) - 1]))
@@ -169,7 +169,7 @@ def inner(trace: Trace, a: Any, b: Any) -> Any:
 def vdot(trace: Trace, a: Any, b: Any) -> Any:
     """Return the dot product of two vectors."""
     return wrap(
-        trace, _matmul(trace, *_operands(trace, as_array(trace, a).ravel(), as_array(trace, b).ravel()))
+        trace, _matmul(trace, *common_operands(trace, as_array(trace, a).ravel(), as_array(trace, b).ravel()))
     )
 
 

@@ -1,7 +1,8 @@
-"""Convolution and pooling in one, two and three dimensions: patches by slices, then one product.
+"""Convolution and pooling in one, two and three dimensions.
 
 Arrays are [batch, channels, ...], filters [outputs, inputs / groups, ...], as torch's. `padding` is a number
-for each side, one for each axis, or "same" (with stride 1). Not here: a kernel of their own for convolutions.
+for each side, one for each axis, or "same" (with stride 1). Inside, channels are
+last. Not here: how a convolution becomes a product (`weft.ir.ops.conv`, the pass `lower_conv`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any
 
 import numpy
 
-from weft.ir import ShapeError, UserError
+from weft.compiler.frontend.numpy.products import common_operands
+from weft.compiler.frontend.values import new_array
+from weft.ir import REGISTRY, ShapeError, UserError
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
@@ -62,37 +65,57 @@ def conv3d(
 
 def max_pool1d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
     """The largest of each window along one axis."""
-    return _pool(x, (1, size, stride, padding), -np.inf, np.max)
+    return _pool(x, (1, size, stride, padding), -np.inf, _larger)
 
 
 def max_pool2d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
     """The largest of each window along two axes."""
-    return _pool(x, (2, size, stride, padding), -np.inf, np.max)
+    return _pool(x, (2, size, stride, padding), -np.inf, _larger)
 
 
 def max_pool3d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
     """The largest of each window along three axes."""
-    return _pool(x, (3, size, stride, padding), -np.inf, np.max)
+    return _pool(x, (3, size, stride, padding), -np.inf, _larger)
 
 
 def avg_pool1d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
     """The mean of each window along one axis; what is padded counts as zeros."""
-    return _pool(x, (1, size, stride, padding), 0.0, np.mean)
+    return _pool(x, (1, size, stride, padding), 0.0, np.add)
 
 
 def avg_pool2d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
     """The mean of each window along two axes; what is padded counts as zeros."""
-    return _pool(x, (2, size, stride, padding), 0.0, np.mean)
+    return _pool(x, (2, size, stride, padding), 0.0, np.add)
 
 
 def avg_pool3d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
     """The mean of each window along three axes; what is padded counts as zeros."""
-    return _pool(x, (3, size, stride, padding), 0.0, np.mean)
+    return _pool(x, (3, size, stride, padding), 0.0, np.add)
 
 
 def global_avg_pool(x: Any) -> Any:
     """The mean of each channel: [batch, channels]."""
     return np.mean(np.reshape(x, (x.shape[0], x.shape[1], -1)), axis=-1)
+
+
+class _Convolve:
+    """`conv` of the IR: channels last, filters [*kernel, channels, outputs], no padding."""
+
+    def __call__(self, x: Any, weight: Any, facts: dict[str, Any]) -> Any:
+        """Compute it with NumPy."""
+        common = np.result_type(x, weight)
+        return REGISTRY["conv"].evaluate(facts, np.asarray(x, common), np.asarray(weight, common))  # pyright: ignore[reportOptionalCall]
+
+    def trace_call(
+        self, trace: Any, call: Callable[..., Any], args: Sequence[Any], kwargs: Any, effects: list[Any]
+    ) -> Any:
+        """Trace a call."""
+        x, weight, facts = args
+        values = [v.value for v in common_operands(trace, x, weight)]
+        return new_array(trace, trace.expr(trace.emit("conv", values, facts)))
+
+
+_convolve = _Convolve()
 
 
 def _conv(x: Any, weight: Any, bias: Any, facts: tuple[int, Sizes, Any, Sizes, int]) -> Any:
@@ -108,57 +131,54 @@ def _conv(x: Any, weight: Any, bias: Any, facts: tuple[int, Sizes, Any, Sizes, i
         sides = tuple([(span // 2, span - span // 2) for span in spans])
     else:
         sides = tuple([(p, p) for p in _each(padding, rank)])
-    windows = _windows(_padded(x, sides, 0.0), (kernel, steps, gaps))  # [offsets, batch, channels, places...]
-    batch, outputs, places = x.shape[0], weight.shape[0], tuple(windows.shape[3:])
-    parts: list[Any] = []
-    inputs, made = weight.shape[1], outputs // groups
-    for g in tuple(range(groups)):
-        columns = windows[:, :, g * inputs : (g + 1) * inputs]
-        columns = np.reshape(np.moveaxis(columns, (1, 2, 0), (0, -2, -1)), (-1, inputs * _product(kernel)))
-        filters = np.reshape(weight[g * made : (g + 1) * made], (made, -1))
-        parts += [np.reshape(columns @ filters.T, (batch, *places, made))]
-    found = np.moveaxis(parts[0] if groups == 1 else np.concatenate(parts, axis=-1), -1, 1)
-    return found if bias is None else found + np.reshape(bias, (-1, *(1,) * rank))
+    padded = _padded(np.moveaxis(x, 1, -1), sides, 0.0)
+    filters = np.moveaxis(weight, (0, 1), (-1, -2))
+    found = _convolve(padded, filters, {"stride": steps, "dilation": gaps, "groups": groups})
+    if bias is not None:  # on rows, where it is the end of the product's kernel and its gradient one sum
+        shape = found.shape
+        found = np.reshape(np.reshape(found, (-1, shape[-1])) + bias, shape)
+    return np.moveaxis(found, -1, 1)
 
 
-def _pool(x: Any, facts: tuple[int, Sizes, Any, Sizes], border: float, reduce: Callable[..., Any]) -> Any:
+def _pool(x: Any, facts: tuple[int, Sizes, Any, Sizes], border: float, join: Callable[..., Any]) -> Any:
     rank, size, stride, padding = facts
     if x.ndim != rank + 2:
         raise ShapeError(f"pooling along {rank} axes of {_show(x)}", fix="give [batch, channels, ...]")
     kernel = _each(size, rank)
     steps = kernel if stride is None else _each(stride, rank)
     sides = tuple([(p, p) for p in _each(padding, rank)])
-    return reduce(_windows(_padded(x, sides, border), (kernel, steps, (1,) * rank)), axis=0)
+    parts = _offsets(_padded(np.moveaxis(x, 1, -1), sides, border), kernel, steps)
+    found = parts[0]
+    for part in parts[1:]:
+        found = join(found, part)
+    found = np.moveaxis(found, -1, 1)
+    return found if join is _larger else found * (1 / len(parts))
+
+
+def _larger(a: Any, b: Any) -> Any:
+    """The larger, NaN if there is one; of equals the first, which alone gets the gradient, as in torch."""
+    return np.where((b > a) | (b != b), b, a)
 
 
 def _padded(x: Any, sides: tuple[tuple[int, int], ...], value: float) -> Any:
     if all([side == (0, 0) for side in sides]):
         return x
-    return np.pad(x, ((0, 0), (0, 0), *sides), constant_values=value)
+    return np.pad(x, ((0, 0), *sides, (0, 0)), constant_values=value)
 
 
-def _windows(x: Any, facts: tuple[tuple[int, ...], ...]) -> Any:
-    """The elements at each offset in the kernel, at all places: [offsets, batch, channels, places...]."""
-    kernel, steps, gaps = facts
-    axes = zip(x.shape[2:], kernel, steps, gaps)  # noqa: B905 -- all have the rank
-    counts = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in axes]
+def _offsets(x: Any, kernel: tuple[int, ...], steps: tuple[int, ...]) -> list[Any]:
+    """The elements at each offset in the window, at all places: [batch, places..., channels] each."""
+    axes = zip(x.shape[1:-1], kernel, steps)  # noqa: B905 -- all have the rank
+    counts = [(n - k) // s + 1 for n, k, s in axes]
     parts: list[Any] = []
     for offsets in tuple(product(*[tuple(range(k)) for k in kernel])):
-        first = [o * d for o, d in zip(offsets, gaps)]  # noqa: B905
-        cut = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(first, counts, steps)]  # noqa: B905
-        parts += [x[(slice(None), slice(None), *cut)]]
-    return np.stack(parts)
+        cut = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(offsets, counts, steps)]  # noqa: B905
+        parts += [x[(slice(None), *cut, slice(None))]]
+    return parts
 
 
 def _each(value: Any, rank: int) -> tuple[int, ...]:
     return tuple(value) if _type(value) in (tuple, list) else (value,) * rank
-
-
-def _product(numbers: Any) -> Any:
-    total = 1
-    for n in tuple(numbers):
-        total = total * n
-    return total
 
 
 def _show(x: Any) -> str:
