@@ -173,6 +173,29 @@ class Steps(Values):
             raise Impossible
         self.emit("dot", [a, self.matching(TensorType(dtype, b_shape))])
 
+    def _images(self):
+        """[batch, places, channels] of integers, which no order of a sum changes, and facts of its windows."""
+        batch, channels = (self.pick([*self.dims, 1]) for _ in range(2))
+        x = self.matching(TensorType(I64, (batch, int(self.rng.integers(7, 20)), channels)))
+        return x, {"stride": (int(self.rng.integers(1, 4)),), "dilation": (int(self.rng.integers(1, 3)),)}
+
+    def _windows(self):
+        x, facts = self._images()
+        self.emit("windows", [x], {**facts, "kernel": (int(self.rng.integers(1, 4)),)})
+
+    def _conv(self):
+        x, facts = self._images()
+        shape = (int(self.rng.integers(1, 4)), x.type.shape[-1], self.pick([*self.dims, 1]))
+        if self.count(shape) * self.count(x.type.shape) > 300000:
+            raise Impossible
+        return self.emit("conv", [x, self.matching(TensorType(I64, shape))], {**facts, "groups": 1})
+
+    def _conv_filters(self):
+        result = self._conv()
+        op = result.op
+        facts = {**op.attributes, "kernel": op.operands[1].type.shape[:-2]}
+        self.emit("conv_filters", [op.operands[0], result], facts)
+
     def _matrix(self):
         """A square matrix whose diagonal outweighs each row and column, so that no row changes its place."""
         small = [d for d in self.dims if 0 < self.size(d) <= 40]
