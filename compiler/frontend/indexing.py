@@ -503,3 +503,9 @@ def _at(mode: str) -> Any:
 
 for _ufunc, _mode in _AT.items():
     implements(_ufunc.at)(_at(_mode))
+
+
+@implements(np.subtract.at)
+def subtract_at(trace: Trace, a: TracedArray, indices: Any, b: Any) -> None:
+    """Perform unbuffered in place subtraction for the elements of `a` given by `indices`."""
+    trace.call(np.add.at, a, indices, new_array(trace, -elements(trace, b, a.element)))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from weft.compiler.passes.fuse import Group, Partition, is_free, is_start, path_of
+from weft.compiler.passes.overwritten import set_aside
 from weft.ir import Builder, Func, IndexType, Op, Region, Value, record
 from weft.ir.node import Attribute
 from weft.ir.opdef import Combine, Expand
@@ -27,6 +28,7 @@ def separate(fn: Func) -> Func:
 
 
 def _group(fn: Func, *, merge: bool) -> Func:
+    fn = set_aside(fn)
     in_place = updates_in_place(fn)
     cloner = _Fuser(in_place, merge=merge)
     body = Region([p.type for p in fn.params], [p.name for p in fn.params])

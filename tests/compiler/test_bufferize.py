@@ -116,6 +116,27 @@ def test_the_old_value_is_read_after_the_update():
     check(program([V], build, into=[0, -1]), f32(9))
 
 
+def test_a_slice_read_after_its_place_was_written_is_set_aside():
+    def exchange(b, x):
+        left = cut(b, x, [0], [2])
+        return update(b, update(b, x, cut(b, x, [6], [2]), [0]), left, [6])
+
+    def relax(b, t, x, most):
+        old = cut(b, x, [t], [1])
+        new = (old + cut(b, x, [t + 1], [1])) * 0.5
+        return [
+            update(b, x, new, [t]),
+            b.expr(b.emit("maximum", [most.value, ((new - old) * (new - old)).value]).result),
+        ]
+
+    check(program([V], exchange, into=[0]), f32(9), copies=0)
+    lowered = check(
+        program([V], lambda b, x: loop(b, 8, [x, cut(b, x, [0], [1])], relax), into=[0, -1]), f32(9)
+    )
+    large = [op for op in walk(lowered) if op.name == "copy" and op.operands[0].type.shape == (9,)]
+    assert not large
+
+
 def test_two_arguments_change_places():
     check(program([V, V], lambda b, x, y: (y, x), into=[0, 1]), f32(9), f32(9))
 

@@ -504,6 +504,57 @@ def for_swaps_arrays(x):
     return u
 
 
+@program((ramp(9), mixed(9)), (ramp(12), mixed(12)))
+def for_swaps_arguments(x, y):
+    for _ in range(len(x)):
+        y[1:-1] = x[:-2] + x[2:]
+        x, y = y, x
+    y[0] = 100
+    return x, y
+
+
+@program((mixed(9), np.zeros(9), 30), (mixed(9), np.zeros(9), 31), (mixed(9), np.zeros(9), 32))
+def for_rotates_arrays(x, y, n):
+    z = np.ones_like(x)
+    for _ in range(2, n):
+        z[1:-1] = 0.5 * (x[:-2] + y[2:]) - z[1:-1] * 0.1
+        x, y, z = y, z, x
+    return x.sum(), y + z
+
+
+@program((ramp(9), np.zeros(9), 40), (ramp(12), np.zeros(12), 41), (ramp(12), np.zeros(12), 0))
+def while_swaps_arguments(x, y, n):
+    count = 0
+    while count < n and x[1] < 5.0:
+        y[1:-1] = x[:-2] + x[2:]
+        x, y = y, x
+        count += 1
+    return x.sum(), y[1], count
+
+
+@program((ramp(9), np.zeros(9)), (mixed(12), np.zeros(12)))
+def for_swaps_until_a_break(x, y):
+    count = 0
+    for _ in range(50):
+        count += 1
+        y[1:-1] = 0.5 * (x[:-2] + x[2:])
+        change = np.abs(y - x).max()
+        x, y = y, x
+        if change < 0.05:
+            break
+    return count, x * 2
+
+
+@program((np.ones((6, 9)), 3), (np.ones((6, 9)), 4))
+def for_swaps_in_a_loop(a, n):
+    b = np.zeros_like(a)
+    for k in range(n):
+        for j in range(40 - k):
+            b[1:, k] = a[:-1, k] + j
+            a, b = b, a
+    return b
+
+
 @program()
 def for_in_place_and_alias(x):
     y = x[1:]

@@ -141,11 +141,23 @@ def reads_after_a_write_of_its_origin(x):
     return w
 
 
-def swaps_arguments(x, y):
+def shows_an_exchanged_array(x, y):
+    last, s = x, 0.0
     for _ in range(len(x)):
         y[1:-1] = x[:-2] + x[2:]
+        s += last.sum()
+        last = x
         x, y = y, x
-    return x
+    return s
+
+
+def reads_what_another_name_writes(x, y):
+    s = 0.0
+    for _ in range(len(x)):
+        x += 1
+        s += y.sum()
+        y = x
+    return s
 
 
 def branches_of_different_structure(x):
@@ -176,7 +188,8 @@ def changes_an_outer_object(x):
         (types_differ, (ramp(9),), "E061"),
         (writes_one_of_two, (ramp(9), ramp(9)), "E064"),
         (reads_after_a_write_of_its_origin, (ramp(9),), "E064"),
-        (swaps_arguments, (ramp(9), ramp(9)), "E064"),
+        (shows_an_exchanged_array, (ramp(9), ramp(9)), "E064"),
+        (reads_what_another_name_writes, (ramp(9), ramp(9)), "E064"),
         (branches_of_different_structure, (ramp(9),), "E061"),
         (appends_in_a_long_loop, (ramp(9),), "E055"),
     ],

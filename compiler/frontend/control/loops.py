@@ -8,10 +8,11 @@ A `for` over a range or an array is a `for` op; with a traced break or return a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.arguments import is_node
+from weft.compiler.frontend.control.aliases import check_aliases, written_in
 from weft.compiler.frontend.control.conditions import truth
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
@@ -27,6 +28,15 @@ from weft.compiler.frontend.control.joins import (
     wrap,
 )
 from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts
+from weft.compiler.frontend.control.rotation import (
+    TURNS,
+    Rotation,
+    bind_exactly,
+    bind_selected,
+    count_turns,
+    rotation_of,
+    trips,
+)
 from weft.compiler.frontend.control.statements import (
     Raised,
     arrays_in,
@@ -34,11 +44,12 @@ from weft.compiler.frontend.control.statements import (
     join_named,
     lower_any,
 )
+from weft.compiler.frontend.control.variables import Traced, Variables
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
-from weft.compiler.frontend.values import TracedScalar
+from weft.compiler.frontend.values import TracedArray, TracedScalar
 from weft.ir.builder import Builder
 from weft.ir.dims import DimLike, atom_dim
 from weft.ir.expr import Expr
@@ -61,54 +72,6 @@ class Counted:
     upper: DimLike
     step: int
     item: Callable[[DimLike], Any]
-
-
-@dataclass(slots=True, eq=False)
-class Variables:
-    """What a loop may carry: places, their values before it, and the slots found so far."""
-
-    places: dict[str, Place]
-    before: dict[str, Any]
-    slots: dict[str, Slot]
-    flags: tuple[str, ...]
-    late: set[str] = field(default_factory=set[str])  # without a value before, always bound by the body
-    wrapped: dict[str, Any] = field(default_factory=dict[str, Any])
-    given: set[str] = field(default_factory=set[str])  # those that had parameters in the last trace
-    kept: set[str] = field(default_factory=set[str])  # not changed by the body after all
-
-    def types(self) -> list[Type]:
-        """Types of all carried values."""
-        return [ty for slot in self.slots.values() for ty in types(slot)]
-
-    def bind(self, trace: Trace, params: Sequence[Value]) -> None:
-        """Give each place its value at the start of an iteration."""
-        values = iter(params)
-        self.given = {name for name, slot in self.slots.items() if types(slot)}
-        for name, slot in self.slots.items():
-            made = wrap(trace, slot, values)
-            if not isinstance(slot, Same):  # a write to what it begins as makes it differ from that
-                for one, other in zip(arrays_in(made), arrays_in(self.before[name]), strict=False):
-                    other.view.storage.copies.append(one.view.storage)
-            if name in self.flags:
-                made = False
-            elif name in self.late:
-                made = UNDEFINED
-            elif isinstance(slot, Same):
-                made = self.before[name]
-            self.wrapped[name] = made
-            self.places[name].set(made)
-
-
-@dataclass(slots=True, eq=False)
-class Traced:
-    """One traced body."""
-
-    frame: Frame
-    params: list[Value]
-    ends: dict[str, Any]
-    storages: dict[Storage, Value] = field(default_factory=dict[Storage, Value])
-    yields: list[Value] = field(default_factory=list[Value])
-    stops: bool = False
 
 
 def first_slot(name: str, value: Any) -> Slot:
@@ -155,8 +118,14 @@ def for_node(
             trace.release_index(symbol)
 
     done = _settle(hooks, variables, run)
+    turns = rotation_of(variables, done.ends, done.frame.before)
+    count = trips(lower_bound, upper, counted.step) if turns is not None and not done.stops else None
+    if turns is not None and (count is None or trace.changes(count)):
+        body, count = count_turns(variables, body, turns.period), None
+        done = _settle(hooks, variables, run)
+        turns = rotation_of(variables, done.ends, done.frame.before)
     initial, replaced, kept = _carried(trace, variables, done, 1)
-    written = _written(done.frame, done.storages)
+    written = written_in(done.frame, done.storages)
     operands = [*initial, *(trace.current_value(s) for s in written)]
     closed = Body(done.frame, done.params, done.yields, done.storages)
     if done.stops:
@@ -174,6 +143,8 @@ def for_node(
         results,
         lambda: TracedNumber(trace, int, dim=low) < size(trace, high),
         done,
+        turns,
+        count,
     )
 
 
@@ -310,10 +281,6 @@ def _end(trace: Trace, variables: Variables, name: str, place: Place) -> Any:
     return value if value is variables.wrapped.get(name) else freeze(trace, value)
 
 
-def _written(frame: Frame, ends: Mapping[Storage, Value]) -> list[Storage]:
-    return [s for s, value in ends.items() if s in frame.start and value is not frame.start[s]]
-
-
 def _carried(
     trace: Trace, variables: Variables, done: Traced, skip: int
 ) -> tuple[list[Value], dict[Value, Value], list[bool]]:
@@ -347,58 +314,35 @@ def _bind_results(
     results: Sequence[Value],
     ran: Callable[[], Any],
     done: Traced,
+    turns: Rotation | None,
+    trip_count: DimLike | None = None,
 ) -> None:
     trace = hooks.trace
-    sources = _check_aliases(trace, variables, done)
+    sources = check_aliases(trace, variables, done, turns)
     count = len(results) - len(written)
     for storage, value in zip(written, results[count:], strict=True):
         trace.set_value(storage, value)
     values = iter(results[:count])
+    turned: dict[str, TracedArray] = {}
     for name, slot in variables.slots.items():
         place = variables.places[name]
         if name in variables.kept:
             place.set(variables.before[name])
             continue
         made = wrap(trace, slot, values)
+        if turns is not None and name in turns.sources:
+            turned[name] = made
+            continue
         for one, origins in zip(arrays_in(made), sources.get(name, []), strict=False):
             for origin in origins:
                 trace.link(one.view.storage, origin)
         if name in variables.late:
             made = Maybe(made, ran)
         place.set(made)
-
-
-def _check_aliases(trace: Trace, variables: Variables, done: Traced) -> dict[str, list[list[Storage]]]:
-    """The storages from before a loop that each array carried by value may be.
-
-    Raises UnsupportedError if one that the body writes may be one that is used by another name, too.
-    """
-    found: dict[str, list[list[Storage]]] = {}
-    starts: list[
-        tuple[Storage, Storage]
-    ] = []  # what a parameter begins as, or gets at the end; the parameter
-    for name, slot in variables.slots.items():
-        if isinstance(slot, Same) or name in variables.kept or name in variables.late:
-            continue
-        params = [a.view.storage for a in arrays_in(variables.wrapped[name])]
-        before = [a.view.storage for a in arrays_in(variables.before[name])]
-        ends = [a.view.storage for a in arrays_in(done.ends[name])]
-        outer: list[list[Storage]] = []
-        for k, param in enumerate(params):
-            first = before[k : k + 1] if len(before) == len(params) else []
-            last = ends[k : k + 1] if len(ends) == len(params) else []
-            starts += [(one, param) for one in (*first, *last) if one is not param]
-            outer.append([s for s in (*first, *last) if s.depth <= len(trace.frames)])
-        found[name] = outer
-    params = {param for _, param in starts}
-    for one, param in starts:
-        shared = any(other is one and owner is not param for other, owner in starts)
-        outside = one.depth <= len(trace.frames)
-        if param.writes and (shared or (outside and (one in done.frame.before or one.parameter is not None))):
-            raise trace.refuse_alias()
-        if param.writes and outside and one not in params:
-            trace.leave_storage(one)
-    return found
+    if turns is not None and trip_count is not None:
+        bind_exactly(trace, variables, turns, turned, trip_count)
+    elif turns is not None:
+        bind_selected(trace, variables, turns, turned, variables.places[TURNS].get())
 
 
 def _counting_while(
@@ -486,10 +430,15 @@ def while_node(
         return trace_body(hooks, types_, body, stop, variables, 0)
 
     done = _settle(hooks, variables, run)
+    turns = rotation_of(variables, done.ends, done.frame.before)
+    if turns is not None:
+        body = count_turns(variables, body, turns.period)
+        done = _settle(hooks, variables, run)
+        turns = rotation_of(variables, done.ends, done.frame.before)
     tested, goes, forever = _trace_test(hooks, test, variables)
     initial, replaced, kept = _carried(trace, variables, done, 0)
-    written = _written(done.frame, done.storages)
-    if _written(tested.frame, tested.storages):
+    written = written_in(done.frame, done.storages)
+    if written_in(tested.frame, tested.storages):
         raise trace.refuse("the condition of a loop writes an array", "write it in the body", "E050")
     operands = [*initial, *(trace.current_value(s) for s in written)]
     outside = dict(zip(tested.params, (replaced.get(p) for p in done.params), strict=True))
@@ -511,7 +460,7 @@ def while_node(
     closed = Body(done.frame, done.params, done.yields, done.storages)
     region = finish(closed, written, replaced=replaced)
     results = trace.emit_op("while", operands, {}, [condition, region]).results
-    _bind_results(hooks, variables, kept, written, results, lambda: True, done)
+    _bind_results(hooks, variables, kept, written, results, lambda: True, done, turns)
     ways_out = [name for name in variables.flags if name not in variables.kept]
     if forever and len(ways_out) == 1:
         variables.places[ways_out[0]].set(True)

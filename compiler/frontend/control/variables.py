@@ -1,0 +1,65 @@
+"""What a loop may carry, and one trace of its body. Not here: how it is decided (`loops.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from weft.compiler.frontend.control.joins import UNDEFINED, Same, Slot, types, wrap
+from weft.compiler.frontend.control.places import Place
+from weft.compiler.frontend.control.statements import arrays_in
+from weft.compiler.frontend.storage import Storage
+from weft.compiler.frontend.trace import Frame, Trace
+from weft.ir.node import Value
+from weft.ir.types import Type
+
+
+@dataclass(slots=True, eq=False)
+class Variables:
+    """What a loop may carry: places, their values before it, and the slots found so far."""
+
+    places: dict[str, Place]
+    before: dict[str, Any]
+    slots: dict[str, Slot]
+    flags: tuple[str, ...]
+    late: set[str] = field(default_factory=set[str])  # without a value before, always bound by the body
+    wrapped: dict[str, Any] = field(default_factory=dict[str, Any])
+    given: set[str] = field(default_factory=set[str])  # those that had parameters in the last trace
+    kept: set[str] = field(default_factory=set[str])  # not changed by the body after all
+    params: dict[Storage, Value] = field(default_factory=dict[Storage, Value])  # what arrays begin as
+
+    def types(self) -> list[Type]:
+        """Types of all carried values."""
+        return [ty for slot in self.slots.values() for ty in types(slot)]
+
+    def bind(self, trace: Trace, params: Sequence[Value]) -> None:
+        """Give each place its value at the start of an iteration."""
+        values = iter(params)
+        self.given = {name for name, slot in self.slots.items() if types(slot)}
+        for name, slot in self.slots.items():
+            made = wrap(trace, slot, values)
+            if not isinstance(slot, Same):  # a write to what it begins as makes it differ from that
+                self.params.update((one.view.storage, one.view.storage.value) for one in arrays_in(made))
+                for one, other in zip(arrays_in(made), arrays_in(self.before[name]), strict=False):
+                    other.view.storage.copies.append(one.view.storage)
+            if name in self.flags:
+                made = False
+            elif name in self.late:
+                made = UNDEFINED
+            elif isinstance(slot, Same):
+                made = self.before[name]
+            self.wrapped[name] = made
+            self.places[name].set(made)
+
+
+@dataclass(slots=True, eq=False)
+class Traced:
+    """One traced body."""
+
+    frame: Frame
+    params: list[Value]
+    ends: dict[str, Any]
+    storages: dict[Storage, Value] = field(default_factory=dict[Storage, Value])
+    yields: list[Value] = field(default_factory=list[Value])
+    stops: bool = False
