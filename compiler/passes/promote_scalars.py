@@ -204,11 +204,11 @@ class _Promotion:
             regions.append(new)
         new_op = Op(op.name, initial, [v.type for v in initial[first:]], op.attributes, regions, op.locations)
         builder.region.ops.append(new_op)
-        ends = op.regions[-1].terminator.operands
+        in_place = _in_place(op)
         for k, (old_result, result) in enumerate(zip(op.results, new_op.results, strict=False)):
             (self.contents if old_result in self.promoted else self.values)[old_result] = result
-            if _is_scalar(old_result) and ends[k] is op.regions[-1].params[k + skip]:  # it stays in place
-                self.write(builder, op.operands[first + k], result)
+            if k in in_place:
+                self.write(builder, in_place[k], result)
         self.contents.update(zip(changed, new_op.results[len(op.results) :], strict=True))
 
     def _changed(self, op: Op) -> list[Value]:
@@ -222,10 +222,24 @@ class _Promotion:
 
 
 def _stored(regions: Sequence[Region]) -> Iterable[Value]:
+    """Buffers that are written, those that a loop carries in place among them."""
     for region in regions:
         for op in walk(region):
             if op.name in ("store", "copy", "scatter_lanes"):
                 yield op.operands[1]
+            elif op.name in _LOOPS:
+                yield from _in_place(op).values()
+
+
+def _in_place(op: Op) -> dict[int, Value]:
+    """The rank-0 buffers that a loop works in, by number of the result."""
+    first, skip = (3, 1) if op.name == "for" else (0, 0)
+    body = op.regions[-1]
+    return {
+        k: op.operands[first + k]
+        for k, end in enumerate(body.terminator.operands)
+        if _is_scalar(op.results[k]) and end is body.params[k + skip]
+    }
 
 
 def _defined(region: Region) -> Iterable[Value]:

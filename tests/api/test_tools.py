@@ -1,10 +1,13 @@
 """stats, explain, graph, verify, disabled, the interpreter, dumps."""
 
+import types
+
 import networkx
 import numpy as np
 import pytest
 
 import weft
+from weft.ir import Func, Region
 
 
 @weft.compile
@@ -83,6 +86,11 @@ def test_graph():
     assert any("test_tools.py" in d["line"] for d in ops)
 
 
+def nothing_captured(_work):
+    """A trace for functions that are exchanged under the compiler."""
+    return types.SimpleNamespace(hidden=(), func=Func("nothing", Region())), None
+
+
 def test_verify_agrees(capsys):
     x = np.ones((4, 5), "f4")
     assert layer.verify(x, np.ones((5, 3), "f4"), np.ones(3, "f4")) is True
@@ -122,7 +130,7 @@ def test_verify_finds_differences(capsys, ours, theirs, words):
     core.fn = ours
     f(x)
     core.fn = theirs
-    real, core.trace = core.trace, lambda work: (type("Nothing", (), {"hidden": ()})(), None)
+    real, core.trace = core.trace, nothing_captured
     try:
         assert f.verify(x) is False
     finally:
@@ -142,7 +150,7 @@ def test_verify_finds_a_written_argument(capsys):
     f = weft.compile(ours)
     f(np.ones(2))
     core = f._weft
-    core.fn, core.trace = theirs, lambda work: (type("Nothing", (), {"hidden": ()})(), None)
+    core.fn, core.trace = theirs, nothing_captured
     assert f.verify(np.ones(2)) is False
     assert "arguments after the call" in capsys.readouterr().out
 
@@ -285,3 +293,20 @@ def test_tracebacks_show_the_users_frames():
     with weft.options(traceback="full"), pytest.raises(weft.ShapeError) as caught:
         decorated(np.ones(3), np.ones(4))
     assert "miss" in [entry.name for entry in caught.traceback]
+
+
+def test_verify_knows_what_rounding_explains(capsys):
+    @weft.compile
+    def cancelled(x):
+        return np.sum(x.astype("f8")) - np.sum(x, dtype="f4").astype("f8"), np.argmax(x - np.mean(x) > 0)
+
+    @weft.compile
+    def chaotic(x):
+        for _ in range(200):
+            x = 3.9 * x * (1 - x)
+        return x.sum() / np.exp(np.sin(x)).sum()
+
+    rng = np.random.default_rng(0)
+    assert cancelled.verify(rng.normal(size=5000).astype("f4"))
+    assert chaotic.verify(rng.uniform(0.1, 0.9, 50))
+    assert capsys.readouterr().out.count("agree") == 2

@@ -19,6 +19,23 @@ from weft.ir.verify import verify
 SIZES = {"n": 5, "m": 3, "k": 4}
 
 CASES = {
+    "a_loop_in_a_branch_works_in_a_scalar_from_outside": """
+func @f(%0: f64[7], %1: f64[31], %2: bool[], %3: i8[30,31]) -> (bool[]) into (-1,) stage "tensor" {
+  %4 = constant() {type = f32[], value = 8.0} : f32[]
+  %5, %6 = if(%2) () {
+    yield(%4, %3)
+  } () {
+    %7 = dim() {dim = 0} : index(0)
+    %8 = dim() {dim = 4} : index(4)
+    %9 = dim() {dim = 1} : index(1)
+    %10, %11, %12 = for(%7, %8, %9, %0, %1, %4) {kind = "serial"} (%13: index(i1 in 0..3), %14: f64[7], %15: f64[31], %16: f32[]) {
+      yield(%14, %1, %16)
+    } : f64[7], f64[31], f32[]
+    yield(%12, %3)
+  } : f32[], i8[30,31]
+  %17 = less(%5, %5) : bool[]
+  return(%17)
+}""",
     "a scatter that nothing reads": """func @f(%0: i64[30], %1: i64[30], %2: u64[30], %3: u64[9]) -> (i64[30]) stage "tensor" {
   %4 = scatter(%3, %2, %0) {axes = (0,), mode = "set"} : u64[9]
   return(%1)

@@ -36,6 +36,7 @@ LIPSCHITZ = {"sin", "cos", "negative", "absolute"}
 INEXACT = {"exp", "log", "power", "power_float", "hypot", "logaddexp", "logaddexp2", "erf", "reciprocal"} | set(MATH) - {
     "floor", "ceil", "trunc", "rint", "floor_divide_float", "remainder_float", "fmod_float", "sqrt",
 }  # fmt: skip
+FACTORS = {"lu", "cholesky", "triangular", "qr", "rotate_rows"}
 COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 STEPS = {"floor", "ceil", "trunc", "rint", "sign", "isnan", "isfinite", "isinf"}
 MOVES = {"broadcast", "reshape", "transpose", "slice", "update", "pad", "concatenate"}
@@ -182,7 +183,7 @@ class Reference:
             return None if exact else _clean(np.asarray(record.evaluate(attributes, *map(_error, operands))))
         if op.name in ("gather", "scatter"):
             return None if exact else self._of_indexed(op.name, attributes, operands, value)
-        if op.name in ("lu", "cholesky", "triangular"):
+        if op.name in FACTORS:
             return (
                 _factor_bound(op.name, attributes, operands, value) if exact else np.full(value.shape, np.inf)
             )
@@ -197,6 +198,11 @@ class Reference:
             if op.name in INEXACT and value.dtype.kind == "f"
             else None
         )
+        if op.name in (
+            "logaddexp",
+            "logaddexp2",
+        ):  # the reference adds to the greater operand, and may cancel it
+            own = own + 2 * np.maximum(*(_spacing(k.value) for k in operands))
         if exact:
             return own
         error = self._propagated(op.name, record, attributes, operands, value)
@@ -363,6 +369,8 @@ def _factor_bound(name, attributes, operands, value):
     """Of matrices whose diagonal outweighs the rest, none of whose rows moves; |T^-1| |T| |X| n eps of a system with T."""
     x = operands[0].value.astype(np.float64)
     size = 8 * (x.shape[-1] + 1) * float(np.finfo(value.dtype).eps)
+    if name in ("qr", "rotate_rows"):
+        size *= 100
     if name != "triangular":
         return _clean(size * (1 + np.abs(x).max(initial=0.0)) * np.ones(value.shape))
     matrix = np.tril(x) if attributes["lower"] else np.triu(x)

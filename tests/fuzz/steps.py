@@ -19,7 +19,8 @@ from tests.fuzz.values import (
 )
 from weft.ir import TensorType
 from weft.ir.dims import bounds, decide, floor_divide, product, symbol
-from weft.ir.types import BOOL, DTYPES, I64
+from weft.ir.opdef import REGISTRY
+from weft.ir.types import BOOL, DTYPES, I64, dtype_of
 
 
 class Steps(Values):
@@ -74,7 +75,19 @@ class Steps(Values):
             "from_index": "number",
             "dim": "number",
         }.get(name, name)
-        return getattr(self, f"_{kind}")
+        return getattr(self, f"_{kind}", lambda: self._sample(name))
+
+    def _sample(self, name):
+        """An op of its own, as its record's samples have it, on new arguments."""
+        samples = list(REGISTRY[name].samples(self.rng))
+        attributes, arrays = self.pick([s for s in samples if all(np.size(a) <= MOST for a in s[1])])
+        if len(self.body.params) + len(arrays) > 9:
+            raise Impossible
+        operands = []
+        for array in map(np.asarray, arrays):
+            operands.append(self.parameter(TensorType(dtype_of(array.dtype), array.shape)))
+            self.arguments[self.body.params.index(operands[-1])] = array
+        self.emit(name, operands, dict(attributes))
 
     def _elementwise(self, name=None):
         name = name or self.pick(list(ELEMENTWISE))
