@@ -12,6 +12,7 @@ from weft.compiler.passes.dce import dce
 from weft.compiler.passes.expand_math import lower_math
 from weft.compiler.passes.fold import fold
 from weft.compiler.passes.group import fuse, separate
+from weft.compiler.passes.interchange import interchange
 from weft.compiler.passes.lower_conv import lower_conv
 from weft.compiler.passes.lower_tensor import lower_tensor
 from weft.compiler.passes.plan_memory import plan_memory
@@ -35,9 +36,10 @@ PASSES: tuple[Pass, ...] = (
     Pass("push_reshapes", simple(push_reshapes), after=("canonicalize",)),  # chains are one reshape
     Pass("cse",           simple(cse),           after=("canonicalize", "push_reshapes")),  # equal forms
     Pass("dce",           simple(dce),           after=("cse",)),
+    Pass("interchange",   simple(interchange),   after=("cse", "dce")),     # equal things are one value
     Pass("lower_conv",    simple(lower_conv),    required=True, after=("dce",)),  # products from here on
     # kernels: stage "fused", then memory: "buffers", then loops: "loops"
-    Pass("fuse",          simple(fuse),          after=("dce", "lower_conv")),  # uses decide what is fused
+    Pass("fuse",          simple(fuse),          after=("dce", "interchange", "lower_conv")),  # uses decide what is fused
     Pass("separate",      simple(separate),      required=True, after=("fuse",)),
     Pass("bufferize",     simple(bufferize),     required=True, after=("separate",)),
     Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),

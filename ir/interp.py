@@ -588,6 +588,7 @@ _HANDLERS: dict[str, Handler] = {
     "while": _while,
     "for": _for,
     "fusion": _fusion,
+    "each": _fusion,
     "kernel": _kernel,
     "dim": _dim,
     "from_index": _from_index,

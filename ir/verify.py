@@ -287,6 +287,7 @@ _REGION_RULES: dict[str, tuple[int, Callable[[Op], Iterator[str]]]] = {
     "for": (1, _check_for),
     "while": (2, _check_while),
     "fusion": (1, _check_fusion),
+    "each": (1, _check_fusion),
     "kernel": (1, _check_kernel),
 }
 

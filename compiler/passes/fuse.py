@@ -203,7 +203,7 @@ class Partition:
         if not self.binders:
             return set()
         found: set[Group] = set()
-        for op in ops:
+        for op in [o for top in ops for o in (top, *(i for r in top.regions for i in walk(r)))]:
             types = [v.type for v in (*op.operands, *op.results)]
             dims = [d for ty in types for d in dims_of_type(ty)]
             dims += [d for attribute in op.attributes.values() for d in dims_of_attribute(attribute)]
@@ -235,7 +235,7 @@ class Partition:
             group = Group("pointwise", shape_of(op.operands[1]), is_closed=True)
         else:
             assert isinstance(form, Scalar | Element) or op.name == "from_index"
-            group = Group("pointwise", shape_of(op.result))
+            group = Group("pointwise", shape_of(op.results[0]), is_closed=op.name == "each")
             group.full.update(op.results)
         group.ops.append(op)
         return group

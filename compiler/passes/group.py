@@ -177,7 +177,7 @@ class _Fuser(Cloner):
                 [take(v) for v in op.operands],
                 [r.type for r in op.results],
                 op.attributes,
-                (),
+                [Cloner().region(r) for r in op.regions],  # closed over nothing
                 op.locations,
             )
             region.ops.append(new)

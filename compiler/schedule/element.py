@@ -7,13 +7,15 @@ lanes of a vector. Not here: which loops there are (the schedules), what becomes
 """
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 
 import numpy as np
 
-from weft.ir import BufferType, Builder, Expr, IndexType, Op, TensorType, Value, VectorType, record
+from weft.compiler.schedule.each import write_each
+from weft.compiler.schedule.parts import atom, dividends, index_dim, slope
+from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, VectorType, record
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import (
     Compound,
@@ -66,6 +68,8 @@ class Writer:
     def __init__(self, builder: Builder, sizes: dict[str, Expr]) -> None:
         self.scopes = [Scope(builder, dict(sizes))]
         self.sources: dict[Value, Read] = {}
+        self.aliases: dict[Value, Value] = {}  # parameters of ops with regions
+        self.space: Index = ()  # index of the lanes of an op with a region
         self.layouts: dict[Value, Sequence[DimLike]] = {}  # byte strides of buffers that are not dense
         self.ranges: Ranges = {}
         self.multiples: dict[str, int] = {}  # of what number the bound value of a symbol is known to be
@@ -227,7 +231,7 @@ class Writer:
             return 0
         total: DimLike = 0
         for monomial, factor in index.terms:
-            slopes = {a: self._slope_over_lanes(a) for a in monomial if self.is_spread(_atom(a))}
+            slopes = {a: self._slope_over_lanes(a) for a in monomial if self.is_spread(atom(a))}
             spread = [a for a, slope in slopes.items() if slope != 0]
             if not spread:
                 continue
@@ -236,7 +240,7 @@ class Writer:
             rest: DimLike = factor
             for atom in monomial:
                 if atom is not spread[0]:
-                    rest = rest * _atom(atom)
+                    rest = rest * atom(atom)
             total = total + rest
         return total
 
@@ -269,7 +273,7 @@ class Writer:
 
     def _combine_of(self, index: DimLike) -> Callable[[str, Expr, Expr], Expr]:
         """How parts of an index are put together; only dividends that may be negative cost a floor."""
-        may_be_negative = any(self._may_be_negative(d) for d in _dividends(index))
+        may_be_negative = any(self._may_be_negative(d) for d in dividends(index))
         return lambda kind, a, b: self._combine(kind, a, b, floors=may_be_negative)
 
     def _may_be_negative(self, value: DimLike) -> bool:
@@ -307,7 +311,7 @@ class Writer:
     def _extreme(self, value: DimLike, *, highest: bool) -> int | None:
         """A bound of an expression: symbols with ranges take the end to which the value grows or falls."""
         for name in sorted({s.name for s in symbols_of(value)} & self.ranges.keys(), reverse=True):
-            slope = _slope(value, name)
+            slope = slope(value, name)
             if slope is None:
                 return None
             sign = bounds(slope)
@@ -354,12 +358,16 @@ class Writer:
             self.accesses.append(Access(value, index))
             return self.sources[value](index)
         op = value.op
+        if value in self.aliases:
+            return self.element(self.aliases[value], index)
         if op is None:
             raise InternalError(f"value {value!r} of a fusion has no source")
+        if op.regions or op.name in ("any", "all"):
+            return write_each(self, value, index)  # pyright: ignore[reportArgumentType] -- the checker sees this class twice
         if op.name == "constant":
             return self._constant(op, index)
         if op.name == "from_index":
-            return self.number(_index_dim(op.operands[0]))
+            return self.number(index_dim(op.operands[0]))
         form = record(op).form
         if isinstance(form, Element):
             return form.rule(OpContext(self, op), op, index)
@@ -468,46 +476,6 @@ class Writer:
         else:
             offsets = self.lanes_of_index(offset)
             self.builder.emit("scatter_lanes", [lanes.value, buffer, offsets.value, *mask])
-
-
-def _atom(atom: object) -> Dim:
-    return Dim((((atom,), 1),))  # pyright: ignore[reportArgumentType]
-
-
-def _dividends(value: DimLike) -> Iterator[DimLike]:
-    """What is divided anywhere in an expression."""
-    for monomial, _ in value.terms if isinstance(value, Dim) else ():
-        for atom in monomial:
-            if isinstance(atom, Compound):
-                if atom.kind in ("floordiv", "mod"):
-                    yield atom.left
-                yield from _dividends(atom.left)
-                yield from _dividends(atom.right)
-
-
-def _index_dim(value: Value) -> DimLike:
-    """The expression of a value of type index."""
-    assert isinstance(value.type, IndexType)
-    return value.type.dim
-
-
-def _slope(value: DimLike, name: str) -> DimLike | None:
-    """Coefficient of a symbol in a polynomial; None if it is not linear in it."""
-    if not isinstance(value, Dim):
-        return 0
-    total: DimLike = 0
-    for monomial, factor in value.terms:
-        inside = [a for a in monomial if name in {s.name for s in symbols_of(_atom(a))}]
-        if not inside:
-            continue
-        if len(inside) > 1 or isinstance(inside[0], Compound):
-            return None
-        rest: DimLike = factor
-        for atom in monomial:
-            if atom is not inside[0]:
-                rest = rest * _atom(atom)
-        total = total + rest
-    return total
 
 
 class OpContext:

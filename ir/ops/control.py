@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from weft.ir.errors import ShapeError
 from weft.ir.node import Attributes, Region
-from weft.ir.opdef import InferRule, OpDef, define
+from weft.ir.opdef import InferRule, OpDef, Scalar, define
 from weft.ir.types import I64, IndexType, TensorType, Type
 
 
@@ -64,6 +64,8 @@ if_ = _define("if", "The first region if the bool scalar holds, else the second.
 for_ = _define("for", "Body for index = lower, lower+step, ... before upper. `kind`: serial, parallel, vector, unrolled, grid, thread.", _infer_for)
 while_ = _define("while", "While the first region yields true, the second gives the next carried values.", _infer_while)
 fusion = _define("fusion", "Ops that become one kernel; `schedule` names how.", _infer_box)
+each = define(OpDef("each", "The region, a loop whose elements do not read one another, run by each element on its own.",
+                    _infer_box, None, None, Scalar(), 200, None))
 kernel = _define("kernel", "One kernel `name` of the loop level; closes over buffers and sizes.", _nothing, "effect", "loop")
 dim = _define("dim", "The size expression `dim` as an index.", _infer_dim)
 from_index = _define("from_index", "An index as an i64 scalar.", _infer_from_index)

@@ -56,7 +56,7 @@ def test_record_is_complete(name):
     assert record.flops >= 0
     assert record.traits <= TRAITS
     if record.evaluate is None:
-        assert record.form is None
+        assert record.form is None or name == "each"  # the interpreter runs its region
         assert record.samples is None
         assert record.vjp is None
     else:
