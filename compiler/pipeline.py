@@ -39,7 +39,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("interchange",   simple(interchange),   after=("cse", "dce")),     # equal things are one value
     Pass("lower_conv",    simple(lower_conv),    required=True, after=("dce",)),  # products from here on
     # kernels: stage "fused", then memory: "buffers", then loops: "loops"
-    Pass("fuse",          simple(fuse),          after=("dce", "interchange", "lower_conv")),  # uses decide what is fused
+    Pass("fuse",          simple(fuse),          after=("dce", "interchange", "lower_conv")),  # uses decide
     Pass("separate",      simple(separate),      required=True, after=("fuse",)),
     Pass("bufferize",     simple(bufferize),     required=True, after=("separate",)),
     Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),

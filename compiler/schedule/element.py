@@ -14,7 +14,7 @@ from dataclasses import field
 import numpy as np
 
 from weft.compiler.schedule.each import write_each
-from weft.compiler.schedule.parts import atom, dividends, index_dim, slope
+from weft.compiler.schedule.parts import atom_dim, dividends, index_dim, slope_of
 from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, VectorType, record
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import (
@@ -231,7 +231,7 @@ class Writer:
             return 0
         total: DimLike = 0
         for monomial, factor in index.terms:
-            slopes = {a: self._slope_over_lanes(a) for a in monomial if self.is_spread(atom(a))}
+            slopes = {a: self._slope_over_lanes(a) for a in monomial if self.is_spread(atom_dim(a))}
             spread = [a for a, slope in slopes.items() if slope != 0]
             if not spread:
                 continue
@@ -240,7 +240,7 @@ class Writer:
             rest: DimLike = factor
             for atom in monomial:
                 if atom is not spread[0]:
-                    rest = rest * atom(atom)
+                    rest = rest * atom_dim(atom)
             total = total + rest
         return total
 
@@ -311,7 +311,7 @@ class Writer:
     def _extreme(self, value: DimLike, *, highest: bool) -> int | None:
         """A bound of an expression: symbols with ranges take the end to which the value grows or falls."""
         for name in sorted({s.name for s in symbols_of(value)} & self.ranges.keys(), reverse=True):
-            slope = slope(value, name)
+            slope = slope_of(value, name)
             if slope is None:
                 return None
             sign = bounds(slope)
