@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from weft.compiler.autodiff.reverse import way_back
+from weft.compiler.autodiff.flow import flow_of
+from weft.compiler.autodiff.reverse import Reverse, check_loss
 from weft.compiler.frontend.arguments import is_node, map_tree
 from weft.compiler.frontend.number import TracedNumber, as_expr
 from weft.compiler.frontend.source import UserValue
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, elements, new_array
-from weft.ir import DTypeError, Func, Op, Region, TensorType, Value, WeftError
-from weft.ir.builder import Builder
+from weft.ir import DTypeError, Op, Region, TensorType, Value, WeftError
 from weft.ir.rewrite import Cloner
 from weft.ir.types import F64
-from weft.ir.walk import free_values
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
@@ -173,29 +172,25 @@ def _loss(trace: Trace, value: UserValue) -> Value:
 
 
 def _sweep(trace: Trace, ops: Sequence[Op], wrt: Sequence[Value], loss: Value) -> list[Any]:
-    """Write the way back; the gradients as the user has them."""
-    inside = {result for op in ops for result in op.results}
-    used = [
-        v for op in ops for v in (*op.operands, *(f for region in op.regions for f in free_values(region)))
-    ]
-    outer = [v for v in dict.fromkeys([*used, loss]) if v not in inside and v not in wrt]
-    body = Region()
-    copier = Cloner({value: body.add_param(value.type, value.name) for value in (*wrt, *outer)})
-    builder = Builder(body)
-    for op in ops:
-        copier.op(builder, op)
-    builder.emit("return", [copier.value(loss)])
-    fn = Func(trace.func.name, body, dict(trace.func.symbols))
+    """Write the way back; the gradients as the user has them.
+
+    `ops` are the last of the open region. Loops and branches among them become ones that keep what the way
+    back needs.
+    """
+    region = Region()
+    reverse = Reverse(ops, flow_of(ops, wrt, [loss]), Cloner(), region, trace.names)
     try:
-        back, results, stands = way_back(fn, range(len(wrt)))
+        check_loss(loss)
+        reverse.run_forward(in_place=True)
+        reverse.add(loss, reverse.builder.constant(1.0, loss.type))
+        reverse.run_backward()
     except WeftError as error:
         error.location = error.location or trace.location()
         raise
-    originals = {stands[copy]: value for value, copy in copier.values.items() if copy in stands}
-    writer = Cloner(originals)
-    for op in back:
-        writer.op(Builder(trace.region, op.locations), op)
-    return [_wrap(trace, writer.value(v)) for v in results]
+    gradients = [reverse.cotangent(v).value for v in wrt]
+    reverse.drop_unused(gradients)
+    trace.region.ops[-len(ops) or len(trace.region.ops) :] = region.ops
+    return [_wrap(trace, v) for v in gradients]
 
 
 def _wrap(trace: Trace, value: Value) -> UserValue:

@@ -10,7 +10,9 @@ Not here: what a user passes (`weft.transforms`), rules of ops with regions (`re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from weft.compiler.autodiff.flow import Flow, flow_of, is_float, used_values
 from weft.compiler.autodiff.regions import REASONS, RULES
+from weft.compiler.autodiff.residuals import is_zero
 from weft.compiler.passes import canonicalize, fold
 from weft.compiler.passes.cse import cse
 from weft.compiler.passes.rules import apply_rules
@@ -31,8 +33,7 @@ from weft.ir import (
     Value,
     WeftError,
 )  # fmt: skip
-from weft.ir.rewrite import Cloner
-from weft.ir.walk import free_values
+from weft.ir.rewrite import Cloner, symbol_names
 
 
 def differentiate(
@@ -55,32 +56,30 @@ def differentiate(
     """
     results = _differentiated(fn, cotangent_given=cotangent_given) if of is None else tuple(of)
     _check(fn, wrt, results, any_shape=cotangent_given)
-    reverse = Reverse(fn, wrt, results)
+    sources, outputs = [fn.params[i] for i in wrt], [fn.results[i] for i in results]
+    ops, cloner = fn.body.ops[:-1], Cloner()
+    reverse = Reverse(ops, flow_of(ops, sources, outputs), cloner, Region(), symbol_names(fn))
+    for param in fn.params:
+        cloner.set([param], [reverse.region.add_param(param.type, param.name)])
     reverse.run_forward()
-    reverse.seed(given=cotangent_given)
+    for value in outputs:
+        given = reverse.region.add_param(value.type) if cotangent_given else None
+        seed = reverse.builder.constant(1.0, value.type) if given is None else reverse.builder.expr(given)
+        reverse.add(value, seed)
     reverse.run_backward()
-    return cse(apply_rules(reverse.finish(), canonicalize.RULES, fold.RULES))
+    return cse(apply_rules(_finish(fn, reverse, sources), canonicalize.RULES, fold.RULES))
 
 
-def way_back(fn: Func, wrt: Sequence[int], of: int = 0) -> tuple[list[Op], list[Value], dict[Value, Value]]:
-    """The ops that compute the gradients of the scalar result `of`, these, and what stands for `fn`'s values.
-
-    For a program whose forward part is there already. Raises like `differentiate`, and UnsupportedError for
-    loops and branches on the path, whose forward part would have to be another.
-    """
-    _check(fn, wrt, (of,), any_shape=False)
-    reverse = Reverse(fn, wrt, (of,))
-    for op in fn.body.ops[:-1]:
-        if op.regions and op in reverse.path:
-            raise _unsupported(op, f"the derivative of {op.name} is not built yet")
-    reverse.run_forward()
-    start = len(reverse.region.ops)
-    reverse.seed(given=False)
-    reverse.forward_count = start
-    reverse.run_backward()
-    gradients = [reverse.cotangent(fn.params[i]).value for i in reverse.wrt]
-    reverse.drop_unused(gradients)
-    return reverse.region.ops[reverse.forward_count :], gradients, dict(reverse.cloner.values)
+def _finish(fn: Func, reverse: "Reverse", sources: Sequence[Value]) -> Func:
+    """The new program: results and gradients, without those ops of the way back that nothing needs."""
+    gradients = [reverse.cotangent(v).value for v in sources]
+    returned = [*(reverse.cloner.value(v) for v in fn.results), *gradients]
+    reverse.drop_unused(returned)
+    terminator = fn.body.terminator
+    reverse.builder.locations = terminator.locations
+    reverse.builder.emit(terminator.name, returned)
+    into = fn.into and (*fn.into, *(-1 for _ in gradients))
+    return replace(fn, name=f"{fn.name}_grad", body=reverse.region, symbols=dict(fn.symbols), into=into)
 
 
 def _differentiated(fn: Func, *, cotangent_given: bool) -> tuple[int, ...]:
@@ -89,11 +88,6 @@ def _differentiated(fn: Func, *, cotangent_given: bool) -> tuple[int, ...]:
         return (0,)
     written = {i for i, parameter in enumerate(fn.into) if parameter >= 0}
     return tuple(i for i, v in enumerate(fn.results) if is_float(v.type) and i not in written)
-
-
-def is_float(ty: Type) -> bool:
-    """Whether values of this type have a derivative."""
-    return isinstance(ty, TensorType) and ty.dtype.is_float
 
 
 def _check(fn: Func, wrt: Sequence[int], results: Sequence[int], *, any_shape: bool) -> None:
@@ -105,16 +99,20 @@ def _check(fn: Func, wrt: Sequence[int], results: Sequence[int], *, any_shape: b
                 fix="convert it first, as in x.astype(np.float64), or leave it out of wrt",
             )
     for number in results:
-        value = fn.results[number] if number < len(fn.results) else None
-        if value is None or not is_float(value.type):
-            found = "no result" if value is None else str(value.type)
-            raise DTypeError(f"a derivative needs a result of floats, got {found}", location=_origin(value))
-        if not any_shape and value.type != TensorType(_tensor(value.type).dtype, ()):
-            raise ShapeError(
-                f"a gradient needs a result that is one number, got {value.type}",
-                location=_origin(value),
-                fix="reduce it to one number, as in .sum() or .mean(), or use weft.vjp or weft.jacobian",
-            )
+        check_loss(fn.results[number] if number < len(fn.results) else None, any_shape=any_shape)
+
+
+def check_loss(value: Value | None, *, any_shape: bool = False) -> None:
+    """Raise DTypeError or ShapeError for a result that cannot be differentiated."""
+    if value is None or not is_float(value.type):
+        found = "no result" if value is None else str(value.type)
+        raise DTypeError(f"a derivative needs a result of floats, got {found}", location=_origin(value))
+    if not any_shape and _tensor(value.type).shape:
+        raise ShapeError(
+            f"a gradient needs a result that is one number, got {value.type}",
+            location=_origin(value),
+            fix="reduce it to one number, as in .sum() or .mean(), or use weft.vjp or weft.jacobian",
+        )
 
 
 def _called(value: Value, number: int) -> str:
@@ -122,10 +120,11 @@ def _called(value: Value, number: int) -> str:
 
 
 def _origin(value: Value | None) -> Location | None:
-    return _location(value.op) if value is not None and value.op is not None else None
+    return location_of(value.op) if value is not None and value.op is not None else None
 
 
-def _location(op: Op) -> Location | None:
+def location_of(op: Op) -> Location | None:
+    """The user's line of an op."""
     return op.locations[0] if op.locations else None
 
 
@@ -135,51 +134,59 @@ def _tensor(ty: Type) -> TensorType:
 
 
 class Reverse:
-    """One differentiation: the new program while it is written, and the cotangents found so far.
+    """The differentiation of the ops of one region: the new ones while they are written, and the cotangents.
 
-    Keys of `cotangents`, `saved` and the sets are values and ops of the old program, what they hold is of the
-    new one.
+    Keys of `cotangents` and `saved` are values and ops of the old program, what they hold is of the new one.
+    A rule for an op with regions makes one of these for each of its regions (`inside`). `taken` holds the
+    names of all symbols of the program.
     """
 
-    def __init__(self, fn: Func, wrt: Sequence[int], results: Sequence[int]) -> None:
-        self.fn = fn
-        self.wrt = tuple(wrt)
-        self.outputs = [fn.results[i] for i in results]
-        self.cloner = Cloner()
-        self.region = Region()
-        self.builder = Builder(self.region)
+    def __init__(
+        self, ops: Sequence[Op], flow: Flow, cloner: Cloner, region: Region, taken: set[str], depth: int = 0
+    ) -> None:
+        self.ops, self.flow, self.cloner, self.taken, self.depth = ops, flow, cloner, taken, depth
+        self.region = region
+        self.builder = Builder(region)
         self.cotangents: dict[Value, Expr] = {}
-        self.written: dict[Op, Op] = {}
+        self.emitted: dict[Op, Sequence[Op]] = {}
         self.saved: dict[Op, object] = {}
-        self.path = find_path(fn, [fn.params[i] for i in self.wrt], self.outputs)
         self.forward_count = 0
 
-    def run_forward(self) -> None:
-        """Copy the program, with the forward parts of region rules in place of their ops."""
-        for param in self.fn.params:
-            self.cloner.set([param], [self.region.add_param(param.type, param.name)])
-        for op in self.fn.body.ops[:-1]:
-            rule = RULES.get(op.name) if op in self.path else None
+    def inside(self, ops: Sequence[Op], region: Region) -> "Reverse":
+        """The differentiation of the ops of an inner region, written to `region`."""
+        return Reverse(ops, self.flow, self.cloner, region, self.taken, self.depth + 1)
+
+    def run_forward(self, *, in_place: bool = False) -> None:
+        """Copy the ops, with the forward parts of region rules in place of theirs.
+
+        With `in_place` the ops are taken over, not copied, and those of region rules get the old results.
+        """
+        for op in self.ops:
+            start = len(self.region.ops)
+            rule = RULES.get(op.name) if self.flow.on_path(op) else None
             if rule is not None:
+                self.builder.locations = op.locations
                 rule.forward(self, op)
+                if in_place:
+                    self._adopt(op, self.region.ops[-1])
+            elif in_place:
+                self.region.ops.append(op)
             else:
                 self.cloner.op(self.builder, op)
-                self.written[op] = self.region.ops[-1]
-
-    def seed(self, *, given: bool) -> None:
-        """Start the way back: cotangents are parameters, or 1 for a scalar."""
-        for value in self.outputs:
-            if given:
-                seed = self.builder.expr(self.region.add_param(value.type))
-            else:
-                seed = self.builder.constant(1.0, value.type)
-            self.add(value, seed)
+            self.emitted[op] = self.region.ops[start:]
         self.forward_count = len(self.region.ops)
+
+    def _adopt(self, old: Op, new: Op) -> None:
+        """Let `new` give the results of `old`, which the program knows already, and more."""
+        new.results = (*old.results, *new.results[len(old.results) :])
+        for value in old.results:
+            value.owner = new
+            del self.cloner.values[value]
 
     def run_backward(self) -> None:
         """Visit the ops of the path, last first."""
-        for op in reversed(self.fn.body.ops[:-1]):
-            if op in self.path and any(v in self.cotangents for v in op.results):
+        for op in reversed(self.ops):
+            if self.flow.on_path(op) and any(v in self.cotangents for v in op.results):
                 self.builder.locations = op.locations
                 rule = RULES.get(op.name)
                 if rule is not None:
@@ -197,40 +204,33 @@ class Reverse:
         return self.builder.full_like(ty, 0.0, ty.dtype)
 
     def add(self, value: Value, cotangent: Expr | None) -> None:
-        """Count a cotangent toward an old value; None is zeros. Values that hold no floats have none."""
-        if cotangent is None or not is_float(value.type):
+        """Count a cotangent toward an old value; None is zeros. Values that no source reaches have none."""
+        if cotangent is None or value not in self.flow.active:
             return
         before = self.cotangents.get(value)
-        self.cotangents[value] = cotangent if before is None else before + cotangent
+        if before is None:
+            self.cotangents[value] = cotangent
+        else:
+            self.cotangents[value] = accumulate(before, cotangent) if self.depth else before + cotangent
 
-    def finish(self) -> Func:
-        """The new program: results and gradients, without those ops of the way back that nothing needs."""
-        gradients = [self.cotangent(self.fn.params[i]) for i in self.wrt]
-        results = [self.cloner.value(v) for v in self.fn.results]
-        returned = [*results, *(g.value for g in gradients)]
-        self.drop_unused(returned)
-        terminator = self.fn.body.terminator
-        self.builder.locations = terminator.locations
-        self.builder.emit(terminator.name, returned)
-        into = self.fn.into and (*self.fn.into, *(-1 for _ in gradients))
-        return replace(
-            self.fn, name=f"{self.fn.name}_grad", body=self.region, symbols=dict(self.fn.symbols), into=into
-        )
+    def set(self, value: Value, cotangent: Expr) -> None:
+        """A cotangent in place of the one so far, which it holds."""
+        self.cotangents[value] = cotangent
 
     def _pull(self, op: Op) -> None:
         """Hand the cotangents of an op's results to its operands."""
         vjp = REGISTRY[op.name].vjp
         if vjp is None:
-            raise _unsupported(op)
+            raise unsupported(op)
         cotangents = [self.cotangent(v) for v in op.results]
         operands = [self.builder.expr(self.cloner.value(v)) for v in op.operands]
         results = [self.builder.expr(self.cloner.value(v)) for v in op.results]
         try:
-            parts = vjp(self.written[op], cotangents, results, operands)
+            parts = vjp(self.emitted[op][-1], cotangents, results, operands)
         except NotImplementedError as error:
-            raise _unsupported(op, str(error)) from None
+            raise unsupported(op, str(error)) from None
         except WeftError as error:
-            error.location = error.location or _location(op)
+            error.location = error.location or location_of(op)
             raise
         for value, part in zip(op.operands, parts, strict=True):
             self.add(value, part)
@@ -242,42 +242,34 @@ class Reverse:
         for op in reversed(self.region.ops[self.forward_count :]):
             if any(v in live for v in op.results):
                 kept.append(op)
-                live.update(op.operands)
+                live.update(used_values(op))
         self.region.ops[self.forward_count :] = reversed(kept)
 
 
-def find_path(fn: Func, sources: Sequence[Value], outputs: Sequence[Value]) -> set[Op]:
-    """The ops through which a float value of `sources` reaches one of `outputs`.
-
-    An op with regions counts as using the outer values that its regions use.
-    """
-    active = set(sources)
-    reached: list[Op] = []
-    for op in fn.body.ops[:-1]:
-        if any(is_float(v.type) for v in op.results) and any(v in active for v in used_values(op)):
-            active.update(v for v in op.results if is_float(v.type))
-            reached.append(op)
-    wanted = set(outputs)
-    path: set[Op] = set()
-    for op in reversed(reached):
-        if any(v in wanted and v in active for v in op.results):
-            path.add(op)
-            wanted.update(used_values(op))
-    return path
+def accumulate(total: Expr, more: Expr) -> Expr:
+    """A sum in a region: what is zero but for one place is added to that place alone."""
+    if is_zero(total.value):
+        return more
+    for whole, part in ((total, more), (more, total)):
+        op, b = part.value.op, whole.builder
+        if op is None or op.name not in ("update", "scatter") or not is_zero(op.operands[0]):
+            continue
+        if op.name == "scatter" and op.attributes["mode"] == "add":
+            return b.expr(b.emit("scatter", [whole.value, *op.operands[1:]], op.attributes).result)
+        if op.name == "update":
+            size = _tensor(op.operands[1].type).shape
+            before = b.expr(b.emit("slice", [whole.value], {**op.attributes, "size": size}).result)
+            put = (before + b.expr(op.operands[1])).value
+            return b.expr(b.emit("update", [whole.value, put], op.attributes).result)
+    return total + more
 
 
-def used_values(op: Op) -> Sequence[Value]:
-    """The operands of an op and the outer values that its regions use."""
-    if not op.regions:
-        return op.operands
-    return [*op.operands, *(v for region in op.regions for v in free_values(region))]
-
-
-def _unsupported(op: Op, reason: str = "") -> UnsupportedError:
+def unsupported(op: Op, reason: str = "") -> UnsupportedError:
+    """The error for an op that is not differentiated, at its line."""
     reason = reason or REASONS.get(op.name, f"{op.name} has no derivative")
     return UnsupportedError(
         f"cannot differentiate: {reason}",
-        location=_location(op),
+        location=location_of(op),
         facts=[Fact("op", f"{op.name} of {', '.join(str(v.type) for v in op.operands)}")],
         fix="keep it off the path from the argument to the result",
     )

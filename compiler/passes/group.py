@@ -85,14 +85,18 @@ def _first(value: Value) -> Value:
 
 
 def _read_by(op: Op) -> Sequence[Value]:
-    """Values read by an op and the ops inside it, also through free ops."""
+    """Values read by an op and the ops inside it, also through free ops.
+
+    A branch, a loop or a yield reads no memory through free ops: what these give is put into memory where
+    they stand.
+    """
     values: list[Value] = []
     for region in [None, *op.regions]:
         ops = [op] if region is None else [o for r in _nested(region) for o in r.ops]
         for inner in ops:
             for value in inner.operands:
                 values.append(value)
-                if not is_free(inner):
+                if record(inner).form is not None:
                     values.append(path_of(value).source)
     return values
 

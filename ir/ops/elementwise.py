@@ -177,6 +177,8 @@ sign = unary("sign", "-1, 0 or 1; NaN stays.", _quiet(np.sign), kinds="iuf", sca
 sqrt_ = unary("sqrt", "Square root, correctly rounded.", _quiet(np.sqrt), flops=4, vjp=lambda g, y, x: g * 0.5 / y)
 stop_gradient = unary("stop_gradient", "x, taken to be constant by derivatives.", np.array, kinds="biuf", scalar=lambda x: x,
                       flops=0, vjp=lambda g, y, x: None, samples=numbers("iu", 1))  # differences would say 1
+hold = unary("hold", "x, computed where it stands: what is read of memory before that is written over.", np.array, kinds="biuf",
+             scalar=lambda x: x, flops=0, vjp=lambda g, y, x: g)
 square = unary("square", "x * x.", _quiet(np.square), kinds="iuf", scalar=lambda x: x * x,
                vjp=lambda g, y, x: g * (x * 2.0))
 reciprocal = unary("reciprocal", "1 / x of floats.", _quiet(np.reciprocal), scalar=lambda x: constant(x, 1.0) / x,

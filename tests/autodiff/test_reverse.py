@@ -293,9 +293,8 @@ def loop(b, x):
     return b.expr(b.emit("for", [lower, upper, step, x.value], {}, [region]).result)
 
 
-def test_loop_on_the_path_is_refused():
-    with pytest.raises(UnsupportedError, match="a loop is not differentiated yet"):
-        differentiate(program([tensor(F64, 3)], lambda b, x: total(b, loop(b, x))), [0])
+def test_loop_on_the_path():
+    check(program([tensor(F64, 3)], lambda b, x: total(b, loop(b, x) * x)), rand(3))
 
 
 def test_loop_off_the_path_is_copied():

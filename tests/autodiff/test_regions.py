@@ -1,0 +1,167 @@
+"""Reverse mode through branches and loops, against central differences of the plain function."""
+
+import numpy as np
+import pytest
+
+import weft
+
+RNG = np.random.default_rng(5)
+
+
+def numeric(fn, args, number, step=1e-6):
+    """The gradient by differences; arguments that are written are copied."""
+
+    def at(place, distance):
+        copies = [np.array(a) if isinstance(a, np.ndarray) else a for a in args]
+        copies[number][place] += distance
+        return fn(*copies)
+
+    found = np.zeros_like(args[number])
+    for place in np.ndindex(*found.shape):
+        found[place] = (at(place, step) - at(place, -step)) / (2 * step)
+    return found
+
+
+def check(fn, *args, tolerance=1e-6):
+    wrt = [k for k, a in enumerate(args) if isinstance(a, np.ndarray) and a.dtype == np.float64]
+    copies = [np.array(a) if isinstance(a, np.ndarray) else a for a in args]
+    value, found = weft.value_and_grad(fn, wrt=wrt)(*copies)
+    plain = [np.array(a) if isinstance(a, np.ndarray) else a for a in args]
+    np.testing.assert_allclose(value, fn(*plain), rtol=1e-12)
+    for one, other in zip(copies, plain, strict=True):  # writes happen once
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    for number, gradient in zip(wrt, found, strict=True):
+        expected = numeric(fn, args, number)
+        np.testing.assert_allclose(gradient, expected, rtol=tolerance, atol=tolerance * 10)
+
+
+def recurrent(x, w):
+    h = np.zeros(4)
+    s = 0.0
+    for t in range(x.shape[0]):
+        h = np.tanh(x[t] + w @ h)
+        s = s + h.sum()
+    return s
+
+
+def branch(x):
+    if x.sum() > 0:
+        y = np.exp(x) * x
+        z = y * 2
+    else:
+        y = x * 2
+        z = np.sin(y)
+    return (y * x + z).sum()
+
+
+def in_place(x):
+    y = x.copy()
+    for i in range(1, len(x)):
+        if y[i - 1] > 0.3:
+            y[i] = y[i] * y[i - 1] + np.sin(y[i - 1])
+        else:
+            y[i] = y[i - 1] ** 2
+    return y.sum()
+
+
+def nested(x, w):
+    s = x * 1.0
+    for i in range(len(x)):
+        for j in range(i):
+            s = s + np.sin(s) * x[j] * w
+        s[i] = s.sum() * w[i]
+    return s.sum()
+
+
+def written_argument(x, places):
+    s = 0.0
+    for i in range(len(places)):
+        s = s * 0.9 + x[places[i]] ** 2
+        x[places[i]] = s * 0.5
+    return s + x.sum()
+
+
+def swapped(x):
+    a, b = x[0], x[1]
+    for i in range(5, 0, -2):
+        a, b = b, a * b + i * x[2]
+    return a * b
+
+
+def count_that_is_not_carried(x, n):
+    total, count = 0.0, 0
+    for i in range(n):
+        if x[i % 3] > 0:
+            count += 1
+            total += x[i % 3] * count
+    return total
+
+
+def triangular_sizes(x):
+    s = x * 1.0
+    for i in range(1, len(x)):
+        s[i:] = s[i:] * s[:-i].sum() + np.cos(s[i - 1])
+    return s.sum()
+
+
+def same_value_outside(x):
+    s = x
+    for _ in range(3):
+        s = s * x
+    return (s * x).sum()
+
+
+def matrix_in_place(a):
+    u = a.copy()
+    n = len(u)
+    for k in range(n):
+        for i in range(k + 1, n):
+            u[i, :] -= u[i, k] / u[k, k] * u[k, :]
+    return np.log(np.abs(np.diagonal(u))).sum()
+
+
+def products(x, w):
+    h = x
+    for _ in range(4):
+        h = np.tanh(h @ w) + x
+    return (h * h).sum()
+
+
+def scanned(x, h):
+    found, rows = weft.scan(lambda c, v: (np.sin(c) * v + c, c * v), h, x)
+    return (rows**2).sum() + found.sum()
+
+
+CASES = {
+    "recurrent": (recurrent, RNG.normal(size=(7, 4)), RNG.normal(size=(4, 4))),
+    "then": (branch, np.abs(RNG.normal(size=5))),
+    "else": (branch, -np.abs(RNG.normal(size=5))),
+    "in_place": (in_place, RNG.normal(size=9)),
+    "nested": (nested, RNG.normal(size=4), RNG.normal(size=4)),
+    "written_argument": (written_argument, RNG.normal(size=4), np.array([0, 3, 2, 3, 1, 1])),
+    "swapped": (swapped, RNG.normal(size=3)),
+    "count": (count_that_is_not_carried, RNG.normal(size=3), 7),
+    "triangular_sizes": (triangular_sizes, RNG.normal(size=5)),
+    "same_value_outside": (same_value_outside, RNG.normal(size=3)),
+    "matrix_in_place": (matrix_in_place, RNG.normal(size=(4, 4)) + 4 * np.eye(4)),
+    "products": (products, RNG.normal(size=(3, 4)), RNG.normal(size=(4, 4))),
+    "scanned": (scanned, RNG.normal(size=(5, 3)), RNG.normal(size=3)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_differences(name):
+    check(*CASES[name])
+
+
+def test_no_iterations():
+    assert (
+        weft.grad(recurrent, wrt=1)(np.zeros((0, 4)), np.ones((4, 4))).tolist() == np.zeros((4, 4)).tolist()
+    )
+
+
+def test_elements_are_kept_and_not_arrays():
+    """A loop that changes one element of n in each iteration needs room for n, not for n * n."""
+    gradient = weft.grad(in_place)
+    gradient(RNG.normal(size=20_000))
+    assert gradient._compiled.stats()["arena_bytes"] < 2e6
