@@ -353,7 +353,9 @@ def _update_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
     part = _operand_type(op, 1)
     zero = b.full_like(part, 0.0, g[0].dtype)
     # held, and first: so that nothing reads g after it was written over
-    taken = b.emit("hold", b.emit("slice", [g[0].value], {**op.attributes, "size": part.shape}).results).result
+    taken = b.emit(
+        "hold", b.emit("slice", [g[0].value], {**op.attributes, "size": part.shape}).results
+    ).result
     kept = b.emit("update", [g[0].value, zero.value], op.attributes).result
     return b.expr(kept), b.expr(taken)
 
