@@ -18,6 +18,7 @@ from weft.compiler.passes.lower_tensor import lower_tensor
 from weft.compiler.passes.plan_memory import plan_memory
 from weft.compiler.passes.promote_scalars import promote_scalars
 from weft.compiler.passes.push_reshapes import push_reshapes
+from weft.compiler.passes.split_complex import split_complex
 from weft.ir import Func, InternalError
 
 
@@ -44,7 +45,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("bufferize",     simple(bufferize),     required=True, after=("separate",)),
     Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),
     Pass("promote_scalars", simple(promote_scalars),         after=("lower_tensor",)),  # accesses are known
-    Pass("lower_math",    simple(lower_math),    required=True, after=("lower_tensor",)),
+    Pass("split_complex", simple(split_complex), required=True, after=("promote_scalars",)),
+    Pass("lower_math",    simple(lower_math),    required=True, after=("split_complex",)),  # of real lanes
     Pass("plan_memory",   simple(plan_memory),   required=True, after=("lower_math",)),
 )
 # fmt: on

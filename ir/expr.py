@@ -14,7 +14,7 @@ from weft.ir.types import BOOL, DType, TensorType, VectorType
 if TYPE_CHECKING:
     from weft.ir.builder import Builder
 
-Number = int | float | bool
+Number = int | float | bool | complex
 
 
 class Expr:
@@ -120,6 +120,21 @@ def copysign(a: Expr, b: Expr | Number) -> Expr: return a.apply("copysign", b)  
 def minimum(a: Expr, b: Expr | Number) -> Expr: return a.apply("minimum", b)  # noqa: D103
 def maximum(a: Expr, b: Expr | Number) -> Expr: return a.apply("maximum", b)  # noqa: D103
 # fmt: on
+
+
+def real(a: Expr) -> Expr:
+    """The real part; of real numbers themselves."""
+    return a.apply("real") if a.dtype.is_complex else a
+
+
+def imag(a: Expr) -> Expr:
+    """The imaginary part; of real numbers 0."""
+    return a.apply("imag") if a.dtype.is_complex else constant(a, 0)
+
+
+def complex_of(re: Expr, im: "Expr | Number") -> Expr:
+    """The complex numbers of these parts."""
+    return re.apply("complex", im)
 
 
 def cast(a: Expr, dtype: DType) -> Expr:

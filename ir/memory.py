@@ -50,6 +50,8 @@ class Buffer:
 
     def view(self, offset: int, dtype: np.dtype, shape: tuple[int, ...]) -> "Buffer":
         """The memory from element `offset` on, as another shape or dtype."""
+        if self.strided and not offset:
+            return Buffer(dtype, shape, self.data, self.start, self.end, self.label, True, self.counted)
         start = self.start + offset * self.dtype.itemsize
         end = start + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         if self.strided or start < self.start or end > self.end:

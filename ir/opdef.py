@@ -12,7 +12,7 @@ import numpy as np
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.errors import DTypeError, ShapeError
-from weft.ir.expr import Expr
+from weft.ir.expr import Expr, Number
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.types import BOOL, DType, TensorType, Type, VectorType
 
@@ -93,7 +93,7 @@ class Combine:
     finish(attributes, accumulators, count): the results.
     """
 
-    initial: Callable[[DType], Sequence[tuple[DType, int | float | bool]]]
+    initial: Callable[[DType], Sequence[tuple[DType, Number]]]
     step: Callable[[Sequence[Expr], Expr, Expr, Expr], Sequence[Expr]]
     merge: Callable[[Sequence[Expr], Sequence[Expr], Expr, Expr], Sequence[Expr]]
     finish: Callable[[Attributes, Sequence[Expr], Expr], Sequence[Expr]]
@@ -172,6 +172,11 @@ def with_dtype(type: Type, dtype: DType) -> Type:
     if isinstance(type, VectorType):
         return VectorType(dtype, type.lanes)
     raise DTypeError(f"expected elements, got {type}")
+
+
+def is_complex(types: Sequence[Type]) -> bool:
+    """Whether one of the types has complex elements: rules of `Scalar` forms are for real ones alone."""
+    return any(isinstance(ty, TensorType | VectorType) and ty.dtype.is_complex for ty in types)
 
 
 def same_types(name: str, types: Sequence[Type], kinds: str, count: int | None = None) -> Type:
@@ -266,6 +271,7 @@ _SAMPLE_DTYPES: Mapping[str, tuple[str, ...]] = {
     "i": ("int8", "int16", "int32", "int64"),
     "u": ("uint8", "uint16", "uint32", "uint64"),
     "f": ("float32", "float64"),
+    "c": ("complex64", "complex128"),
 }
 
 
@@ -278,6 +284,10 @@ def random_array(rng: "np.random.Generator", dtype: str, shape: tuple[int, ...])
         info = np.iinfo(dtype)
         wide = rng.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
         return np.where(rng.random(shape) < 0.5, wide, (wide % 7).astype(dtype)).astype(dtype)
+    if kind == "c":
+        part = f"f{np.dtype(dtype).itemsize // 2}"
+        both = (random_array(rng, part, shape), random_array(rng, part, shape))
+        return np.stack(both, axis=-1).view(dtype).reshape(shape)
     x = rng.normal(size=shape) * 10.0 ** rng.integers(-3, 3, shape)
     special = rng.choice([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan], shape)
     return np.where(rng.random(shape) < 0.9, x, special).astype(dtype)

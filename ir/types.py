@@ -36,6 +36,16 @@ class DType:
         return self.kind == "f"
 
     @property
+    def is_complex(self) -> bool:
+        """Whether its elements are pairs of real numbers."""
+        return self.kind == "c"
+
+    @property
+    def part(self) -> "DType":
+        """The type of the real and the imaginary part; a real type is its own."""
+        return DTYPES[f"f{self.bits // 2}"] if self.is_complex else self
+
+    @property
     def is_integer(self) -> bool:
         """Whether it holds integers, signed or unsigned."""
         return self.kind in "iu"

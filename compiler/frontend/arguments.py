@@ -47,7 +47,9 @@ class IntSpec:
 
 @dataclass(frozen=True, slots=True)
 class FloatSpec:
-    """A Python float, whose value is traced."""
+    """A Python float or complex number, whose value is traced."""
+
+    type: type = float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def _leaf_spec(value: Any) -> ArgumentSpec:
         return ScalarSpec(element_type(value.dtype))
     if type(value) is int:
         return IntSpec(value)
-    return FloatSpec() if type(value) is float else StaticSpec(value)
+    return FloatSpec(type(value)) if type(value) in (float, complex) else StaticSpec(value)
 
 
 def is_node(value: Any) -> bool:

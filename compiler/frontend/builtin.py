@@ -36,8 +36,8 @@ from weft.compiler.frontend.number import (
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar
 from weft.ir.dims import product
-from weft.ir.expr import Expr, cast, select
-from weft.ir.types import F64, I64
+from weft.ir.expr import Expr, cast, complex_of, imag, real, select
+from weft.ir.types import C128, F64, I64
 from weft.runtime.variables import Variable
 
 BUILTINS: dict[Any, Callable[..., Any]] = {}
@@ -83,6 +83,23 @@ def _float(trace: Trace, value: Any = 0.0) -> Any:
     if type(value) is TracedNumber:
         return value if value.type is float else number(trace, as_expr(trace, value, F64), float)
     return number(trace, cast(_one(trace, value), F64), float) if type(value) in TRACED else float(value)
+
+
+@_means(complex)
+def _complex(trace: Trace, re: Any = 0.0, im: Any = None) -> Any:
+    if type(re) not in TRACED and type(im) not in TRACED:
+        return complex(re) if im is None else complex(re, im)
+    parts = [_complex_value(trace, v) for v in (re, 0.0 if im is None else im)]
+    if im is None:
+        return number(trace, parts[0], complex)
+    first, second = parts  # re + im * 1j, without arithmetic on parts that are not there
+    made = complex_of(real(first) - imag(second), real(second) + imag(first))
+    return number(trace, made, complex)
+
+
+def _complex_value(trace: Trace, value: Any) -> Expr:
+    is_one = type(value) in (TracedScalar, TracedArray)
+    return cast(_one(trace, value), C128) if is_one else as_expr(trace, value, C128)
 
 
 @_means(int)
@@ -202,7 +219,7 @@ def _is_size(value: Any) -> bool:
 
 _PLAIN = (
     abs, round, list, tuple, dict, set, frozenset, map, filter,
-    sorted, hash, iter, next, getattr, hasattr, callable, id, slice, complex, issubclass,
+    sorted, hash, iter, next, getattr, hasattr, callable, id, slice, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""
 

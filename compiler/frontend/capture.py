@@ -31,7 +31,7 @@ from weft.compiler.frontend.arguments import (
     rebuild,
     step,
 )
-from weft.compiler.frontend.number import TracedNumber, size_number
+from weft.compiler.frontend.number import IR_TYPES, TracedNumber, size_number
 from weft.compiler.frontend.promote import element_type
 from weft.compiler.frontend.source import Attribute, Cell, Global, Pinned, Source
 from weft.compiler.frontend.storage import Storage, Transpose, View, row_major
@@ -40,7 +40,7 @@ from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, Trac
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol, symbols_of
 from weft.ir.node import Value
-from weft.ir.types import F64, IndexType, TensorType
+from weft.ir.types import IndexType, TensorType
 from weft.runtime.variables import MEMORY, Variable
 
 GuardKind = Literal["is", "equals", "type", "length", "keys", "same"]
@@ -153,9 +153,9 @@ class Inputs:
                 return self._array(source, spec, hidden=hidden)
             case IntSpec(value):
                 return self._int(source, self.trace.assumptions.apply(value), spec, hidden=hidden)
-            case FloatSpec():
-                value = self._parameter(source, spec, TensorType(F64), hidden=hidden)
-                return TracedNumber(self.trace, float, value=value)
+            case FloatSpec(kind):
+                value = self._parameter(source, spec, TensorType(IR_TYPES[kind]), hidden=hidden)
+                return TracedNumber(self.trace, kind, value=value)
             case ScalarSpec(dtype):
                 return TracedScalar(
                     self.trace, self._parameter(source, spec, TensorType(dtype), hidden=hidden)
@@ -202,7 +202,7 @@ class Inputs:
     def _static(self, source: Source, value: Any) -> Any:
         if type(value) is Variable:
             return self._captured_variable(source, value)
-        if is_compared(value) or type(value) in (int, float):  # a number that is static
+        if is_compared(value) or type(value) in (int, float, complex):  # a number that is static
             self.guards.append(ObjectGuard(source, "equals", value))
             return value
         if _has_identity(value):
@@ -223,7 +223,7 @@ class Inputs:
             return self._captured_variable(source, value)
         if id(value) in self._copies and self._copies[id(value)][0] is value:
             return self._copies[id(value)][1]
-        if isinstance(value, np.generic) or type(value) in (int, float):
+        if isinstance(value, np.generic) or type(value) in (int, float, complex):
             return self._captured_number(source, value)
         if id(value) in self._paths:
             return value
@@ -270,7 +270,8 @@ class Inputs:
             if type(value) is int:
                 spec: ArgumentSpec = IntSpec(self.options.hidden_int(source, value))
             else:
-                spec = FloatSpec() if type(value) is float else ScalarSpec(element_type(value.dtype))
+                is_plain = type(value) in (float, complex)
+                spec = FloatSpec(type(value)) if is_plain else ScalarSpec(element_type(value.dtype))
             self._numbers[key] = self._leaf(source, spec, hidden=True)
         return self._numbers[key]
 

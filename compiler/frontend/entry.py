@@ -118,7 +118,7 @@ def _without_source(function: FunctionType, inputs: Inputs) -> FunctionType:
     """A function no hooks can reach into, with captured values for the globals and cells that it names."""
 
     def taken(source: Source, value: Any) -> Any:
-        is_data = isinstance(value, _ARRAYS) or type(value) in (int, float, list, tuple, dict)
+        is_data = isinstance(value, _ARRAYS) or type(value) in (int, float, complex, list, tuple, dict)
         return inputs.open(inputs.capture(source, value)) if is_data else value
 
     code = function.__code__
@@ -141,7 +141,7 @@ def _without_source(function: FunctionType, inputs: Inputs) -> FunctionType:
 
 def _bound_spec(value: Any) -> Any:
     """The specs of what a callable is bound to: an object is looked into where it is, not taken apart."""
-    plain = isinstance(value, _ARRAYS) or type(value) in (int, float, tuple, list, dict)
+    plain = isinstance(value, _ARRAYS) or type(value) in (int, float, complex, tuple, list, dict)
     return spec_of(value) if plain else StaticSpec(value)
 
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from weft.compiler.frontend.trace import Trace
 from weft.ir.dims import DimLike, floor_divide, maximum, minimum, modulo
-from weft.ir.expr import Expr, cast
+from weft.ir.expr import Expr, absolute, cast, complex_of, imag, real, select
 from weft.ir.node import Value
-from weft.ir.types import BOOL, F64, I64
+from weft.ir.types import BOOL, C128, F64, I64
 
-IR_TYPES = {bool: BOOL, int: I64, float: F64}
+IR_TYPES = {bool: BOOL, int: I64, float: F64, complex: C128}
 NUMBERS = (bool, int, float, complex)
 COMPARISONS = {
     "==": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
@@ -76,6 +76,8 @@ class TracedNumber:
     # fmt: on
 
     def __neg__(self) -> Any:
+        if self.type is complex:
+            return number(self.trace, -as_expr(self.trace, self, C128), complex)
         if self.type is not float:
             return self * -1
         return number(self.trace, -as_expr(self.trace, self, F64), float)
@@ -84,6 +86,9 @@ class TracedNumber:
         return self
 
     def __abs__(self) -> Any:
+        if self.type is complex:
+            value = as_expr(self.trace, self, C128)
+            return number(self.trace, real(value).apply("hypot", imag(value)), float)
         if self.dim is None:
             kind = float if self.type is float else int
             return number(self.trace, as_expr(self.trace, self, IR_TYPES[kind]).apply("absolute"), kind)
@@ -146,18 +151,24 @@ class TracedNumber:
         return True if self.dim is not None else self._forced("is_integer()")
 
     def conjugate(self) -> TracedNumber:
-        """The number itself."""
-        return self
+        """The number itself, but for the sign of an imaginary part."""
+        if self.type is not complex:
+            return self
+        return number(self.trace, as_expr(self.trace, self, C128).apply("conjugate"), complex)
 
     @property
     def real(self) -> TracedNumber:
-        """The number itself."""
-        return self
+        """The real part: of a real number the number itself."""
+        if self.type is not complex:
+            return self
+        return number(self.trace, real(as_expr(self.trace, self, C128)), float)
 
     @property
-    def imag(self) -> int | float:
-        """Nothing."""
-        return self.type(0)
+    def imag(self) -> Any:
+        """The imaginary part: of a real number nothing."""
+        if self.type is not complex:
+            return self.type(0)
+        return number(self.trace, imag(as_expr(self.trace, self, C128)), float)
 
 
 def forced(trace: Trace, what: str, use: str) -> Exception:
@@ -229,6 +240,8 @@ def binary(symbol: str, ufunc: np.ufunc, left: Any, right: Any) -> Any:
     if kinds == {bool} and symbol in _BITS:
         return number(trace, _apply(trace, _BITS[symbol], left, right, BOOL), bool)
     left, right = (int(v) if type(v) is bool else v for v in (left, right))
+    if complex in kinds:
+        return _of_complex(trace, symbol, left, right)
     if not kinds <= {bool, int}:
         return _of_floats(trace, symbol, left, right)
     a, b = as_dim(left), as_dim(right)
@@ -248,7 +261,12 @@ def _compare(trace: Trace, symbol: str, left: Any, right: Any, kinds: set[type])
         answer = trace.known(a, symbol, b, "comparison of sizes")
         if answer is not None:
             return answer
-    dtype = F64 if float in kinds else I64
+    if complex in kinds and symbol not in ("==", "!="):
+        names = " and ".join(
+            f"'{(v.type if type(v) is TracedNumber else type(v)).__name__}'" for v in (left, right)
+        )
+        raise TypeError(f"'{symbol}' not supported between instances of {names}")
+    dtype = C128 if complex in kinds else F64 if float in kinds else I64
     return number(trace, _apply(trace, COMPARISONS[symbol], left, right, dtype), bool)
 
 
@@ -280,10 +298,10 @@ _INTS = {
 }  # fmt: skip
 
 
-def _zero_division(symbol: str, one: float) -> ZeroDivisionError:
+def _zero_division(symbol: str, one: complex) -> ZeroDivisionError:
     """Python's own error, whose text differs between versions."""
     try:
-        one / 0 if symbol == "/" else one // 0 if symbol == "//" else one % 0
+        one / 0 if symbol == "/" else one.real // 0 if symbol == "//" else one.real % 0
     except ZeroDivisionError as error:
         return error
     raise AssertionError
@@ -348,8 +366,6 @@ _FLOATS = {
 
 
 def _of_floats(trace: Trace, symbol: str, left: Any, right: Any) -> Any:
-    if complex in (type(left), type(right)):
-        raise trace.refuse("complex numbers are not built yet", "use pairs of real arrays", "E051")
     if symbol not in _FLOATS:
         raise TypeError(f"unsupported operand type(s) for {symbol}: float")
     if symbol in ("/", "//", "%") and type(right) is float and right == 0.0:
@@ -358,6 +374,40 @@ def _of_floats(trace: Trace, symbol: str, left: Any, right: Any) -> Any:
     if symbol in ("/", "//", "%") and type(right) is TracedNumber:
         trace.fail_unless(b.ne(0.0), _zero_division(symbol, 1.0))
     return number(trace, a.apply(_FLOATS[symbol], b), float)
+
+
+def plain_product(a: Expr, b: Expr) -> Expr:
+    """The product of scalars, as Python and NumPy's scalars have it: four products, each rounded."""
+    return complex_of(real(a) * real(b) - imag(a) * imag(b), real(a) * imag(b) + imag(a) * real(b))
+
+
+def _plain_quotient(a: Expr, b: Expr) -> Expr:
+    """Python's quotient. Source: Smith 1962, with both parts divided."""
+    by_real = absolute(real(b)).ge(absolute(imag(b)))
+    large, small = select(by_real, real(b), imag(b)), select(by_real, imag(b), real(b))
+    ratio = small / large
+    divisor = large + small * ratio
+    re = select(by_real, real(a) + imag(a) * ratio, real(a) * ratio + imag(a))
+    im = select(by_real, imag(a) - real(a) * ratio, imag(a) * ratio - real(a))
+    return complex_of(re / divisor, im / divisor)
+
+
+def _of_complex(trace: Trace, symbol: str, left: Any, right: Any) -> Any:
+    """Python's arithmetic of complex numbers."""
+    a, b = as_expr(trace, left, C128), as_expr(trace, right, C128)
+    if symbol == "/":
+        if type(right) is TracedNumber:
+            trace.fail_unless(b.ne(0.0), _zero_division(symbol, 1j))
+        elif right == 0:
+            raise _zero_division(symbol, 1j)
+        return number(trace, _plain_quotient(a, b), complex)
+    rules: dict[str, Callable[[Expr, Expr], Expr]] = {
+        "+": lambda x, y: x + y, "-": lambda x, y: x - y, "*": plain_product,
+        "**": lambda x, y: x.apply("power", y),
+    }  # fmt: skip
+    if symbol not in rules:
+        raise TypeError(f"unsupported operand type(s) for {symbol}: 'complex'")
+    return number(trace, rules[symbol](a, b), complex)
 
 
 def extreme(values: list[Any], *, largest: bool) -> Any:

@@ -45,7 +45,7 @@ class Kind(NamedTuple):
 
 def kind_of(trace: Trace, value: Any) -> Kind:
     """The kind of a value that is carried; raises UnsupportedError for what cannot be."""
-    if type(value) in (float, bool):
+    if type(value) in (float, bool, complex):
         return Kind(TracedNumber, type(value))
     if type(value) is TracedNumber and value.dim is None:
         return Kind(TracedNumber, value.type)

@@ -13,7 +13,7 @@ import numpy as np
 
 from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.source import Cell, Global
-from weft.compiler.frontend.storage import Broadcast, Diagonal, Lens, Reshape, Slice, Transpose
+from weft.compiler.frontend.storage import Broadcast, Diagonal, Lens, Part, Reshape, Slice, Transpose
 from weft.ir.dims import DimLike, evaluate_dim
 
 
@@ -36,6 +36,8 @@ def view_of(base: Any, lenses: Sequence[Lens], sizes: Mapping[str, int]) -> np.n
                 base = np.broadcast_to(base, tuple(number(d) for d in lens.target))
             case Diagonal():
                 base = base.diagonal(0, -2, -1)[..., : number(lens.size)]
+            case Part():
+                base = getattr(base, lens.name)
             case _:
                 raise TypeError(f"{type(lens).__name__} cannot be shown outside of a program")
     return base

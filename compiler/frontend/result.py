@@ -21,8 +21,8 @@ from weft.ir.dims import DimLike
 from weft.ir.node import Value
 from weft.ir.types import BOOL
 
-Kind = Literal["array", "scalar", "float", "bool", "int"]
-NUMBER_KINDS: dict[type, Kind] = {bool: "bool", int: "int", float: "float"}
+Kind = Literal["array", "scalar", "float", "bool", "int", "complex"]
+NUMBER_KINDS: dict[type, Kind] = {bool: "bool", int: "int", float: "float", complex: "complex"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Region, Value
 from weft.ir.ops.shape import inverse_permutation
-from weft.ir.types import I64, TensorType
+from weft.ir.types import I64, DType, TensorType
 
 if TYPE_CHECKING:
     from weft.compiler.frontend.trace import Trace
@@ -184,6 +184,26 @@ class Pick:
         return trace.emit("scatter", [whole, part, *self.positions], facts)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The real or the imaginary parts of complex elements, which lie two apart."""
+
+    name: Literal["real", "imag"]
+
+    def shape(self, shape: Shape) -> Shape:  # noqa: D102
+        return shape
+
+    def strides(self, shape: Shape, strides: Strides) -> Strides:  # noqa: D102
+        return tuple(None if s is None else s * 2 for s in strides)
+
+    def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
+        return trace.emit(self.name, [whole])
+
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
+        other = trace.emit("imag" if self.name == "real" else "real", [whole])
+        return trace.emit("complex", [part, other] if self.name == "real" else [other, part])
+
+
 @dataclass(slots=True, eq=False)
 class Storage:
     """Memory of one array: its current value, and how often it was written.
@@ -239,6 +259,12 @@ class View:
         if self.base is None or self.lens is None:
             return ()
         return (*self.base.lenses, self.lens)
+
+    @property
+    def dtype(self) -> DType:
+        """Type of the elements that are seen."""
+        dtype = self.storage.type.dtype
+        return dtype.part if any(isinstance(lens, Part) for lens in self.lenses) else dtype
 
     @property
     def is_writeable(self) -> bool:
@@ -325,6 +351,7 @@ def _merged(axes: list[tuple[DimLike, DimLike | None]]) -> DimLike | None:
 
 
 __all__ = [
-    "Broadcast", "Lens", "Pick", "Reshape", "Shape", "Slice", "Storage", "Strides", "Transpose", "View",
+    "Broadcast", "Lens", "Part", "Pick",
+    "Reshape", "Shape", "Slice", "Storage", "Strides", "Transpose", "View",
     "reshape_strides", "row_major",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ from weft.compiler.frontend.storage import Shape, View
 from weft.compiler.frontend.trace import Trace
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
-from weft.ir.errors import DTypeError, UnsupportedError, UserError
+from weft.ir.errors import DTypeError, UserError
 from weft.ir.expr import Expr, Number, cast
 from weft.ir.node import Value
 from weft.ir.types import I64, DType, TensorType
@@ -146,7 +146,7 @@ class TracedArray(Operators):
     @property
     def element(self) -> DType:
         """Element type in the IR."""
-        return self.view.storage.type.dtype
+        return self.view.dtype
 
     @property
     def dtype(self) -> np.dtype:
@@ -163,6 +163,26 @@ class TracedArray(Operators):
         raise self.trace.refuse(
             "assignment to `shape` is not built yet", "write `x = x.reshape(...)`", "E051"
         )
+
+    @property
+    def real(self) -> Any:
+        """The real parts: a view."""
+        return PROPERTIES["real"](self)
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary parts: a view."""
+        return PROPERTIES["imag"](self)
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if not self.element.is_complex:
+            raise TypeError("array does not have imaginary part to set")
+        self.imag[...] = value
 
     @property
     def ndim(self) -> int:
@@ -432,8 +452,9 @@ def operand(trace: Trace, value: Any) -> Operand:
             scalar = typing.cast("np.generic[Any]", value)
             element_type(scalar.dtype, trace.location())
             return Operand(scalar.dtype, (), constant=scalar.item())
-        case int() | float():
-            return Operand(type(value) if type(value) in (int, float) else float, (), constant=value)
+        case int() | float() | complex():
+            kind = next(k for k in (int, float, complex) if isinstance(value, k))
+            return Operand(kind, (), constant=value)
         case np.ndarray() | list() | tuple():
             return operand(trace, trace.call(np.asarray, value))
         case Forwarded():
@@ -446,13 +467,6 @@ def operand(trace: Trace, value: Any) -> Operand:
 
 def _no_operand(trace: Trace, value: Any) -> UserError:
     """The error for a value that is no operand."""
-    if isinstance(value, complex):
-        return UnsupportedError(
-            "complex numbers are not built yet",
-            code="E051",
-            location=trace.location(),
-            fix="use two real arrays",
-        )
     return DTypeError(
         f"an object of type {type(value).__name__!r} is not an array or a number",
         code="E031",

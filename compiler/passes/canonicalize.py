@@ -190,7 +190,7 @@ def _reindex_scalar(rewriter: Rewriter, op: Op) -> Value | None:
 def _spread_constant(rewriter: Rewriter, op: Op) -> Value | None:
     # one number at a shape == broadcast of the number
     ty, number = op.attributes["type"], op.attributes["value"]
-    if not isinstance(ty, TensorType) or not ty.shape or not isinstance(number, bool | int | float):
+    if not isinstance(ty, TensorType) or not ty.shape or not isinstance(number, bool | int | float | complex):
         return None
     scalar = rewriter.emit("constant", [], {"value": number, "type": TensorType(ty.dtype, ())})
     return rewriter.broadcast(scalar, ty.shape)

@@ -79,7 +79,8 @@ def _key(op: Op, operands: tuple[Value, ...]) -> Hashable:
 def _commutes_exactly(op: Op) -> bool:
     ty = op.operands[0].type
     assert isinstance(ty, TensorType | VectorType)
-    return op.name in EXACTLY_COMMUTATIVE or not elements_of(ty).is_float
+    dtype = elements_of(ty)  # a complex product is two fused multiply-adds, in which the operands differ
+    return op.name in EXACTLY_COMMUTATIVE if dtype.is_float else dtype.kind != "c" or op.name == "add"
 
 
 def freeze(attribute: Attribute) -> Hashable:
@@ -90,4 +91,6 @@ def freeze(attribute: Attribute) -> Hashable:
         return tuple([freeze(item) for item in attribute])
     if isinstance(attribute, float):
         return "float", struct.pack("<d", attribute)
+    if isinstance(attribute, complex):
+        return "complex", struct.pack("<dd", attribute.real, attribute.imag)
     return type(attribute).__name__, attribute

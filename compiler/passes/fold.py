@@ -12,6 +12,7 @@ from weft.compiler.passes.rules import ANY, Rewriter, Rules, apply_rules, made_b
 from weft.ir import REGISTRY, Func, Op, TensorType, Value
 from weft.ir.dims import Dim, DimLike
 from weft.ir.node import Attribute
+from weft.ir.opdef import is_complex
 from weft.ir.types import DType, IndexType, is_static
 
 LIMIT_BYTES = 64
@@ -32,6 +33,12 @@ EXACT_INTEGERS = frozenset({
     "sum", "prod", "max", "min", "all", "any", "argmax", "argmin", "dot",
 })
 """Ops that give the same bits everywhere for integers and bools."""
+EXACT_COMPLEX = frozenset({
+    "add", "subtract", "negative", "conjugate", "real", "imag", "complex", "equal", "not_equal", "select",
+    "cast",
+    "reshape", "transpose", "slice", "update", "pad", "concatenate",
+})
+"""Ops that give the same bits everywhere for complex numbers: of a product that depends on NumPy's build."""
 # fmt: on
 
 
@@ -57,7 +64,7 @@ def _fold(rewriter: Rewriter, op: Op) -> Value | None:
         return None
     with np.errstate(all="ignore"):
         found = np.asarray(evaluate(op.attributes, *arrays))
-    if ty.dtype.is_float and np.isnan(found).any():
+    if ty.dtype.kind in "fc" and np.isnan(found).any():
         return None  # which NaN a program makes is the target's
     value = found.item() if not ty.shape else np.ascontiguousarray(found)
     return rewriter.emit("constant", [], {"value": value, "type": ty})
@@ -69,6 +76,8 @@ def _has_symbols(value: Attribute) -> bool:
 
 
 def _is_exact(op: Op) -> bool:
+    if is_complex([v.type for v in (*op.operands, *op.results)]):
+        return op.name in EXACT_COMPLEX
     if op.name in EXACT:
         return True
     return op.name in EXACT_INTEGERS and all(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from weft.ir import REGISTRY, Builder, Func, Op, TensorType, Value
 from weft.ir.dims import DimLike
 from weft.ir.node import Attributes
+from weft.ir.opdef import is_complex
 from weft.ir.rewrite import remove_dead, rewrite
 
 Rule = Callable[["Rewriter", Op], Value | None]
@@ -18,7 +19,7 @@ Rules = Mapping[str, Sequence[Rule]]
 """Rules by the name of the op; those under ANY are asked for every op, after its own."""
 
 ANY = "*"
-Number = bool | int | float
+Number = bool | int | float  # rules of arithmetic are for real numbers: 1 * z is not z to the bit
 
 
 class Rewriter:
@@ -99,7 +100,7 @@ def number_of(value: Value) -> Number | None:
     """The number that is every element of `value`, if that is known."""
     scalar = scalar_of(value)
     op = made_by(scalar, "constant") if scalar is not None else None
-    if op is None:
+    if op is None or is_complex([value.type]):
         return None
     number = op.attributes["value"]
     return number if isinstance(number, bool | int | float) else None

@@ -13,7 +13,7 @@ from weft.compiler.schedule.kernel import serial
 from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, VectorType, record
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import Dim, DimLike, decide
-from weft.ir.expr import cast, select
+from weft.ir.expr import Number, cast, select
 from weft.ir.opdef import Combine
 from weft.ir.types import I8, I16, I32, I64, DType
 
@@ -30,7 +30,7 @@ class Reduction:
 
     op: Op
     combine: Combine
-    initial: tuple[tuple[DType, int | float | bool], ...]
+    initial: tuple[tuple[DType, Number], ...]
 
     @property
     def operand(self) -> Value:
@@ -106,7 +106,7 @@ class _Span:
     def counter(self, r: Reduction) -> DType:
         """Integers that count steps next to elements of a reduction."""
         least = 1 if BLOCK // self.lanes < 1 << 7 else 2
-        return INTEGERS[max(r.initial[0][0].size_bytes, least)]
+        return INTEGERS[max(r.initial[0][0].part.size_bytes, least)]
 
     def start(self) -> list[Accumulators]:
         """Accumulators that hold nothing."""

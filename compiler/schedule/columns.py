@@ -79,7 +79,7 @@ class _Columns:
     def swept(self, r: Reduction) -> list[DType]:
         """Types of the accumulators of a block: of positions, integers as wide as the elements."""
         return [
-            INTEGERS[r.initial[0][0].size_bytes] if needs_position(r) and d == I64 and k else d
+            INTEGERS[r.initial[0][0].part.size_bytes] if needs_position(r) and d == I64 and k else d
             for k, (d, _) in enumerate(r.initial)
         ]
 
@@ -177,7 +177,7 @@ class _Columns:
         taken: list[Accumulators] = []
         for r, accumulators in zip(self.reductions, held, strict=True):
             x = writer.splat(writer.element(r.operand, place), lanes)
-            number = INTEGERS[r.initial[0][0].size_bytes]
+            number = INTEGERS[r.initial[0][0].part.size_bytes]
             position = writer.splat(cast(writer.here(step), number), lanes)
             taken.append(
                 list(

@@ -101,7 +101,7 @@ def multiply_add(a: Expr, b: Expr, c: Expr) -> Expr:
     """a * b + c in the arithmetic of a dot."""
     if c.dtype == BOOL:
         return (a & b) | c
-    return fma(a, b, c) if c.dtype.is_float else a * b + c
+    return fma(a, b, c) if c.dtype.kind in "fc" else a * b + c
 
 
 def zero_sum(builder: Builder, dtype: DType, lanes: int) -> Expr:
@@ -111,7 +111,9 @@ def zero_sum(builder: Builder, dtype: DType, lanes: int) -> Expr:
 
 def zero_total(builder: Builder, dtype: DType, lanes: int) -> Expr:
     """The start of a sum of chunks: -0.0 + x == x for every x."""
-    return builder.constant(-0.0 if dtype.is_float else 0, VectorType(dtype, lanes))
+    return builder.constant(
+        {"f": -0.0, "c": complex(-0.0, -0.0)}.get(dtype.kind, 0), VectorType(dtype, lanes)
+    )
 
 
 def add_sums(a: Expr, b: Expr) -> Expr:

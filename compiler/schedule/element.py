@@ -31,7 +31,7 @@ from weft.ir.dims import (
 )
 from weft.ir.errors import InternalError
 from weft.ir.expr import cast, lookup, select
-from weft.ir.opdef import Element, Scalar
+from weft.ir.opdef import Element, Scalar, is_complex
 from weft.ir.ops.shape import linear_index
 from weft.ir.types import BOOL, I64
 
@@ -379,7 +379,7 @@ class Writer:
         """An elementwise op on lanes: by its rule, or as it stands."""
         lanes = max((e.type.lanes for e in operands if isinstance(e.type, VectorType)), default=1)
         operands = [self.splat(self.here(e), lanes) for e in operands]
-        if form.rule is not None:
+        if form.rule is not None and not is_complex([*(e.type for e in operands), op.results[0].type]):
             return form.rule(op.attributes, *operands)
         return self.builder.expr(
             self.builder.emit(op.name, [e.value for e in operands], op.attributes).result
@@ -402,7 +402,7 @@ class Writer:
             number = 0
         if isinstance(number, np.ndarray | np.generic):
             number = number.item()
-        assert isinstance(number, bool | int | float)
+        assert isinstance(number, bool | int | float | complex)
         return self.builder.constant(number, VectorType(ty.dtype))
 
     # ---------------------------------------------------------------- memory

@@ -42,15 +42,15 @@ def _quiet(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
 
 # ---------------------------------------------------------------- arithmetic
 # fmt: off
-add = binary("add", "Sum.", _quiet(np.add), kinds="iuf", traits=("commutative",),
+add = binary("add", "Sum.", _quiet(np.add), kinds="iufc", traits=("commutative",),
              vjp=lambda g, z, x, y: (g, g))
-subtract = binary("subtract", "Difference.", _quiet(np.subtract),
+subtract = binary("subtract", "Difference.", _quiet(np.subtract), kinds="iufc",
                   vjp=lambda g, z, x, y: (g, -g))
-multiply = binary("multiply", "Product.", _quiet(np.multiply), traits=("commutative",),
+multiply = binary("multiply", "Product.", _quiet(np.multiply), kinds="iufc", traits=("commutative",),
                   vjp=lambda g, z, x, y: (g * y, g * x))
-divide = binary("divide", "True division of floats.", _quiet(np.true_divide), kinds="f",
+divide = binary("divide", "True division of floats.", _quiet(np.true_divide), kinds="fc",
                 vjp=lambda g, z, x, y: (g / y, -(g * z / y)))
-negative = unary("negative", "Minus x; unsigned integers wrap.", _quiet(np.negative), kinds="iuf",
+negative = unary("negative", "Minus x; unsigned integers wrap.", _quiet(np.negative), kinds="iufc",
                  vjp=lambda g, y, x: -g)
 # fmt: on
 
@@ -145,15 +145,15 @@ def _extreme_ignoring_nan(relation: str) -> Callable[[Expr, Expr], Expr]:
 
 
 # fmt: off
-minimum_ = binary("minimum", "The smaller; NaN if either is NaN.", np.minimum, kinds="biuf", traits=("commutative", "idempotent"),
+minimum_ = binary("minimum", "The smaller; NaN if either is NaN.", np.minimum, kinds="biufc", traits=("commutative", "idempotent"),
                   scalar=_extreme_integers("less_equal"), flops=1,
                   vjp=lambda g, z, x, y: _half_each(g, x.lt(y), y.lt(x), x, y))
-maximum_ = binary("maximum", "The larger; NaN if either is NaN.", np.maximum, kinds="biuf", traits=("commutative", "idempotent"),
+maximum_ = binary("maximum", "The larger; NaN if either is NaN.", np.maximum, kinds="biufc", traits=("commutative", "idempotent"),
                   scalar=_extreme_integers("greater_equal"), flops=1,
                   vjp=lambda g, z, x, y: _half_each(g, x.gt(y), y.gt(x), x, y))
-fmin = binary("fmin", "The smaller, ignoring NaN.", np.fmin, kinds="biuf", scalar=_extreme_ignoring_nan("less_equal"),
+fmin = binary("fmin", "The smaller, ignoring NaN.", np.fmin, kinds="biufc", scalar=_extreme_ignoring_nan("less_equal"),
               vjp=lambda g, z, x, y: _half_each(g, x.lt(y) | y.ne(y), y.lt(x) | x.ne(x), x, y))
-fmax = binary("fmax", "The larger, ignoring NaN.", np.fmax, kinds="biuf", scalar=_extreme_ignoring_nan("greater_equal"),
+fmax = binary("fmax", "The larger, ignoring NaN.", np.fmax, kinds="biufc", scalar=_extreme_ignoring_nan("greater_equal"),
               vjp=lambda g, z, x, y: _half_each(g, x.gt(y) | y.ne(y), y.gt(x) | x.ne(x), x, y))
 # fmt: on
 
@@ -172,16 +172,16 @@ absolute_ = unary("absolute", "Magnitude; the smallest integer stays.", _quiet(n
                   vjp=lambda g, y, x: g * x.apply("sign"))
 absolute_raw = unary("absolute_raw", "Loop-level magnitude of signed integers and floats.", _quiet(np.absolute), kinds="if",
                      vjp=None)
-sign = unary("sign", "-1, 0 or 1; NaN stays.", _quiet(np.sign), kinds="iuf", scalar=_sign, flops=2,
+sign = unary("sign", "-1, 0 or 1; NaN stays.", _quiet(np.sign), kinds="iufc", scalar=_sign, flops=2,
              vjp=lambda g, y, x: None)
-sqrt_ = unary("sqrt", "Square root, correctly rounded.", _quiet(np.sqrt), flops=4, vjp=lambda g, y, x: g * 0.5 / y)
-stop_gradient = unary("stop_gradient", "x, taken to be constant by derivatives.", np.array, kinds="biuf", scalar=lambda x: x,
+sqrt_ = unary("sqrt", "Square root, correctly rounded.", _quiet(np.sqrt), kinds="fc", flops=4, vjp=lambda g, y, x: g * 0.5 / y)
+stop_gradient = unary("stop_gradient", "x, taken to be constant by derivatives.", np.array, kinds="biufc", scalar=lambda x: x,
                       flops=0, vjp=lambda g, y, x: None, samples=numbers("iu", 1))  # differences would say 1
-hold = unary("hold", "x, computed where it stands: what is read of memory before that is written over.", np.array, kinds="biuf",
+hold = unary("hold", "x, computed where it stands: what is read of memory before that is written over.", np.array, kinds="biufc",
              scalar=lambda x: x, flops=0, vjp=lambda g, y, x: g)
-square = unary("square", "x * x.", _quiet(np.square), kinds="iuf", scalar=lambda x: x * x,
+square = unary("square", "x * x.", _quiet(np.square), kinds="iufc", scalar=lambda x: x * x,
                vjp=lambda g, y, x: g * (x * 2.0))
-reciprocal = unary("reciprocal", "1 / x of floats.", _quiet(np.reciprocal), scalar=lambda x: constant(x, 1.0) / x,
+reciprocal = unary("reciprocal", "1 / x of floats.", _quiet(np.reciprocal), kinds="fc", scalar=lambda x: constant(x, 1.0) / x,
                    flops=4, vjp=lambda g, y, x: -(g * y * y))
 
 # ---------------------------------------------------------------- rounding
@@ -194,7 +194,7 @@ rint_ = unary("rint", "The nearest integer, halves to even.", np.rint, vjp=lambd
 for _name, _function, _sense in (("equal", np.equal, "x == y"), ("not_equal", np.not_equal, "x != y"),
                                  ("less", np.less, "x < y"), ("less_equal", np.less_equal, "x <= y"),
                                  ("greater", np.greater, "x > y"), ("greater_equal", np.greater_equal, "x >= y")):
-    binary(_name, f"{_sense}; false for NaN but in not_equal.", _function, kinds="biuf", result=BOOL,
+    binary(_name, f"{_sense}; false for NaN but in not_equal.", _function, kinds="biufc", result=BOOL,
            vjp=lambda g, z, x, y: (None, None))
 
 # ---------------------------------------------------------------- logic and bits
@@ -249,10 +249,10 @@ shift_right_raw = binary("shift_right_raw", "Loop-level shift by less than the w
 bitcast_unsigned = define(OpDef("bitcast_unsigned", "Loop-level: an integer's bits as unsigned.", _infer_unsigned,
                                 lambda _a, x: x.view(f"u{x.dtype.itemsize}"), None, Scalar(), 0, numbers("iu", 1),
                                 frozenset({"loop"})))
-isnan = unary("isnan", "Whether x is NaN.", np.isnan, result=BOOL, scalar=lambda x: x.ne(x), vjp=lambda g, y, x: None)
-isinf = unary("isinf", "Whether x is an infinity.", np.isinf, result=BOOL,
+isnan = unary("isnan", "Whether x is NaN.", np.isnan, kinds="fc", result=BOOL, scalar=lambda x: x.ne(x), vjp=lambda g, y, x: None)
+isinf = unary("isinf", "Whether x is an infinity.", np.isinf, kinds="fc", result=BOOL,
               scalar=lambda x: absolute(x).eq(float("inf")), vjp=lambda g, y, x: None)
-isfinite = unary("isfinite", "Whether x is neither NaN nor an infinity.", np.isfinite, result=BOOL,
+isfinite = unary("isfinite", "Whether x is neither NaN nor an infinity.", np.isfinite, kinds="fc", result=BOOL,
                  scalar=lambda x: absolute(x).lt(float("inf")), vjp=lambda g, y, x: None)
 # fmt: on
 
@@ -283,6 +283,42 @@ copysign_ = binary("copysign", "|x| with y's sign.", np.copysign, kinds="f", sca
 # fmt: on
 
 
+# ---------------------------------------------------------------- complex numbers
+# Derivatives are transposes without conjugation (DESIGN 1, JAX's convention): they hold for holomorphic functions as they stand.
+
+
+def _infer_part(types: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    ty = same_types("part", types, "c", 1)
+    return (with_dtype(ty, elements_of(ty).part),)
+
+
+def _infer_complex(types: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    ty = same_types("complex", types, "f", 2)
+    name = {32: "c64", 64: "c128"}.get(elements_of(ty).bits)
+    if name is None:
+        raise DTypeError(f"there are no complex numbers of two {elements_of(ty)}")
+    return (with_dtype(ty, DTYPES[name]),)
+
+
+def _evaluate_complex(_a: Attributes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    both = np.stack(
+        [np.asarray(x), np.asarray(y)], axis=-1
+    )  # arithmetic would lose signs of 0 and infinities
+    return both.view(f"c{2 * both.itemsize}").reshape(np.shape(x))
+
+
+# fmt: off
+real_ = define(OpDef("real", "The real part.", _infer_part, lambda _a, x: np.asarray(x).real.copy(),
+                     lambda op, g, y, x: (g[0].apply("complex", 0.0),), Scalar(), 0, numbers("c", 1)))
+imag_ = define(OpDef("imag", "The imaginary part.", _infer_part, lambda _a, x: np.asarray(x).imag.copy(),
+                     lambda op, g, y, x: (constant(g[0], 0.0).apply("complex", -g[0]),), Scalar(), 0, numbers("c", 1)))
+complex_ = define(OpDef("complex", "The complex numbers with these real and imaginary parts.", _infer_complex, _evaluate_complex,
+                        lambda op, g, y, x: (g[0].apply("real"), -g[0].apply("imag")), Scalar(), 0, numbers("f", 2)))
+conjugate = unary("conjugate", "The same real part, minus the imaginary part.", np.conjugate, kinds="c",
+                  vjp=lambda g, y, x: g.apply("conjugate"))
+# fmt: on
+
+
 # ---------------------------------------------------------------- selection and conversion
 
 
@@ -298,7 +334,7 @@ def _select_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
 
 
 def _select_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
-    for dtype in ("bool", "int8", "int32", "float32", "float64"):
+    for dtype in ("bool", "int8", "int32", "float32", "float64", "complex64", "complex128"):
         yield (
             {},
             (rng.random((4, 7)) < 0.5, random_array(rng, dtype, (4, 7)), random_array(rng, dtype, (4, 7))),
@@ -323,6 +359,8 @@ def _infer_cast(types: Sequence[Type], attributes: Attributes, _r: Sequence[Regi
 def evaluate_cast(x: np.ndarray, dtype: DType) -> np.ndarray:
     """Conversion of DESIGN D15, the same on every machine."""
     assert dtype.numpy is not None
+    if x.dtype.kind == "c" and dtype.kind not in "bc":
+        x = x.real
     if x.dtype.kind == "f" and dtype.is_integer:
         return _float_to_integer(x, dtype)
     with np.errstate(all="ignore"):
@@ -356,6 +394,8 @@ def _cast_rule(attributes: Attributes, x: Expr) -> Expr:
     """Float to narrow or unsigned integers in steps that targets spell; all else is one instruction."""
     dtype = attributes["dtype"]
     assert isinstance(dtype, DType)
+    if dtype.is_complex:
+        return cast(x, dtype)
     if dtype == BOOL and x.dtype != BOOL:
         return x.ne(0)
     if not (x.dtype.is_float and dtype.is_integer) or attributes.get("is_in_range"):
@@ -383,7 +423,8 @@ def _in_range(x: Expr, dtype: DType) -> Expr:
 
 
 def _cast_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
-    return (cast(g[0], x[0].dtype) if x[0].dtype.is_float and y[0].dtype.is_float else None,)
+    has_slope = all(e.dtype.is_float or e.dtype.is_complex for e in (x[0], y[0]))
+    return (cast(g[0], x[0].dtype) if has_slope else None,)
 
 
 def _cast_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
@@ -400,8 +441,22 @@ def _cast_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arra
         "float32",
         "float64",
     )
-    for source in names:
-        for target in ("bool", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64"):
+    for source in (*names, "complex64", "complex128"):
+        for target in (
+            "c64",
+            "c128",
+            "bool",
+            "i8",
+            "u8",
+            "i16",
+            "u16",
+            "i32",
+            "u32",
+            "i64",
+            "u64",
+            "f32",
+            "f64",
+        ):
             yield {"dtype": DTYPES[target]}, (random_array(rng, source, (3, 11)),)
 
 
@@ -458,32 +513,32 @@ def _erf(x: np.ndarray) -> np.ndarray:
 
 
 # fmt: off
-exp = unary("exp", "e ** x.", _quiet(np.exp), flops=12, vjp=lambda g, y, x: g * y)
-exp2 = unary("exp2", "2 ** x.", _quiet(np.exp2), flops=12, vjp=lambda g, y, x: g * y * LN2)
-expm1 = unary("expm1", "e ** x - 1, exact near 0.", _quiet(np.expm1), flops=16, vjp=lambda g, y, x: g * (y + 1.0))
-log = unary("log", "Natural logarithm.", _quiet(np.log), flops=14, vjp=lambda g, y, x: g / x)
-log2 = unary("log2", "Logarithm of base 2.", _quiet(np.log2), flops=14, vjp=lambda g, y, x: g / (x * LN2))
-log10 = unary("log10", "Logarithm of base 10.", _quiet(np.log10), flops=14, vjp=lambda g, y, x: g / (x * LN10))
-log1p = unary("log1p", "log(1 + x), exact near 0.", _quiet(np.log1p), flops=16, vjp=lambda g, y, x: g / (x + 1.0))
-sin = unary("sin", "Sine, x in radians.", _quiet(np.sin), flops=20, vjp=lambda g, y, x: g * x.apply("cos"))
-cos = unary("cos", "Cosine, x in radians.", _quiet(np.cos), flops=20, vjp=lambda g, y, x: -(g * x.apply("sin")))
-tan = unary("tan", "Tangent, x in radians.", _quiet(np.tan), flops=25, vjp=lambda g, y, x: g * (y * y + 1.0))
-tanh = unary("tanh", "Hyperbolic tangent.", _quiet(np.tanh), flops=16, vjp=lambda g, y, x: g * (1.0 - y * y))
-sinh = unary("sinh", "Hyperbolic sine.", _quiet(np.sinh), flops=20, vjp=lambda g, y, x: g * x.apply("cosh"))
-cosh = unary("cosh", "Hyperbolic cosine.", _quiet(np.cosh), flops=20, vjp=lambda g, y, x: g * x.apply("sinh"))
-arcsin = unary("arcsin", "Inverse sine.", _quiet(np.arcsin), flops=20, vjp=lambda g, y, x: g / sqrt(1.0 - x * x))
-arccos = unary("arccos", "Inverse cosine.", _quiet(np.arccos), flops=20, vjp=lambda g, y, x: -(g / sqrt(1.0 - x * x)))
-arctan = unary("arctan", "Inverse tangent.", _quiet(np.arctan), flops=20, vjp=lambda g, y, x: g / (x * x + 1.0))
-arcsinh = unary("arcsinh", "Inverse hyperbolic sine.", _quiet(np.arcsinh), flops=25, vjp=lambda g, y, x: g / sqrt(x * x + 1.0))
-arccosh = unary("arccosh", "Inverse hyperbolic cosine.", _quiet(np.arccosh), flops=25,
+exp = unary("exp", "e ** x.", _quiet(np.exp), kinds="fc", flops=12, vjp=lambda g, y, x: g * y)
+exp2 = unary("exp2", "2 ** x.", _quiet(np.exp2), kinds="fc", flops=12, vjp=lambda g, y, x: g * y * LN2)
+expm1 = unary("expm1", "e ** x - 1, exact near 0.", _quiet(np.expm1), kinds="fc", flops=16, vjp=lambda g, y, x: g * (y + 1.0))
+log = unary("log", "Natural logarithm.", _quiet(np.log), kinds="fc", flops=14, vjp=lambda g, y, x: g / x)
+log2 = unary("log2", "Logarithm of base 2.", _quiet(np.log2), kinds="fc", flops=14, vjp=lambda g, y, x: g / (x * LN2))
+log10 = unary("log10", "Logarithm of base 10.", _quiet(np.log10), kinds="fc", flops=14, vjp=lambda g, y, x: g / (x * LN10))
+log1p = unary("log1p", "log(1 + x), exact near 0.", _quiet(np.log1p), kinds="fc", flops=16, vjp=lambda g, y, x: g / (x + 1.0))
+sin = unary("sin", "Sine, x in radians.", _quiet(np.sin), kinds="fc", flops=20, vjp=lambda g, y, x: g * x.apply("cos"))
+cos = unary("cos", "Cosine, x in radians.", _quiet(np.cos), kinds="fc", flops=20, vjp=lambda g, y, x: -(g * x.apply("sin")))
+tan = unary("tan", "Tangent, x in radians.", _quiet(np.tan), kinds="fc", flops=25, vjp=lambda g, y, x: g * (y * y + 1.0))
+tanh = unary("tanh", "Hyperbolic tangent.", _quiet(np.tanh), kinds="fc", flops=16, vjp=lambda g, y, x: g * (1.0 - y * y))
+sinh = unary("sinh", "Hyperbolic sine.", _quiet(np.sinh), kinds="fc", flops=20, vjp=lambda g, y, x: g * x.apply("cosh"))
+cosh = unary("cosh", "Hyperbolic cosine.", _quiet(np.cosh), kinds="fc", flops=20, vjp=lambda g, y, x: g * x.apply("sinh"))
+arcsin = unary("arcsin", "Inverse sine.", _quiet(np.arcsin), kinds="fc", flops=20, vjp=lambda g, y, x: g / sqrt(1.0 - x * x))
+arccos = unary("arccos", "Inverse cosine.", _quiet(np.arccos), kinds="fc", flops=20, vjp=lambda g, y, x: -(g / sqrt(1.0 - x * x)))
+arctan = unary("arctan", "Inverse tangent.", _quiet(np.arctan), kinds="fc", flops=20, vjp=lambda g, y, x: g / (x * x + 1.0))
+arcsinh = unary("arcsinh", "Inverse hyperbolic sine.", _quiet(np.arcsinh), kinds="fc", flops=25, vjp=lambda g, y, x: g / sqrt(x * x + 1.0))
+arccosh = unary("arccosh", "Inverse hyperbolic cosine.", _quiet(np.arccosh), kinds="fc", flops=25,
                 vjp=lambda g, y, x: g / (sqrt(x - 1.0) * sqrt(x + 1.0)))
-arctanh = unary("arctanh", "Inverse hyperbolic tangent.", _quiet(np.arctanh), flops=20, vjp=lambda g, y, x: g / (1.0 - x * x))
+arctanh = unary("arctanh", "Inverse hyperbolic tangent.", _quiet(np.arctanh), kinds="fc", flops=20, vjp=lambda g, y, x: g / (1.0 - x * x))
 cbrt = unary("cbrt", "Cube root.", _quiet(np.cbrt), flops=20, vjp=lambda g, y, x: g / (y * y * 3.0))
 erf = unary("erf", "The error function.", _erf, flops=20,
             vjp=lambda g, y, x: g * (-(x * x)).apply("exp") * TWO_OVER_ROOT_PI)
 arctan2 = binary("arctan2", "Angle of the point (y, x), the first operand being y.", _quiet(np.arctan2), kinds="f", flops=25,
                  vjp=lambda g, z, y, x: (g * x / (x * x + y * y), -(g * y / (x * x + y * y))))
-power = binary("power", "x ** y; integers wrap.", _quiet(np.power), scalar=_integer_power, flops=40, vjp=_power_vjp,
+power = binary("power", "x ** y; integers wrap.", _quiet(np.power), kinds="iufc", scalar=_integer_power, flops=40, vjp=_power_vjp,
                samples=lambda rng: iter([({}, (np.abs(rng.normal(size=(4, 9))).astype(t), rng.normal(size=(4, 9)).astype(t)))
                                          for t in ("float32", "float64")] +
                                         [({}, (rng.integers(0, 9, (4, 9)).astype(t), rng.integers(0, 9, (4, 9)).astype(t)))

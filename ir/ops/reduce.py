@@ -10,7 +10,7 @@ import numpy as np
 
 from weft.ir.dims import DimLike
 from weft.ir.errors import DTypeError, ShapeError
-from weft.ir.expr import Expr, cast, constant, logical_not, select
+from weft.ir.expr import Expr, Number, cast, constant, logical_not, select
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Combine, OpDef, VjpRule, define, random_array
 from weft.ir.rules import axis_of
@@ -32,7 +32,13 @@ def _infer(name: str, kinds: str, result: DType | None) -> Callable[..., Sequenc
 
 
 def _samples(kinds: str) -> Callable[["np.random.Generator"], Iterator[tuple[Attributes, Arrays]]]:
-    dtypes = {"b": ("bool",), "i": ("int8", "int64"), "u": ("uint16",), "f": ("float32", "float64")}
+    dtypes = {
+        "b": ("bool",),
+        "i": ("int8", "int64"),
+        "u": ("uint16",),
+        "f": ("float32", "float64"),
+        "c": ("complex64",),
+    }
 
     def make(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
         for kind in kinds:
@@ -40,7 +46,7 @@ def _samples(kinds: str) -> Callable[["np.random.Generator"], Iterator[tuple[Att
                 for shape, axis in (((3, 5), 1), ((3, 5), 0), ((200,), 0), ((2, 70, 3), 1)):
                     x = (
                         rng.normal(size=shape).astype(dtype)
-                        if kind == "f"
+                        if kind in "fc"
                         else random_array(rng, dtype, shape)
                     )
                     yield {"axis": axis}, (x,)
@@ -72,7 +78,7 @@ def _in_lanes(e: Expr, like: Expr) -> Expr:
     return Expr(e.builder, e.builder.emit("splat", [e.value], {"lanes": lanes}).result)
 
 
-def _fold(name: str, start: Callable[[DType], int | float | bool]) -> Combine:
+def _fold(name: str, start: Callable[[DType], Number]) -> Combine:
     """A reduction with one accumulator and one elementwise op."""
     return Combine(
         initial=lambda dtype: ((dtype, start(dtype)),),
@@ -82,13 +88,17 @@ def _fold(name: str, start: Callable[[DType], int | float | bool]) -> Combine:
     )
 
 
-def _least(dtype: DType) -> int | float | bool:
+def _least(dtype: DType) -> Number:
+    if dtype.is_complex:
+        return complex("-inf-infj")
     if dtype.is_float:
         return float("-inf")
     return False if dtype == BOOL else int(np.iinfo(dtype.numpy).min)
 
 
-def _greatest(dtype: DType) -> int | float | bool:
+def _greatest(dtype: DType) -> Number:
+    if dtype.is_complex:
+        return complex("inf+infj")
     if dtype.is_float:
         return float("inf")
     return True if dtype == BOOL else int(np.iinfo(dtype.numpy).max)
@@ -152,13 +162,13 @@ def _define(
 # fmt: off
 # starting at +0.0 makes a sum of negative zeros positive, as NumPy's is
 sum_ = _define("sum", "Sum along `axis`; integers wrap.", lambda x, a: x.sum(axis_of(a), dtype=x.dtype),
-               _fold("add", lambda dtype: 0), kinds="iuf", vjp=_sum_vjp)
+               _fold("add", lambda dtype: 0), kinds="iufc", vjp=_sum_vjp)
 prod = _define("prod", "Product along `axis`; integers wrap.", lambda x, a: x.prod(axis_of(a), dtype=x.dtype),
-               _fold("multiply", lambda dtype: 1), kinds="iuf", vjp=_prod_vjp)
+               _fold("multiply", lambda dtype: 1), kinds="iufc", vjp=_prod_vjp)
 max_ = _define("max", "Maximum along `axis`; NaN if there is one.", lambda x, a: x.max(axis_of(a)),
-               _fold("maximum", _least), kinds="biuf", vjp=_extreme_vjp)
+               _fold("maximum", _least), kinds="biufc", vjp=_extreme_vjp)
 min_ = _define("min", "Minimum along `axis`; NaN if there is one.", lambda x, a: x.min(axis_of(a)),
-               _fold("minimum", _greatest), kinds="biuf", vjp=_extreme_vjp)
+               _fold("minimum", _greatest), kinds="biufc", vjp=_extreme_vjp)
 all_ = _define("all", "Whether every element along `axis` is true.", lambda x, a: x.all(axis_of(a)),
                _fold("bitwise_and", lambda dtype: True), kinds="b", vjp=lambda op, g, y, x: (None,))
 any_ = _define("any", "Whether an element along `axis` is true.", lambda x, a: x.any(axis_of(a)),
@@ -166,7 +176,7 @@ any_ = _define("any", "Whether an element along `axis` is true.", lambda x, a: x
 # fmt: on
 
 
-def _position_of(name: str, better: str, worst: Callable[[DType], int | float | bool]) -> Combine:
+def _position_of(name: str, better: str, worst: Callable[[DType], Number]) -> Combine:
     """First position of the extreme; NaN counts as the extreme.
 
     It starts as the worst value at position 0: if that is the extreme of all, then of every element, and the first is at 0.
@@ -174,7 +184,7 @@ def _position_of(name: str, better: str, worst: Callable[[DType], int | float | 
     no_better = {"greater": "less_equal", "less": "greater_equal"}[better]
 
     def wins(x: Expr, held: Expr) -> Expr:
-        if not x.dtype.is_float:
+        if x.dtype.kind not in "fc":
             return x.apply(better, held)
         return logical_not(x.apply(no_better, held)) & held.eq(held)
 
@@ -183,7 +193,7 @@ def _position_of(name: str, better: str, worst: Callable[[DType], int | float | 
         return select(take, x, a[0]), select(take, position, a[1])
 
     def merge(a: Accumulators, b: Accumulators, count_a: Expr, count_b: Expr) -> Accumulators:
-        same = a[0].eq(b[0]) | (a[0].ne(a[0]) & b[0].ne(b[0])) if a[0].dtype.is_float else a[0].eq(b[0])
+        same = a[0].eq(b[0]) | (a[0].ne(a[0]) & b[0].ne(b[0])) if a[0].dtype.kind in "fc" else a[0].eq(b[0])
         take = wins(b[0], a[0]) | (same & b[1].lt(a[1]))
         return select(take, b[0], a[0]), select(take, b[1], a[1])
 
@@ -197,9 +207,9 @@ def _position_of(name: str, better: str, worst: Callable[[DType], int | float | 
 
 # fmt: off
 argmax = _define("argmax", "Position of the first maximum along `axis`.", lambda x, a: x.argmax(axis_of(a)),
-                 _position_of("argmax", "greater", _least), kinds="biuf", result=I64, flops=2, vjp=lambda op, g, y, x: (None,))
+                 _position_of("argmax", "greater", _least), kinds="biufc", result=I64, flops=2, vjp=lambda op, g, y, x: (None,))
 argmin = _define("argmin", "Position of the first minimum along `axis`.", lambda x, a: x.argmin(axis_of(a)),
-                 _position_of("argmin", "less", _greatest), kinds="biuf", result=I64, flops=2, vjp=lambda op, g, y, x: (None,))
+                 _position_of("argmin", "less", _greatest), kinds="biufc", result=I64, flops=2, vjp=lambda op, g, y, x: (None,))
 # fmt: on
 
 

@@ -200,7 +200,7 @@ def _compare_leaf(path: Source, expected: Any, value: Any, sizes: dict[str, tupl
             _bind(path, expected.value, value, sizes, show_spec(expected), repr(value))
         case ScalarSpec() if fits and found.dtype == expected.dtype:
             pass
-        case FloatSpec() if fits:
+        case FloatSpec() if fits and found.type is expected.type:
             pass
         case _:
             raise _refuse(path, show_spec(expected), show_spec(found), DTypeError)
@@ -260,8 +260,8 @@ def show_spec(spec: Any) -> str:
             return f"{TensorType(spec.dtype, spec.shape)}{layout}"
         case IntSpec():
             return "int" if as_symbol(spec.value) is not None else f"int {spec.value}"
-        case FloatSpec():
-            return "float"
+        case FloatSpec(kind):
+            return kind.__name__
         case ScalarSpec():
             return spec.dtype.name
         case StaticSpec():

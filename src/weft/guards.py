@@ -348,8 +348,8 @@ class TableMaker:
                     self.arrays[key_of(parameter.source)] = (register, pointer)
                     if parameter.is_variable:
                         self.locks.append((pointer, number in written))
-                case FloatSpec():
-                    self.steps.append(sig.Cell(register, float, pointer))
+                case FloatSpec(kind):
+                    self.steps.append(sig.Cell(register, kind, pointer))
                 case ScalarSpec() as spec:
                     assert spec.dtype.numpy is not None
                     self.steps.append(sig.Cell(register, spec.dtype.numpy.type, pointer))
@@ -438,7 +438,7 @@ class TableMaker:
             kind = kinds.get(number, "array")
             if kind == "scalar":
                 outputs.append(sig.Scalar(dtype, first + number))
-            elif kind in ("float", "bool", "int"):
+            elif kind in ("float", "bool", "int", "complex"):
                 outputs.append(sig.PythonNumber(kind, first + number))  # pyright: ignore[reportArgumentType]
             else:
                 dims = tuple(d if isinstance(d, int) else sig.Number(d[1]) for d in self.built.sizes[number])

@@ -58,6 +58,7 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
     "array": lambda v: v,
     "scalar": lambda v: v[()],
     "float": float,
+    "complex": complex,
     "bool": bool,
     "int": int,
 }

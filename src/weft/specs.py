@@ -90,7 +90,7 @@ def spec(text: str | Spec) -> Spec:
     if match is None:
         raise _unreadable(text)
     name, bracket, inside = match.groups()
-    if name in ("int", "float") and bracket is None:
+    if name in ("int", "float", "complex") and bracket is None:
         return Spec(name, None, None)
     if name not in DTYPES:
         raise _unreadable(text)
@@ -159,7 +159,8 @@ def argument_spec(value: Any, name: str = "") -> Any:
         if item.dtype is None:
             count += 1
             plain = "".join(c if c.isalnum() else "_" for c in name)
-            return FloatSpec() if item.name == "float" else IntSpec(symbol(f"int_{plain}_{count}", LEAST_INT))
+            kind = {"float": float, "complex": complex}.get(item.name)
+            return FloatSpec(kind) if kind else IntSpec(symbol(f"int_{plain}_{count}", LEAST_INT))
         return ScalarSpec(item.dtype) if item.shape is None else ArraySpec(item.dtype, item.shape)
 
     return map_tree(leaf, value)

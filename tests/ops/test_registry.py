@@ -123,6 +123,8 @@ def test_operands_that_do_not_fit_are_refused(name):
 def test_algebraic_traits(name):
     evaluate = REGISTRY[name].evaluate
     for attributes, (x, y) in samples_of(name):
+        if x.dtype.kind == "c" and name == "multiply":
+            continue  # two fused multiply-adds, in which the operands differ
         if REGISTRY[name].has("commutative"):
             np.testing.assert_array_equal(evaluate(attributes, x, y), evaluate(attributes, y, x))
         if REGISTRY[name].has("idempotent"):
@@ -148,7 +150,7 @@ def assert_same_bits(found, expected, message):
 @pytest.mark.parametrize("name", having(lambda r: isinstance(r.form, Scalar) and r.form.rule is not None))
 def test_scalar_rule_agrees_with_evaluate(name):
     for attributes, arrays in samples_of(name, 130):
-        if arrays[0].size:
+        if arrays[0].size and not any(a.dtype.kind == "c" for a in arrays):  # of pairs: test_complex.py
             expected = REGISTRY[name].evaluate(attributes, *arrays)
             message = f"{name} {attributes} of {[a.dtype.name for a in arrays]}"
             assert_same_bits(run_scalar(name, attributes, arrays), expected, message)
@@ -174,8 +176,8 @@ def test_combine_rules_agree_with_evaluate(name):
         for split in {0, 1, size // 2, size}:
             (found,) = run_combine(name, attributes, x, split)
             assert found.dtype == expected.dtype
-            if expected.dtype.kind == "f":
-                tolerance = 1e-5 if expected.dtype == np.float32 else 1e-12
+            if expected.dtype.kind in "fc":
+                tolerance = 1e-5 if expected.dtype in (np.float32, np.complex64) else 1e-12
                 np.testing.assert_allclose(
                     found, expected, rtol=tolerance, atol=tolerance, err_msg=f"{name} split at {split}"
                 )
@@ -281,6 +283,6 @@ def test_ops_without_vjp_say_so():
 def test_every_dtype_is_sampled():
     seen = {a.dtype for name in having(is_meaningful) for _, arrays in samples_of(name) for a in arrays}
     expected = {
-        d.numpy for d in DTYPES.values() if d.numpy is not None and d.kind in "biuf" and d.name != "f16"
+        d.numpy for d in DTYPES.values() if d.numpy is not None and d.kind in "biufc" and d.name != "f16"
     }
     assert expected <= seen

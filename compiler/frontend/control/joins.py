@@ -191,7 +191,7 @@ def is_same(a: Any, b: Any) -> bool:
             return a.value is b.value
         case TracedArray():
             return a.view is b.view
-        case bool() | int() | float() | str() | bytes() | np.generic() | np.dtype():
+        case bool() | int() | float() | complex() | str() | bytes() | np.generic() | np.dtype():
             return bool(a == b) and repr(typing.cast(object, a)) == repr(b)
         case tuple():
             left, right = typing.cast("tuple[Any, ...]", a), typing.cast("tuple[Any, ...]", b)
@@ -205,7 +205,7 @@ def is_same(a: Any, b: Any) -> bool:
 def loosen(value: Any) -> Slot:
     """The slot for any value of the same type; raises Conflict for what cannot be carried."""
     match value:
-        case bool() | int() | float() if type(value) in IR_TYPES:
+        case bool() | int() | float() | complex() if type(value) in IR_TYPES:
             return Number(type(value))
         case TracedNumber():
             return Number(value.type)
@@ -290,7 +290,7 @@ def _join_nullable(a: Slot, b: Slot) -> Slot:
 
 def _join_numbers(a: Slot, b: Slot) -> Slot:
     if isinstance(a, Number) and isinstance(b, Number):
-        order = (bool, int, float)
+        order = (bool, int, float, complex)
         return a if order.index(a.type) > order.index(b.type) else b
     if isinstance(a, Number) and isinstance(b, Scalar | Array):
         return _take(a, b)

@@ -25,23 +25,26 @@ from weft.ir.errors import ShapeError
 
 @implements(np.angle)
 def angle(trace: Trace, z: Any, deg: bool = False) -> Any:
-    """Return the angle of the complex argument: 0 or pi."""
+    """Return the angle of the complex argument: that of real numbers is 0 or pi."""
     value = as_array(trace, z)
-    value = value if value.dtype.kind == "f" else value.astype(np.float64)
-    result = trace.call(np.arctan2, trace.call(np.zeros_like, value), value)
+    value = value if value.dtype.kind in "fc" else value.astype(np.float64)
+    result = trace.call(np.arctan2, value.imag, value.real)
     result = result * (180 / np.pi) if deg else result
     return result if operand(trace, z).shape else result[()]
 
 
 @implements(np.imag)
 def imag(trace: Trace, val: Any) -> Any:
-    """Return the imaginary part of the complex argument: 0."""
-    return trace.call(np.zeros_like, val)
+    """Return the imaginary part of the complex argument."""
+    return val.imag if hasattr(val, "imag") else trace.call(np.asarray, val).imag
 
 
 def _constantly(known: bool) -> Callable[..., Any]:
     def composition(trace: Trace, x: Any) -> Any:
         one = operand(trace, x)
+        if one.dtype.kind == "c":
+            imaginary = trace.call(np.imag, x)
+            return imaginary == 0 if known else imaginary != 0
         sizes = tuple(size_number(trace, d) for d in one.shape)
         return (
             trace.call(np.full, sizes, known) if one.shape else wrap(trace, elements(trace, np.bool_(known)))
@@ -57,7 +60,12 @@ implements(np.iscomplex)(_constantly(known=False))
 @implements(np.real_if_close)
 def real_if_close(trace: Trace, a: Any, tol: float = 100) -> TracedArray:
     """If input is complex with all imaginary parts close to zero, return real parts."""
-    return as_array(trace, a)
+    array = as_array(trace, a)
+    if array.element.is_complex:
+        raise trace.refuse(
+            "whether parts are close to zero is known only when the program runs", "use np.real", "E052"
+        )
+    return array
 
 
 @implements(np.array_equiv)

@@ -390,6 +390,8 @@ for _name in (
     "uint64",
     "float32",
     "float64",
+    "complex64",
+    "complex128",
 ):
     implements(np.dtype(_name).type)(construct(np.dtype(_name)))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from weft.compiler.frontend.masks import positions, unravelled
 from weft.compiler.frontend.numpy.manipulation import as_axis
-from weft.compiler.frontend.numpy.order import argsort, search, sort
+from weft.compiler.frontend.numpy.order import along, argsort, search, sort
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
 from weft.compiler.frontend.promote import common_dtype, element_type
@@ -174,7 +174,7 @@ def isin(
     size = tests.view.shape[0]
     if size == 0:
         return trace.call(np.full, as_array(trace, element).shape, bool(invert))
-    line = trace.expr(trace.emit("sort", [cast(tests.expr, ty).value], {"axis": 0}))
+    line = along(trace, "sort", cast(tests.expr, ty), 0)
     at = search(trace, line, values, right=False)
     last = trace.builder.broadcast(trace.size(size - 1), shape_of(at))
     near = new_array(trace, line)[new_array(trace, at.apply("minimum", last))]

@@ -205,18 +205,19 @@ def vector_norm(trace: Trace, x: Any, /, *, axis: Any = None, keepdims: bool = F
 
 
 def _vector_norm(trace: Trace, array: TracedArray, axes: Sequence[int], order: Any, *, keepdims: bool) -> Any:
-    array = array if array.dtype.kind == "f" else array.astype(np.float64)
+    array = array if array.dtype.kind in "fc" else array.astype(np.float64)
     size = trace.call(np.absolute, array)
 
     def over(fn: Callable[..., Any], value: Any) -> Any:
         return trace.call(fn, value, axis=tuple(axes), keepdims=keepdims)
 
     if order is None or order == 2:
-        return trace.call(np.sqrt, over(np.sum, array * array))
+        squares = array * array if array.dtype.kind == "f" else array.real**2 + array.imag**2
+        return trace.call(np.sqrt, over(np.sum, squares))
     if order in (np.inf, -np.inf):
         return over(np.max if order > 0 else np.min, size)
     if order == 0:
-        return over(np.sum, trace.call(np.not_equal, array, 0).astype(array.dtype))
+        return over(np.sum, trace.call(np.not_equal, array, 0).astype(size.dtype))
     if order == 1:
         return over(np.sum, size)
     return trace.call(np.power, over(np.sum, trace.call(np.power, size, order)), 1.0 / order)
@@ -239,7 +240,7 @@ def _matrix_norm(trace: Trace, array: TracedArray, axes: Sequence[int], order: A
         return trace.call(np.expand_dims, result, tuple(sorted(axes))) if keepdims else result
     if order not in (1, -1, np.inf, -np.inf):
         raise ValueError("Invalid norm order for matrices.")
-    array = array if array.dtype.kind == "f" else array.astype(np.float64)
+    array = array if array.dtype.kind in "fc" else array.astype(np.float64)
     summed, rest = (axes[0], axes[1]) if abs(order) == 1 else (axes[1], axes[0])
     totals = trace.call(np.sum, trace.call(np.absolute, array), axis=summed, keepdims=True)
     result = trace.call(np.max if order > 0 else np.min, totals, axis=rest, keepdims=True)

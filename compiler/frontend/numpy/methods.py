@@ -6,13 +6,13 @@ Methods that are functions with another name are one line each. Not here: operat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from weft.compiler.frontend.number import IR_TYPES, number, size_number
 from weft.compiler.frontend.numpy.creation import astype
-from weft.compiler.frontend.storage import Reshape
+from weft.compiler.frontend.storage import Part, Reshape
 from weft.compiler.frontend.values import (
     METHODS,
     PROPERTIES,
@@ -26,7 +26,7 @@ from weft.compiler.frontend.values import (
 from weft.ir import UserError
 from weft.ir.dims import product
 from weft.ir.expr import cast
-from weft.ir.types import BOOL, U64
+from weft.ir.types import U64
 from weft.runtime.variables import assigned_dtype, check_shape
 
 
@@ -141,6 +141,15 @@ def _view(value: TracedArray, dtype: Any = None) -> Any:
     return TracedArray(value.trace, value.view.through(Reshape(value.view.shape, value.view.strides)))
 
 
+def part_of(value: Any, name: Literal["real", "imag"]) -> Any:
+    """The real or imaginary parts: a view of a complex array; of real numbers themselves, or zeros."""
+    if not value.element.is_complex:
+        return value if name == "real" else value.trace.call(np.zeros_like, value)
+    if type(value) is TracedScalar:
+        return TracedScalar(value.trace, value.expr.apply(name).value)
+    return TracedArray(value.trace, value.view.through(Part(name)))
+
+
 @_method("item")
 def _item(value: Any, *index: Any) -> Any:
     trace = value.trace
@@ -153,7 +162,8 @@ def _item(value: Any, *index: Any) -> Any:
     if not trace.holds(product(shape_of(expr)), "==", 1, "size of an array that becomes a number"):
         raise ValueError("can only convert an array of size 1 to a Python scalar")
     expr = trace.builder.reshape(expr, ())
-    kind = bool if value.element == BOOL else float if value.element.is_float else int
+    kinds = {"b": bool, "f": float, "c": complex}
+    kind = kinds.get(value.element.kind, int)
     return number(trace, cast(expr, IR_TYPES[kind]), kind)
 
 
@@ -210,8 +220,8 @@ _property("mT", lambda x: x.trace.call(np.matrix_transpose, x))
 _property("size", lambda x: size_number(x.trace, product(x.view.shape)) if type(x) is TracedArray else 1)
 _property("itemsize", lambda x: x.dtype.itemsize)
 _property("nbytes", lambda x: PROPERTIES["size"](x) * x.dtype.itemsize)
-_property("real", lambda x: x)
-_property("imag", lambda x: new_array(x.trace, elements(x.trace, x) * 0))
+_property("real", lambda x: part_of(x, "real"))
+_property("imag", lambda x: part_of(x, "imag"))
 _property("device", lambda _: "cpu")
 _property("value", _numpy)
 _property("name", lambda x: _variable(x, "name").name)

@@ -27,7 +27,19 @@ from weft.ir.types import F64, I64
 
 def along(trace: Trace, op: str, value: Expr, axis: int) -> Expr:
     """`sort` or `argsort` along an axis."""
+    if value.dtype.is_complex:
+        return _along_pairs(trace, op, value, axis)
     return trace.expr(trace.emit(op, [value.value], {"axis": axis}))
+
+
+def _along_pairs(trace: Trace, op: str, value: Expr, axis: int) -> Expr:
+    """Complex numbers in lexicographic order: by parts that are NaN, then real, then imaginary parts."""
+    array = new_array(trace, value)
+    re, im = array.real, array.imag
+    no_re, no_im = trace.call(np.isnan, re), trace.call(np.isnan, im)
+    late = trace.call(np.where, no_re, np.int8(2), no_im.astype(np.int8))
+    order = lexsort(trace, [im, re, late], axis)
+    return elements(trace, order if op == "argsort" else trace.call(np.take_along_axis, array, order, axis))
 
 
 def _axis(trace: Trace, value: Expr, axis: Any) -> tuple[Expr, int]:
@@ -70,7 +82,10 @@ def argsort(
 
 @implements(np.sort_complex)
 def _sort_complex(trace: Trace, a: Any) -> Any:
-    raise trace.refuse("np.sort_complex is not supported", "use np.sort", "E050")
+    """Sort a complex array using the real part first, then the imaginary part."""
+    array = as_array(trace, a)
+    narrow = array.dtype.char in "bhBH" or array.dtype == np.complex64
+    return sort(trace, array.astype(np.complex64 if narrow else np.complex128))
 
 
 @implements(np.partition)

@@ -20,7 +20,7 @@ from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, elements, new_array, operand, shape_of, wrap
 from weft.ir.dims import DimLike, product
 from weft.ir.errors import DTypeError, ShapeError
-from weft.ir.expr import Expr, cast, constant, select
+from weft.ir.expr import Expr, cast, constant, imag, real, select
 from weft.ir.node import Attributes
 from weft.ir.ops.shape import inverse_permutation
 from weft.ir.types import BOOL, F64, I64, U64, DType
@@ -263,7 +263,7 @@ def _real(value: Expr, dtype: Any, trace: Trace) -> DType:
     """dtype in which means are computed."""
     if dtype is not None:
         return element_type(dtype, trace.location())
-    return value.dtype if value.dtype.is_float else F64
+    return value.dtype if value.dtype.kind in "fc" else F64
 
 
 @implements(np.mean)
@@ -298,7 +298,7 @@ def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[E
     rank = len(shape_of(value))
     axes = tuple(sorted(chosen_axes(trace, axis, rank)))
     if not axes:
-        return constant(value, 0.0), value, axes
+        return constant(value, 0.0, ty.part), value, axes
     moved = value
     if len(_runs(axes)) > 1:
         order = (*(k for k in range(rank) if k not in axes), *axes)
@@ -308,6 +308,9 @@ def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[E
         places = axes
     if not isinstance(ddof, int | float):
         raise trace.refuse("ddof must be known when the program is compiled", "give a number", "E054")
+    if ty.is_complex:  # that of both parts together
+        parts = [reduce_axes(trace, "variance", part(moved), places, {"ddof": ddof}) for part in (real, imag)]
+        return parts[0] + parts[1], value, axes
     return reduce_axes(trace, "variance", moved, places, {"ddof": ddof}), value, axes
 
 
@@ -394,7 +397,7 @@ def _ignoring_nan(reduce: Callable[..., Any], start: float) -> Callable[..., Any
         trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE
     ) -> Any:
         value = elements(trace, a)
-        if value.dtype.is_float:
+        if value.dtype.kind in "fc":
             value = select(value.ne(value), constant(value, start), value)
         return reduce(trace, wrap(trace, value), axis, dtype, out, keepdims)
 
@@ -412,7 +415,9 @@ def nanmean(
     """Compute the arithmetic mean along the specified axis, ignoring NaNs."""
     held = trace.call(np.logical_not, trace.call(np.isnan, a))
     clean = (
-        trace.call(np.where, held, a, 0) if operand(trace, a).dtype.kind != "f" else _without_nan(trace, a)
+        trace.call(np.where, held, a, 0)
+        if operand(trace, a).dtype.kind not in "fc"
+        else _without_nan(trace, a)
     )
     return mean(trace, clean, axis, dtype, out, keepdims, where=held)
 
@@ -429,7 +434,7 @@ def _extreme_ignoring_nan(op: str) -> Callable[..., Any]:
         value = elements(trace, a)
         axes = chosen_axes(trace, axis, len(shape_of(value)))
         _refuse_empty(trace, op, value, axes)
-        if not value.dtype.is_float:
+        if value.dtype.kind not in "fc":
             return finish(trace, reduce_axes(trace, op, value, axes), shape_of(value), axes, keepdims, out)
         missing = value.ne(value)
         start = float("-inf") if op == "max" else float("inf")

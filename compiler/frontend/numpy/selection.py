@@ -251,7 +251,7 @@ def isrealobj(trace: Trace, x: Any) -> bool:
 @implements(np.real)
 def real(trace: Trace, val: Any) -> Any:
     """Return the real part of the complex argument."""
-    return val
+    return val.real if hasattr(val, "real") else trace.call(np.asarray, val).real
 
 
 @implements(np.shares_memory, np.may_share_memory)

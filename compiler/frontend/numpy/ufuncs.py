@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.number import NUMBERS, TracedNumber, plain_product
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
 from weft.compiler.frontend.numpy.table import enter, implements
 from weft.compiler.frontend.promote import element_type, loop_of
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import Operand, TracedArray, operand, shape_of, wrap
+from weft.compiler.frontend.values import Operand, TracedArray, TracedScalar, operand, shape_of, wrap
 from weft.ir.errors import ShapeError
-from weft.ir.expr import Expr, cast, constant, select
+from weft.ir.expr import Expr, cast, constant, imag, real, select
 from weft.ir.types import BOOL, I64, U64, DType
 
 Rule = Callable[..., Expr | tuple[Expr, ...]]
@@ -44,15 +45,17 @@ def _rounded(name: str) -> Rule:
 
 def _test(name: str, *, of_integers: bool) -> Rule:
     """A test of floats; of integers the answer is known."""
-    return lambda x: x.apply(name) if x.dtype.is_float else constant(x, of_integers, BOOL)
+    return lambda x: x.apply(name) if x.dtype.kind in "fc" else constant(x, of_integers, BOOL)
 
 
 def _absolute(x: Expr) -> Expr:
+    if x.dtype.is_complex:
+        return real(x).apply("hypot", imag(x))
     return x if x.dtype == BOOL else x.apply("absolute")
 
 
 def _reciprocal(x: Expr) -> Expr:
-    if x.dtype.is_float:
+    if x.dtype.kind in "fc":
         return x.apply("reciprocal")
     return constant(x, 1).apply("floor_divide", x) if x.dtype.kind == "u" else _truncated_reciprocal(x)
 
@@ -172,7 +175,7 @@ RULES: dict[np.ufunc, Rule] = {
     np.true_divide: _op("divide"),
     np.square: lambda x: x & x if x.dtype == BOOL else x.apply("square"),
     np.positive: lambda x: x,
-    np.conjugate: lambda x: x,
+    np.conjugate: lambda x: x.apply("conjugate") if x.dtype.is_complex else x,
     np.absolute: _absolute,
     np.fabs: _op("absolute"),
     np.reciprocal: _reciprocal,
@@ -230,7 +233,8 @@ def apply(
     if known is not None:
         return wrap(trace, trace.builder.broadcast(trace.constant(known, BOOL), shape))
     types = _compared_as(ufunc, operands, types)
-    values = _loop_values(trace, ufunc, operands, types, shape)
+    has_array = any(type(x) not in (TracedScalar, TracedNumber, *NUMBERS) for x in inputs)
+    values = _loop_values(trace, ufunc, operands, types, shape, has_array=has_array)
     results = [
         _finish(trace, broadcast_to(trace, value, shape), ty, target, mask)
         for value, ty, target in zip(values, types[ufunc.nin :], outputs, strict=True)
@@ -252,14 +256,22 @@ def _outputs(
 
 
 def _loop_values(
-    trace: Trace, ufunc: np.ufunc, operands: list[Operand], types: list[DType], shape: Any
+    trace: Trace, ufunc: np.ufunc, operands: list[Operand], types: list[DType], shape: Any, *, has_array: bool
 ) -> tuple[Expr, ...]:
     _check_power(trace, ufunc, operands, types)
     values = [
         broadcast_to(trace, one.expr(trace, ty), shape) for one, ty in zip(operands, types, strict=False)
     ]
-    result = RULES[ufunc](*values)
+    rule = RULES[ufunc]
+    if ufunc in (np.multiply, np.square) and not has_array and types[0].is_complex:
+        rule = _product_of_scalars
+    result = rule(*values)
     return result if isinstance(result, tuple) else (result,)
+
+
+def _product_of_scalars(x: Expr, *other: Expr) -> Expr:
+    """Complex arrays are multiplied by fused multiply-adds, NumPy's scalars are not."""
+    return plain_product(x, *other or (x,))
 
 
 def _check_power(trace: Trace, ufunc: np.ufunc, operands: list[Operand], types: list[DType]) -> None:
@@ -337,7 +349,7 @@ def power(trace: Trace, base: Any, exponent: Any, out: TracedArray | None = None
     one = operand(trace, base)
     number = exponent if type(exponent) in (int, float) else None
     if number in shortcut and (
-        one.dtype.kind == "f" or (one.dtype.kind in "iu" and type(number) is int and number == 2)
+        one.dtype.kind in "fc" or (one.dtype.kind in "iu" and type(number) is int and number == 2)
     ):
         return apply(trace, shortcut[number], base, out=out)
     return apply(trace, np.power, base, exponent, out=out)

@@ -30,6 +30,7 @@ from weft.compiler.frontend.arguments import (
 )
 from weft.compiler.frontend.capture import Parameter
 from weft.compiler.frontend.entry import Traced
+from weft.compiler.frontend.number import IR_TYPES
 from weft.compiler.frontend.source import Argument as ArgumentPath
 from weft.compiler.frontend.source import Attribute, Item, Source
 from weft.exporting.records import C_TYPES, FIRST_SITE, Argument, Function, Output, Place, Size, Stored
@@ -39,7 +40,7 @@ from weft.guards import Sizes, sizes_of
 from weft.ir import BufferType, Func, Options, UnsupportedError, UserError
 from weft.ir.dims import DimLike, as_symbol, symbols_of
 from weft.ir.target import Target
-from weft.ir.types import F64, I64, DType
+from weft.ir.types import I64, DType
 from weft.runtime.checkpoint import unique_leaves
 from weft.runtime.variables import MEMORY, Variable
 
@@ -122,7 +123,7 @@ def _names(source: Source) -> list[str]:
 
 def _dtype_of(spec: Any) -> DType:
     if isinstance(spec, FloatSpec):
-        return F64
+        return IR_TYPES[spec.type]
     if isinstance(spec, IntSpec):
         return I64
     dtype: DType = spec.dtype
