@@ -473,16 +473,27 @@ def _aligned(trace: Trace, value: Expr, after: int, count: int) -> Expr:
 
 @implements(np.take)
 def take(
-    trace: Trace, a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise"
+    trace: Trace, a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise"
 ) -> Any:
     """Elements at positions along an axis."""
     array = trace.call(np.asarray, a)
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got '{mode}')")
     if axis is None:
         array, axis = array.ravel(), 0
     if isinstance(indices, list | tuple):
         indices = trace.call(np.asarray, indices)
+    if mode != "raise":
+        size = array.shape[axis]
+        wrapped = mode == "wrap"
+        indices = (
+            trace.call(np.remainder, indices, size) if wrapped else trace.call(np.clip, indices, 0, size - 1)
+        )
     place = axis + array.ndim if axis < 0 else axis
     made = array[(*(slice(None),) * place, indices)]
+    if out is not None:
+        out[...] = made
+        return out
     return made.copy() if type(made) is TracedArray else made
 
 

@@ -84,8 +84,8 @@ def is_user_code(fn: UserValue, library: frozenset[str] = frozenset()) -> bool:
     if not isinstance(fn, FunctionType):
         return False
     module = str(fn.__globals__.get("__name__") or "")
-    if is_written_in_numpy(module):
-        return True
+    if is_written_in_numpy(module) or module.startswith("numpy.polynomial."):
+        return True  # NumPy's polynomials are Python over its other functions
     if module.partition(".")[0] in LIBRARIES or is_in_library(module, library):
         return False
     file = fn.__code__.co_filename
@@ -94,7 +94,9 @@ def is_user_code(fn: UserValue, library: frozenset[str] = frozenset()) -> bool:
 
 def is_written_in_numpy(module: str) -> bool:
     """Whether a module of Weft's holds functions that are traced like a user's."""
-    return module.startswith("weft.") and module.split(".")[1] in _IN_NUMPY
+    return module.startswith("weft.") and (
+        module.split(".")[1] in _IN_NUMPY or module.endswith(".numpy.written")
+    )
 
 
 def is_in_library(module: str, library: frozenset[str]) -> bool:

@@ -97,7 +97,8 @@ class TracingHooks:
         if written is not _MISSING:
             return written
         if type(base) in TRACED or type(base) is BoundMethod:
-            return getattr(base, name)
+            # what the tracer itself calls so has the name of a method of arrays
+            return BoundMethod(name, base) if name in ("trace", "view") else getattr(base, name)
         if isinstance(base, ModuleType):
             return self._load_from_module(base, name)
         getter = inspect.getattr_static(type(base), name, None)  # pyright: ignore[reportUnknownArgumentType] -- the type of anything
@@ -245,6 +246,8 @@ class TracingHooks:
         return getattr(self.inputs.open(owner), name)(*args, **kwargs)
 
     def _call_other(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if type(fn) is np.vectorize:  # made outside
+            fn = self.trace.call(np.vectorize, fn.pyfunc, fn.otypes, None, fn.excluded, False, fn.signature)
         # a transformation of a function
         if hasattr(type(fn), "trace_call"):  # pyright: ignore[reportUnknownArgumentType] -- the type of anything
             return fn.trace_call(self.trace, self.call, args, kwargs, self.effects)

@@ -36,6 +36,10 @@ PROPERTIES: dict[str, Callable[[Any], Any]] = {}
 """Attributes that are computed, filled by `numpy/methods.py`."""
 
 
+SETTERS: dict[str, Callable[[Any, Any], None]] = {}
+"""Attributes that may be assigned to, filled by `numpy/methods.py`."""
+
+
 class Operators:
     """The operators that arrays and NumPy scalars share."""
 
@@ -160,9 +164,16 @@ class TracedArray(Operators):
 
     @shape.setter
     def shape(self, shape: Any) -> None:
-        raise self.trace.refuse(
-            "assignment to `shape` is not built yet", "write `x = x.reshape(...)`", "E051"
-        )
+        SETTERS["shape"](self, shape)
+
+    @property
+    def flat(self) -> TracedArray:
+        """All elements in row-major order, as a view of one axis."""
+        return PROPERTIES["flat"](self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        SETTERS["flat"](self, value)
 
     @property
     def real(self) -> Any:

@@ -13,10 +13,13 @@ from weft.compiler.frontend.numpy import manipulation as manipulation
 from weft.compiler.frontend.numpy import methods as methods
 from weft.compiler.frontend.numpy import order as order
 from weft.compiler.frontend.numpy import padding as padding
+from weft.compiler.frontend.numpy import polynomials as polynomials
 from weft.compiler.frontend.numpy import products as products
 from weft.compiler.frontend.numpy import reductions as reductions
+from weft.compiler.frontend.numpy import remaining as remaining
 from weft.compiler.frontend.numpy import selection as selection
 from weft.compiler.frontend.numpy import signals as signals
+from weft.compiler.frontend.numpy import special as special
 from weft.compiler.frontend.numpy import statistics as statistics
 from weft.compiler.frontend.numpy import ufuncs as ufuncs
 from weft.compiler.frontend.numpy.table import FUNCTIONS as FUNCTIONS

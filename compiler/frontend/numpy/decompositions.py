@@ -210,7 +210,13 @@ def lstsq(trace: Trace, a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, An
     dtype = np.result_type(matrix.dtype, right.dtype, np.float32)
     matrix, right = matrix.astype(dtype), right.astype(dtype)
     found = _singular(trace, matrix)
-    share = _relative(found) if rcond is None else np.finfo(dtype).eps if rcond == -1 else rcond
+    share = (
+        _relative(found)
+        if rcond is None
+        else np.finfo(dtype).eps
+        if type(rcond) is int and rcond == -1
+        else rcond
+    )
     x = _inverse(found, share) @ right
     good = found.values > share * np.max(found.values, initial=0)
     rank = np.sum(good).astype(np.int32)

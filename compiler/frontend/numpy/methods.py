@@ -11,11 +11,12 @@ from typing import Any, Literal
 import numpy as np
 
 from weft.compiler.frontend.number import IR_TYPES, number, size_number
-from weft.compiler.frontend.numpy.creation import astype
+from weft.compiler.frontend.numpy.creation import as_shape, astype
 from weft.compiler.frontend.storage import Part, Reshape
 from weft.compiler.frontend.values import (
     METHODS,
     PROPERTIES,
+    SETTERS,
     TracedArray,
     TracedScalar,
     elements,
@@ -132,6 +133,64 @@ def _fill(value: TracedArray, number: Any) -> None:
     value[...] = number
 
 
+def _change(value: TracedArray, what: str) -> None:
+    """Check that the shape of an array may change in place: an object that the trace made, here."""
+    storage, trace = value.view.storage, value.trace
+    fix = "write `x = x.reshape(...)`"
+    if storage.parameter is not None and value.view.base is None:
+        raise trace.refuse(f"{what} of an array that outlives the call is not supported", fix, "E055")
+    if storage.depth != len(trace.frames):
+        raise trace.refuse(
+            f"{what} of an array from outside of a loop or branch is not supported", fix, "E055"
+        )
+
+
+def _set_shape(value: TracedArray, shape: Any) -> None:
+    """`x.shape = ...`: from now on x is a view in that shape."""
+    _change(value, "assignment to `shape`")
+    found = value.trace.call(np.reshape, value, shape)
+    if found.view.storage is not value.view.storage:
+        raise AttributeError("Incompatible shape for in-place modification. Use `.reshape()` to make a copy")
+    value.view = found.view
+
+
+def _set_flat(value: TracedArray, new: Any) -> None:
+    """`x.flat = v`: elements in order, repeated as often as needed."""
+    flat = value.trace.call(np.ravel, new)
+    size = PROPERTIES["size"](value)
+    value[...] = value.trace.call(np.resize, flat, (size,)).reshape(value.shape)
+
+
+SETTERS["shape"] = _set_shape
+SETTERS["flat"] = _set_flat
+
+
+@_method("resize")
+def _resize(value: TracedArray, *shape: Any, refcheck: bool = True) -> None:
+    """In place: cut off, or filled with 0."""
+    _change(value, "`resize`")
+    if value.view.base is not None:
+        raise ValueError("cannot resize this array: it does not own its data")
+    trace = value.trace
+    target = as_shape(trace, _one_or_many(shape))
+    size, have = product(target), product(value.view.shape)
+    flat = trace.call(np.ravel, value)
+    if trace.holds(have, "<", size, "size of a resized array"):
+        missing = trace.call(np.zeros, size_number(trace, size - have), dtype=value.dtype)
+        flat = trace.call(np.concatenate, [flat, missing])
+    found = flat[: size_number(trace, size)].reshape(tuple(size_number(trace, d) for d in target))
+    value.view = new_array(trace, found.expr).view
+
+
+@_method("to_device")
+def _to_device(value: Any, device: Any, /, *, stream: Any = None) -> Any:
+    if stream is not None:
+        raise ValueError("The stream argument to to_device() is not supported")
+    if device != "cpu":
+        raise ValueError(f"Unsupported device: {device}.")
+    return value
+
+
 @_method("view")
 def _view(value: TracedArray, dtype: Any = None) -> Any:
     if dtype is not None and not (isinstance(dtype, type) and issubclass(dtype, np.ndarray)):
@@ -219,6 +278,12 @@ _property("T", lambda x: x if type(x) is TracedScalar else x.trace.call(np.trans
 _property("mT", lambda x: x.trace.call(np.matrix_transpose, x))
 _property("size", lambda x: size_number(x.trace, product(x.view.shape)) if type(x) is TracedArray else 1)
 _property("itemsize", lambda x: x.dtype.itemsize)
+_property(
+    "flat",
+    lambda x: TracedArray(
+        x.trace, x.view.through(Reshape((product(x.view.shape),), (1 if x.view.is_dense else None,)))
+    ),
+)
 _property("nbytes", lambda x: PROPERTIES["size"](x) * x.dtype.itemsize)
 _property("real", lambda x: part_of(x, "real"))
 _property("imag", lambda x: part_of(x, "imag"))

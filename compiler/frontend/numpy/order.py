@@ -244,6 +244,23 @@ _CONTINUOUS = {
 }  # fmt: skip
 
 
+_DISCRETE = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation")
+
+
+def _discrete_position(trace: Trace, method: str, place: Any) -> tuple[Any, Any, Any]:
+    """An element at or above the place; the mean of two, or the nearest even one, where both are as near."""
+    if method == "closest_observation":
+        place = place - 0.5
+    low = trace.call(np.floor, place)
+    exact = place == low
+    if method == "averaged_inverted_cdf":
+        return low, low + 1, trace.call(np.where, exact, 0.5, 1.0)
+    if method == "closest_observation":
+        exact = exact & (low % 2 == 1)
+    found = trace.call(np.where, exact, low, low + 1)
+    return found, found, 0.0
+
+
 def _position(trace: Trace, method: str, count: Any, q: Any) -> tuple[Any, Any, Any]:
     """The places between which a quantile lies, not yet within the axis, and how far on from the first."""
     if method in _CONTINUOUS:
@@ -251,6 +268,8 @@ def _position(trace: Trace, method: str, count: Any, q: Any) -> tuple[Any, Any, 
         place = (count - 1) * q if method == "linear" else count * q + (alpha + q * (1 - alpha - beta)) - 1
         low = trace.call(np.floor, place)
         return low, low + 1, place - low
+    if method in _DISCRETE:
+        return _discrete_position(trace, method, count * q - 1)
     place = (count - 1) * q
     match method:
         case "lower":
@@ -267,7 +286,8 @@ def _position(trace: Trace, method: str, count: Any, q: Any) -> tuple[Any, Any, 
             return low, high, trace.call(np.where, low == high, 0.0, 0.5)
         case _:
             pass
-    raise trace.refuse(f"the method {method!r} of quantiles is not built yet", "use method='linear'", "E054")
+    known = ", ".join((*_DISCRETE, *_CONTINUOUS, "lower", "higher", "midpoint", "nearest"))
+    raise ValueError(f"{method!r} is not a valid method. Use one of: {known}")
 
 
 def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,6 +20,9 @@ Composition = Callable[..., Any]
 C = TypeVar("C", bound=Composition)
 
 FUNCTIONS: dict[Any, Composition] = {}
+
+LATER: dict[str, Callable[[], None]] = {}
+"""What enters the functions of a module that Weft does not load, once that is loaded."""
 
 
 def implements(*functions: Any) -> Callable[[C], C]:
@@ -48,6 +52,8 @@ def _keywords(composition: Composition) -> frozenset[str] | None:
 
 def is_known(fn: Any) -> bool:
     """Whether the table has it."""
+    for name in [name for name in LATER if name in sys.modules]:
+        LATER.pop(name)()
     try:
         return fn in FUNCTIONS
     except TypeError:

@@ -16,7 +16,7 @@ from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
 from weft.compiler.frontend.numpy.table import enter, implements
 from weft.compiler.frontend.promote import element_type, loop_of
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import Operand, TracedArray, TracedScalar, operand, shape_of, wrap
+from weft.compiler.frontend.values import Operand, TracedArray, TracedScalar, as_array, operand, shape_of, wrap
 from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast, constant, imag, real, select
 from weft.ir.types import BOOL, I64, U64, DType
@@ -332,7 +332,7 @@ def _finish(trace: Trace, value: Expr, ty: DType, target: TracedArray | None, ma
 
 def _register(ufunc: np.ufunc) -> None:
     def composition(trace: Trace, *inputs: Any, out: Any = None, where: Any = True, dtype: Any = None,
-                    casting: str = "same_kind") -> Any:  # fmt: skip
+                    casting: str = "same_kind", order: str = "K", subok: bool = True) -> Any:  # fmt: skip
         return apply(trace, ufunc, *inputs, out=out, where=where, dtype=dtype, casting=casting)
 
     enter(ufunc, composition)
@@ -368,5 +368,35 @@ def outer(ufunc: np.ufunc) -> Callable[..., Any]:
 for _ufunc in RULES:
     if _ufunc.nin == 2 and _ufunc.nout == 1:
         enter(_ufunc.outer, outer(_ufunc))
+
+
+def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
+    """`ufunc.reduceat` at indices that are known while tracing: a reduction for each."""
+
+    def composition(
+        trace: Trace, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None
+    ) -> Any:
+        given = np.asarray([i.__index__() for i in indices], np.int64)
+        value = trace.call(np.moveaxis, as_array(trace, array), axis, 0)
+        length = trace.pin(value.view.shape[0], "axis of reduceat")
+        parts: list[Any] = []
+        for k, start in enumerate(given.tolist()):
+            if not 0 <= start < length:
+                raise IndexError(f"index {start} out-of-bounds in {ufunc.__name__}.reduceat [0, {length})")
+            stop = int(given[k + 1]) if k + 1 < len(given) else length
+            part = value[start : max(stop, start + 1)]
+            parts.append(trace.call(ufunc.reduce, part, axis=0, dtype=dtype))
+        result = trace.call(np.moveaxis, trace.call(np.stack, parts), 0, axis)
+        if out is None:
+            return result.copy()
+        out[...] = result
+        return out
+
+    return composition
+
+
+for _ufunc in RULES:
+    if _ufunc.nin == 2 and _ufunc.nout == 1:
+        enter(_ufunc.reduceat, _reduceat(_ufunc))
 
 __all__ = ["RULES", "apply", "power", "truth"]

@@ -1,0 +1,135 @@
+"""Polynomials beyond their values: from roots, fitted, divided.
+
+Functions of NumPy called on traced arrays are those of the table. Not here: values, sums, products,
+derivatives (`signals.py`), roots, which are eigenvalues.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import as_array
+
+np: Any = numpy  # typed so: it is called with traced arrays
+
+
+@implements(np.poly)
+def poly(trace: Trace, seq_of_zeros: Any) -> Any:
+    """Find the coefficients of a polynomial with the given sequence of roots."""
+    zeros: Any = np.atleast_1d(as_array(trace, seq_of_zeros))
+    if zeros.ndim == 2:
+        raise trace.refuse(
+            "np.poly of a matrix needs its eigenvalues", "use np.linalg.eigvalsh first", "E054"
+        )
+    if zeros.ndim != 1:
+        raise ValueError("input must be 1d or non-empty square 2d array.")
+    zeros = zeros.astype(np.result_type(zeros.dtype, np.float64)) if zeros.dtype.kind != "f" else zeros
+    result: Any = trace.call(np.ones, 1, dtype=zeros.dtype)
+    for k in range(trace.pin(zeros.view.shape[0], "roots of a polynomial")):
+        none = result[:1] * 0
+        result = np.concatenate([result, none]) - np.concatenate([none, result * zeros[k]])
+    return result
+
+
+@implements(np.polyfit)
+def polyfit(
+    trace: Trace,
+    x: Any,
+    y: Any,
+    deg: Any,
+    rcond: Any = None,
+    full: bool = False,
+    w: Any = None,
+    cov: Any = False,
+) -> Any:
+    """Least squares polynomial fit."""
+    order = int(deg) + 1
+    at: Any = as_array(trace, x)
+    at = at.astype(np.float64) if at.dtype.kind != "f" else at + 0.0
+    right: Any = as_array(trace, y)
+    right = right.astype(np.float64) if right.dtype.kind != "f" else right + 0.0
+    _check_fit(trace, order, at, right)
+    rcond = trace.call(np.multiply, at.shape[0], np.finfo(at.dtype).eps) if rcond is None else rcond
+    left = np.vander(at, order)
+    if w is not None:
+        scale: Any = as_array(trace, w) + 0.0
+        if scale.ndim != 1:
+            raise TypeError("expected a 1-d array for weights")
+        left, right = left * scale[:, None], right * (scale[:, None] if right.ndim == 2 else scale)
+    lengths = np.sqrt(np.sum(left * left, axis=0))
+    left = left / lengths
+    c, residuals, rank, values = np.linalg.lstsq(left, right, rcond)
+    c = (c.T / lengths).T
+    if full:
+        return c, residuals, rank, values, rcond
+    if not cov:
+        return c
+    base = np.linalg.inv(left.T @ left) / np.outer(lengths, lengths)
+    if cov == "unscaled":
+        return c, base
+    spare = right.shape[0] - order
+    if trace.known(right.view.shape[0] - order, "<=", 0, "points of a fit with cov"):
+        raise ValueError("the number of data points must exceed order to scale the covariance matrix")
+    rest = right - left @ (c.T * lengths).T
+    factor = np.sum(rest * rest, axis=0) / spare
+    return c, base * factor if right.ndim == 1 else base[:, :, None] * factor
+
+
+def _check_fit(trace: Trace, order: int, at: Any, right: Any) -> None:
+    if order < 1:
+        raise ValueError("expected deg >= 0")
+    if at.ndim != 1:
+        raise TypeError("expected 1D vector for x")
+    if at.view.shape[0] == 0:
+        raise TypeError("expected non-empty vector for x")
+    if right.ndim not in (1, 2):
+        raise TypeError("expected 1D or 2D array for y")
+    if not trace.holds(at.view.shape[0], "==", right.view.shape[0], "points of a fit"):
+        raise TypeError("expected x and y to have same length")
+
+
+@implements(np.polydiv)
+def polydiv(trace: Trace, u: Any, v: Any) -> tuple[Any, Any]:
+    """Returns the quotient and remainder of polynomial division; leading zeros of the remainder go."""
+    top, bottom = (np.atleast_1d(as_array(trace, one)) + 0.0 for one in (u, v))
+    dtype = np.result_type(top.dtype, bottom.dtype)
+    count = [trace.pin(one.view.shape[0], "coefficients of a polynomial") for one in (top, bottom)]
+    steps = count[0] - count[1] + 1
+    rest: Any = top.astype(dtype)
+    if steps < 1:
+        return trace.call(np.zeros, 1, dtype=dtype), _without_leading_zeros(trace, rest)
+    scale = 1.0 / bottom[0]
+    quotient: list[Any] = []
+    for k in range(steps):
+        d = scale * rest[k]
+        quotient.append(d)
+        rest[k : k + count[1]] -= d * bottom
+    return np.stack(quotient).astype(dtype), _without_leading_zeros(trace, rest)
+
+
+def _without_leading_zeros(trace: Trace, rest: Any) -> Any:
+    """From the first element that is not close to 0 on; the last stays."""
+    counts = np.abs(rest) > 1e-14
+    first = np.where(np.any(counts), np.argmax(counts), rest.shape[0] - 1)
+    return rest[trace.call(np.arange, rest.shape[0]) >= first]
+
+
+@implements(np.trim_zeros)
+def trim_zeros(trace: Trace, filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """Remove values along a dimension which are zero along all other."""
+    array: Any = as_array(trace, filt)
+    if array.ndim != 1:
+        raise trace.refuse("np.trim_zeros of more than one axis is not built", "index the array", "E054")
+    kept = array != 0
+    last = array.shape[0] - 1
+    first = np.argmax(kept) if "f" in trim.lower() else 0
+    end = last - np.argmax(kept[::-1]) if "b" in trim.lower() else last
+    places = trace.call(np.arange, array.shape[0])
+    return array[(places >= first) & (places <= end) & np.any(kept)]
+
+
+__all__ = ["poly", "polydiv", "polyfit"]

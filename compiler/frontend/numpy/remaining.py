@@ -1,0 +1,262 @@
+"""What remains of NumPy's pages: parts of floats, sliding windows, sets by other names, types.
+
+Functions of NumPy called on traced arrays are those of the table. Not here: methods (`methods.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+from numpy.lib import stride_tricks
+
+from weft.compiler.frontend.number import size_number
+from weft.compiler.frontend.numpy.creation import as_shape
+from weft.compiler.frontend.numpy.manipulation import as_axes
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.numpy.written import each
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TRACED, as_array, operand
+from weft.ir.dims import product
+
+np: Any = numpy  # typed so: it is called with traced arrays
+
+
+# ---------------------------------------------------------------- parts of floats
+
+
+def _stored(result: Any, out: Any) -> Any:
+    if out is not None:
+        out[...] = result
+        return out
+    return result if result.ndim else result[()]
+
+
+def _float(trace: Trace, x: Any) -> Any:
+    array: Any = as_array(trace, x)
+    return (
+        array
+        if array.dtype.kind == "f"
+        else array.astype(np.result_type(array.dtype, np.float16).type(0).dtype)
+    )
+
+
+@implements(np.frexp)
+def frexp(trace: Trace, x: Any, out: Any = (None, None)) -> tuple[Any, Any]:
+    """Decompose the elements of x into mantissa and twos exponent."""
+    given = _float(trace, x)
+    value = given.astype(np.float64)
+    is_tiny = np.abs(value) < 2.0**-900
+    scaled = np.where(is_tiny, value * 2.0**200, value)
+    regular = np.isfinite(scaled) & (scaled != 0)
+    safe = np.where(regular, scaled, 1.0)
+    exponent = np.floor(np.log2(np.abs(safe))).astype(np.int64) + 1
+    part = np.ldexp(safe, -exponent)
+    over, under = np.abs(part) >= 1, np.abs(part) < 0.5
+    part = np.where(over, part * 0.5, np.where(under, part * 2, part))
+    exponent = exponent + over - under - np.where(is_tiny, 200, 0)
+    part = np.where(regular, part, value).astype(given.dtype)
+    exponent = np.where(regular, exponent, 0).astype(np.int32)
+    return _stored(part, out[0]), _stored(exponent, out[1])
+
+
+@implements(np.spacing)
+def spacing(trace: Trace, x: Any, out: Any = None) -> Any:
+    """Return the distance between x and the nearest adjacent number, with the sign of x."""
+    value = _float(trace, x)
+    size = np.abs(value)
+    above = np.nextafter(size, np.inf)
+    gap = np.where(np.isfinite(above), above - size, size - np.nextafter(size, 0.0))
+    gap = np.where(np.isfinite(size), gap, np.nan).astype(value.dtype)
+    return _stored(np.copysign(gap, np.where(np.isfinite(value), value, 1.0)).astype(value.dtype), out)
+
+
+# ---------------------------------------------------------------- sets, in the names of the array API
+
+_ALL, _COUNTS, _INVERSE = (
+    type(fn(np.ones(1))) for fn in (np.unique_all, np.unique_counts, np.unique_inverse)
+)
+
+
+@implements(np.unique_all)
+def unique_all(trace: Trace, x: Any) -> Any:
+    """Find the unique elements of an array, and counts, inverse, and indices."""
+    return _ALL(*np.unique(as_array(trace, x), True, True, True, equal_nan=False))
+
+
+@implements(np.unique_counts)
+def unique_counts(trace: Trace, x: Any) -> Any:
+    """Find the unique elements and counts of an input array."""
+    return _COUNTS(*np.unique(as_array(trace, x), return_counts=True, equal_nan=False))
+
+
+@implements(np.unique_inverse)
+def unique_inverse(trace: Trace, x: Any) -> Any:
+    """Find the unique elements of an array and the indices that reconstruct it."""
+    return _INVERSE(*np.unique(as_array(trace, x), return_inverse=True, equal_nan=False))
+
+
+# ---------------------------------------------------------------- windows
+
+
+@implements(stride_tricks.sliding_window_view)
+def sliding_window_view(
+    trace: Trace, x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
+    """All windows of a shape, as a new array: what is written to it does not reach x."""
+    array: Any = as_array(trace, x)
+    sizes = as_shape(trace, window_shape)
+    axes = tuple(range(array.ndim)) if axis is None else as_axes(trace, axis, array.ndim)
+    if len(sizes) != len(axes):
+        raise ValueError("Must provide matching length window_shape and axis")
+    if writeable:
+        raise trace.refuse("a window that may be written is not built", "write to the array", "E054")
+    for number, size in zip(axes, sizes, strict=True):
+        length = array.view.shape[number]
+        if not trace.holds(length, ">=", size, "size of a window"):
+            raise ValueError("window shape cannot be larger than input array shape")
+        starts = trace.call(np.arange, size_number(trace, length - size + 1))
+        places = starts[:, None] + trace.call(np.arange, size_number(trace, size))
+        array = np.moveaxis(np.take(array, places, axis=number), number + 1, -1)
+    return array
+
+
+# ---------------------------------------------------------------- histograms of points
+
+
+@implements(np.histogramdd)
+def histogramdd(
+    trace: Trace, sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> tuple[Any, Any]:  # fmt: skip
+    """Compute the multidimensional histogram of some data."""
+    is_rows = operand(trace, sample).shape and not isinstance(sample, list | tuple)
+    points: Any = (
+        np.atleast_2d(as_array(trace, sample))
+        if is_rows
+        else np.stack([as_array(trace, s) for s in sample], axis=-1)
+    )
+    points = points.T if points.ndim == 2 and is_rows and as_array(trace, sample).ndim == 1 else points
+    rank = trace.pin(points.view.shape[1], "axes of a histogram")
+    each = list(bins) if isinstance(bins, list | tuple) else [bins] * rank
+    if len(each) != rank:
+        raise ValueError("The dimension of bins must be equal to the dimension of the sample x.")
+    limits = [None] * rank if range is None else list(range)
+    edges = [
+        np.histogram_bin_edges(points[:, k], b, r) for k, (b, r) in enumerate(zip(each, limits, strict=True))
+    ]
+    inside: Any = True
+    place: Any = 0
+    for k, edge in enumerate(edges):
+        line = points[:, k]
+        at = np.searchsorted(edge, line, side="right") - np.where(line == edge[-1], 2, 1)
+        inside = inside & (line >= edge[0]) & (line <= edge[-1])
+        place = place * (edge.shape[0] - 1) + at
+    shape = tuple(edge.shape[0] - 1 for edge in edges)
+    total = 1
+    for size in shape:
+        total = total * size
+    scale = (
+        trace.call(np.ones, points.shape[0])
+        if weights is None
+        else as_array(trace, weights).astype(np.float64)
+    )
+    found = trace.call(np.zeros, total + 1, dtype=np.float64)
+    trace.call(np.add.at, found, np.where(inside, place, total), scale)
+    found = found[:-1].reshape(shape)
+    if density:
+        whole = np.sum(found)
+        for k, edge in enumerate(edges):
+            found = found / np.diff(edge).reshape(*(-1 if j == k else 1 for j in numpy.arange(rank).tolist()))
+        found = found / whole
+    return found, edges
+
+
+# ---------------------------------------------------------------- functions of types
+
+
+@implements(np.require)
+def require(trace: Trace, a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
+    """An array of a dtype; new arrays have every property that may be asked for."""
+    return trace.call(np.asarray, a, dtype)
+
+
+@implements(np.asarray_chkfinite)
+def asarray_chkfinite(trace: Trace, a: Any, dtype: Any = None, order: Any = None) -> Any:
+    """Convert the input to an array, checking for NaNs or Infs."""
+    array: Any = trace.call(np.asarray, a, dtype)
+    trace.fail_unless(np.all(np.isfinite(array)).expr, ValueError("array must not contain infs or NaNs"))
+    return array
+
+
+@implements(np.ndarray)
+def ndarray(trace: Trace, shape: Any, dtype: Any = float) -> Any:
+    """A new array; its elements are 0 until they are written."""
+    return trace.call(np.zeros, shape, dtype)
+
+
+def _of_types(fn: Any) -> None:
+    """A function that asks for dtypes alone: traced arrays stand for theirs."""
+
+    def composition(trace: Trace, *args: Any, **kwargs: Any) -> Any:
+        return fn(*(a.dtype if type(a) in TRACED else a for a in args), **kwargs)
+
+    implements(fn)(composition)
+
+
+for _fn in (np.isdtype, np.can_cast, np.issubdtype, np.promote_types):
+    _of_types(_fn)
+
+
+@implements(np.common_type)
+def common_type(trace: Trace, *arrays: Any) -> Any:
+    """Return a scalar type which is common to the input arrays."""
+    return np.common_type(*(np.empty(0, a.dtype) if type(a) in TRACED else a for a in arrays))
+
+
+# ---------------------------------------------------------------- Python functions of elements
+
+
+class Vectorized:
+    """What `np.vectorize` and `np.frompyfunc` give: a loop over elements, with the first result's dtype."""
+
+    def __init__(self, fn: Callable[..., Any], otypes: Any = None) -> None:
+        self.fn, self.otypes = fn, otypes
+
+    def trace_call(self, trace: Trace, call: Callable[..., Any], args: Any, kwargs: Any, effects: Any) -> Any:
+        """Apply it to arrays that broadcast together."""
+        if kwargs:
+            raise trace.refuse(
+                "a vectorized function called with keywords is not built", "pass positions", "E054"
+            )
+        arrays: Any = trace.call(np.broadcast_arrays, *args) if len(args) > 1 else [as_array(trace, args[0])]
+        shape, size = arrays[0].shape, arrays[0].size
+        if trace.holds(product(arrays[0].view.shape), "==", 0, "elements of a vectorized function"):
+            if self.otypes is None:
+                raise ValueError("cannot call `vectorize` on size 0 inputs unless `otypes` is set")
+            return trace.call(np.zeros, shape, self.otypes[0])
+        result = call(each, self.fn, size, [a.ravel() for a in arrays]).reshape(shape)
+        result = result if self.otypes is None else result.astype(self.otypes[0])
+        return result if result.ndim else result[()]
+
+
+@implements(np.vectorize)
+def vectorize(
+    trace: Trace, pyfunc: Any, otypes: Any = None, doc: Any = None, excluded: Any = None, cache: bool = False,
+    signature: Any = None,
+) -> Any:  # fmt: skip
+    """A function of arrays from one of numbers."""
+    if excluded or signature is not None:
+        raise trace.refuse("np.vectorize with `excluded` or a signature is not built", "write a loop", "E054")
+    return Vectorized(pyfunc, None if otypes is None else list(otypes))
+
+
+@implements(np.frompyfunc)
+def frompyfunc(trace: Trace, func: Any, /, nin: int, nout: int, *, identity: Any = None) -> Any:
+    """A function of arrays from one of numbers; its results are numbers of one dtype, not objects."""
+    if nout != 1:
+        raise trace.refuse("np.frompyfunc of several results is not built", "make one for each", "E054")
+    return Vectorized(func)
+
+
+__all__ = ["frexp", "spacing"]
