@@ -16,7 +16,15 @@ from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
 from weft.compiler.frontend.numpy.table import enter, implements
 from weft.compiler.frontend.promote import element_type, loop_of
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import Operand, TracedArray, TracedScalar, as_array, operand, shape_of, wrap
+from weft.compiler.frontend.values import (
+    Operand,
+    TracedArray,
+    TracedScalar,
+    as_array,
+    operand,
+    shape_of,
+    wrap,
+)
 from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast, constant, imag, real, select
 from weft.ir.types import BOOL, I64, U64, DType
