@@ -1,4 +1,4 @@
-"""Optimizers of variables: SGD, Momentum, Adagrad, RMSProp, Adam, AdamW, and one's own from two functions.
+"""Optimizers of variables: SGD, Momentum, Adagrad, RMSProp, Adam, AdamW, L-BFGS, and one's own.
 
     opt = weft.optim.Adam(model, lr=1e-3, clip_norm=1.0)
     loss = opt.minimize(loss_fn, x, y)      # inside of a compiled function or outside
@@ -19,7 +19,6 @@ from weft.ir import DTypeError, ShapeError, UserError
 from weft.runtime.variables import Variable
 from weft.runtime.variables import variables as variables_of
 from weft.transforms import value_and_grad
-from weft.unbuilt import Unbuilt
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
@@ -232,7 +231,181 @@ class AdamW(Adam):
         return self.adapt(grad, slots, kept, step)
 
 
-LBFGS = Unbuilt("weft.optim.LBFGS")
+class LBFGS(Optimizer):
+    """Quasi-Newton steps from the last `history` changes, each with a line search of its own.
+
+    One `minimize` does up to `iterations` of them in one compiled loop, and keeps what it learned for the
+    next. It ends when no element of the gradient is above `tolerance`, or a step changes the loss by less than
+    `tolerance_change` of it, or after `evaluations` of loss and gradient (1.25 for each iteration). `calls`
+    counts those. The loss should be smooth and give the same for the same variables.
+    Source: Nocedal and Wright 2006, algorithms 7.4 and 3.5 (strong Wolfe conditions).
+    """
+
+    def __init__(
+        self, variables: Any, lr: Any = 1.0, clip_norm: float | None = None, *, iterations: int = 20,
+        history: int = 10, tolerance: float = 1e-7, tolerance_change: float = 1e-9,
+        evaluations: int | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(variables, lr, clip_norm)
+        if self.clip_norm is not None:
+            raise UserError("L-BFGS does not clip: its line search bounds steps", fix="leave clip_norm out")
+        self.iterations, self.history = int(iterations), int(history)
+        self.evaluations = self.iterations * 5 // 4 if evaluations is None else int(evaluations)
+        self.tolerance, self.tolerance_change = float(tolerance), float(tolerance_change)
+        size, dtype = (
+            sum(v.value.size for v in self.variables),
+            np.result_type(*(v.dtype for v in self.variables)),
+        )
+        self.calls = Variable(np.int64(0), "calls", trainable=False)
+        self.pairs = Variable(np.int64(0), "pairs", trainable=False)
+        self.moves = Variable(np.zeros((self.history, size), dtype), "moves", trainable=False)
+        self.bends = Variable(np.zeros((self.history, size), dtype), "bends", trainable=False)
+
+    def apply(self, grads: Sequence[Any]) -> None:
+        """Not for L-BFGS, which looks at the loss at several places."""
+        raise UserError("L-BFGS needs the loss itself, not gradients", fix="use minimize(loss_fn, ...)")
+
+    def _minimize(self, loss_fn: Callable[..., Any], aux: bool, *args: Any, **kwargs: Any) -> Any:
+        def at(x: Any) -> tuple[Any, Any]:
+            """Value and gradient where all variables together are x."""
+            self._assign(x)
+            value, grads = value_and_grad(loss_fn, wrt=self.variables)(*args, **kwargs)
+            self.calls += 1
+            return value.astype(np.float64), self._joined(grads)
+
+        if aux:
+            raise UserError("L-BFGS evaluates the loss several times", fix="leave aux out")
+        x = self._joined([v.value for v in self.variables])
+        before = self.calls.astype(np.int64)
+        value, gradient = at(x)
+        first, count, goes_on = value, 0, np.max(np.abs(gradient)) > self.tolerance
+        while goes_on:
+            direction = self._direction(gradient)
+            slope = np.sum(direction * gradient).astype(np.float64)
+            if slope >= 0:  # what was learned is of no use here
+                self.pairs[...] = 0
+                direction = -gradient
+                slope = np.sum(direction * gradient).astype(np.float64)
+            step = np.float64(1.0) * self.rate(slope)
+            if self.pairs == 0:
+                step = step * np.minimum(1.0, 1 / np.sum(np.abs(gradient)).astype(np.float64))
+            new, found, where = self._search(at, x, direction, (value, slope), (step, before))
+            self._learn(where - x, found - gradient)
+            count += 1
+            change = np.abs(value - new)
+            x, value, gradient = where, new, found
+            goes_on = (
+                (np.max(np.abs(gradient)) > self.tolerance)
+                & (change > self.tolerance_change * np.maximum(np.abs(value), self.tolerance_change))
+                & (count < self.iterations)
+                & (self.calls - before < self.evaluations)
+            )
+        self._assign(x)
+        self.step += 1
+        return first
+
+    def _search(
+        self,
+        at: Callable[[Any], Any],
+        x: Any,
+        direction: Any,
+        start: tuple[Any, Any],
+        limits: tuple[Any, Any],
+    ) -> tuple[Any, Any, Any]:
+        """(value, gradient, place) of a step that fulfils the strong Wolfe conditions, or the best one seen.
+
+        `low` is the best step so far, `high` the other end of where one must be: infinite until that is known.
+        """
+        (value, slope), (step, before) = start, limits
+        low, low_value, low_slope = 0.0 * step, value, slope
+        high, high_value, high_slope = low + np.inf, value, slope
+        new, found = at(x + step.astype(x.dtype) * direction)
+        best_value, best, best_gradient = new, step, found
+        searches = True
+        while searches:
+            rise = np.sum(found * direction).astype(np.float64)
+            too_high = ~(new <= value + 1e-4 * step * slope) | ((new >= low_value) & (low > 0))
+            is_good = ~too_high & (np.abs(rise) <= -0.9 * slope)
+            turns = ~too_high & (rise * (high - low) >= 0)
+            old = (low, low_value, low_slope)
+            high = _either(too_high, step, _either(turns, old[0], high))
+            high_value = _either(too_high, new, _either(turns, old[1], high_value))
+            high_slope = _either(too_high, rise, _either(turns, old[2], high_slope))
+            low = _either(too_high, low, step)
+            low_value, low_slope = _either(too_high, low_value, new), _either(too_high, low_slope, rise)
+            is_better = ~(new >= best_value)
+            best, best_value = _either(is_better, step, best), _either(is_better, new, best_value)
+            best_gradient = _either(is_better, found, best_gradient)
+            narrow = np.abs(high - low) * np.max(np.abs(direction)) < 1e-9
+            searches = ~is_good & ~narrow & (self.calls - before < self.evaluations)
+            if is_good:
+                best, best_value, best_gradient = step, new, found
+            if searches:
+                step = _next_step((low, low_value, low_slope), (high, high_value, high_slope), old)
+                new, found = at(x + step.astype(x.dtype) * direction)
+        return best_value, best_gradient, x + best.astype(x.dtype) * direction
+
+    def _direction(self, gradient: Any) -> Any:
+        """-H g, from the moves and changes of the gradient that were kept (two loops)."""
+        known = np.minimum(self.pairs, self.history)
+        kept: Any = np.zeros(self.history, gradient.dtype)
+        direction = -gradient
+        for k in range(known):
+            i = (self.pairs - 1 - k) % self.history
+            kept[i] = np.sum(self.moves[i] * direction) / np.sum(self.moves[i] * self.bends[i])
+            direction = direction - kept[i] * self.bends[i]
+        if known > 0:
+            i = (self.pairs - 1) % self.history
+            bend = np.sum(self.bends[i] * self.bends[i])
+            direction = direction * (np.sum(self.moves[i] * self.bends[i]) / bend)
+        for k in range(known):
+            i = (self.pairs - known + k) % self.history
+            back = np.sum(self.bends[i] * direction) / np.sum(self.moves[i] * self.bends[i])
+            direction = direction + (kept[i] - back) * self.moves[i]
+        return direction
+
+    def _learn(self, move: Any, bend: Any) -> None:
+        """Keep a move and how the gradient changed over it, if the loss bends upwards there."""
+        if np.sum(move * bend) > 1e-10 * np.sum(bend * bend):
+            i = self.pairs % self.history
+            self.moves[i] = move
+            self.bends[i] = bend
+            self.pairs += 1
+
+    def _joined(self, parts: Sequence[Any]) -> Any:
+        return np.concatenate([np.reshape(p, -1).astype(self.moves.dtype) for p in parts])
+
+    def _assign(self, x: Any) -> None:
+        start = 0
+        for variable in self.variables:
+            end = start + variable.size
+            variable.assign(np.reshape(x[start:end], variable.shape).astype(variable.dtype))
+            start = end
+
+
+def _next_step(low: tuple[Any, Any, Any], high: tuple[Any, Any, Any], old: tuple[Any, Any, Any]) -> Any:
+    """The next step to try, from (step, value, slope) of both ends, and of the low end before.
+
+    The minimum of the cubic through both, well inside of them; further out while there is no other end.
+    """
+    is_open = np.isinf(high[0])
+    (a, fa, da), b = low, _either(is_open, old[0], high[0])
+    fb, db = _either(is_open, old[1], high[1]), _either(is_open, old[2], high[2])
+    d1 = da + db - 3 * (fa - fb) / (a - b)
+    d2 = _either(a < b, 1.0, -1.0) * np.sqrt(np.maximum(d1 * d1 - da * db, 0.0))
+    cubic = b - (b - a) * ((db + d2 - d1) / (db - da + 2 * d2))
+    near, far = (
+        _either(is_open, a + 1.1 * (a - b), a + 0.1 * (b - a)),
+        _either(is_open, a + 4 * (a - b), b - 0.1 * (b - a)),
+    )
+    least, most = np.minimum(near, far), np.maximum(near, far)
+    cubic = _either(np.isfinite(cubic), cubic, _either(is_open, far, 0.5 * (a + b)))
+    return np.minimum(np.maximum(cubic, least), most)
+
+
+def _either(condition: Any, a: Any, b: Any) -> Any:
+    """`np.where`, of scalars a scalar."""
+    return np.where(condition, a, b)[()]
 
 
 def clip_by_norm(grads: Sequence[Any], most: float) -> list[Any]:

@@ -85,3 +85,9 @@ def test_of_equal_elements_the_first_gets_the_gradient():
 def test_a_pool_keeps_nan():
     x = np.array([[[1, np.nan, 3, 2]]], np.float32)
     np.testing.assert_array_equal(weft.compile(lambda x: nn.max_pool1d(x, 2))(x), [[[np.nan, 3]]])
+
+
+def test_in_a_function_without_source():
+    layer = eval("lambda x, w: nn.conv2d(x, w)", {"nn": nn})
+    x, w = normal(1, 2, 4, 4), normal(3, 2, 3, 3, seed=1)
+    np.testing.assert_array_equal(weft.compile(layer)(x, w), weft.compile(lambda x, w: nn.conv2d(x, w))(x, w))

@@ -256,8 +256,6 @@ def test_bad_input():
         optim.Adam([weft.Variable(1)])
     with pytest.raises(weft.UserError, match="learning rate"):
         optim.Adam([weft.Variable(1.0)], lr="fast")
-    with pytest.raises(weft.UnsupportedError):
-        optim.LBFGS([weft.Variable(1.0)])
     p = weft.Variable(np.ones(3))
     with pytest.raises(weft.ShapeError, match="one number"):
         optim.SGD([p]).minimize(lambda: p * 2)

@@ -1,7 +1,4 @@
-"""Neural network functions, written in plain NumPy and traced like a user's code; made for float32.
-
-`rnn`, `lstm` and `gru` are not built yet and raise UnsupportedError when called.
-"""
+"""Neural network functions, written in plain NumPy and traced like a user's code; made for float32."""
 
 from weft.nn.activation import elu, erf, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus
 from weft.nn.conv import (
@@ -26,18 +23,13 @@ from weft.nn.loss import (
     mean_absolute_error,
     mean_squared_error,
 )
-from weft.unbuilt import Unbuilt
-
-rnn, lstm, gru = (Unbuilt(f"weft.nn.{name}") for name in ("rnn", "lstm", "gru"))
+from weft.nn.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
 
 __all__ = [
     "attention", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "binary_cross_entropy", "conv1d",
-    "conv2d", "conv3d",
-    "cross_entropy", "dropout", "elu", "embedding", "erf", "gelu", "global_avg_pool", "glorot_normal",
-    "glorot_uniform",
-    "group_norm", "gru", "he_normal", "he_uniform", "huber", "kl_divergence", "layer_norm", "leaky_relu",
-    "linear",
-    "log_softmax", "lstm", "max_pool1d", "max_pool2d", "max_pool3d", "mean_absolute_error",
-    "mean_squared_error", "relu",
-    "rms_norm", "rnn", "sigmoid", "silu", "softmax", "softplus",
+    "conv2d", "conv3d", "cross_entropy", "dropout", "elu", "embedding", "erf", "gelu", "global_avg_pool",
+    "glorot_normal", "glorot_uniform", "group_norm", "gru", "gru_cell", "he_normal", "he_uniform", "huber",
+    "kl_divergence", "layer_norm", "leaky_relu", "linear", "log_softmax", "lstm", "lstm_cell", "max_pool1d",
+    "max_pool2d", "max_pool3d", "mean_absolute_error", "mean_squared_error", "relu", "rms_norm", "rnn",
+    "rnn_cell", "sigmoid", "silu", "softmax", "softplus",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 
 from weft.compiler.frontend.numpy.products import common_operands
-from weft.compiler.frontend.values import new_array
+from weft.compiler.frontend.values import TracedArray, new_array
 from weft.ir import REGISTRY, ShapeError, UserError
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
@@ -102,7 +102,10 @@ class _Convolve:
     """`conv` of the IR: channels last, filters [*kernel, channels, outputs], no padding."""
 
     def __call__(self, x: Any, weight: Any, facts: dict[str, Any]) -> Any:
-        """Compute it with NumPy."""
+        """Compute it with NumPy, or trace it where the caller has no source and is not rewritten."""
+        for given in (x, weight):
+            if isinstance(given, TracedArray):
+                return self.trace_call(given.trace, self.__call__, (x, weight, facts), {}, [])
         common = np.result_type(x, weight)
         return REGISTRY["conv"].evaluate(facts, np.asarray(x, common), np.asarray(weight, common))  # pyright: ignore[reportOptionalCall]
 
