@@ -314,7 +314,7 @@ class LBFGS(Optimizer):
     ) -> tuple[Any, Any, Any]:
         """(value, gradient, place) of a step that fulfils the strong Wolfe conditions, or the best one seen.
 
-        `low` is the best step so far, `high` the other end of where one must be: infinite until that is known.
+        `low` is the best step so far, `high` the other end of where one must be: infinite until it is known.
         """
         (value, slope), (step, before) = start, limits
         low, low_value, low_slope = 0.0 * step, value, slope

@@ -28,16 +28,11 @@ def run(name, lengths, reverse, arrays):
     return nn.gru(x, h, w_x, w_h, b_x, b_h, **options)
 
 
-UNTIL_LOOPS = pytest.mark.xfail(raises=weft.UnsupportedError, reason="derivatives of loops", strict=False)
-
-
-@UNTIL_LOOPS
 @pytest.mark.parametrize("number", range(9))
 def test_compiled(number):
     check(number, weft.compile)
 
 
-@UNTIL_LOOPS
 def test_the_others_in_the_interpreter():
     with weft.options(interpret=True):
         for number in range(9, COUNT):
