@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from weft.cli import main
+from weft.cli import bench, main
 from weft.cli.inspect import parse_arguments
 from weft.compiler.pipeline import PASSES
 from weft.ir import REGISTRY
@@ -160,6 +160,22 @@ def test_bench_writes_the_documented_file(tmp_path, capsys):
         assert row["error"] < 1e-5
         assert (row["limit_share"] is None) == (row["row"] == "disp_add8")
     assert "numpy/weft" in capsys.readouterr().out
+
+
+def test_bench_of_programs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(bench.PEERS, "programs", ("weft", "numpy", "no_such_peer"))
+    file = tmp_path / "bench.json"
+    options = ["--suite", "programs", "--rows", "fibonacci,jacobi", "--seconds", "0.001", "--json", str(file)]
+    assert main(["bench", *options]) == 0
+    rows = json.loads(file.read_text())["rows"]
+    assert [(r["row"], r["who"]) for r in rows] == [
+        (n, w) for n in ("fibonacci", "jacobi") for w in ("weft", "numpy")
+    ]
+    assert all(r["error"] < 1e-10 for r in rows)
+    shown = capsys.readouterr().out
+    assert "no_such_peer is left out: it is not installed" in shown
+    assert "BLAS           1 rows" in shown
+    assert "first results, nothing cached: 2 of 2 under" in shown
 
 
 def test_bench_says_what_is_wrong(capsys):

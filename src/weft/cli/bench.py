@@ -1,61 +1,35 @@
-"""`weft bench`: time Weft against NumPy in one run: same inputs, results checked first, in turn.
+"""`weft bench`: time Weft against NumPy and others in one run: same inputs, results checked first, in turn.
 
 Each peer runs in a process of its own whose environment has no settings of numerical libraries left over from
-the shell. Only one of them is busy at a time. Not here: the rows, that process and the limits (`benchmark/`).
+the shell. Only one of them is busy at a time. Not here: rows, that process, limits, tables (`benchmark/`).
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 import weft
 from weft import config
-from weft.cli.benchmark import limits, plot, worker
+from weft.cli.benchmark import limits, plot, report, worker
+from weft.cli.benchmark.timing import Timing
 from weft.ir import InternalError, UserError
 
-PEERS = ("weft", "numpy")
+PEERS = {"core": ("weft", "numpy"), "programs": ("weft", "numpy", "numba", "jax")}
 SAMPLES = 7  # of each row and peer, in turn
-
-
-@dataclass(slots=True)
-class Timing:
-    """What one peer did with one row."""
-
-    row: str
-    who: str
-    first_s: float = 0.0
-    error: float = 0.0
-    samples: list[float] = field(default_factory=list[float])
-    limit_s: float | None = None
-    failed: str = ""
-
-    @property
-    def median_s(self) -> float:
-        """Seconds of a call."""
-        return median(self.samples)
-
-    def as_json(self) -> dict[str, object]:
-        """The entry in the file of `--json`."""
-        share = None if self.limit_s is None else self.limit_s / self.median_s
-        return {
-            "row": self.row, "who": self.who, "median_s": self.median_s, "first_s": self.first_s,
-            "error": self.error, "limit_share": share,
-        }  # fmt: skip
 
 
 class Process:
@@ -92,7 +66,7 @@ class Process:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `weft bench`."""
-    parser.add_argument("--suite", default="core", help="the list of rows: core")
+    parser.add_argument("--suite", default="core", help="the list of rows: core, programs")
     parser.add_argument("--rows", default="", metavar="NAME,NAME", help="only these rows")
     parser.add_argument(
         "--seconds", type=float, default=0.1, help="of each sample; there are 7 of each row and peer (0.1)"
@@ -117,19 +91,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         plot.require()
     threads = arguments.threads or usable_cores()
-    print_head(threads)
+    peers = installed_peers(arguments.suite)
+    report.print_head(arguments.suite, threads, SAMPLES, peers, processor())
     timings: list[Timing] = []
     before = busy_seconds()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         environment = environment_of(threads, folder)
-        processes = {who: stack.enter_context(Process(who, environment)) for who in PEERS}
+        processes = {who: stack.enter_context(Process(who, environment)) for who in peers}
         for row in rows:
             store_reference(row, folder)
             found = measure(row, arguments, threads, folder, processes)
-            print_row(row, found)
+            report.print_row(row, found)
             timings += found
-    print_summary(timings)
+    report.print_summary(rows, timings)
     others = share_of_others(before, busy_seconds())
     if others > 0.1:
         print(f"others kept {others:.0%} of the machine busy meanwhile: take the figures as rough")
@@ -145,18 +120,28 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         plot.draw(facts, Path(arguments.plot))
         print(f"drawn in {arguments.plot}")
-    wrong = [t for t in timings if t.failed or t.error > next(r.tolerance for r in rows if r.name == t.row)]
-    return int(bool(wrong))
+    limits_of = {row.name: row.tolerance for row in rows}
+    ours = [t for t in timings if t.who in ("weft", "numpy")]
+    return int(any(t.failed or t.error > limits_of[t.row] for t in ours))
+
+
+def installed_peers(suite: str) -> list[str]:
+    """The peers of a suite that can be imported; says which cannot."""
+    found = [who for who in PEERS.get(suite, PEERS["core"]) if find_spec(who) is not None]
+    for who in PEERS.get(suite, PEERS["core"]):
+        if who not in found:
+            print(f"{who} is left out: it is not installed (pip install {who})")
+    return found
 
 
 def choose_rows(suite: str, names: str) -> list[Any]:
     """The rows of a suite that were asked for, all if none was."""
-    suites = worker.load_rows().SUITES
+    suites = worker.suites()
     if suite not in suites:
         raise UserError(
             f"there is no suite {suite!r}", code="E003", fix=f"choose one of {', '.join(suites)}."
         )
-    known = {row.name: row for row in suites[suite]}
+    known = {row.name: row for row in suites[suite]()}
     chosen = [name.strip() for name in names.split(",") if name.strip()] or list(known)
     for name in chosen:
         if name not in known:
@@ -206,9 +191,18 @@ def _note(timing: Timing, answer: dict[str, Any]) -> None:
 
 def store_reference(row: Any, folder: Path) -> None:
     """Write the results of plain NumPy in float64 on the same inputs, for the peers to compare with."""
-    wide = [a.astype(np.float64) if a.dtype == np.float32 else a for a in row.inputs()]
-    for number, result in enumerate(worker.results_of(row.fn(*wide))):
+    wide = [a.astype(np.float64) if getattr(a, "dtype", None) == np.float32 else a for a in row.inputs()]
+    given = copy.deepcopy(wide) if getattr(row, "writes", False) else wide
+    results = worker.results_of(row.fn(*given))
+    changed = [k for k, (a, b) in enumerate(zip(wide, given, strict=True)) if a is not b and _differ(a, b)]
+    for number, result in enumerate([*results, *(given[k] for k in changed)]):
         np.save(folder / f"{number}.npy", result)
+    (folder / "written.json").write_text(json.dumps(changed))
+
+
+def _differ(a: Any, b: Any) -> bool:
+    """Whether an argument was written."""
+    return isinstance(a, np.ndarray) and not np.array_equal(cast(Any, a), b)
 
 
 def limit_of(row: Any, threads: int) -> float | None:
@@ -253,48 +247,3 @@ def processor() -> str:
         (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
         platform.machine(),
     )
-
-
-def print_head(threads: int) -> None:
-    """Print what is measured on what, and the names of the columns."""
-    print(f"{processor()}, {threads} threads, NumPy {np.__version__}; medians of {SAMPLES} samples in turn")
-    print(
-        f"{'row':<21}{'weft':>10}{'numpy':>10}{'numpy/weft':>12}{'of limit':>10}{'first call':>12}"
-        f"{'error':>9}"
-    )
-
-
-def print_row(row: Any, timings: Sequence[Timing]) -> None:
-    """Print one row of the table."""
-    ours, other = timings
-    failed = [f"{t.who} failed: {t.failed}" for t in timings if t.failed]
-    if failed:
-        print(f"{row.name:<21}{'; '.join(failed)}", flush=True)
-        return
-    share = "" if ours.limit_s is None else f"{ours.limit_s / ours.median_s:.0%}"
-    wrong = "  WRONG" if ours.error > row.tolerance else ""
-    ratio = other.median_s / ours.median_s
-    print(
-        f"{row.name:<21}{_time(ours.median_s):>10}{_time(other.median_s):>10}{ratio:>11.2f}x{share:>10}"
-        f"{_time(ours.first_s):>12}{ours.error:>9.0e}{wrong}",
-        flush=True,
-    )
-
-
-def print_summary(timings: Sequence[Timing]) -> None:
-    """Print the mean ratio and what the columns mean."""
-    pairs = [(a, b) for a, b in zip(timings[::2], timings[1::2], strict=True) if not (a.failed or b.failed)]
-    if pairs:
-        mean = float(np.exp(np.mean([np.log(b.median_s / a.median_s) for a, b in pairs])))
-        print(f"\ngeometric mean of numpy/weft over {len(pairs)} rows: {mean:.2f}x")
-    print(
-        "of limit: the time of a copy loop of the same footprint, or of as many multiply-adds, by Weft's time"
-    )
-    print("first call: trace, compile and run, nothing cached, Weft loaded; error: against NumPy in float64")
-
-
-def _time(seconds: float) -> str:
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds * 1e9:.0f} ns"

@@ -1,6 +1,6 @@
 """The process of one peer: reads a line of JSON for each thing to do, answers with one line of JSON.
 
-    {"start": row, "folder": path}   load the row, call it once, check -> {"first_s", "error"}
+    {"start": row, "suite": name, "folder": path}   load the row, call it once, check -> {"first_s", "error"}
     {"sample": seconds}              the seconds of one call, over a run of about so long -> {"seconds"}
 
 Not here: who is asked when (`bench.py`). A peer is one line of `PEERS`.
@@ -8,10 +8,12 @@ Not here: who is asked when (`bench.py`). A peer is one line of `PEERS`.
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 import timeit
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -19,6 +21,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from weft.cli.benchmark import programs
 from weft.cli.files import load_file
 
 ROWS = Path(__file__).parent / "rows.py"
@@ -27,6 +30,15 @@ ROWS = Path(__file__).parent / "rows.py"
 def load_rows() -> ModuleType:
     """The module of rows, as a user's file."""
     return load_file(ROWS, "rows")
+
+
+def suites() -> dict[str, Callable[[], Sequence[Any]]]:
+    """From the name of a suite to what loads its rows."""
+    named: dict[str, Sequence[Any]] = load_rows().SUITES
+    return {
+        **{name: (lambda rows=rows: rows) for name, rows in named.items()},
+        "programs": programs.load_programs,
+    }
 
 
 def _compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,20 +56,23 @@ def _load_weft() -> None:
     entries.settle()
 
 
-PEERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
-    "weft": _compiled,
-    "numpy": lambda fn: fn,
+PEERS: dict[str, Callable[[Any], Callable[..., Any]]] = {
+    "weft": lambda row: _compiled(row.fn),
+    "numpy": lambda row: row.fn,
+    "numba": programs.with_numba,
+    "jax": programs.with_jax,
 }
-"""From the name of a peer to what makes its version of a NumPy function."""
+"""From the name of a peer to what makes its version of a row."""
 
 
 class Peer:
     """One row at a time in this process."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self.make = PEERS[name]
-        self.rows = load_rows()
-        self.call: Callable[[], object] = lambda: None
+        self.fresh: Callable[[], list[Any]] | None = None  # makes arguments where a row writes to its own
+        self.fn: Callable[..., Any] = lambda: None
         self.timer = timeit.Timer()
         self.estimate_s = 0.0
         if name == "weft":
@@ -66,13 +81,24 @@ class Peer:
     def start(self, name: str, suite: str, folder: str) -> dict[str, float]:
         """Take up a row: the seconds of its first call and the error of the result."""
         self.timer = timeit.Timer()  # lets go of the last row's arrays
-        row = next(r for r in self.rows.SUITES[suite] if r.name == name)
+        row = next(r for r in suites()[suite]() if r.name == name)
         arguments = row.inputs()
-        fn = self.make(row.fn)
+        if self.name == "jax":
+            arguments = programs.for_jax(arguments)
+        written: list[int] = []
+        if self.name != "jax":  # its versions return what others write
+            written = json.loads((Path(folder) / "written.json").read_text())
+        fn = self.fn = self.make(row)
+        given = _with_copies(arguments, written)
         began = perf_counter()
-        result = fn(*arguments)
+        result = fn(*given)
         first_s = perf_counter() - began
-        error = difference(row.error, result, Path(folder))
+        values = [*results_of(result), *(np.asarray(given[k]) for k in written)]
+        error = difference(row.error, values, Path(folder))
+        self.fresh = (lambda: _with_copies(arguments, written)) if written else None
+        if self.fresh is not None:
+            self.estimate_s = self._fresh_call()
+            return {"first_s": first_s, "error": error}
         names = {f"a{k}": value for k, value in enumerate(arguments)}
         self.timer = timeit.Timer(f"f({', '.join(names)})", globals={"f": fn, **names})
         del result
@@ -83,8 +109,24 @@ class Peer:
     def sample(self, seconds: float) -> dict[str, float]:
         """The time of one call, of as many as fit into `seconds`."""
         count = max(1, int(seconds / max(self.estimate_s, 1e-8)))
+        if self.fresh is not None:
+            self.estimate_s = sum(self._fresh_call() for _ in range(count)) / count
+            return {"seconds": self.estimate_s}
         self.estimate_s = self.timer.timeit(count) / count
         return {"seconds": self.estimate_s}
+
+    def _fresh_call(self) -> float:
+        """Seconds of one call with arguments as they were before the first."""
+        assert self.fresh is not None
+        arguments = self.fresh()
+        began = perf_counter()
+        self.fn(*arguments)
+        return perf_counter() - began
+
+
+def _with_copies(arguments: Sequence[Any], written: Sequence[int]) -> list[Any]:
+    """The arguments, those that are written as copies."""
+    return [copy.deepcopy(a) if k in written else a for k, a in enumerate(arguments)]
 
 
 def results_of(value: Any) -> list[np.ndarray[Any, Any]]:
@@ -93,26 +135,34 @@ def results_of(value: Any) -> list[np.ndarray[Any, Any]]:
     return [np.asarray(item) for item in items]
 
 
-def difference(kind: str, result: Any, folder: Path) -> float:
-    """How far a result is from the reference: beside its largest element, or the share that differs."""
+def difference(kind: str, values: Sequence[np.ndarray[Any, Any]], folder: Path) -> float:
+    """How far results are from the reference: beside the largest element, or the share that differs.
+
+    Of "mixed" results, floats are compared in the first way, all others in the second.
+    """
     worst = 0.0
-    for number, got in enumerate(results_of(result)):
+    for number, got in enumerate(values):
         wanted: np.ndarray[Any, Any] = np.load(folder / f"{number}.npy")
         if got.shape != wanted.shape:
             return float("inf")
-        far = float(np.mean(np.not_equal(got, wanted))) if kind == "fraction" else _relative(got, wanted)
+        exact = kind == "fraction" or (kind == "mixed" and wanted.dtype.kind != "f")
+        far = float(np.mean(np.not_equal(got, wanted))) if exact else _relative(got, wanted)
         worst = max(worst, far)
     return worst
 
 
 def _relative(got: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> float:
-    distance: np.ndarray[Any, Any] = np.abs(got - wanted)
-    far = float(np.max(distance)) / float(np.max(np.abs(wanted)))
+    known = np.not_equal(got, wanted)  # infinities that are equal have no distance
+    distance: np.ndarray[Any, Any] = np.abs(got[known] - wanted[known])
+    far = float(np.max(distance, initial=0)) / float(
+        np.max(np.abs(wanted[np.isfinite(wanted)]), initial=1e-300)
+    )
     return far if far == far else float("inf")  # NaN is as wrong as can be
 
 
 def main(name: str) -> None:
     """Answer until the input ends."""
+    warnings.simplefilter("ignore")  # of peers about their own ways
     peer, answers = Peer(name), sys.stdout
     sys.stdout = sys.stderr  # what a row prints is no answer
     for line in sys.stdin:
