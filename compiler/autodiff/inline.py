@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from weft.compiler.autodiff.flow import flow_of
-from weft.compiler.autodiff.reverse import Reverse, check_loss
+from weft.compiler.autodiff.reverse import Names, Reverse, check_loss, unbounded_in
 from weft.compiler.frontend.arguments import is_node, map_tree
 from weft.compiler.frontend.number import TracedNumber, as_expr
 from weft.compiler.frontend.source import UserValue
@@ -178,7 +178,8 @@ def _sweep(trace: Trace, ops: Sequence[Op], wrt: Sequence[Value], loss: Value) -
     back needs.
     """
     region = Region()
-    reverse = Reverse(ops, flow_of(ops, wrt, [loss]), Cloner(), region, trace.names)
+    unbounded = {name for frame in trace.frames for name in unbounded_in(frame.region)}
+    reverse = Reverse(ops, flow_of(ops, wrt, [loss]), Cloner(), region, Names(trace.names, unbounded))
     try:
         check_loss(loss)
         reverse.run_forward(in_place=True)

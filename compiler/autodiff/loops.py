@@ -91,7 +91,8 @@ def trip_count(lower: DimLike, upper: DimLike, step: DimLike) -> DimLike:
     return maximum(floor_divide(distance + (abs(step) - 1), abs(step)), 0)
 
 
-def _limit(op: Op, number: int) -> DimLike:
+def limit_of(op: Op, number: int) -> DimLike:
+    """The lower bound, upper bound or step of a `for`."""
     ty = op.operands[number].type
     assert isinstance(ty, IndexType)
     return ty.dim
@@ -99,7 +100,7 @@ def _limit(op: Op, number: int) -> DimLike:
 
 def forward(way: Reverse, op: Op) -> None:
     """Write the loop, which fills the stacks."""
-    lower, upper, step = (_limit(op, k) for k in range(3))
+    lower, upper, step = (limit_of(op, k) for k in range(3))
     count = trip_count(lower, upper, step)
     pulled = pulled_body(way, op)
     body = op.regions[0]
@@ -111,7 +112,7 @@ def forward(way: Reverse, op: Op) -> None:
     initial = [way.cloner.value(v) for v in op.operands]
     empty = [way.builder.full_like(s.type, 0, s.type.dtype).value for s in stacks]
     begun = [
-        e if s.carry is None else _put(way.builder, e, initial[3 + s.carry], 0)
+        e if s.carry is None else put(way.builder, e, initial[3 + s.carry], 0)
         for e, s in zip(empty, stacks, strict=True)
     ]
     region = Region()
@@ -125,7 +126,7 @@ def forward(way: Reverse, op: Op) -> None:
     assert isinstance(index, IndexType)
     place = floor_divide(index.dim - lower, step) if step != 1 else index.dim - lower
     filled = [
-        _put(builder, p, cloner.value(s.value), place + (s.carry is not None))
+        put(builder, p, cloner.value(s.value), place + (s.carry is not None))
         for p, s in zip(params, stacks, strict=True)
     ]
     builder.emit("yield", [*(cloner.value(v) for v in ends), *filled])
@@ -160,7 +161,7 @@ def _stacked(ty: TensorType, count: DimLike) -> TensorType:
     return TensorType(ty.dtype, (count, *ty.shape))
 
 
-def _put(builder: Builder, stack: Value, value: Value, place: DimLike) -> Value:
+def put(builder: Builder, stack: Value, value: Value, place: DimLike) -> Value:
     """The stack with a value at its place."""
     ty = value.type
     assert isinstance(ty, TensorType)
@@ -169,7 +170,7 @@ def _put(builder: Builder, stack: Value, value: Value, place: DimLike) -> Value:
     return builder.emit("update", [stack, row.value], facts).result
 
 
-def _take(builder: Builder, stack: Value, ty: TensorType, place: DimLike) -> Value:
+def take(builder: Builder, stack: Value, ty: TensorType, place: DimLike) -> Value:
     """A value from its place in a stack."""
     facts = {
         "start": (place, *(0 for _ in ty.shape)), "size": (1, *ty.shape), "step": (1,) * (1 + ty.rank)
@@ -200,7 +201,7 @@ def backward(way: Reverse, op: Op) -> None:
     for value in joint.saved:
         stack, offset = saved.places[value]
         assert isinstance(value.type, TensorType)
-        cloner.values[value] = _take(builder, stack, value.type, place + offset)
+        cloner.values[value] = take(builder, stack, value.type, place + offset)
     joint.write_backward(cloner, builder)
     numbers = [way.builder.emit("dim", (), {"dim": d}).result for d in (saved.count - 1, -1, -1)]
     initial = [way.cotangent(op.results[k]).value for k in pulled.carried]

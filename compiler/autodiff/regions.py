@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from weft.compiler.autodiff import branches, loops
+from weft.compiler.autodiff import branches, checkpoint, loops
 from weft.ir import Op
 from weft.ir.dataclass import dataclass
+from weft.ir.dims import symbols_of
 
 if TYPE_CHECKING:
     from weft.compiler.autodiff.reverse import Reverse
@@ -32,9 +33,25 @@ class RegionRule:
     backward: Callable[[Reverse, Op], None]
 
 
+def _for_forward(way: Reverse, op: Op) -> None:
+    (checkpoint if _keeps_little(way, op) else loops).forward(way, op)
+
+
+def _for_backward(way: Reverse, op: Op) -> None:
+    (checkpoint if _keeps_little(way, op) else loops).backward(way, op)
+
+
+def _keeps_little(way: Reverse, op: Op) -> bool:
+    """Whether a loop is to keep few states, and not something of each iteration."""
+    limits = (loops.limit_of(op, k) for k in range(2))
+    endless = any(s.name in way.names.unbounded for dim in limits for s in symbols_of(dim))
+    return endless or bool(op.attributes.get("remat"))
+
+
 RULES: Mapping[str, RegionRule] = {
     "if": RegionRule(branches.forward, branches.backward),
-    "for": RegionRule(loops.forward, loops.backward),
+    "for": RegionRule(_for_forward, _for_backward),
+    "while": RegionRule(checkpoint.forward, checkpoint.backward),
 }
 """By the name of the op."""
 

@@ -170,9 +170,5 @@ def is_zero(value: Value) -> bool:
     op = value.op
     if op is not None and op.name == "broadcast":
         op = op.operands[0].op
-    return (
-        op is not None
-        and op.name == "constant"
-        and isinstance(op.attributes["value"], float)
-        and op.attributes["value"] == 0
-    )
+    number = op.attributes["value"] if op is not None and op.name == "constant" else None
+    return isinstance(number, int | float) and not number

@@ -9,6 +9,7 @@ Not here: what a user passes (`weft.transforms`), rules of ops with regions (`re
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from weft.compiler.autodiff.flow import Flow, flow_of, is_float, used_values
 from weft.compiler.autodiff.regions import REASONS, RULES
@@ -33,7 +34,9 @@ from weft.ir import (
     Value,
     WeftError,
 )  # fmt: skip
+from weft.ir.dims import symbols_of
 from weft.ir.rewrite import Cloner, symbol_names
+from weft.ir.walk import dims_of_type, walk
 
 
 def differentiate(
@@ -58,7 +61,9 @@ def differentiate(
     _check(fn, wrt, results, any_shape=cotangent_given)
     sources, outputs = [fn.params[i] for i in wrt], [fn.results[i] for i in results]
     ops, cloner = fn.body.ops[:-1], Cloner()
-    reverse = Reverse(ops, flow_of(ops, sources, outputs), cloner, Region(), symbol_names(fn))
+    reverse = Reverse(
+        ops, flow_of(ops, sources, outputs), cloner, Region(), Names(symbol_names(fn), unbounded_in(fn.body))
+    )
     for param in fn.params:
         cloner.set([param], [reverse.region.add_param(param.type, param.name)])
     reverse.run_forward()
@@ -133,19 +138,37 @@ def _tensor(ty: Type) -> TensorType:
     return ty
 
 
+class Names(NamedTuple):
+    """Symbols of the program: those in use, and those of computed sizes that have no bound."""
+
+    taken: set[str]
+    unbounded: set[str]
+
+
+def unbounded_in(region: Region) -> set[str]:
+    """The symbols of computed sizes without a bound."""
+    found = [op for op in walk(region) if op.name == "to_index" and "bound" not in op.attributes]
+    return {s.name for op in found for d in dims_of_type(op.result.type) for s in symbols_of(d)}
+
+
 class Reverse:
     """The differentiation of the ops of one region: the new ones while they are written, and the cotangents.
 
     Keys of `cotangents` and `saved` are values and ops of the old program, what they hold is of the new one.
-    A rule for an op with regions makes one of these for each of its regions (`inside`). `taken` holds the
-    names of all symbols of the program.
+    A rule for an op with regions makes one of these for each of its regions (`inside`).
     """
 
     def __init__(
-        self, ops: Sequence[Op], flow: Flow, cloner: Cloner, region: Region, taken: set[str], depth: int = 0
+        self,
+        ops: Sequence[Op],
+        flow: Flow,
+        cloner: Cloner,
+        region: Region,
+        names: Names,
+        depth: int = 0,
     ) -> None:
-        self.ops, self.flow, self.cloner, self.taken, self.depth = ops, flow, cloner, taken, depth
-        self.region = region
+        self.ops, self.flow, self.cloner, self.region, self.depth = ops, flow, cloner, region, depth
+        self.names, self.taken = names, names.taken
         self.builder = Builder(region)
         self.cotangents: dict[Value, Expr] = {}
         self.emitted: dict[Op, Sequence[Op]] = {}
@@ -154,7 +177,7 @@ class Reverse:
 
     def inside(self, ops: Sequence[Op], region: Region) -> "Reverse":
         """The differentiation of the ops of an inner region, written to `region`."""
-        return Reverse(ops, self.flow, self.cloner, region, self.taken, self.depth + 1)
+        return Reverse(ops, self.flow, self.cloner, region, self.names, self.depth + 1)
 
     def run_forward(self, *, in_place: bool = False) -> None:
         """Copy the ops, with the forward parts of region rules in place of theirs.
@@ -166,7 +189,7 @@ class Reverse:
             rule = RULES.get(op.name) if self.flow.on_path(op) else None
             if rule is not None:
                 self.builder.locations = op.locations
-                rule.forward(self, op)
+                rule.forward(self, op)  # pyright: ignore[reportArgumentType] -- the checker sees this class twice
                 if in_place:
                     self._adopt(op, self.region.ops[-1])
             elif in_place:
@@ -190,7 +213,7 @@ class Reverse:
                 self.builder.locations = op.locations
                 rule = RULES.get(op.name)
                 if rule is not None:
-                    rule.backward(self, op)
+                    rule.backward(self, op)  # pyright: ignore[reportArgumentType] -- the same
                 else:
                     self._pull(op)
         self.builder.locations = ()

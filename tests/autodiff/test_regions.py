@@ -132,7 +132,102 @@ def scanned(x, h):
     return (rows**2).sum() + found.sum()
 
 
+def newton(a):
+    x = a * 0.5 + 0.5
+    while np.max(np.abs(x * x - a)) > 1e-12:
+        x = x - (x * x - a) / (2 * x)
+    return x.sum()
+
+
+def adaptive_step(y, rate):
+    """Euler against the midpoint rule: the step follows the error, so the data decide how many there are."""
+    t, h = 0.0, 0.1
+    y = y * 1.0
+    while t < 1.0:
+        h = np.minimum(h, 1.0 - t)
+        slope = -rate * y + np.sin(t)
+        middle = -rate * (y + 0.5 * h * slope) + np.sin(t + 0.5 * h)
+        error = h * np.max(np.abs(middle - slope))
+        if error < 0.05:
+            y = y + h * middle
+            t = t + h
+        h = h * np.minimum(2.0, 0.9 * np.sqrt(0.05 / (error + 1e-12)))
+    return (y * y).sum()
+
+
+def episode(policy):
+    """A cart that a policy pushes until it is too far; what it earned on the way."""
+    place, speed, earned, steps = 0.1, 0.0, 0.0, 0
+    while abs(place) < 2.0 and steps < 60:
+        force = np.tanh(policy[0] * place + policy[1] * speed + policy[2])
+        speed = speed + 0.1 * (force + 0.5 * place)
+        place = place + 0.1 * speed
+        earned = earned + np.exp(-place * place) - 0.01 * force * force
+        steps += 1
+    return earned
+
+
+def stopped(x):
+    s = 0.0
+    for i in range(100):
+        s = s + np.sin(x[i % 3] * s) + x[0]
+        if s > 5:
+            break
+    return s * s
+
+
+def while_in_for(x):
+    s = 0.0
+    for i in range(4):
+        y = x[i]
+        while y < 10.0:
+            y = y * y + x[0]
+        s = s + y
+    return s
+
+
+def for_in_while(x):
+    y = x * 1.0
+    while y.sum() < 30.0:
+        for j in range(1, 3):
+            y[j] = y[j] + 0.3 * y[j - 1] * y[0]
+        y = y * 1.01
+    return y.sum()
+
+
+def returned(x):
+    for i in range(10):
+        x = x * x[::-1] + 0.1
+        if x.sum() > 2.0:
+            return (x * i).sum()
+    return x.sum()
+
+
+def computed_count(x, counts):
+    s = x[0] * 1.0
+    for j in range(2):
+        for i in range(counts[j]):
+            s = s * x[1] + np.sin(s) * i
+    return s * s
+
+
+def not_entered(x):
+    s = x.sum()
+    while s < -100.0:
+        s = s * 2
+    return s * s
+
+
 CASES = {
+    "newton": (newton, np.array([7.0, 2.0, 0.3])),
+    "adaptive_step": (adaptive_step, np.array([1.0, -0.5]), np.array([3.0, 0.7])),
+    "episode": (episode, np.array([0.3, -0.2, 0.1])),
+    "stopped": (stopped, np.abs(RNG.normal(size=3))),
+    "while_in_for": (while_in_for, np.abs(RNG.normal(size=4)) + 1),
+    "for_in_while": (for_in_while, np.abs(RNG.normal(size=3)) + 0.5),
+    "returned": (returned, np.array([0.9, 1.1, 0.7])),
+    "computed_count": (computed_count, np.array([0.3, 0.4]), np.array([3, 4])),
+    "not_entered": (not_entered, RNG.normal(size=3)),
     "recurrent": (recurrent, RNG.normal(size=(7, 4)), RNG.normal(size=(4, 4))),
     "then": (branch, np.abs(RNG.normal(size=5))),
     "else": (branch, -np.abs(RNG.normal(size=5))),
@@ -165,3 +260,18 @@ def test_elements_are_kept_and_not_arrays():
     gradient = weft.grad(in_place)
     gradient(RNG.normal(size=20_000))
     assert gradient._compiled.stats()["arena_bytes"] < 2e6
+
+
+def test_more_iterations_than_places_for_states():
+    def long(x):
+        y, k = x[0] * 1.0, 0
+        while k < 20_000:
+            y = y + 1e-4 * np.sin(y) * x[1]
+            k += 1
+        return y
+
+    x = np.array([1.0, 0.7])
+    found = weft.grad(long)(x)
+    exact = np.array([np.sin(long(x)) / np.sin(1.0), 2.0 * np.sin(long(x))])
+    np.testing.assert_allclose(found, exact, rtol=1e-3)
+    np.testing.assert_allclose(found, numeric(long, (x,), 0), rtol=1e-7)
