@@ -14,9 +14,14 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.control.conditions import truth, truth_value
-from weft.compiler.frontend.control.joins import Conflict, Same, join, lower, wrap
+from weft.compiler.frontend.control.folding import add_up, all_of, any_of, smallest
+from weft.compiler.frontend.control.folding import largest as largest_of
+from weft.compiler.frontend.control.joins import Conflict, Same, is_listed, join, lower, wrap
+from weft.compiler.frontend.control.listed import sort
+from weft.compiler.frontend.control.lists import exact_length, settled
 from weft.compiler.frontend.control.sequences import (
     Sequence,
+    as_sequence,
     make_enumerate,
     make_range,
     make_reversed,
@@ -57,7 +62,23 @@ def _len(trace: Trace, value: Any) -> Any:
         return size_number(trace, value.view.shape[0])
     if isinstance(value, Sequence):
         return size_number(trace, value.length)
+    if is_listed(value):
+        return _length(trace, value)
     return len(value)
+
+
+def _length(trace: Trace, items: list[Any]) -> Any:
+    """The number of items of a list with segments."""
+    known = exact_length(items)
+    return size_number(trace, settled(trace, items).length if known is None else known)
+
+
+def _long(trace: Trace, values: Any) -> Sequence | None:
+    """A sequence that a loop goes over rather than Python."""
+    found = as_sequence(trace, values)
+    if found is None or isinstance(values, range):
+        return None
+    return None if isinstance(found.length, int) and found.length <= 4 else found
 
 
 @_means(isinstance)
@@ -131,6 +152,9 @@ def _one(trace: Trace, value: Any) -> Expr:
 
 def _extreme(fn: Callable[..., Any], *, largest: bool) -> None:
     def meaning(trace: Trace, *values: Any, **keywords: Any) -> Any:
+        found = _long(trace, values[0]) if len(values) == 1 and not keywords else None
+        if found is not None:
+            return trace.run(largest_of if largest else smallest, found)
         items = list(values[0]) if len(values) == 1 else list(values)
         if keywords or not any(type(v) in TRACED for v in items):
             return fn(items, **keywords)
@@ -161,13 +185,17 @@ _extreme(min, largest=False)
 
 @_means(sum)
 def _sum(trace: Trace, values: Any, start: Any = 0) -> Any:
-    return functools.reduce(operator.add, values, start)
+    found = _long(trace, values)
+    return functools.reduce(operator.add, values, start) if found is None else trace.run(add_up, found, start)
 
 
 def _all_or_any(fn: Callable[..., Any], ufunc: Any, *, stop_at: bool) -> None:
     def meaning(trace: Trace, values: Any) -> Any:
         if type(values) is TracedArray and values.ndim == 1:
             return truth_value(trace, trace.call(ufunc, values))
+        found = _long(trace, values)
+        if found is not None:
+            return trace.run(any_of if stop_at else all_of, found)
         result: Any = not stop_at
         for value in values:
             found = truth(trace, value)
@@ -217,9 +245,18 @@ def _is_size(value: Any) -> bool:
     return type(value) is TracedNumber and value.dim is not None
 
 
+@_means(sorted)
+def _sorted(trace: Trace, values: Any, *, key: Any = None, reverse: bool = False) -> Any:
+    return (
+        sort(trace, values, reverse=reverse)
+        if key is None and is_listed(values)
+        else sorted(values, key=key, reverse=reverse)
+    )
+
+
 _PLAIN = (
     abs, round, list, tuple, dict, set, frozenset, map, filter,
-    sorted, hash, iter, next, getattr, hasattr, callable, id, slice, issubclass,
+    hash, iter, next, getattr, hasattr, callable, id, slice, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""
 

@@ -17,7 +17,7 @@ from weft.compiler.frontend.arguments import StaticSpec, spec_of
 from weft.compiler.frontend.assumption import Assumptions, Restart, SizeGuard
 from weft.compiler.frontend.capture import Inputs, ObjectGuard, Parameter, TraceOptions
 from weft.compiler.frontend.code import all_code
-from weft.compiler.frontend.result import Effect, Outputs, ResultNode
+from weft.compiler.frontend.result import Effect, Outputs, ResultNode, settle_all
 from weft.compiler.frontend.rewrite import resolve_callable, rewritten_code
 from weft.compiler.frontend.source import Argument, Cell, Default, Global, Source
 from weft.compiler.frontend.trace import Trace
@@ -147,6 +147,8 @@ def _bound_spec(value: Any) -> Any:
 
 def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Traced:
     """Close the function: results as the return value and the effects name them, then written parameters."""
+    for item in [value, *(effect.value for effect in hooks.effects)]:
+        settle_all(one, item)
     outputs = Outputs(one, inputs, [value, [effect.value for effect in hooks.effects]])
     result = outputs.describe(value)
     effects = tuple(replace(e, value=outputs.describe(e.value)) for e in hooks.effects)

@@ -223,7 +223,8 @@ _REPEATED: Any = (list, tuple, str, bytes)
 def multiply(number: TracedNumber, other: Any) -> Any:
     """A product; a list or string is repeated, for which its count must be known."""
     if isinstance(other, _REPEATED):
-        return number.__index__() * other
+        made = number.trace.repeat(other, number)
+        return number.__index__() * other if made is None else made
     return binary("*", np.multiply, number, other)
 
 

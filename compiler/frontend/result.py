@@ -10,8 +10,19 @@ from typing import Any, Literal, TypeAlias
 
 from weft.compiler.frontend.arguments import children, is_node
 from weft.compiler.frontend.capture import Inputs
-from weft.compiler.frontend.control.joins import Possible
-from weft.compiler.frontend.number import TracedNumber, as_expr
+from weft.compiler.frontend.control.joins import (
+    Array,
+    Nullable,
+    Number,
+    Possible,
+    Same,
+    Scalar,
+    Slot,
+    Tree,
+    is_listed,
+)  # fmt: skip
+from weft.compiler.frontend.control.lists import Row, Stack, settled
+from weft.compiler.frontend.number import TracedNumber, as_expr, size_number
 from weft.compiler.frontend.source import Source
 from weft.compiler.frontend.storage import Lens, Pick, Storage, View
 from weft.compiler.frontend.trace import Trace
@@ -101,6 +112,19 @@ class ResultChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultItems:
+    """A list of `count` items in arrays: `parts` are nodes of arrays, an element of each for every item.
+
+    `form` says how: a kind of `ResultValue`, or a container with a form for each item; `("list", form)` is an
+    item that is a list itself.
+    """
+
+    count: ResultNode
+    form: Any
+    parts: tuple[ResultNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ResultTree:
     """A container: `like` gives its type, keys and fields; items are nodes."""
 
@@ -109,7 +133,14 @@ class ResultTree:
 
 
 ResultNode: TypeAlias = (
-    ResultValue | ResultSize | ResultObject | ResultView | ResultConstant | ResultTree | ResultChoice
+    ResultValue
+    | ResultSize
+    | ResultObject
+    | ResultView
+    | ResultConstant
+    | ResultTree
+    | ResultChoice
+    | ResultItems
 )
 
 
@@ -117,6 +148,8 @@ def inner_nodes(node: ResultNode) -> tuple[ResultNode, ...]:
     """The nodes that a node is made of."""
     if isinstance(node, ResultChoice):
         return (ResultValue(node.number, "bool"), node.then, node.otherwise)
+    if isinstance(node, ResultItems):
+        return (node.count, *node.parts)
     return node.items if isinstance(node, ResultTree) else ()
 
 
@@ -168,7 +201,15 @@ class Outputs:
             case _:
                 return self._object(value)
 
+    def _items(self, value: list[Any]) -> ResultNode:
+        stack = settled(self.trace, value)
+        count = self.describe(size_number(self.trace, stack.length))
+        parts = tuple(self.describe(part) for part in stack.arrays())
+        return ResultItems(count, _form(stack.slot), parts)
+
     def _object(self, value: Any) -> ResultNode:
+        if is_listed(value):
+            return self._items(value)
         source = self.inputs.path(value)
         if source is not None:
             return ResultObject(source)
@@ -231,12 +272,44 @@ class Outputs:
         return known[1]
 
 
+def _form(slot: Slot) -> Any:
+    """How items are put together (`ResultItems`)."""
+    match slot:
+        case Number(kind):
+            return NUMBER_KINDS[kind]
+        case Scalar():
+            return "scalar"
+        case Array():
+            return "array"
+        case Row(inner):
+            return ("list", _form(inner))
+        case Nullable(inner):
+            return ("or None", _form(inner))
+        case Tree(like, items):
+            return ("tree", like, tuple(map(_form, items)))
+        case Same(value):
+            return ("constant", value)
+        case _:
+            raise TypeError(f"no form of {slot}")
+
+
+def settle_all(trace: Trace, value: Any) -> None:
+    """Give each list with segments in a result one stack."""
+    if is_listed(value):
+        settled(trace, value)
+    elif is_node(value):
+        for _, item in children(value):
+            settle_all(trace, item)
+
+
 def _leaves(value: Any) -> Iterator[Any]:
     if is_node(value):
         for _, item in children(value):
             yield from _leaves(item)
     elif type(value) is Possible:
         yield from _leaves(value.value)
+    elif isinstance(value, Stack):
+        yield from value.parts
     else:
         yield value
 

@@ -58,6 +58,12 @@ class Trace:
         self.assumptions = assumptions
         self.log: list[str] = []
         self.adopt: Callable[[Any], Any] = _refuse_array
+        self.note: Callable[[Any], None] = lambda _: None  # told of an object before it changes
+        self.is_before_a_loop: Callable[[Any], bool] = lambda _: False
+        self.repeat: Callable[[Any, Any], Any] = lambda _items, _count: None  # `items * count` of a list
+        self.run: Callable[..., Any] = (
+            _refuse_array  # calls a function of Weft's own as if it were the user's
+        )
         self._call = call
         self._builder = Builder(self.func.body)
         self._locations: dict[tuple[int, int], Location] = {}

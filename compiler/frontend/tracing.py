@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from functools import partial
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
@@ -15,8 +16,11 @@ import numpy as np
 
 from weft.compiler.frontend import builtin, impure
 from weft.compiler.frontend.capture import Inputs
+from weft.compiler.frontend.control.folding import contains
 from weft.compiler.frontend.control.hooks import ControlHooks
-from weft.compiler.frontend.control.joins import Possible, given, given_key
+from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed
+from weft.compiler.frontend.control.listed import JOINING, by_position, item_of, repeated, set_item
+from weft.compiler.frontend.control.listed import joined as joined_items
 from weft.compiler.frontend.control.places import MUTATORS, Journal
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.hooks import Hooks, PlainHooks
@@ -26,7 +30,7 @@ from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import joined
 from weft.compiler.frontend.numpy.table import name_of
 from weft.compiler.frontend.result import Effect
-from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, unsupported_names
+from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, rewrite, unsupported_names
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray
@@ -48,6 +52,8 @@ class TracingHooks:
         self._functions: list[FunctionType] = [] if root is None else [root]
         self._plain = PlainHooks()
         self.journal = Journal()
+        trace.note, trace.is_before_a_loop = self.journal.note, self.journal.is_before_a_loop
+        trace.run, trace.repeat = self._run, partial(repeated, trace)
         self.control = ControlHooks(self)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
 
     def __getattr__(self, name: str) -> Any:
@@ -57,6 +63,11 @@ class TracingHooks:
     def hooks(self) -> Hooks:
         """Itself, as the protocol that the rewriter asks for."""
         return cast(Hooks, self)
+
+    def _run(self, function: Any, *args: Any) -> Any:
+        made = rewrite(function, self.hooks)
+        assert made is not None
+        return unwrapped(made(*args))
 
     def _owner(self, function: FunctionType) -> FunctionType | None:
         return None if function is self.root else function
@@ -124,7 +135,8 @@ class TracingHooks:
         base, key = given(base), given_key(key)
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is None:
-            return base[key]
+            stacked = is_listed(base) or by_position(self.trace, base, key)
+            return item_of(self.trace, base, key) if stacked else base[key]
         held = self.inputs.opened(base)
         if held is not None:
             return held[key]
@@ -172,9 +184,12 @@ class TracingHooks:
         if source is not None:
             base = self.inputs.open(base)
             self._effect("setitem", source, key, value)
+        if is_listed(base) or by_position(self.trace, base, key):
+            return set_item(self.trace, base, key, value)
         if type(base) not in TRACED:
             self.journal.note(base)
         base[key] = value
+        return None
 
     def _is_there(self, source: Source, value: Any) -> bool:
         """Whether an array is what its place held at entry: storing it, as `v += x` does, changes nothing."""
@@ -187,6 +202,9 @@ class TracingHooks:
         """Look for an item in a container from outside as it is now, else as Python does."""
         if symbol in ("in", "not in"):
             right = self.inputs.looked_at(given(right), items=True)
+            if is_listed(right):
+                found = self.trace.run(contains, right, left)
+                return found if symbol == "in" else self.control.not_(found)
         elif type(left) is Possible and right is None:
             return self.control.not_(left.present) if symbol == "is" else left.present
         return self._plain.compare(symbol, left, right)
@@ -222,6 +240,8 @@ class TracingHooks:
             args = tuple(given(value) for value in args)
             kwargs = {name: given(value) for name, value in kwargs.items()}
         if is_known(fn):
+            if fn in JOINING and args and is_listed(args[0]):
+                return joined_items(self.trace, fn, args, kwargs)
             opened = {name: self.inputs.open(value) for name, value in kwargs.items()}
             return self.trace.call(fn, *map(self.inputs.open, args), **opened)
         if _hashable(fn) and fn in builtin.BUILTINS:
@@ -278,6 +298,11 @@ class TracingHooks:
     def _call_library(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Anything else, which must not look into traced values."""
         owner = getattr(fn, "__self__", None)
+        if is_listed(owner) and name_of(fn).rpartition(".")[2] not in ("append", "extend", "copy"):
+            raise self.trace.refuse(
+                f"list.{fn.__name__} of a list that a compiled loop appended to is not supported",
+                "make it an array first: `a = np.array(items)`", "E055",
+            )  # fmt: skip
         if isinstance(owner, list | dict | set) and name_of(fn).rpartition(".")[2] in MUTATORS:
             self.journal.note(owner)
         if (

@@ -5,7 +5,7 @@ Not here: results that a table's tree describes (`guards.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -62,6 +62,9 @@ class ResultMaker:
                 return self.views[node.identity]
             case result.ResultChoice():
                 return self.make(node.then if self.raw[node.number] else node.otherwise)
+            case result.ResultItems():
+                arrays = iter([self.make(part) for part in node.parts])
+                return _items(node.form, arrays, int(self.make(node.count)))
             case result.ResultTree():
                 return rebuild(node.like, [self.make(item) for item in node.items])
             case _:
@@ -93,6 +96,26 @@ class ResultMaker:
     def _trim(self, base: Any, lens: result.Trimmed) -> Any:
         key = tuple(slice(None) if number < 0 else slice(int(self.raw[number])) for number in lens.numbers)
         return base[key].copy()
+
+
+def _items(form: Any, arrays: Iterator[Any], count: int) -> list[Any]:
+    """The items that lie in arrays (`ResultItems`)."""
+    if form in ("float", "int", "bool"):
+        return next(arrays)[:count].tolist()
+    if form in ("scalar", "array"):
+        return list(next(arrays)[:count])
+    match form:
+        case ("list", inner):
+            whole = next(arrays)
+            return [_items(inner, iter([row]), len(row)) for row in whole[:count]]
+        case ("or None", inner):
+            values, flags = _items(inner, arrays, count), next(arrays)
+            return [value if flag else None for value, flag in zip(values, flags, strict=False)]
+        case ("tree", like, forms):
+            columns = [_items(one, arrays, count) for one in forms]
+            return [rebuild(like, [column[k] for column in columns]) for k in range(count)]
+        case (_, value):
+            return [value] * count
 
 
 def paths_read(traced: Traced) -> list[source.Source]:

@@ -166,10 +166,11 @@ def branches_of_different_structure(x):
     return x, x
 
 
-def appends_in_a_long_loop(x):
+def appends_different_things(x):
     found = []
     for i in range(1000):
         found.append(x[i % 3])
+        found.append("text")
     return found
 
 
@@ -191,7 +192,7 @@ def changes_an_outer_object(x):
         (shows_an_exchanged_array, (ramp(9), ramp(9)), "E064"),
         (reads_what_another_name_writes, (ramp(9), ramp(9)), "E064"),
         (branches_of_different_structure, (ramp(9),), "E061"),
-        (appends_in_a_long_loop, (ramp(9),), "E055"),
+        (appends_different_things, (ramp(9),), "E055"),
     ],
 )
 def test_errors(fn, args, code):

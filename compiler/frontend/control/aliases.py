@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from weft.compiler.frontend.control.joins import Same
+from weft.compiler.frontend.control.lists import Listed
 from weft.compiler.frontend.control.rotation import Rotation
 from weft.compiler.frontend.control.statements import arrays_in
 from weft.compiler.frontend.control.variables import Traced, Variables
@@ -28,7 +29,7 @@ def check_aliases(
     found: dict[str, list[Storage]] = {}
     starts: list[tuple[Storage, Storage]] = []  # what a parameter begins as or gets at the end; the parameter
     for name, slot in variables.slots.items():
-        if isinstance(slot, Same) or name in variables.kept or name in variables.late:
+        if isinstance(slot, Same | Listed) or name in variables.kept or name in variables.late:
             continue
         params = found[name] = [a.view.storage for a in arrays_in(variables.wrapped[name])]
         for value in (variables.before[name], done.ends[name]):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from weft.compiler.frontend.control.joins import Maybe, Possible
-from weft.compiler.frontend.number import TracedNumber, as_expr, number
+from weft.compiler.frontend.control.joins import Maybe, Possible, is_listed
+from weft.compiler.frontend.control.lists import exact_length, settled
+from weft.compiler.frontend.number import TracedNumber, as_expr, number, size_number
 from weft.compiler.frontend.number import truth as truth_of_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar
@@ -24,6 +25,10 @@ def truth(trace: Trace, value: Any) -> bool | Expr:
     if type(value) is Possible:
         present, found = as_expr(trace, value.present, BOOL), truth(trace, value.value)
         return (present if found else False) if isinstance(found, bool) else present & found
+    if is_listed(value):
+        known = exact_length(value)
+        length = settled(trace, value).length if known is None else known
+        return bool(length) if isinstance(length, int) else truth_of_number(trace, size_number(trace, length))
     if type(value) not in TRACED:
         return bool(value)
     if type(value) is TracedNumber:

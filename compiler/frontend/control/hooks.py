@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.control.conditions import truth
 from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Undefined
+from weft.compiler.frontend.control.lists import Restack, settled
 from weft.compiler.frontend.control.loops import Counted, for_node, variables_of, while_node
 from weft.compiler.frontend.control.places import Place, cells
 from weft.compiler.frontend.control.sequences import Range, as_sequence
@@ -193,11 +194,21 @@ class ControlHooks:
         undo = Undo(self.hooks, places)
         try:
             while_node(self.hooks, test, body, stop, variables_of(self.hooks, kept, stop))
+        except Restack as wanted:
+            self._restack(wanted, undo)
+            self.while_(test, body, stop, written=written, carried=carried, live=live)
         except UnsupportedError as error:
             if error.code not in _NEEDS_ITEMS or not isinstance(first, bool):
                 raise
             undo.run()
             self._run_while(test, body, stop, places, error)
+
+    def _restack(self, wanted: Restack, undo: Undo) -> None:
+        """Give a list a stack before a statement is traced again; raise where it is to be earlier."""
+        undo.run()
+        if self.hooks.journal.is_before_a_loop(wanted.owner):
+            raise wanted
+        settled(self.trace, wanted.owner, wanted.slot)
 
     def _try_test(self, test: Thunk) -> bool | None:
         """The truth of a loop's condition before it, if it is known."""
@@ -256,6 +267,9 @@ class ControlHooks:
         try:
             counted = _counted(self.trace, items)
             for_node(self.hooks, counted, body, stop, variables_of(self.hooks, kept, stop))
+        except Restack as wanted:
+            self._restack(wanted, undo)
+            self.for_(items, body, stop, written=written, carried=carried, live=live)
         except UnsupportedError as error:
             if error.code not in _NEEDS_ITEMS or self.trace.changes(count):
                 raise

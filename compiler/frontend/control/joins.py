@@ -157,7 +157,47 @@ class Nullable:
     slot: Slot
 
 
-Slot: TypeAlias = Same | Number | Scalar | Array | Tree | Optional | Nullable
+class Extended:
+    """A slot of another file, which says itself what carries it."""
+
+    __slots__ = ()
+
+    def types(self) -> list[Type]:
+        """Types of the IR values that carry it."""
+        raise NotImplementedError
+
+    def lower(self, trace: Trace, value: Any) -> list[Value]:
+        """The IR values that carry a value."""
+        raise NotImplementedError
+
+    def wrap(self, trace: Trace, values: Iterator[Value]) -> Any:
+        """The value that they carry."""
+        raise NotImplementedError
+
+    def show(self) -> str:
+        """In the user's words."""
+        raise NotImplementedError
+
+
+class Segment:
+    """What a list holds, while a function is traced, that stands for many items (`lists.py`).
+
+    Those of one `key` are one, with their elements at different times.
+    """
+
+    key: object
+
+    def frozen(self, trace: Trace) -> Segment:
+        """With the present elements of arrays."""
+        raise NotImplementedError
+
+
+def is_listed(value: Any) -> bool:
+    """Whether a value is a list that a compiled loop or branch appended to."""
+    return type(value) is list and any(isinstance(item, Segment) for item in typing.cast("list[Any]", value))
+
+
+Slot: TypeAlias = Same | Number | Scalar | Array | Tree | Optional | Nullable | Extended
 
 
 def freeze(trace: Trace, value: Any) -> Any:
@@ -168,6 +208,8 @@ def freeze(trace: Trace, value: Any) -> Any:
         return Maybe(freeze(trace, value.value), value.defined)
     if type(value) is Possible:
         return Possible(trace, freeze(trace, value.value), value.present)
+    if isinstance(value, Segment):
+        return value.frozen(trace)
     if type(value) is tuple or (is_node(value) and _holds_arrays(value)):
         return rebuild(value, [freeze(trace, item) for _, item in children(value)])
     return value
@@ -198,6 +240,8 @@ def is_same(a: Any, b: Any) -> bool:
             return len(left) == len(right) and all(map(is_same, left, right))
         case slice() | range():
             return a == b
+        case Segment():
+            return a.key is b.key
         case _:
             return False
 
@@ -350,10 +394,10 @@ def show(slot: Slot) -> str:
             return f"an array {ty}"
         case Tree(like):
             return f"a {type(like).__name__}"
-        case Optional(inner):
-            return f"{show(inner)} or nothing"
-        case Nullable(inner):
-            return f"{show(inner)} or None"
+        case Optional(inner) | Nullable(inner):
+            return f"{show(inner)} or {'nothing' if isinstance(slot, Optional) else 'None'}"
+        case Extended():
+            return slot.show()
 
 
 # ---------------------------------------------------------------- values of slots
@@ -374,6 +418,8 @@ def types(slot: Slot) -> list[Type]:
             return [ty for item in items for ty in types(item)]
         case Optional(inner) | Nullable(inner):
             return [*types(inner), TensorType(BOOL)]
+        case Extended():
+            return slot.types()
 
 
 def lower(trace: Trace, slot: Slot, value: Any) -> list[Value]:
@@ -386,6 +432,8 @@ def lower(trace: Trace, slot: Slot, value: Any) -> list[Value]:
         case Tree(_, items):
             parts = [UNDEFINED] * len(items) if value is UNDEFINED else [v for _, v in children(value)]
             return [v for item, part in zip(items, parts, strict=True) for v in lower(trace, item, part)]
+        case Extended():
+            return slot.lower(trace, value)
         case Optional(inner):
             value, flag = (
                 (value.value, value.defined()) if type(value) is Maybe else (value, value is not UNDEFINED)
@@ -445,6 +493,8 @@ def wrap(trace: Trace, slot: Slot, values: Iterator[Value]) -> Any:
             made = wrap(trace, inner, values)
             flag = number(trace, Expr(trace.builder, next(values)), bool)
             return Maybe(made, lambda: flag)
+        case Extended():
+            return slot.wrap(trace, values)
         case Nullable(inner):
             made = wrap(trace, inner, values)
             return Possible(trace, made, number(trace, Expr(trace.builder, next(values)), bool))

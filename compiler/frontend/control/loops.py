@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weft.compiler.frontend.arguments import is_node
 from weft.compiler.frontend.control.aliases import check_aliases, written_in
 from weft.compiler.frontend.control.conditions import truth
+from weft.compiler.frontend.control.growth import check_items, grow_lists
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
     Maybe,
@@ -27,7 +28,8 @@ from weft.compiler.frontend.control.joins import (
     types,
     wrap,
 )
-from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts
+from weft.compiler.frontend.control.lists import Content, Listed
+from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts, grown_lists
 from weft.compiler.frontend.control.rotation import (
     TURNS,
     Rotation,
@@ -51,7 +53,7 @@ from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar
 from weft.ir.builder import Builder
-from weft.ir.dims import DimLike, atom_dim
+from weft.ir.dims import DimLike, atom_dim, floor_divide
 from weft.ir.expr import Expr
 from weft.ir.node import Region, Value
 from weft.ir.rewrite import Cloner
@@ -105,11 +107,15 @@ def for_node(
     """Write the loop, and bind its places to what they hold after it."""
     trace = hooks.trace
     lower_bound, upper = counted.lower, counted.upper
+    width = abs(counted.step)
+    variables.trips = trips(lower_bound, upper, counted.step)
     span = (lower_bound, upper) if counted.step > 0 else (upper + 1, lower_bound + 1)
 
     def run(types_: list[Type]) -> Traced:
         symbol = trace.bind_index(name, *span)
         index = atom_dim(symbol)
+        passed = index - lower_bound if counted.step > 0 else lower_bound - index
+        variables.position = passed if width == 1 else floor_divide(passed, width)
         try:
             return trace_body(
                 hooks, [IndexType(index), *types_], lambda: body(counted.item(index)), stop, variables, 1
@@ -157,7 +163,7 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
     """Trace until the slots are those that the body gives back."""
     trace = hooks.trace
     for _ in range(_ROUNDS):
-        mark, moves = hooks.journal.begin(), len(trace.moves)
+        mark, moves = hooks.journal.begin(loop=True), len(trace.moves)
         try:
             traced = run(variables.types())
             contents = mark.contents()
@@ -166,7 +172,7 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
             mark.undo()
             for name, place in variables.places.items():
                 place.set(variables.before[name])
-        if not _grow(trace, variables, mark, contents, traced):
+        if not _grow(hooks, variables, mark, contents, traced):
             _add_params(variables, traced)
             with trace.reopen(traced.frame):
                 for name, slot in variables.slots.items():
@@ -178,10 +184,14 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
     raise trace.refuse("the types of what a loop carries do not settle", "give each name one type", "E061")
 
 
-def _grow(trace: Trace, variables: Variables, mark: Mark, contents: dict[int, Any], traced: Traced) -> bool:
+def _grow(
+    hooks: TracingHooks, variables: Variables, mark: Mark, contents: dict[int, Any], traced: Traced
+) -> bool:
     """Join what the body gave with what it began with; whether a slot changes, so that it is traced again."""
-    again = False
-    parts = changed_parts(mark, [contents])
+    trace = hooks.trace
+    grown = grown_lists(mark, [contents])
+    again = grow_lists(hooks, variables, grown, traced)
+    parts = changed_parts(mark, [contents], list(grown.values()))
     if parts is None:
         raise trace.refuse(
             "a list, dict or set changes its length inside of a compiled loop",
@@ -198,7 +208,11 @@ def _grow(trace: Trace, variables: Variables, mark: Mark, contents: dict[int, An
         return True
     for name, slot in variables.slots.items():
         value = traced.ends[name]
-        if is_same(value, variables.wrapped[name]) or (value is UNDEFINED and name in variables.late):
+        if (
+            isinstance(slot, Listed)
+            or is_same(value, variables.wrapped[name])
+            or (value is UNDEFINED and name in variables.late)
+        ):
             continue
         if isinstance(slot, Same) and slot.value is UNDEFINED and type(value) is not Maybe:
             slot = _always(value)
@@ -265,6 +279,8 @@ def trace_body(
         if len(hooks.effects) > effects:
             raise effect_refused(hooks, effects)
         ends = {name: _end(trace, variables, name, place) for name, place in variables.places.items()}
+        changed = [owner for owner, _ in hooks.journal.marks[-1].saved.values() if type(owner) is list]
+        lists = {id(owner): Content(owner).frozen(trace) for owner in changed}
     except NameError as error:
         trace.close(frame)
         raise trace.refuse(
@@ -273,7 +289,7 @@ def trace_body(
     except BaseException:
         trace.close(frame)
         raise
-    return Traced(frame, params, ends, trace.leave(frame), stops=stops)
+    return Traced(frame, params, ends, trace.leave(frame), stops=stops, lists=lists)
 
 
 def _end(trace: Trace, variables: Variables, name: str, place: Place) -> Any:
@@ -324,18 +340,22 @@ def _bind_results(
         trace.set_value(storage, value)
     values = iter(results[:count])
     turned: dict[str, TracedArray] = {}
+    bound: dict[str, Any] = {}
     for name, slot in variables.slots.items():
         place = variables.places[name]
         if name in variables.kept:
             place.set(variables.before[name])
             continue
+        if isinstance(slot, Listed):
+            assert variables.trips is not None
+            place.set(wrap(trace, slot.after(variables.trips), values))
+            continue
         made = wrap(trace, slot, values)
         if turns is not None and name in turns.sources:
             turned[name] = made
             continue
-        for one, origins in zip(arrays_in(made), sources.get(name, []), strict=False):
-            for origin in origins:
-                trace.link(one.view.storage, origin)
+        _link_all(trace, made, sources.get(name, []))
+        bound[name] = made
         if name in variables.late:
             made = Maybe(made, ran)
         place.set(made)
@@ -343,6 +363,14 @@ def _bind_results(
         bind_exactly(trace, variables, turns, turned, trip_count)
     elif turns is not None:
         bind_selected(trace, variables, turns, turned, variables.places[TURNS].get())
+    check_items(trace, variables, done, bound)
+
+
+def _link_all(trace: Trace, made: Any, sources: Sequence[Sequence[Storage]]) -> None:
+    """Note what was there before a loop that the arrays in a value may be."""
+    for one, origins in zip(arrays_in(made), sources, strict=False):
+        for origin in origins:
+            trace.link(one.view.storage, origin)
 
 
 def _counting_while(

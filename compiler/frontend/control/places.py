@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.control.joins import UNDEFINED
+from weft.compiler.frontend.control.joins import UNDEFINED, is_listed
+from weft.compiler.frontend.control.lists import ListPlace
 from weft.compiler.frontend.hooks import variables
 from weft.compiler.frontend.values import TRACED
 
@@ -68,7 +69,7 @@ class Part:
         _content(self.owner)[self.key] = value
 
 
-Place = Cell | Part
+Place = Cell | Part | ListPlace
 
 
 def cells(names: Sequence[str], *bodies: Callable[..., Any] | None) -> dict[str, Place]:
@@ -106,6 +107,7 @@ class Mark:
     """What was there when a region began, and the old contents of what it has changed since."""
 
     outer: set[int]
+    loop: bool = False
     saved: dict[int, tuple[Any, Any]] = field(default_factory=dict[int, "tuple[Any, Any]"])
 
     def undo(self) -> None:
@@ -124,15 +126,19 @@ class Journal:
     def __init__(self) -> None:
         self.marks: list[Mark] = []
 
-    def begin(self) -> Mark:
+    def begin(self, *, loop: bool = False) -> Mark:
         """A region begins."""
-        mark = Mark(_reachable())
+        mark = Mark(_reachable(), loop)
         self.marks.append(mark)
         return mark
 
     def end(self, mark: Mark) -> None:
         """It ends; what happens to its changes is the caller's business."""
         assert self.marks.pop() is mark
+
+    def is_before_a_loop(self, owner: Any) -> bool:
+        """Whether an object was there when a loop began whose body is traced."""
+        return any(mark.loop and id(owner) in mark.outer for mark in self.marks)
 
     def note(self, owner: Any) -> None:
         """`owner` is about to change."""
@@ -141,10 +147,29 @@ class Journal:
                 mark.saved[id(owner)] = (owner, _copy(owner))
 
 
-def changed_parts(mark: Mark, contents: Sequence[Mapping[int, Any]]) -> dict[str, Place] | None:
-    """The items that differ after some paths; None if a container has other keys or another length."""
+def grown_lists(mark: Mark, contents: Sequence[Mapping[int, Any]]) -> dict[str, list[Any]]:
+    """The lists that some paths appended to, or that hold segments and changed."""
+    found: dict[str, list[Any]] = {}
+    for key, (owner, before) in mark.saved.items():
+        if type(owner) is not list:
+            continue
+        for after in contents:
+            now: list[Any] = after.get(key, before)
+            grown = len(now) > len(before) and all(a is b for a, b in zip(now, before, strict=False))
+            changed = len(now) != len(before) or any(a is not b for a, b in zip(now, before, strict=True))
+            if grown or (changed and (is_listed(now) or is_listed(before))):
+                found[f"list {key}"] = owner
+    return found
+
+
+def changed_parts(
+    mark: Mark, contents: Sequence[Mapping[int, Any]], lists: Sequence[list[Any]] = ()
+) -> dict[str, Place] | None:
+    """The items that differ after some paths, not those of `lists`; None if keys or a length do."""
     found: dict[str, Place] = {}
     for key, (owner, before) in mark.saved.items():
+        if any(owner is one for one in lists):
+            continue
         for after in contents:
             one = after.get(key, before)
             if isinstance(owner, set) or _keys(one) != _keys(before):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from weft.compiler.frontend.control.joins import Maybe, given
+from weft.compiler.frontend.control.joins import Maybe, given, is_listed
+from weft.compiler.frontend.control.lists import settled
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, size_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, elements
@@ -98,6 +99,10 @@ def as_sequence(trace: Trace, value: Any) -> Sequence | None:
     """A sequence that a loop can go over by position; None for what Python iterates."""
     if isinstance(value, Sequence):
         return value
+    if is_listed(value):
+        stack = settled(trace, value)
+        arrays = stack.arrays()
+        return Sequence(trace, stack.length, lambda k: stack.at(size_number(trace, k), arrays), "a list")
     if type(value) is range:
         return Range(trace, value.start, value.stop, value.step)
     if type(value) is TracedArray:

@@ -20,16 +20,20 @@ from weft.compiler.frontend.control.joins import (
     Optional,
     Possible,
     Same,
+    Segment,
     Slot,
     freeze,
     if_known,
+    is_same,
     join,
     loosen,
     lower,
     show,
     wrap,
 )
-from weft.compiler.frontend.control.places import Mark, Part, Place, changed_parts
+from weft.compiler.frontend.control.lists import Content, Few, joined_content
+from weft.compiler.frontend.control.places import Mark, Part, Place, changed_parts, grown_lists
+from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
@@ -80,23 +84,36 @@ def branch(
     before = {name: place.get() for name, place in places.items()}
     mark = hooks.journal.begin()
     sides: list[Side] = []
+    known = trace.facts
     try:
         for part, holds in zip(parts, (True, False), strict=True):
-            known = trace.facts
             trace.facts = {**known, **implied(condition.value, holds=holds)}
-            try:
-                sides.append(_trace_side(hooks, part, places, before, live, mark))
-            finally:
-                trace.facts = known
+            sides.append(_trace_side(hooks, part, places, before, live, mark))
             for name, place in places.items():
                 place.set(before[name])
             mark.undo()
     finally:
+        trace.facts = known
         hooks.journal.end(mark)
     if all(side.raised for side in sides):
         _emit(trace, condition, sides, [], {})
         raise Raised(None)
-    parts_changed = changed_parts(mark, [side.contents for side in sides])
+    _join_all(hooks, condition, places, live, before, mark, sides)
+
+
+def _join_all(
+    hooks: TracingHooks,
+    condition: Expr,
+    places: Mapping[str, Place],
+    live: Sequence[str],
+    before: Mapping[str, Any],
+    mark: Mark,
+    sides: Sequence[Side],
+) -> None:
+    """Write the op, and bind names, items of containers and lists to what they hold after it."""
+    trace = hooks.trace
+    grown = grown_lists(mark, [side.contents for side in sides if not side.raised])
+    parts_changed = changed_parts(mark, [side.contents for side in sides], list(grown.values()))
     if parts_changed is None:
         raise hooks.trace.refuse(
             "a list, dict or set changes its length in a branch of a traced condition",
@@ -108,13 +125,97 @@ def branch(
             assert isinstance(place, Part)
             content = side.contents.get(id(place.owner), mark.saved[id(place.owner)][1])
             side.values[name] = freeze_in(trace, side.frame, content[place.key])
+    growth = [Growth(trace, owner, mark.saved[id(owner)][1], sides) for owner in grown.values()]
     joined = {**{name: places[name] for name in live if name in places}, **parts_changed}
+    for one in growth:
+        joined.update(one.places)
     slots = {name: _join_sides(trace, name, sides) for name in joined}
     results = _emit(trace, condition, sides, list(slots.items()), before)
     for name, value in results.items():
         joined[name].set(value)
         for side in sides:
             link_arrays(trace, slots[name], value, side.values.get(name))
+    for one in growth:
+        one.finish()
+
+
+@dataclass(slots=True)
+class Kept:
+    """Where a joined value is kept that no name of the user's holds."""
+
+    name: str
+    value: Any = UNDEFINED
+
+    def get(self) -> Any:
+        """The value."""
+        return self.value
+
+    def set(self, value: Any) -> None:
+        """Keep it."""
+        self.value = value
+
+
+class Growth:
+    """A list that some paths of a branch appended to: what they did becomes values to be joined."""
+
+    def __init__(self, trace: Trace, owner: list[Any], before: list[Any], sides: Sequence[Side]) -> None:
+        self.trace, self.owner, self.before = trace, owner, before
+        self.places: dict[str, Any] = {}
+        self.items: list[Kept] = []
+        self.count: Kept | None = None
+        self.whole: Kept | None = None
+        alive = [side for side in sides if not side.raised]
+        contents: list[Content] = []
+        added: list[tuple[list[Any], Any] | None] = []
+        for side in alive:
+            with trace.reopen(side.frame):
+                content = Content(side.contents.get(id(owner), before)).frozen(trace)
+                contents.append(content)
+                added.append(_few(content, before))
+        trace.note(owner)
+        if None in added:
+            self.whole = self._place("", alive, contents)
+            return
+        counts = [one[1] for one in added if one is not None]
+        most = max(len(one[0]) for one in added if one is not None)
+        for k in range(most):
+            values = [one[0][k] if k < len(one[0]) else UNDEFINED for one in added if one is not None]
+            self.items.append(self._place(f" item {k}", alive, values))
+        if any(type(count) is not int or count != most for count in counts):
+            self.count = self._place(" count", alive, counts)
+
+    def _place(self, name: str, alive: Sequence[Side], values: Sequence[Any]) -> Kept:
+        place = Kept(f"__weft_list_{id(self.owner)}{name}")
+        self.places[place.name] = place
+        for side, value in zip(alive, values, strict=True):
+            side.values[place.name] = value
+        return place
+
+    def finish(self) -> None:
+        """Give the list its content."""
+        if self.whole is not None:
+            self.owner[:] = self.whole.value.items
+            return
+        items = [place.value for place in self.items]
+        if self.count is not None and type(self.count.value) is TracedNumber:
+            items = [Few(items, self.count.value)]
+        self.owner[:] = [*self.before, *items]
+
+
+def _few(content: Content, before: list[Any]) -> tuple[list[Any], Any] | None:
+    """The items that a path appended and their number; None if they are not a few, or others changed."""
+    items, start = list(content.items), len(before)
+    same = len(items) >= start and all(is_same(a, b) for a, b in zip(items, before, strict=False))
+    added = items[start:]
+    if not same or any(isinstance(one, Segment) for one in added[:-1]):
+        return None
+    if added and isinstance(added[-1], Segment):
+        last = added[-1]
+        if not isinstance(last, Few):
+            return None
+        more = len(added) - 1
+        return [*added[:-1], *last.items], last.count + more if more else last.count
+    return added, len(added)
 
 
 def implied(condition: Value, *, holds: bool) -> dict[Value, bool]:
@@ -220,6 +321,9 @@ def _join_sides(trace: Trace, name: str, sides: Sequence[Side]) -> Slot:
     if name.startswith("__weft_"):  # read only where it has a value
         for side in alive:
             side.values[name] = unwrapped(side.values.get(name, UNDEFINED))
+    first = alive[0].values.get(name)
+    if type(first) is Content:
+        return _join_contents(trace, [side.values[name] for side in alive])
     slot: Slot = Same(alive[0].values.get(name, UNDEFINED))
     for side in alive[1:]:
         slot = join_named(trace, name, slot, side.values.get(name, UNDEFINED))
@@ -228,6 +332,16 @@ def _join_sides(trace: Trace, name: str, sides: Sequence[Side]) -> Slot:
     if isinstance(slot, Optional) and name.startswith("__weft_"):  # read only where it has a value
         return slot.slot if not isinstance(slot.slot, Same) else slot
     return slot
+
+
+def _join_contents(trace: Trace, contents: Sequence[Content]) -> Slot:
+    """The slot of a list whose content paths give in arrays."""
+    try:
+        return joined_content(contents)
+    except Conflict as conflict:
+        raise trace.refuse(
+            f"a list gets items of different types in a branch: {conflict}", "give all items one type", "E055"
+        ) from None
 
 
 def join_named(trace: Trace, name: str, slot: Slot, value: Any) -> Slot:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weft.compiler.frontend.control.joins import UNDEFINED, Same, Slot, types, wrap
+from weft.compiler.frontend.control.lists import Content, Listed
 from weft.compiler.frontend.control.places import Place
 from weft.compiler.frontend.control.statements import arrays_in
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
+from weft.ir.dims import DimLike
 from weft.ir.node import Value
 from weft.ir.types import Type
 
@@ -28,6 +30,8 @@ class Variables:
     given: set[str] = field(default_factory=set[str])  # those that had parameters in the last trace
     kept: set[str] = field(default_factory=set[str])  # not changed by the body after all
     params: dict[Storage, Value] = field(default_factory=dict[Storage, Value])  # what arrays begin as
+    trips: DimLike | None = None  # how often a counted loop runs, unless it stops
+    position: DimLike | None = None  # iterations before the one that is traced
 
     def types(self) -> list[Type]:
         """Types of all carried values."""
@@ -38,6 +42,11 @@ class Variables:
         values = iter(params)
         self.given = {name for name, slot in self.slots.items() if types(slot)}
         for name, slot in self.slots.items():
+            if isinstance(slot, Listed):
+                given = slot.after(0 if self.position is None else self.position, elastic=True)
+                self.wrapped[name] = made = wrap(trace, given, values)
+                self.places[name].set(made)
+                continue
             made = wrap(trace, slot, values)
             if not isinstance(slot, Same):  # a write to what it begins as makes it differ from that
                 self.params.update((one.view.storage, one.view.storage.value) for one in arrays_in(made))
@@ -63,3 +72,4 @@ class Traced:
     storages: dict[Storage, Value] = field(default_factory=dict[Storage, Value])
     yields: list[Value] = field(default_factory=list[Value])
     stops: bool = False
+    lists: dict[int, Content] = field(default_factory=dict[int, Content])  # contents of lists that it changed

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.control.joins import is_listed
+from weft.compiler.frontend.control.listed import array_of
 from weft.compiler.frontend.number import TracedNumber, as_dim, is_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, show_shape
 from weft.compiler.frontend.numpy.table import implements
@@ -253,7 +255,7 @@ def constant_array(trace: Trace, array: np.ndarray) -> TracedArray:
 
 def _contains_traced(value: Any) -> bool:
     if isinstance(value, list | tuple):
-        return any(map(_contains_traced, value))
+        return is_listed(value) or any(map(_contains_traced, value))
     return type(value) in TRACED or isinstance(value, np.ndarray)
 
 
@@ -282,7 +284,10 @@ def array(
         object = trace.adopt(object)
     if copy is not True and type(object) is TracedArray:
         return asarray(trace, object, dtype)
-    if isinstance(object, list | tuple):
+    if is_listed(object):
+        made = array_of(trace, object)
+        made = made if dtype is None else made.astype(dtype)
+    elif isinstance(object, list | tuple):
         made = _from_sequence(trace, object, dtype)
     elif type(object) in TRACED or is_number(object) or isinstance(object, np.generic):
         value = elements(trace, object)
@@ -328,6 +333,8 @@ def _flatten(trace: Trace, items: Any) -> tuple[list[Any], tuple[int, ...]]:
     """The leaves of nested sequences, in order, and the shape of the nest."""
     if not isinstance(items, list | tuple):
         return [items], ()
+    if is_listed(items):
+        return [array_of(trace, items)], ()
     parts = [_flatten(trace, item) for item in items]
     shapes = {shape for _, shape in parts}
     if len(shapes) != 1:

@@ -1,0 +1,198 @@
+"""What reads a list that a compiled loop appended to: as an array, by position, in a loop, as a result.
+
+Not here: what such a list holds (`lists.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.arguments import is_node
+from weft.compiler.frontend.control.joins import (
+    Array,
+    Conflict,
+    Number,
+    Scalar,
+    Slot,
+    Tree,
+    is_listed,
+    join,
+    loosen,
+    lower,
+    types,
+)  # fmt: skip
+from weft.compiler.frontend.control.lists import Restack, Row, Stack, can_stack, settled
+from weft.compiler.frontend.control.sequences import as_bound
+from weft.compiler.frontend.number import as_dim
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TRACED, TracedArray, new_array
+from weft.ir.dims import maximum
+
+
+def array_of(trace: Trace, owner: list[Any]) -> TracedArray:
+    """`np.array(owner)`."""
+    stack = settled(trace, owner)
+    parts = stack.arrays()
+    made = _joined_parts(trace, stack.slot, parts)
+    return trace.call(np.copy, made) if any(made is part for part in parts) else made
+
+
+def _joined_parts(trace: Trace, slot: Slot, parts: Sequence[TracedArray]) -> TracedArray:
+    match slot:
+        case Number() | Scalar() | Array():
+            return parts[0]
+        case Tree(like, items) if isinstance(like, list | tuple):
+            taken, columns = 0, list[TracedArray]()
+            for item in items:
+                width = len(types(item))
+                columns.append(_joined_parts(trace, item, parts[taken : taken + width]))
+                taken += width
+            return trace.call(np.stack, columns, axis=1)
+        case Row(Number() | Scalar() | Array()):
+            return parts[0]
+        case _:
+            raise trace.refuse(
+                "an array of such items is not supported",
+                "append arrays, numbers, or tuples of numbers",
+                "E055",
+            )
+
+
+def joined(trace: Trace, fn: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """`np.stack(owner)` and its kin."""
+    whole = array_of(trace, args[0])
+    if fn in (np.stack, np.concatenate):
+        axis = kwargs.get("axis", args[1] if len(args) > 1 else 0)
+        made = _ALONG[fn](trace, whole, axis)
+    else:
+        made = _JOINS[fn](trace, whole)
+    dtype = kwargs.get("dtype")
+    return trace.call(np.copy, made) if dtype is None else made.astype(dtype)
+
+
+def _stacked(trace: Trace, whole: TracedArray, axis: int) -> TracedArray:
+    return trace.call(np.moveaxis, whole, 0, axis)
+
+
+def _concatenated(trace: Trace, whole: TracedArray, axis: int | None) -> TracedArray:
+    if axis is None:
+        return whole.reshape(-1)
+    if whole.ndim < 2:
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    axis = axis + whole.ndim - 1 if axis < 0 else axis
+    turned = trace.call(np.moveaxis, whole, 0, axis)
+    shape = turned.shape
+    return turned.reshape((*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :]))
+
+
+def _vertical(trace: Trace, whole: TracedArray) -> TracedArray:
+    if whole.ndim == 1:
+        return whole[:, None]
+    return whole if whole.ndim == 2 else _concatenated(trace, whole, 0)
+
+
+def _horizontal(trace: Trace, whole: TracedArray) -> TracedArray:
+    return whole if whole.ndim == 1 else _concatenated(trace, whole, 0 if whole.ndim == 2 else 1)
+
+
+def _columns(trace: Trace, whole: TracedArray) -> TracedArray:
+    if whole.ndim == 1:
+        return whole[None, :]
+    return whole.T if whole.ndim == 2 else _concatenated(trace, whole, 1)
+
+
+def _deep(trace: Trace, whole: TracedArray) -> TracedArray:
+    if whole.ndim == 1:
+        return whole[None, None, :]
+    return whole.T[None] if whole.ndim == 2 else trace.call(np.moveaxis, whole, 0, 2)
+
+
+_ALONG: dict[Any, Callable[..., TracedArray]] = {np.stack: _stacked, np.concatenate: _concatenated}
+_JOINS: dict[Any, Callable[[Trace, TracedArray], TracedArray]] = {
+    np.vstack: _vertical, np.hstack: _horizontal, np.column_stack: _columns, np.dstack: _deep,
+}  # fmt: skip
+JOINING = frozenset({*_ALONG, *_JOINS})
+"""Functions that take the items of a sequence apart."""
+
+
+def item_of(trace: Trace, owner: list[Any], key: Any) -> Any:
+    """`owner[key]`."""
+    if type(key) is int and key < 0 and all(_is_plain(one) for one in owner[key:]) and -key <= len(owner):
+        return owner[key]
+    if type(key) is int and key >= 0 and all(_is_plain(one) for one in owner[: key + 1]) and key < len(owner):
+        return owner[key]
+    stack = settled(trace, owner)
+    arrays = stack.arrays()
+    if isinstance(key, slice):
+        cut = [array[key] for array in arrays]
+        count = cut[0].view.shape[0]
+        return [Stack(trace, stack.slot, [trace.call(np.copy, one) for one in cut], count, count)]
+    return stack.at(key, arrays)
+
+
+def _is_plain(item: Any) -> bool:
+    return not is_listed([item])
+
+
+def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
+    """`owner[key] = value`: the arrays are written."""
+    stack = settled(trace, owner)
+    slot = stack.slot
+    try:
+        slot = join(stack.slot, loosen(value))
+    except Conflict:
+        slot = None
+    if not isinstance(slot, Number | Scalar) or isinstance(key, slice):
+        raise trace.refuse(
+            "an item of a list that a compiled loop indexes or appended to is replaced by something else",
+            "make it an array first: `a = np.array(items)`",
+            "E055",
+        )
+    if types(slot) != types(stack.slot):
+        if trace.is_before_a_loop(owner):
+            raise Restack(owner, slot)
+        stack = settled(trace, owner, slot)
+    stack.slot = slot
+    stack.arrays()[0][key] = value
+
+
+def repeated(trace: Trace, items: Any, count: Any) -> list[Any] | None:
+    """`items * count` of one number, where the count is a size that may vary; None for all else."""
+    if type(items) is not list or len(items) != 1 or is_listed(items):
+        return None
+    item = items[0]
+    number = as_bound(trace, count)
+    if isinstance(number, int) or is_node(item):
+        return None
+    slot = loosen(item)
+    if not isinstance(slot, Number | Scalar):
+        return None
+    length = number if trace.known(number, ">=", 0, "length of a list") else maximum(number, 0)
+    trace.most(length)
+    value = lower(trace, slot, item)[0]
+    filled = trace.expr(trace.emit("broadcast", [value], {"shape": (length,)}))
+    return [Stack(trace, slot, [new_array(trace, filled)], length, length)]
+
+
+def by_position(trace: Trace, owner: Any, key: Any) -> bool:
+    """Whether a list is taken by a position that only the program knows: then it holds a stack."""
+    traced = type(key) in TRACED and (as_dim(key) is None or trace.changes(as_dim(key) or 0))
+    if not traced or type(owner) is not list or not can_stack(owner):
+        return False
+    if trace.is_before_a_loop(owner):
+        raise Restack(owner, None)
+    settled(trace, owner)
+    return True
+
+
+def sort(trace: Trace, owner: list[Any], *, reverse: bool = False) -> list[Any]:
+    """`sorted(owner)`."""
+    stack = settled(trace, owner)
+    if not isinstance(stack.slot, Number | Scalar):
+        raise trace.refuse("items that are not numbers are sorted", "sort an array", "E055")
+    ordered = trace.call(np.sort, stack.arrays()[0])
+    ordered = trace.call(np.copy, ordered[::-1]) if reverse else ordered
+    return [Stack(trace, stack.slot, [ordered], stack.length, stack.length)]

@@ -1,0 +1,526 @@
+"""Lists that a compiled loop appends to: their items lie in arrays, one element of the first axis for each.
+
+While a function is traced such a list is still a Python list, so that who holds it sees it grow; but it holds
+segments: a `Stack` stands for many items, a `Few` for some that a branch may have appended. Not here: what
+reads a list (`listed.py`), loops and branches themselves (`loops.py`, `statements.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import field, replace
+from typing import Any
+
+from weft.compiler.frontend.arguments import children, is_node, rebuild
+from weft.compiler.frontend.control.joins import (
+    Array,
+    Conflict,
+    Extended,
+    Frozen,
+    Maybe,
+    Nullable,
+    Number,
+    Possible,
+    Same,
+    Scalar,
+    Segment,
+    Slot,
+    Tree,
+    freeze,
+    is_listed,
+    join,
+    loosen,
+    lower,
+    types,
+)
+from weft.compiler.frontend.number import TracedNumber, as_expr, number
+from weft.compiler.frontend.storage import Slice
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, new_array
+from weft.ir.dataclass import dataclass
+from weft.ir.dims import DimLike, maximum
+from weft.ir.expr import Expr, cast
+from weft.ir.node import Region, Value
+from weft.ir.types import I64, TensorType, Type
+
+Position = DimLike | Expr
+"""How many items there are: a size, or an i64 scalar of the program."""
+
+
+class Stack(Segment):
+    """Items in arrays: `parts` hold one leaf of all items each, on their first axis, which has `capacity`.
+
+    One that is `elastic` is carried by a loop, whose bound has room for all that one iteration appends.
+    """
+
+    def __init__(
+        self, trace: Trace, slot: Slot, parts: Sequence[Any], position: Position, capacity: DimLike
+    ) -> None:
+        self.trace, self.slot, self.parts = trace, slot, list(parts)
+        self.position, self.capacity = position, capacity
+        self.key = object()
+        self.elastic = False
+        self.origin: Stack = self  # the stack that a loop carries, which this one extends by at most `more`
+        self.more: DimLike = 0
+        self.is_exact = True  # whether it is longer by just that
+        self.room = capacity  # the most items, in sizes that hold where it is looked at
+        self._bound: tuple[Region, DimLike] | None = None
+
+    @property
+    def length(self) -> DimLike:
+        """The number of items, as a size."""
+        if not isinstance(self.position, Expr):
+            return self.position
+        if self._bound is None or not self.trace.is_open(self._bound[0]):
+            dim = self.trace.bind_number(self.position.value, "k", 0, self.capacity)
+            self._bound = (self.trace.region, dim)
+        return self._bound[1]
+
+    def frozen(self, trace: Trace) -> Stack:
+        """With the present elements of its arrays."""
+        made = Stack(
+            trace, self.slot, [freeze(trace, one) for one in self.parts], self.position, self.capacity
+        )
+        made.extends(self, 0, is_exact=True)
+        made.key = self.key
+        if trace.changes(self.more):
+            made.more, made.is_exact = trace.most(self.more), False
+        if trace.changes(self.capacity) and not self.elastic:
+            made.room = trace.most(self.capacity)
+        if not isinstance(self.position, Expr) and trace.changes(self.position) and not self.elastic:
+            made.position = trace.size(self.position)
+        return made
+
+    def extends(self, other: Stack, more: DimLike, *, is_exact: bool) -> None:
+        """Note that it holds the items of another and at most `more`."""
+        self.elastic, self.origin, self.more = other.elastic, other.origin, other.more + more
+        self.is_exact = other.is_exact and is_exact
+
+    def values(self, slot: Slot) -> list[Value]:
+        """The elements, as those of a slot that holds more."""
+        wanted = types(slot)
+        found = [one.value if type(one) is Frozen else one.expr.value for one in self.parts]
+        if len(found) != len(wanted):
+            raise Conflict("items of different structure")
+        return [
+            cast(Expr(self.trace.builder, one), ty.dtype).value if isinstance(ty, TensorType) else one
+            for one, ty in zip(found, wanted, strict=True)
+        ]
+
+    def arrays(self) -> list[TracedArray]:
+        """Each part as far as it is filled."""
+        length = self.length
+        return [_first(self.trace, part, length) for part in self.parts]
+
+    def at(self, index: Any, arrays: Sequence[TracedArray] | None = None) -> Any:
+        """The item at a position that the arrays take as an index."""
+        leaves = iter([array[index] for array in (self.arrays() if arrays is None else arrays)])
+        return _item(self.trace, self.slot, leaves)
+
+
+def _first(trace: Trace, part: TracedArray, length: DimLike) -> TracedArray:
+    shape = part.view.shape
+    if shape[0] == length:
+        return part
+    zeros, ones = (0,) * len(shape), (1,) * len(shape)
+    return TracedArray(trace, part.view.through(Slice(zeros, (length, *shape[1:]), ones)))
+
+
+def _item(trace: Trace, slot: Slot, leaves: Iterator[Any]) -> Any:
+    """One item, put together from an element of each part."""
+    match slot:
+        case Same(value):
+            return value
+        case Number(kind):
+            return number(trace, next(leaves).expr, kind)
+        case Scalar() | Array():
+            return next(leaves)
+        case Tree(like, items):
+            return rebuild(like, [_item(trace, one, leaves) for one in items])
+        case Nullable(inner):
+            value = _item(trace, inner, leaves)
+            return Possible(trace, value, number(trace, next(leaves).expr, bool))
+        case Row(inner, count):
+            parts = [next(leaves) for _ in types(inner)]
+            return [Stack(trace, inner, [_as_array(trace, part) for part in parts], count, count)]
+        case _:
+            raise Conflict("items that may be missing")
+
+
+def _as_array(trace: Trace, value: Any) -> TracedArray:
+    return value if type(value) is TracedArray else new_array(trace, value.expr)
+
+
+class Few(Segment):
+    """Some items, of which the first `count` are there."""
+
+    def __init__(self, items: Sequence[Any], count: TracedNumber) -> None:
+        self.items, self.count, self.key = list(items), count, object()
+
+    def frozen(self, trace: Trace) -> Few:
+        """With the present elements of arrays."""
+        made = Few([freeze(trace, item) for item in self.items], self.count)
+        made.key = self.key
+        return made
+
+
+class Content(Segment):
+    """What a list holds."""
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self.items, self.key = tuple(items), object()
+
+    def frozen(self, trace: Trace) -> Content:
+        """With the present elements of arrays."""
+        return Content([freeze(trace, one) for one in self.items])
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlace:
+    """The content of a list."""
+
+    name: str
+    owner: list[Any]
+
+    def get(self) -> Content:
+        """What it holds."""
+        return Content(self.owner)
+
+    def set(self, value: Content) -> None:
+        """Replace it."""
+        self.owner[:] = value.items
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Extended):
+    """A list of `count` items, itself an item of a list."""
+
+    item: Slot
+    count: DimLike
+
+    def types(self) -> list[Type]:
+        """Those of its items, stacked."""
+        return stacked(self.item, self.count)
+
+    def lower(self, trace: Trace, value: Any) -> list[Value]:
+        """The items of a list, stacked."""
+        content = Content([]) if not isinstance(value, list) else Content(value)
+        return pack(trace, self.item, self.count, content)[0]
+
+    def wrap(self, trace: Trace, values: Iterator[Value]) -> Any:
+        """The list."""
+        parts = [new_array(trace, trace.expr(next(values))) for _ in types(self.item)]
+        return [Stack(trace, self.item, parts, self.count, self.count)]
+
+    def show(self) -> str:
+        """In the user's words."""
+        return "a list"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Extended):
+    """The content of a list that a loop appends to: at most `capacity` items.
+
+    Where every iteration appends `each`, after `start` items, their number is known (`count`), else carried.
+    """
+
+    item: Slot
+    capacity: DimLike
+    start: DimLike | None = None
+    each: DimLike = 0
+    count: DimLike | None = field(default=None, compare=False)
+    extends: Stack | None = field(default=None, compare=False)
+    elastic: bool = field(default=False, compare=False)
+
+    def after(self, iterations: DimLike, *, elastic: bool = False) -> Listed:
+        """The slot after so many iterations."""
+        count = None if self.start is None else self.start + self.each * iterations
+        return replace(self, count=count, elastic=elastic)
+
+    def types(self) -> list[Type]:
+        """Those of its items, stacked, and the number of items if it is not known."""
+        return [*stacked(self.item, self.capacity), *([TensorType(I64)] if self.start is None else ())]
+
+    def lower(self, trace: Trace, value: Any) -> list[Value]:
+        """The arrays that hold a content."""
+        buffers, position = pack(trace, self.item, self.capacity, value)
+        if self.start is not None:
+            return buffers
+        return [*buffers, (position if isinstance(position, Expr) else trace.size(position)).value]
+
+    def wrap(self, trace: Trace, values: Iterator[Value]) -> Content:
+        """The content."""
+        parts = [new_array(trace, trace.expr(next(values))) for _ in types(self.item)]
+        position = Expr(trace.builder, next(values)) if self.count is None else self.count
+        made = Stack(trace, self.item, parts, position, self.capacity)
+        made.elastic = self.elastic
+        if self.extends is not None and not self.elastic:  # not where it is itself what a loop carries
+            made.extends(self.extends, 0, is_exact=True)
+        return Content([made])
+
+    def show(self) -> str:
+        """In the user's words."""
+        return "a list"
+
+
+def stacked(item: Slot, count: DimLike) -> list[Type]:
+    """Types of the arrays that hold `count` items."""
+    return [TensorType(ty.dtype, (count, *ty.shape)) for ty in types(item) if isinstance(ty, TensorType)]
+
+
+# ---------------------------------------------------------------- writing
+
+
+def pack(trace: Trace, slot: Slot, capacity: DimLike, content: Content) -> tuple[list[Value], Position]:
+    """Arrays of `capacity` that hold all items of a content, and how many these are."""
+    items = list(content.items)
+    position: Position = 0
+    if items and isinstance(items[0], Stack):
+        first = items.pop(0)
+        buffers = [_widened(trace, one, first.capacity, capacity) for one in first.values(slot)]
+        position = first.position
+        if isinstance(position, Expr):
+            position = Expr(trace.builder, position.value)
+    else:
+        buffers = [_empty(trace, ty) for ty in stacked(slot, capacity)]
+    for item in items:
+        if isinstance(item, Few):
+            for k, one in enumerate(item.items):
+                buffers = _written(trace, buffers, _moved(trace, position, k), lower(trace, slot, one))
+            position = _moved(trace, position, as_expr(trace, item.count, I64))
+        elif isinstance(item, Stack):
+            buffers, position = _joined(trace, buffers, position, item, slot, capacity)
+        else:
+            value = item.value if type(item) is Maybe else item
+            buffers = _written(trace, buffers, position, lower(trace, slot, value))
+            position = _moved(trace, position, 1)
+    return buffers, position
+
+
+def _empty(trace: Trace, ty: Type) -> Value:
+    assert isinstance(ty, TensorType)
+    zero = trace.constant(0, ty.dtype)
+    return trace.emit("broadcast", [zero.value], {"shape": ty.shape})
+
+
+def _widened(trace: Trace, value: Value, held: DimLike, capacity: DimLike) -> Value:
+    if held == capacity:
+        return value
+    assert isinstance(value.type, TensorType)
+    zero = trace.constant(0, value.type.dtype).value
+    rest = (0,) * (value.type.rank - 1)
+    wide = trace.emit("pad", [value, zero], {"low": (0, *rest), "high": (capacity - held, *rest)})
+    return trace.builder.reshape(Expr(trace.builder, wide), (capacity, *value.type.shape[1:])).value
+
+
+def _moved(trace: Trace, position: Position, by: Position) -> Position:
+    if not isinstance(position, Expr) and not isinstance(by, Expr):
+        return position + by
+    left = position if isinstance(position, Expr) else trace.size(position)
+    return left + (by if isinstance(by, Expr) else trace.size(by))
+
+
+def _written(
+    trace: Trace, buffers: Sequence[Value], position: Position, item: Sequence[Value]
+) -> list[Value]:
+    """The arrays with one item written."""
+    if isinstance(position, Expr):
+        facts = {"axes": (0,), "mode": "set"}
+        return [
+            trace.emit("scatter", [buffer, one, position.value], facts)
+            for buffer, one in zip(buffers, item, strict=True)
+        ]
+    return [
+        _update(
+            trace, buffer, trace.builder.reshape(Expr(trace.builder, one), (1, *_shape(one))).value, position
+        )
+        for buffer, one in zip(buffers, item, strict=True)
+    ]
+
+
+def _update(trace: Trace, buffer: Value, part: Value, position: DimLike) -> Value:
+    rank = len(_shape(buffer))
+    facts = {"start": (position, *(0,) * (rank - 1)), "step": (1,) * rank}
+    return trace.emit("update", [buffer, part], facts)
+
+
+def _shape(value: Value) -> tuple[DimLike, ...]:
+    assert isinstance(value.type, TensorType)
+    return value.type.shape
+
+
+def _joined(
+    trace: Trace, buffers: list[Value], position: Position, stack: Stack, slot: Slot, capacity: DimLike
+) -> tuple[list[Value], Position]:
+    """The arrays with the items of another stack after their own."""
+    length = stack.length
+    start = (
+        trace.bind_number(position.value, "p", 0, capacity - trace.most(length))
+        if isinstance(position, Expr)
+        else position
+    )
+    parts = [new_array(trace, Expr(trace.builder, one)) for one in stack.values(slot)]
+    filled = [_first(trace, part, length).expr.value for part in parts]
+    made = [_update(trace, a, b, start) for a, b in zip(buffers, filled, strict=True)]
+    return made, _moved(trace, position, stack.position)
+
+
+# ---------------------------------------------------------------- what a content is
+
+
+def item_slot(items: Sequence[Any], slot: Slot | None = None) -> Slot:
+    """The slot of all items; raises Conflict if they have none in common."""
+    for item in items:
+        if isinstance(item, Few):
+            slot = item_slot(item.items, slot)
+        else:
+            found = item.slot if isinstance(item, Stack) else _loosened(item)
+            slot = found if slot is None else join(slot, found)
+    if slot is None:
+        raise Conflict("no items")
+    return slot
+
+
+def _loosened(item: Any) -> Slot:
+    """The slot of one item: all its leaves may differ from those of others."""
+    item = item.value if type(item) is Maybe else item
+    if is_listed(item):
+        return row_of(item)
+    if is_node(item):
+        return Tree(item, tuple(_loosened(part) for _, part in children(item)))
+    return loosen(item)
+
+
+def row_of(items: list[Any]) -> Row:
+    """The slot of a list that is itself an item."""
+    count = exact_length(items)
+    if count is None:
+        raise Conflict("a list of items whose number differs")
+    return Row(item_slot(items), count)
+
+
+def exact_length(items: Sequence[Any]) -> DimLike | None:
+    """The number of items if it is a size that is known without running the program so far."""
+    total: DimLike = 0
+    for item in items:
+        if isinstance(item, Few) or (isinstance(item, Stack) and isinstance(item.position, Expr)):
+            return None
+        total = total + (item.position if isinstance(item, Stack) else 1)
+    return total
+
+
+def room(items: Sequence[Any]) -> DimLike:
+    """The most items that there can be."""
+    total: DimLike = 0
+    for item in items:
+        if isinstance(item, Stack):
+            total = total + item.room
+        else:
+            total = total + (len(item.items) if isinstance(item, Few) else 1)
+    return total
+
+
+def grown_slot(before: Content, after: Content, trips: DimLike, known: Any, *, stops: bool) -> Listed:
+    """The slot of a list that a body gives the content `after`; `before` is what the loop begins with."""
+    items = list(after.items)
+    slot: Slot | None = known.item if isinstance(known, Listed) else None
+    more: DimLike
+    if isinstance(known, Listed):
+        first = items[0]
+        assert isinstance(first, Stack)
+        more, exact = first.more, first.is_exact
+        added = items[1:]
+    else:
+        added, more, exact = items[len(before.items) :], 0, True
+    slot = item_slot([*before.items, *items], slot)
+    each = exact_length(added)
+    exact = exact and each is not None and not stops
+    start = exact_length(before.items) if exact else None
+    more = more + room(added)
+    base = before.items[0] if before.items else None
+    if isinstance(base, Stack) and base.elastic:
+        kept = Stack(base.trace, slot, (), 0, base.capacity)
+        kept.extends(base, room(before.items[1:]) + more * trips, is_exact=start is not None)
+        return Listed(slot, base.capacity, start, more if start is not None else 0, extends=kept)
+    return Listed(slot, room(before.items) + more * trips, start, more if start is not None else 0)
+
+
+def joined_content(contents: Sequence[Content]) -> Listed:
+    """The slot of a list that two paths give different contents."""
+    slot: Slot | None = None
+    for content in contents:
+        slot = item_slot(content.items, slot) if content.items else slot
+    if slot is None:
+        raise Conflict("no items")
+    lengths = [exact_length(content.items) for content in contents]
+    exact = lengths[0] if all(one is not None and one == lengths[0] for one in lengths) else None
+    stacks = [content.items[0] for content in contents if isinstance(content.items[0], Stack)]
+    if stacks and stacks[0].elastic:
+        return Listed(slot, stacks[0].capacity, exact, 0, exact, branch_of(contents))
+    rooms = [room(content.items) for content in contents]
+    most = rooms[0]
+    for one in rooms[1:]:
+        most = maximum(most, one)
+    return Listed(slot, most, exact, 0, exact)
+
+
+def branch_of(contents: Sequence[Content]) -> Stack:
+    """What a stack that is one of several contents extends."""
+    firsts = [content.items[0] for content in contents]
+    made = Stack(firsts[0].trace, firsts[0].slot, (), 0, firsts[0].capacity)
+    more: DimLike = 0
+    exact: list[DimLike | None] = []
+    for first, content in zip(firsts, contents, strict=True):
+        more = maximum(more, first.more + room(content.items[1:]))
+        exact.append(exact_length(content.items[1:]) if first.is_exact else None)
+    made.extends(firsts[0], 0, is_exact=None not in exact and len(set(map(str, exact))) == 1)
+    made.more = more
+    return made
+
+
+class Restack(BaseException):
+    """A loop needs a list as a stack from before it; no Exception: user code must not catch it."""
+
+    def __init__(self, owner: list[Any], slot: Slot | None) -> None:
+        super().__init__()
+        self.owner, self.slot = owner, slot
+
+
+def can_stack(owner: Any) -> bool:
+    """Whether a list can be taken by traced positions: its items are numbers, or rows of numbers."""
+    rows = [item for item in owner if is_node(item)]
+    if type(owner) is not list or not owner or len(set(map(id, rows))) < len(rows):
+        return False
+    try:
+        slot = item_slot(owner)
+    except Conflict:
+        return False
+    while isinstance(slot, Row):
+        slot = slot.item
+    return isinstance(slot, Number | Scalar)
+
+
+def settled(trace: Trace, owner: list[Any], slot: Slot | None = None) -> Stack:
+    """All items of a list as one stack, which the list then holds."""
+    if len(owner) == 1 and isinstance(owner[0], Stack) and slot in (None, owner[0].slot):
+        return owner[0]
+    first = owner[0]
+    capacity = first.capacity if isinstance(first, Stack) and first.elastic else room(owner)
+    try:
+        slot = item_slot(owner, slot)
+        buffers, position = pack(trace, slot, capacity, Content(owner))
+    except Conflict as conflict:
+        raise trace.refuse(
+            f"the items of a list have different types: {conflict}", "give all items one type", "E055"
+        ) from None
+    made = Stack(trace, slot, [new_array(trace, trace.expr(one)) for one in buffers], position, capacity)
+    if isinstance(first, Stack):
+        made.extends(first, room(owner[1:]), is_exact=exact_length(owner[1:]) is not None)
+    trace.note(owner)
+    owner[:] = [made]
+    return made
+
+
+def stack_of(trace: Trace, value: Any) -> Stack | None:
+    """The items of a list with segments; None for anything else."""
+    return settled(trace, value) if is_listed(value) else None
