@@ -175,7 +175,7 @@ def forced_text():
 
 @bad(weft.UnsupportedError, "E052 E053", good=())
 def forced_index():
-    return lambda x=None: 1.0 if x is None else [1.0, 2.0][x.sum()], (np.array([1, 0]),)
+    return lambda x=None: 1.0 if x is None else ["a", "b"][x.sum()], (np.array([1, 0]),)
 
 
 @bad(weft.UnsupportedError, "E052 E053", good=())
