@@ -38,6 +38,7 @@ __version__ = VERSION
 
 # fmt: off
 _HOMES = {
+    "weft.batched": ("vmap",),
     "weft.config": ("disabled", "options"),
     "weft.ir": ("AliasError", "CompileError", "DTypeError", "IndexFault", "InternalError", "OutOfMemoryError",
                 "RuntimeFault", "ShapeError", "UnsupportedError", "UserError", "WeftError"),
@@ -52,7 +53,7 @@ _MODULES = ("config", "nn", "optim", "random", "testing")
 _UNBUILT = (
     "callback", "custom_gradient", "custom_op", "device",
     "devices", "hessian", "hvp", "jacobian", "jvp", "name",
-    "remat", "vjp", "vmap",
+    "remat", "vjp",
 )
 # fmt: on
 
