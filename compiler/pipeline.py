@@ -19,6 +19,7 @@ from weft.compiler.passes.plan_memory import plan_memory
 from weft.compiler.passes.promote_scalars import promote_scalars
 from weft.compiler.passes.push_reshapes import push_reshapes
 from weft.compiler.passes.split_complex import split_complex
+from weft.compiler.passes.widen_half import widen_half
 from weft.ir import Func, InternalError
 
 
@@ -46,7 +47,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),
     Pass("promote_scalars", simple(promote_scalars),         after=("lower_tensor",)),  # accesses are known
     Pass("split_complex", simple(split_complex), required=True, after=("promote_scalars",)),
-    Pass("lower_math",    simple(lower_math),    required=True, after=("split_complex",)),  # of real lanes
+    Pass("widen_half",    simple(widen_half),    required=True, after=("split_complex",)),
+    Pass("lower_math",    simple(lower_math),    required=True, after=("widen_half",)),     # of real lanes
     Pass("plan_memory",   simple(plan_memory),   required=True, after=("lower_math",)),
 )
 # fmt: on

@@ -92,7 +92,7 @@ def _memory_suffix(dtype: DType, lanes: int) -> str:
 
 
 def _zero(lanes: int, dtype: DType) -> str:
-    return "zeroinitializer" if lanes > 1 else "0x0000000000000000" if dtype.is_float else "0"
+    return "zeroinitializer" if lanes > 1 else "0" if dtype.name == "bool" else literal(0, dtype)
 
 
 # ---------------------------------------------------------------- loads

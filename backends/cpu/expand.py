@@ -8,7 +8,7 @@ from weft.ir import VectorType
 from weft.ir.types import BOOL, F64, I64
 
 
-class _Lanes:
+class Lanes:
     """Short spellings for values of one type."""
 
     def __init__(self, writer: Writer, ty: VectorType) -> None:
@@ -18,25 +18,34 @@ class _Lanes:
         self.mask = type_text(VectorType(BOOL, ty.lanes))
 
     def number(self, number: float) -> str:
+        """A constant in all lanes."""
         return splat_text(literal(number, self.ty.dtype), scalar_text(self.ty.dtype), self.ty.lanes)
 
     def do(self, word: str, a: str, b: str) -> str:
+        """One instruction on two operands."""
         return self.writer.let(f"{word} {self.text} {a}, {b}")
 
     def select(self, mask: str, a: str, b: str) -> str:
+        """A choice by a mask."""
         return self.writer.let(f"select {self.mask} {mask}, {self.text} {a}, {self.text} {b}")
 
     def both(self, a: str, b: str) -> str:
+        """Two masks."""
         return self.writer.let(f"and {self.mask} {a}, {b}")
 
+    def bitcast(self, to: "Lanes", text: str) -> str:
+        """The same bits as lanes of another type."""
+        return self.writer.let(f"bitcast {self.text} {text} to {to.text}")
+
     def call(self, name: str, *operands: str) -> str:
+        """An intrinsic."""
         texts = ", ".join(f"{self.text} {o}" for o in operands)
         return self.writer.let(f"call {self.text} @llvm.{name}.{suffix(self.ty)}({texts})")
 
 
 def expand_rounding(writer: Writer, name: str, ty: VectorType, x: str) -> str:
     """floor, ceil, trunc or rint: numbers below 2^digits are rounded by adding and taking away that power."""
-    lanes = _Lanes(writer, ty)
+    lanes = Lanes(writer, ty)
     limit = lanes.number(2.0 ** (23 if ty.dtype.bits == 32 else 52))
     one = lanes.number(1.0)
     size = lanes.call("fabs", x)
@@ -56,7 +65,7 @@ def expand_rounding(writer: Writer, name: str, ty: VectorType, x: str) -> str:
 def expand_fma(writer: Writer, ty: VectorType, a: str, b: str, c: str) -> str:
     """a * b + c: exact for f32 by way of f64; for f64 up to the rounding of an error term."""
     return (
-        _fma_single(writer, ty, a, b, c) if ty.dtype.bits == 32 else _fma_double(_Lanes(writer, ty), a, b, c)
+        _fma_single(writer, ty, a, b, c) if ty.dtype.bits == 32 else _fma_double(Lanes(writer, ty), a, b, c)
     )
 
 
@@ -65,11 +74,11 @@ def _fma_single(writer: Writer, ty: VectorType, a: str, b: str, c: str) -> str:
 
     Source: Boldo and Melquiond 2008.
     """
-    wide = _Lanes(writer, VectorType(F64, ty.lanes))
+    wide = Lanes(writer, VectorType(F64, ty.lanes))
     a, b, c = (writer.let(f"fpext {type_text(ty)} {x} to {wide.text}") for x in (a, b, c))
     product = wide.do("fmul", a, b)
     total, error = _two_sum(wide, product, c)
-    integers = _Lanes(writer, VectorType(I64, ty.lanes))
+    integers = Lanes(writer, VectorType(I64, ty.lanes))
     bits = writer.let(f"bitcast {wide.text} {total} to {integers.text}")
     zero, one = (splat_text(n, "i64", ty.lanes) for n in ("0", "1"))
     is_even = integers.do("icmp eq", integers.do("and", bits, one), zero)
@@ -84,7 +93,7 @@ def _fma_single(writer: Writer, ty: VectorType, a: str, b: str, c: str) -> str:
     return writer.let(f"fptrunc {wide.text} {total} to {lanes_text('float', ty.lanes)}")
 
 
-def _two_sum(lanes: _Lanes, x: str, y: str) -> tuple[str, str]:
+def _two_sum(lanes: Lanes, x: str, y: str) -> tuple[str, str]:
     """x + y rounded, and what the rounding lost. Knuth."""
     total = lanes.do("fadd", x, y)
     part = lanes.do("fsub", total, x)
@@ -92,7 +101,7 @@ def _two_sum(lanes: _Lanes, x: str, y: str) -> tuple[str, str]:
     return total, lanes.do("fadd", rest, lanes.do("fsub", y, part))
 
 
-def _fma_double(lanes: _Lanes, a: str, b: str, c: str) -> str:
+def _fma_double(lanes: Lanes, a: str, b: str, c: str) -> str:
     """By Dekker's product; where it overflows, a * b + c with two roundings."""
     product = lanes.do("fmul", a, b)
     (a_high, a_low), (b_high, b_low) = _split(lanes, a), _split(lanes, b)
@@ -108,7 +117,7 @@ def _fma_double(lanes: _Lanes, a: str, b: str, c: str) -> str:
     return lanes.select(lanes.both(is_useful, is_finite), better, total)
 
 
-def _split(lanes: _Lanes, x: str) -> tuple[str, str]:
+def _split(lanes: Lanes, x: str) -> tuple[str, str]:
     """x as a sum of two numbers of 26 digits. Veltkamp."""
     scaled = lanes.do("fmul", x, lanes.number(2.0**27 + 1.0))
     high = lanes.do("fsub", scaled, lanes.do("fsub", scaled, x))

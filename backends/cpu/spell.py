@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from weft.backends.cpu.expand import expand_fma, expand_rounding
+from weft.backends.cpu.half import narrow, widen
 from weft.backends.cpu.writer import (
     Speller,
     Writer,
@@ -24,6 +25,7 @@ from weft.backends.cpu.writer import (
 from weft.ir import DType, InternalError, Op, Value, VectorType
 from weft.ir.dims import Dim
 from weft.ir.rules import axes_attribute
+from weft.ir.types import F16
 
 
 def vector_type(value: Value) -> VectorType:
@@ -176,6 +178,9 @@ def _cast(writer: Writer, op: Op) -> None:
     source, target = vector_type(a), vector_type(op.result)
     if source.dtype == target.dtype:
         writer.names[op.result] = writer.use(a)
+    elif F16 in (source.dtype, target.dtype):  # the other is float32
+        convert = widen if source.dtype == F16 else narrow
+        writer.names[op.result] = convert(writer, source.lanes, writer.use(a))
     elif target.dtype.name == "bool":
         zero = splat_text(literal(0, source.dtype), scalar_text(source.dtype), source.lanes)
         writer.set(op, f"{'fcmp une' if source.dtype.is_float else 'icmp ne'} {writer.typed(a)}, {zero}")

@@ -22,8 +22,8 @@ _UNITS = {"K": 1024, "M": 1024 * 1024}
 LEVELS = {
     "x86-64":    frozenset({"sse2"}),
     "x86-64-v2": frozenset({"sse2", "sse4_1", "sse4_2"}),
-    "x86-64-v3": frozenset({"sse2", "sse4_1", "sse4_2", "avx", "avx2", "fma"}),
-    "x86-64-v4": frozenset({"sse2", "sse4_1", "sse4_2", "avx", "avx2", "fma"}) | AVX512,
+    "x86-64-v3": frozenset({"sse2", "sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c"}),
+    "x86-64-v4": frozenset({"sse2", "sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c"}) | AVX512,
 }
 # fmt: on
 
@@ -41,6 +41,7 @@ def x86(triple: str, cpu: str, flags: frozenset[str]) -> Target:
         has_masked_memory=wide or "avx2" in flags,
         has_gather=wide or "avx2" in flags,
         has_rounding="sse4_1" in flags,
+        has_half="f16c" in flags,
     )
 
 
@@ -54,6 +55,7 @@ def aarch64(triple: str, cpu: str, flags: frozenset[str] = frozenset()) -> Targe
         vector_registers=32,
         has_fma=True,
         has_rounding=True,
+        has_half=True,
     )
 
 

@@ -32,7 +32,7 @@ from weft.ir.walk import values_of, walk
 Speller = Callable[["Writer", Op], None]
 
 # fmt: off
-_REGISTERS = {"bool": "i1", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64",
+_REGISTERS = {"bool": "i1", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64", "f16": "i16",
               "u8": "i8", "u16": "i16", "u32": "i32", "u64": "i64", "f32": "float", "f64": "double"}
 _SUFFIXES = {**_REGISTERS, "f32": "f32", "f64": "f64"}
 # fmt: on
@@ -85,6 +85,9 @@ def literal(number: Attribute, dtype: DType) -> str:
     if not dtype.is_float:
         value = int(number) & ((1 << dtype.bits) - 1)
         return str(value - (1 << dtype.bits) if value >> (dtype.bits - 1) else value)
+    if dtype.name == "f16":
+        with np.errstate(all="ignore"):
+            return str(int(np.float16(number).view(np.int16)))
     with np.errstate(all="ignore"):
         rounded = float(np.float32(number)) if dtype.bits == 32 else float(number)
     return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"

@@ -12,12 +12,12 @@ import numpy as np
 
 from weft.ir.errors import DTypeError
 from weft.ir.source import Location
-from weft.ir.types import BF16, DTYPES, F16, DType, dtype_of
+from weft.ir.types import BF16, DTYPES, DType, dtype_of
 
 Kind = np.dtype | type
 """A NumPy dtype, or the Python type of a weak number."""
 
-BUILT = frozenset(DTYPES.values()) - {F16, BF16}
+BUILT = frozenset(DTYPES.values()) - {BF16}
 """The element types that programs can hold so far."""
 
 
@@ -26,7 +26,7 @@ def element_type(dtype: Any, location: Location | None = None) -> DType:
     dtype = np.dtype(dtype)
     found = dtype_of(dtype.newbyteorder("="))
     if found is None or found not in BUILT:
-        fix = "use bool, an integer dtype, float32, float64, complex64 or complex128"
+        fix = "use bool, an integer, floating or complex dtype of at most 64 bits a number"
         raise DTypeError(f"dtype {dtype} is not supported", code="E031", location=location, fix=fix)
     return found
 

@@ -25,7 +25,7 @@ from weft.ir.opdef import (
     unary,
     with_dtype,
 )  # fmt: skip
-from weft.ir.types import BOOL, DTYPES, F32, F64, I32, I64, U32, DType, Type
+from weft.ir.types import BOOL, DTYPES, F32, I32, I64, U32, DType, Type
 
 Numeric = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -258,7 +258,7 @@ isfinite = unary("isfinite", "Whether x is neither NaN nor an infinity.", np.isf
 
 
 def _integer_like(x: Expr) -> DType:
-    return I32 if x.dtype.bits == 32 else I64
+    return DTYPES[f"i{x.dtype.bits}"]
 
 
 def _signbit(x: Expr) -> Expr:
@@ -398,6 +398,8 @@ def _cast_rule(attributes: Attributes, x: Expr) -> Expr:
         return cast(x, dtype)
     if dtype == BOOL and x.dtype != BOOL:
         return x.ne(0)
+    if x.dtype.is_float and x.dtype.bits < 32 and dtype.is_integer:
+        x = cast(x, F32)  # bounds of integers are no float16
     if not (x.dtype.is_float and dtype.is_integer) or attributes.get("is_in_range"):
         return cast(x, dtype)
     if dtype.bits < 32:
@@ -569,7 +571,7 @@ def _nextafter(x: Expr, y: Expr) -> Expr:
 
 
 def _infer_float(types: Sequence[Type], _a: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
-    return (with_dtype(types[0], F32 if elements_of(types[0]).bits == 32 else F64),)
+    return (with_dtype(types[0], DTYPES[f"f{elements_of(types[0]).bits}"]),)
 
 
 bitcast_float = define(

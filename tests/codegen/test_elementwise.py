@@ -11,7 +11,7 @@ from weft.backends.cpu.target import named_target
 from weft.compiler.passes.split_complex import PAIRS
 from weft.ir import REGISTRY
 from weft.ir.opdef import Scalar, random_array
-from weft.ir.types import DTYPES, F32, F64, I64, VectorType, dtype_of
+from weft.ir.types import DTYPES, F16, F32, F64, I64, VectorType, dtype_of
 
 LANES = (1, 4, 8, 16, 64)
 MATH = {
@@ -278,3 +278,26 @@ def test_constants():
     program.compile()(*outs)
     for out, (name, number) in zip(outs, numbers.items(), strict=True):
         assert same(out[:5], np.full(5, number, DTYPES[name].numpy)), name
+
+
+@pytest.mark.parametrize("level", ["x86-64", "x86-64-v3"])
+def test_float16_is_converted_with_and_without_instructions(level):
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    wide, found = np.zeros(1 << 16, "f4"), np.zeros(1 << 16, "f2")
+    program = Program([("half", dense(every)), ("single", dense(wide)), ("back", dense(found))])
+    half, single, back = program.buffers
+
+    def write(builder):
+        def body(b, i, carried):
+            value = b.rule("cast", [vector_load(b, half, i, 8).value], {"dtype": F32})
+            vector_store(b, value, single, i)
+            vector_store(b, b.rule("cast", [(value * 1.5).value], {"dtype": F16}), back, i)
+            return []
+
+        builder.loop(builder.index(0), builder.index(1 << 16), 8, [], body)
+
+    program.kernel(write)
+    assert program.compile(target=named_target(level))(every, wide, found) == 0
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(wide, every.astype("f4"))
+        np.testing.assert_array_equal(found, (every.astype("f4") * np.float32(1.5)).astype("f2"))

@@ -24,7 +24,7 @@ from weft.ir import BufferType, CodeOptions, CompileError, InternalError, Region
 from weft.ir.dims import floor_divide, maximum, minimum, modulo, symbol
 from weft.ir.interp import interpret
 from weft.ir.opdef import random_array
-from weft.ir.types import BOOL, F16, F32, F64, I32, I64, INDEX, U8, VectorType
+from weft.ir.types import BF16, BOOL, F32, F64, I32, I64, INDEX, U8, VectorType
 from weft.runtime.interface import FAILED, INTERRUPTED, OVERFLOWED, Guard, Interface
 
 n = symbol("n")
@@ -659,9 +659,9 @@ def test_host_target():
 
 
 def test_what_is_not_there():
-    program = Program([("x", BufferType(F16, (8,)))])
+    program = Program([("x", BufferType(BF16, (8,)))])
     program.kernel(lambda b: vector_load(b, program.buffers[0], b.index(0), 8))
-    with pytest.raises(UnsupportedError, match="f16"):
+    with pytest.raises(UnsupportedError, match="bf16"):
         program.compile()
     program = Program([])
     program.kernel(lambda b: b.emit("alloc", [], {"type": BufferType(F32, (1 << 17,), space="scratch")}))

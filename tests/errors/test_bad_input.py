@@ -149,11 +149,6 @@ def record_array():
     return lambda x: x[1:] * 2, (np.zeros(2, [("a", "f4")]),)
 
 
-@bad(weft.DTypeError, "E031")
-def half_precision():
-    return lambda x: x + 1, (np.ones(3, "f2"),)
-
-
 @bad(weft.ShapeError, "E017", good=([[1.0, 2.0], [3.0, 4.0]],))
 def ragged_list():
     return lambda x: np.array(x) + 1, ([[1.0, 2.0], [3.0]],)

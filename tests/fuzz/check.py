@@ -26,10 +26,17 @@ def _bits(a):
     return a.view(f"u{a.dtype.itemsize}") if a.dtype.kind == "f" else a
 
 
+def parts(a):
+    """The parts of complex numbers along a last axis; others as they are."""
+    a = np.ascontiguousarray(a).reshape(a.shape)
+    return a[..., None].view(f"f{a.itemsize // 2}") if a.dtype.kind == "c" else a
+
+
 def same_bits(a, b):
     """Equal bits; any NaN equals any other."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
+    a, b = parts(a), parts(b)
     a, b = np.ascontiguousarray(a).reshape(a.shape), np.ascontiguousarray(b).reshape(b.shape)
     equal = _bits(a) == _bits(b)
     return bool((equal | ((a != a) & (b != b))).all()) if a.dtype.kind == "f" else bool(equal.all())
@@ -40,6 +47,9 @@ def _wrong(found, known: Known, *, loose_zero):
     if found.dtype == np.bool_ and (np.ascontiguousarray(found).view(np.uint8) > 1).any():
         return np.ones(found.shape, bool)
     want = known.value
+    if want.dtype.kind == "c":
+        error = None if known.error is None else np.stack([known.error] * 2, -1)
+        return _wrong(parts(found), Known(parts(want), error), loose_zero=loose_zero).any(-1)
     if want.dtype.kind != "f":
         wrong = found != want
         return wrong if known.error is None else wrong & (known.error == 0)

@@ -10,6 +10,10 @@ def elements(rng, dtype, shape):
     dtype = np.dtype(dtype)
     if dtype.kind in "iu" and rng.random() < 0.5:
         return rng.integers(0 if dtype.kind == "u" else -9, 10, shape).astype(dtype)
+    if dtype.kind == "c":
+        part = f"f{dtype.itemsize // 2}"
+        both = [elements(rng, part, shape) for _ in range(2)]
+        return np.stack(both, axis=-1).view(dtype).reshape(shape)
     if dtype.kind != "f":
         return np.asarray(random_array(rng, dtype.name, shape), dtype)
     style = rng.random()

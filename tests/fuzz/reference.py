@@ -15,7 +15,7 @@ from weft.ir.interp import Machine
 from weft.ir.opdef import REGISTRY, Combine, Scalar
 from weft.ir.types import IndexType
 
-ULP = {4: 8.0, 8: 16.0}
+ULP = {2: 1.0, 4: 8.0, 8: 16.0}
 MONOTONE = {
     "exp",
     "exp2",
@@ -193,6 +193,8 @@ class Reference:
             signs = operands[-1].value
             exact = exact and not np.isnan(signs).any()
             operands = [*operands[:-1], Known(signs, np.where(np.isnan(signs), np.inf, _error(operands[-1])))]
+        if any(v.dtype.kind == "c" for v in (value, *(k.value for k in operands))):
+            return self._of_complex(op.name, operands, value)
         own = (
             ULP[value.dtype.itemsize] * _spacing(value)
             if op.name in INEXACT and value.dtype.kind == "f"
@@ -207,6 +209,14 @@ class Reference:
             return own
         error = self._propagated(op.name, record, attributes, operands, value)
         return _clean(error if own is None else error + own)
+
+    @staticmethod
+    def _of_complex(name, operands, value):
+        """Arithmetic, selection and comparison have the bits of NumPy; of the rest nothing is said."""
+        if name in INEXACT - {"reciprocal"} or name in ("sqrt", "sign"):
+            return np.full(value.shape, np.inf)
+        worst = sum((_error(k) > 0) for k in operands)
+        return _clean(np.where(np.broadcast_to(worst, value.shape), np.inf, 0.0))
 
     def _propagated(self, name, record, attributes, operands, value):
         e = [_error(k) for k in operands]
@@ -282,6 +292,10 @@ class Reference:
     @staticmethod
     def _of_sum(attributes, operands, value):
         (x,) = operands
+        if value.dtype.kind == "c":
+            halves = [Known(part.astype(np.float64), x.error) for part in (x.value.real, x.value.imag)]
+            bounds = [_sum_bound(k.value, _error(k), attributes["axis"], value.real) for k in halves]
+            return _clean(sum(np.zeros(value.shape) if b is None else b for b in bounds))
         if value.dtype.kind != "f":
             return Reference._of_choice("sum", attributes, operands, value)
         return _sum_bound(x.value.astype(np.float64), _error(x), attributes["axis"], value)
@@ -289,6 +303,8 @@ class Reference:
     @staticmethod
     def _of_prod(attributes, operands, value):
         (x,) = operands
+        if value.dtype.kind == "c":
+            return np.full(value.shape, np.inf)
         if value.dtype.kind != "f":
             return Reference._of_choice("prod", attributes, operands, value)
         axis = attributes["axis"]
@@ -338,6 +354,16 @@ class Reference:
 
     @staticmethod
     def _of_dot(_attributes, operands, value):
+        if value.dtype.kind == "c":  # of sums of products of parts
+            a, b = (
+                np.concatenate([k.value.real, k.value.imag], axis)
+                for k, axis in zip(operands, (-1, -2), strict=True)
+            )
+            errors = (
+                np.concatenate([_error(k)] * 2, axis) for k, axis in zip(operands, (-1, -2), strict=True)
+            )
+            known = [Known(x, e) for x, e in zip((a, b), errors, strict=True)]
+            return Reference._of_dot(_attributes, known, value.real)
         if value.dtype.kind != "f":
             return (
                 _clean(np.full(value.shape, np.inf)) if any(k.error is not None for k in operands) else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.fuzz.data import elements
 
-DTYPES = ("float32", "float64", "int32", "int64", "bool", "uint8", "int16")
+DTYPES = ("float32", "float64", "int32", "int64", "bool", "uint8", "int16", "complex128", "float16")
 UNARY = ("np.negative", "np.abs", "np.square", "np.sign")
 SMOOTH = ("np.exp", "np.tanh", "np.sin", "np.arctan", "np.cos")
 BINARY = ("np.add", "np.subtract", "np.multiply", "np.maximum", "np.minimum")

@@ -79,6 +79,8 @@ class Steps(Values):
 
     def _sample(self, name):
         """An op of its own, as its record's samples have it, on new arguments."""
+        if REGISTRY[name].samples is None:
+            raise Impossible
         samples = list(REGISTRY[name].samples(self.rng))
         attributes, arrays = self.pick([s for s in samples if all(np.size(a) <= MOST for a in s[1])])
         if len(self.body.params) + len(arrays) > 9:
@@ -124,7 +126,7 @@ class Steps(Values):
             self.emit("from_index", [index])
         else:
             self._need(dim)
-            dtype = self.pick([d for d in map(DTYPES.get, NAMES) if d != BOOL])
+            dtype = self.pick([d for d in map(DTYPES.get, NAMES) if d.kind in "iuf"])
             self.emit("iota", (), {"size": dim, "dtype": dtype})
 
     def _need(self, *dims):
@@ -154,7 +156,7 @@ class Steps(Values):
 
     def _order(self, name=None):
         """Sorting, the permutation that sorts, places in what is sorted."""
-        x = self.value(rank=1)
+        x = self.value(rank=1, test=lambda v: not v.type.dtype.is_complex)
         axis = int(self.rng.integers(x.type.rank))
         name = name or self.pick(["sort", "argsort", "search"])
         if name != "search":
@@ -173,11 +175,14 @@ class Steps(Values):
             n
             for n in ("add", "subtract", "multiply", "maximum", "minimum", "bitwise_and", "bitwise_xor")
             if x.type.dtype in ELEMENTWISE[n][1]
+            and (
+                n != "multiply" or not x.type.dtype.is_complex
+            )  # NumPy's accumulate has other bits than its product
         ]
         self.emit("scan", [x], {"axis": int(self.rng.integers(x.type.rank)), "by": self.pick(names)})
 
     def _dot(self):
-        dtype = self.pick([DTYPES[n] for n in ("f32", "f64", "i32", "i64")])
+        dtype = self.pick([DTYPES[n] for n in ("f32", "f64", "i32", "i64", "f16", "c64", "c128")])
         a = self.value(dtype,
             test=lambda v: v.type.rank >= 2) if any(v.type.rank >= 2 and v.type.dtype == dtype for v in self.pool) else (
             self.matching(TensorType(dtype, self.shape(2))))  # fmt: skip

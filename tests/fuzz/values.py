@@ -13,8 +13,8 @@ from weft.ir.errors import WeftError
 from weft.ir.opdef import REGISTRY, Combine, Scalar
 from weft.ir.types import DTYPES, IndexType
 
-NAMES = ("bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64")
-WEIGHTS = np.array([2, 1, 1, 3, 3, 1, 1, 1, 1, 5, 4], float)
+NAMES = ("bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f16", "f32", "f64", "c64", "c128")
+WEIGHTS = np.array([2, 1, 1, 3, 3, 1, 1, 1, 1, 1, 5, 4, 1, 1.5], float)
 MOST = 20000  # elements of one value
 SIZES = (1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 70)
 LARGE = (127, 130, 257, 1000, 4096, 4097, 9000)

@@ -395,6 +395,7 @@ for _name in (
     "uint16",
     "uint32",
     "uint64",
+    "float16",
     "float32",
     "float64",
     "complex64",

@@ -20,7 +20,7 @@ from weft.compiler.frontend.values import as_array, new_array, operand, shape_of
 from weft.ir.dims import DimLike, product
 from weft.ir.errors import DTypeError, Fact, ShapeError
 from weft.ir.expr import Expr, cast
-from weft.ir.types import BOOL, I64
+from weft.ir.types import BOOL, F16, F32, I64
 
 
 def common_operands(trace: Trace, *values: Any, dtype: Any = None) -> list[Expr]:
@@ -32,7 +32,9 @@ def common_operands(trace: Trace, *values: Any, dtype: Any = None) -> list[Expr]
 
 
 def _summed(trace: Trace, value: Expr, axis: int) -> Expr:
-    """Sum, or `any` of truth values."""
+    """Sum, or `any` of truth values; of float16 in float32."""
+    if value.dtype == F16:
+        return cast(_summed(trace, cast(value, F32), axis), F16)
     return trace.expr(trace.emit("any" if value.dtype == BOOL else "sum", [value.value], {"axis": axis}))
 
 
@@ -65,6 +67,8 @@ def multiply_matrices(trace: Trace, a: Expr, b: Expr) -> Expr:
 
 
 def _matmul(trace: Trace, a: Expr, b: Expr) -> Expr:
+    if a.dtype == F16:
+        return cast(_matmul(trace, cast(a, F32), cast(b, F32)), F16)
     left: tuple[DimLike, ...] = shape_of(a)
     right: tuple[DimLike, ...] = shape_of(b)
     if len(left) == 0 or len(right) == 0:

@@ -23,7 +23,7 @@ from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, constant, imag, real, select
 from weft.ir.node import Attributes
 from weft.ir.ops.shape import inverse_permutation
-from weft.ir.types import BOOL, F64, I64, U64, DType
+from weft.ir.types import BOOL, F16, F32, F64, I64, U64, DType
 
 NONE = np._NoValue  # pyright: ignore[reportPrivateUsage] -- the default of public functions
 _FIRST = {np.add: 0, np.multiply: 1}
@@ -119,7 +119,9 @@ def _as_type(value: Expr, dtype: DType) -> Expr:
 
 
 def _fold_in(trace: Trace, op: str, value: Expr, axes: Sequence[int]) -> Expr:
-    """Sums of truth values (only with dtype=bool) are `any`, products `all`."""
+    """Of truth values (only with dtype=bool) sums are `any`, products `all`; of float16 in float32."""
+    if value.dtype == F16:
+        return cast(_fold_in(trace, op, cast(value, F32), axes), F16)
     if value.dtype == BOOL:
         return reduce_axes(trace, {"sum": "any", "prod": "all"}[op], value, axes)
     return reduce_axes(trace, op, value, axes)
@@ -263,6 +265,8 @@ def _real(value: Expr, dtype: Any, trace: Trace) -> DType:
     """dtype in which means are computed."""
     if dtype is not None:
         return element_type(dtype, trace.location())
+    if value.dtype == F16:
+        return F32
     return value.dtype if value.dtype.kind in "fc" else F64
 
 
@@ -278,7 +282,7 @@ def mean(
 ) -> Any:
     """Compute the arithmetic mean along the specified axis."""
     value = elements(trace, a)
-    ty = _real(value, dtype, trace)
+    given, ty = value.dtype, _real(value, dtype, trace)
     axes = chosen_axes(trace, axis, len(shape_of(value)))
     if where is True or where is NONE:
         count = _count(trace, value, axes, ty)
@@ -287,18 +291,19 @@ def mean(
         count = reduce_axes(trace, "sum", cast(held, ty), axes)
     total = reduce_axes(trace, "sum", _masked(trace, cast(value, ty), where, 0), axes)
     result = total / broadcast_to(trace, count, shape_of(total))
+    result = cast(result, given) if ty != given == F16 and dtype is None else result
     return finish(trace, result, shape_of(value), axes, keepdims, out)
 
 
 def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[Expr, Expr, tuple[int, ...]]:
     """Variance, the elements, and the axes; reduced axes are brought together so that one op sees them."""
     value = elements(trace, a)
-    ty = _real(value, dtype, trace)
+    given, ty = value.dtype, _real(value, dtype, trace)
     value = cast(value, ty)
     rank = len(shape_of(value))
     axes = tuple(sorted(chosen_axes(trace, axis, rank)))
     if not axes:
-        return constant(value, 0.0, ty.part), value, axes
+        return constant(value, 0.0, given.part if dtype is None and given == F16 else ty.part), value, axes
     moved = value
     if len(_runs(axes)) > 1:
         order = (*(k for k in range(rank) if k not in axes), *axes)
@@ -311,7 +316,8 @@ def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[E
     if ty.is_complex:  # that of both parts together
         parts = [reduce_axes(trace, "variance", part(moved), places, {"ddof": ddof}) for part in (real, imag)]
         return parts[0] + parts[1], value, axes
-    return reduce_axes(trace, "variance", moved, places, {"ddof": ddof}), value, axes
+    result = reduce_axes(trace, "variance", moved, places, {"ddof": ddof})
+    return cast(result, given) if given == F16 and dtype is None else result, value, axes
 
 
 @implements(np.var)
