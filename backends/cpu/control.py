@@ -211,7 +211,7 @@ def _trips(lower: str, upper: str, step: str) -> int | None:
 def _for(writer: Writer, op: Op) -> None:
     lower, upper, step = (writer.use(v) for v in op.operands[:3])
     kind, trips = op.attributes.get("kind", "serial"), _trips(lower, upper, step)
-    if kind == "parallel" and not writer.in_parallel and trips != 1:
+    if kind == "parallel" and writer.module.has_threads and not writer.in_parallel and trips != 1:
         _parallel(writer, op, lower, upper, step)
     elif kind == "unrolled" and trips is not None and trips <= UNROLL_LIMIT:
         _unrolled(writer, op, range(int(lower), int(upper), int(step)))
@@ -265,7 +265,7 @@ class _Poll:
 
 def _poll_interval(writer: Writer, op: Op, trips: int | None) -> int:
     """How many iterations of a loop go between two polls."""
-    if trips is not None and trips <= SMALL_TRIPS:
+    if not writer.module.is_hosted or (trips is not None and trips <= SMALL_TRIPS):
         return 0
     inner = {o.name for region in op.regions for o in walk(region)}
     if writer.is_program:
@@ -400,7 +400,7 @@ def _parallel(writer: Writer, op: Op, lower: str, upper: str, step: str) -> None
     if _can_fail(region):
         writer.line("call void @weft.settle(ptr %errors)")
         writer.module.helpers.add("settle")
-    if writer.is_program:
+    if writer.is_program and (writer.module.is_hosted or _can_fail(region)):
         check_halt(writer)
     writer.can_halt = True  # the body polls
 
@@ -449,16 +449,19 @@ def _parallel_body(writer: Writer, outliner: Outliner, inner: Outlined, lower: s
     for number, ty in enumerate(types):
         lines.append(f"%p{number} = getelementptr inbounds {record}, ptr %env, i64 0, i32 {number}")
         lines.append(f"%f{number} = load {ty}, ptr %p{number}")
-    lines.append("%stop = call i64 @weft.poll(ptr %f0, ptr %f1, i64 %participant)")
-    lines.append("%goes_on = icmp eq i64 %stop, 0")
-    lines.append("br i1 %goes_on, label %run, label %done")
+    if writer.module.is_hosted:
+        writer.module.helpers.add("poll")
+        lines.append("%stop = call i64 @weft.poll(ptr %f0, ptr %f1, i64 %participant)")
+        lines.append("%goes_on = icmp eq i64 %stop, 0")
+        lines.append("br i1 %goes_on, label %run, label %done")
+    else:
+        lines.append("br label %run")
     texts = [f"{ty} %f{number}" for number, ty in enumerate(types) if number != 2]
     run = [f"%distance = mul i64 %number, {step}", "%index = add i64 %f2, %distance"]
     run.append(f'call void @"{inner.name}"({", ".join(texts)}, i64 %index, i64 %participant)')
     body = "(ptr %env, i64 %number, i64 %participant) #0 {\nentry:\n  " + "\n  ".join(lines)
     body += "\nrun:\n  " + "\n  ".join(run) + "\n  br label %done\ndone:\n  ret void\n}\n"
     module = writer.module
-    module.helpers.add("poll")
     if body not in module.outlined:
         module.outlined[body] = Outlined(
             module.symbol_name(f"{inner.name.removeprefix(module.name + '.')}.task"), True

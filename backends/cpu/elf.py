@@ -2,8 +2,8 @@
 
 A loaded object lies in one mapping: code and constants, then stubs and addresses of outside functions, then
 data. Loading takes well under a millisecond and no LLVM, so a program that is found in the cache never loads
-llvmlite. Knows x86-64 and aarch64. Does not do: thread-local storage, COMDAT merging, constructors, unwinding
-tables.
+llvmlite. Knows x86-64 and aarch64. Does not do: thread-local storage, COMDAT merging, running constructors,
+unwinding tables.
 """
 
 import ctypes
@@ -33,6 +33,7 @@ class Symbol:
     section: int
     value: int
     is_visible: bool
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Section:
     alignment: int
     content: bytes
     relocations: tuple[Relocation, ...]
+    is_constructors: bool = False
 
     @property
     def is_writable(self) -> bool:
@@ -93,7 +95,7 @@ def read_object(data: bytes) -> ObjectFile:
     sections = tuple(
         Section(
             index, flags, size, max(alignment, 1), b"" if kind == _NO_BITS else data[offset : offset + size],
-            tuple(relocations.get(index, ())),
+            tuple(relocations.get(index, ())), kind == 14,
         )
         for index, (_, kind, flags, _, offset, size, _, _, alignment, _) in enumerate(headers)
         if flags & _ALLOCATE and size and kind != 0x70000001  # unwinding tables
@@ -105,9 +107,9 @@ def _symbols(data: bytes, headers: list[tuple[int, ...]], header: tuple[int, ...
     names = headers[header[6]][4]
     found: list[Symbol] = []
     for at in range(header[4], header[4] + header[5], 24):
-        name, info, other, section, value, _ = struct.unpack_from("<IBBHQQ", data, at)
+        name, info, other, section, value, size = struct.unpack_from("<IBBHQQ", data, at)
         text = data[names + name : data.index(b"\0", names + name)].decode()
-        found.append(Symbol(text, section, value, info >> 4 in (1, 2) and not other & 3))
+        found.append(Symbol(text, section, value, info >> 4 in (1, 2) and not other & 3, size))
     return found
 
 

@@ -31,15 +31,24 @@ def failure_sites(fn: Func) -> tuple[Site, ...]:
     return tuple(Site(op.attributes.get("code"), op.locations) for op in walk(fn) if op.name in FAILING)
 
 
-def emit_program(fn: Func, interface: Interface, target: Target, options: CodeOptions | None = None) -> str:
-    """LLVM IR text of the program and its companion.
+def emit_program(
+    fn: Func,
+    interface: Interface,
+    target: Target,
+    options: CodeOptions | None = None,
+    *,
+    is_hosted: bool = True,
+    has_threads: bool = True,
+) -> str:
+    """LLVM IR text of the program and its companion. One that is not hosted never calls `poll`.
 
     Requires stage "loops": parameters are buffers in the order of `pointers`, then i64 in the order of
     `interface.numbers`; a parameter has the name of the symbol that it binds. Raises UnsupportedError for an
     op or dtype that the CPU does not have.
     """
     fast = options is not None and options.fast_math
-    module = Module(interface.name, target, SPELLERS, flags=" reassoc nsz arcp contract" if fast else "")
+    flags = " reassoc nsz arcp contract" if fast else ""
+    module = Module(interface.name, target, SPELLERS, flags, is_hosted=is_hosted, has_threads=has_threads)
     module.taken |= {interface.name, interface.prepare_name}
     module.scan(fn)
     body = _program(module, fn, interface)

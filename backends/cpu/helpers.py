@@ -8,11 +8,14 @@ WebAssembly. Not here: libc.
 import re
 
 
-def machine_code_text(head: str, code: str) -> str:
-    """LLVM text of a function whose instructions are given as hexadecimal digits, and end with a return."""
+def machine_code_text(head: str, code: str, body: str = "  ret void\n") -> str:
+    """LLVM text of a function whose instructions are given as hexadecimal digits, and end with a return.
+
+    `body` is never run: it is what LLVM is to believe that the function does.
+    """
     spelled = "".join(f"\\{byte:02x}" for byte in bytes.fromhex(code))
     prologue = f'prologue [{len(code) // 2} x i8] c"{spelled}"'
-    return f"define {head} noinline nounwind {prologue} {{\n  unreachable\n}}\n"
+    return f"define {head} noinline nounwind {prologue} {{\n{body}}}\n"
 
 
 _DIVIDE = """define internal { i64, i64 } @weft.divide(i64 %a, i64 %b) noinline nounwind "no-builtins" {

@@ -30,6 +30,7 @@ Store = Callable[[str, bytes], None]
 # Passes of LLVM by their names in llvmlite. LLVM's own list takes ten times as long and gains nothing:
 # vectors and unrolling are explicit, and our own passes have made the code lean.
 PROGRAM_PASSES = ("instruction_combine", "simplify_cfg")
+# A library is made once and its size counts: LLVM's own list comes before these.
 LIBRARY_PASSES = (
     "dead_arg_elimination", *PROGRAM_PASSES, "merge_functions", "constant_merge", "global_dead_code_eliminate"
 )  # fmt: skip
@@ -184,11 +185,17 @@ def _linked(
     first.triple = machine.triple
     first.data_layout = str(target.target_data)
     first.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = (
+        False  # vectors are explicit, and so is unrolling
+    )
+    options.loop_unrolling = options.loop_interleaving = False
+    builder = llvm.create_pass_builder(target, options)
+    builder.getModulePassManager().run(first, builder)
     manager = llvm.create_new_module_pass_manager()
     for name in LIBRARY_PASSES:
         getattr(manager, f"add_{name}_pass")()
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    manager.run(first, llvm.create_pass_builder(target, options))
+    manager.run(first, builder)
     return first
 
 

@@ -4,7 +4,7 @@
 
 Three segments (constants, code, data), a dynamic symbol table with a hash, section headers for linkers that
 read them. Names no library that it needs: what is undefined comes from the program that loads it. Not here:
-reading objects (`elf.py`), several objects, thread-local storage, constructors.
+reading objects (`elf.py`), several objects, thread-local storage.
 """
 
 import struct
@@ -31,7 +31,7 @@ _WRITE, _EXECUTE = 1, 4
 _KINDS = {True: (1, 6, 8), False: (257, 1025, 1027)}  # is x86-64 -> absolute, table entry, relative
 _PAGES = {True: 0x1000, False: 0x10000}
 _SEGMENTS = 5
-_DYNAMIC_ENTRIES = 14
+_DYNAMIC_ENTRIES = 16
 _HEADER = 64 + 56 * _SEGMENTS
 
 
@@ -267,6 +267,8 @@ class _Linker:
         if self.relocations:
             entries += [(7, parts[".rela.dyn"].address), (8, 24 * len(self.relocations)), (9, 24)]
             entries += [(0x6FFFFFF9, relative)]
+        for section in (s for s in self.obj.sections if s.is_constructors):  # LLVM makes one at most
+            entries += [(25, self.addresses[section.index]), (27, section.size_bytes)]
         entries += [(24, 0), (0x6FFFFFFB, 1)]  # bound at once
         for number, entry in enumerate(entries):
             struct.pack_into("<QQ", out, parts[".dynamic"].offset + 16 * number, *entry)

@@ -113,7 +113,10 @@ class Outlined:
 
 @dataclass(slots=True)
 class Module:
-    """What the functions of a program share. `sites` number the ops that can fail."""
+    """What the functions of a program share. `sites` number the ops that can fail.
+
+    Code that is not `is_hosted` is never asked to stop; without `has_threads` it has no pool.
+    """
 
     name: str
     target: Target
@@ -127,6 +130,8 @@ class Module:
     sites: dict[Op, int] = field(default_factory=dict[Op, int])
     symbols: dict[str, Value] = field(default_factory=dict[str, Value])
     helpers: set[str] = field(default_factory=set[str])
+    is_hosted: bool = True
+    has_threads: bool = True
 
     def scan(self, fn: Func) -> None:
         """Number the sites of `fn` and find the values of its symbols."""

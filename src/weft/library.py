@@ -116,6 +116,12 @@ class Library:
         """Read the variables from such a file. Raises RuntimeFault if it has others."""
         self._with_state("load", os.fsencode(path))
 
+    def set_threads(self, count: int) -> None:
+        """Let large loops of all calls use this many threads; the library was exported with threads=True."""
+        if not self._facts["has_threads"]:
+            raise UserError(f"the library {self._name} has no threads", fix="export with threads=True")
+        self.check(self._code[f"{self._name}_set_threads"](ctypes.c_int(count)))
+
     def variables(self) -> dict[str, Any]:
         """The variables by name, as arrays on the library's own memory."""
         found: dict[str, Any] = {}

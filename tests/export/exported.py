@@ -191,13 +191,16 @@ def expected_training():
     ]
 
 
-def run_training(folder, target="host", suffix=".so", **keywords):
+def run_training(folder, target="host", suffix=".so", report=None, **keywords):
     """Export, train from C, give the lines that it prints."""
     x, digits = batch()
     (folder / "in").write_bytes(x.tobytes() + digits.tobytes())
-    report = Training().export(folder / f"libmlp{suffix}", target=target)
-    report.header.rename(folder / "mlp.h")
-    lines = run_c(folder, TRAIN, report.library, "in", "state", **keywords).splitlines()
+    report = report or Training().export(folder / f"libmlp{suffix}", name="mlp", target=target)
+    shutil.copy(report.header, folder / "mlp.h")
+    library = folder / report.library.name
+    if library != report.library:
+        shutil.copy(report.library, library)
+    lines = run_c(folder, TRAIN, library, "in", "state", **keywords).splitlines()
     assert [p.name for p in folder.glob("state*")] == ["state"]
     return [re.sub(r" at \S*exported.py:", " at exported.py:", line) for line in lines]
 

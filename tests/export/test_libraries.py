@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -129,14 +130,39 @@ def test_files_are_those_of_python(tmp_path):
     assert same(library(x), weft.compile(network.scores)(x))
 
 
-def test_optimized_for_size(tmp_path):
-    training = e.Training((6, 8, 3))
-    fast = training.export(tmp_path / "libmlp.so")
-    small = training.export(tmp_path / "libmlp.so", optimize="size")
-    assert small.library_bytes < fast.library_bytes
-    x, digits = e.batch(20, 6)
-    library = weft.load_library(small.library)
-    assert library.train(x, digits % 3) == training.train(x, digits % 3)
+@pytest.mark.parametrize("target", ["x86-64-v3", "aarch64"])
+def test_sizes(target, tmp_path):
+    """At most 40 KB beside the weights, training and prediction."""
+    training = e.Training()
+    weights = sum(v.value.nbytes for v in weft.variables(training.network))
+    report = training.export(tmp_path / "libmlp.so", target=target, optimize="size")
+    assert report.library_bytes - weights < 40_000
+    sizes = dict(report.sizes)
+    assert sizes["mlp_initial_0"] == 64 * 256 * 4
+    assert 100 < sizes["mlp_train"] < 2000
+    assert report.sizes[0][1] >= report.sizes[-1][1]
+    if report.library.read_bytes()[18] == {"x86_64": 62, "aarch64": 183}.get(platform.machine()):
+        x, digits = e.batch()
+        assert weft.load_library(report.library).train(x, digits) == training.train(x, digits)
+
+
+def test_a_pool_in_the_library(tmp_path):
+    """Any number of threads gives the same bits, and leaves none behind."""
+    report = e.Training().export(tmp_path / "libmlp.so", threads=True)
+    assert "int mlp_set_threads(int count);" in report.header.read_text()
+    library, training = weft.load_library(report.library), e.Training()
+    x, digits = e.batch(512)
+    expected = [training.train(x, digits) for _ in range(4)]
+    before = set(os.listdir("/proc/self/task"))  # the pool of this process is among them
+    for count, loss in zip((1, 2, 4, 1), expected, strict=True):
+        library.set_threads(count)
+        assert library.train(x, digits) == loss
+    assert set(os.listdir("/proc/self/task")) <= before
+    with pytest.raises(weft.RuntimeFault, match="size"):
+        library.set_threads(0)
+    with pytest.raises(weft.UnsupportedError, match="threads=True"):
+        weft.export(e.softmax, ["f32[n,m]"], tmp_path / "g.so", target="wasm32", threads=True)
+    assert library.functions["train"].__name__ == "train"
 
 
 def test_threads_with_states_of_their_own(tmp_path):

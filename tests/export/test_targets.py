@@ -1,6 +1,7 @@
 """Libraries for other machines: run under qemu, wine and Node.js where those are installed."""
 
 import importlib.util
+import platform
 import shutil
 import subprocess
 import sys
@@ -181,3 +182,30 @@ def test_facts_of_cpus(name, facts):
 def test_unknown_names(name):
     with pytest.raises(weft.UnsupportedError, match=f"there is no target {name!r}".replace("+", r"\+")):
         named_target(name)
+
+
+@pytest.fixture(scope="module")
+def any_x86(tmp_path_factory):
+    """The MLP with code for all levels."""
+    return e.Training().export(tmp_path_factory.mktemp("any") / "libmlp.so", target="x86-64-any")
+
+
+@pytest.mark.skipif(not shutil.which("qemu-x86_64"), reason="needs qemu-x86_64")
+@pytest.mark.parametrize("cpu", ["Nehalem", "Haswell", "SandyBridge"])
+def test_code_for_the_cpu_is_chosen(cpu, any_x86, tmp_path):
+    """Without AVX2 the first level serves; all give the same bits."""
+    if platform.machine() != "x86_64" or not shutil.which("cc"):
+        pytest.skip("needs a C compiler for x86-64")
+    runner = ("qemu-x86_64", "-cpu", cpu)
+    assert e.run_training(tmp_path, report=any_x86, runner=runner) == e.expected_training()
+
+
+@e.needs_nm
+def test_a_library_for_all_levels(any_x86):
+    assert e.undefined(any_x86.library, "-D") <= e.LIBC
+    names = {name.partition("_program.")[0] for name, _ in any_x86.sizes}
+    assert {"mlp_train.v1", "mlp_train.v3", "mlp_train.v4"} <= names
+    if platform.machine() == "x86_64":
+        x, digits = e.batch()
+        training, library = e.Training(), weft.load_library(any_x86.library)
+        assert library.train(x, digits) == training.train(x, digits)

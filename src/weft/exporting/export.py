@@ -10,17 +10,21 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from weft.backends.cpu.archive import static_library
+from weft.backends.cpu.elf import ObjectFormatError, read_object
 from weft.backends.cpu.link import compile_library
 from weft.backends.cpu.linking import SUFFIXES, link_shared
 from weft.backends.cpu.target import host_target, machine_of, named_target
+from weft.backends.cpu.threads import SYSTEM_CALLS, pool_text
 from weft.exporting.header import header_text
 from weft.exporting.program import Collection, check_name, function_of
 from weft.exporting.records import FIRST_SITE, Function, Library
 from weft.exporting.state import state_text
+from weft.exporting.versions import LEVELS, detection_text, for_level, versioned
 from weft.exporting.wrapper import state_mark, text_of, version_text
 from weft.ir import UnsupportedError, UserError
 from weft.ir.dataclass import dataclass
@@ -30,17 +34,22 @@ from weft.library import MARK
 from weft.version import VERSION
 
 KINDS = ("so", "a", "o")
+ANY = "x86-64-any"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written: the files, bytes of the library and of the object in it, the functions of C."""
+    """What was written: the files, bytes of the library and of the object in it, the functions of C.
+
+    `sizes` are bytes by name, of kernels, weights and the rest, the largest first; empty where unknown.
+    """
 
     library: Path
     header: Path
     library_bytes: int
     object_bytes: int
     functions: tuple[str, ...]
+    sizes: tuple[tuple[str, int], ...] = ()
 
 
 def export(
@@ -54,6 +63,7 @@ def export(
     arena: str = "caller",
     optimize: str = "speed",
     quantize: str | None = None,
+    threads: bool = False,
 ) -> Report:
     """Write a function, or several by name, as a library that needs libc alone, and its C header beside it.
 
@@ -63,7 +73,8 @@ def export(
     "x86-64", "x86-64-v2" to "-v4", "aarch64", "armv7", "riscv64", "wasm32", "x86_64-windows",
     "arm64-apple-macos", or "TRIPLE:CPU:+feature". `kind` is "so" (a shared library, whatever the system calls
     it), "a" or "o". `arena="static"` keeps scratch in the library: sizes must be numbers then.
-    `optimize="size"` prefers short code.
+    `optimize="size"` prefers short code. "x86-64-any" holds code for SSE2, AVX2 and AVX-512 and chooses when
+    it is loaded. `threads=True` adds `NAME_set_threads`.
     Raises UserError for what cannot be exported, UnsupportedError for what is not built,
     OSError if a file cannot be written; no file is left half-written.
     """
@@ -79,13 +90,15 @@ def export(
     chosen = check_name(name or stem.removeprefix("lib"), "the name of a library")
     _check_folder(file.parent)
     machine = _target(target)
+    _check_threads(machine, has_threads=threads)
     collection = Collection()
-    functions = _functions(f, specs, chosen, machine, collection)
+    functions = _functions(f, specs, chosen, machine, collection, has_threads=threads)
+    versions = _versions(f, specs, chosen, collection, functions, threads) if target == ANY else ()
     variables = collection.named_variables() if collection.variables else ()
     where = target if target != "host" else f"this machine ({machine.triple})"
     library = Library(
         chosen, functions, variables, tuple(collection.constants), arena == "static", where, machine.system,
-        machine.pointer_bytes,
+        machine.pointer_bytes, threads, versions,
     )  # fmt: skip
     if library.is_arena_static:
         _check_static(library)
@@ -98,9 +111,40 @@ def export(
     }
     made = content[kind]()
     header = file.with_name(f"{stem}.h")
-    _write(header, header_text(library, version).encode(), 0o644)
-    _write(file, made, 0o755 if kind == "so" else 0o644)
-    return Report(file, header, len(made), len(data), tuple(one.symbol for one in functions))
+    _write(
+        (file, made, 0o755 if kind == "so" else 0o644),
+        (header, header_text(library, version).encode(), 0o644),
+    )
+    symbols = tuple(one.symbol for one in functions)
+    return Report(file, header, len(made), len(data), symbols, code_sizes(data))
+
+
+def _check_threads(machine: Target, *, has_threads: bool) -> None:
+    if has_threads and (machine.system != "linux" or machine.architecture not in SYSTEM_CALLS):
+        raise UnsupportedError(
+            f"threads=True of weft.export is built for Linux on x86-64 and aarch64, not for {machine.triple}",
+            code="E051",
+            fix="leave it out, and call the library from threads of your own",
+        )
+
+
+def _versions(
+    f: Any, specs: Any, name: str, collection: Collection, functions: tuple[Function, ...], threads: bool
+) -> tuple[Function, ...]:
+    """Each function for each level, its failures numbered after those of all before it."""
+    found: list[Function] = []
+    site = FIRST_SITE
+    for level in LEVELS:
+        made = functions
+        if level != LEVELS[0]:
+            made = _functions(f, specs, name, named_target(level), collection, has_threads=threads)
+        for one in made:
+            symbol = versioned(one.symbol, level)
+            interface = replace(one.interface, name=f"{symbol}_program")
+            text = for_level(one.text.replace(f"{one.symbol}_program", f"{symbol}_program"), level)
+            found.append(replace(one, symbol=symbol, interface=interface, text=text, first_site=site))
+            site += len(one.interface.sites)
+    return tuple(found)
 
 
 def _check_choice(keyword: str, value: object, values: Sequence[str]) -> None:
@@ -129,15 +173,19 @@ def file_name(name: str, kind: str, target: str) -> str:
 def _target(name: str) -> Target:
     if name == "host":
         return host_target()
+    if name == ANY:
+        return named_target(LEVELS[0])
     try:
         return named_target(name)
     except UnsupportedError as error:
         raise UserError(str(error.sentence), code="E002", fix=error.fix) from None
 
 
-def _functions(f: Any, specs: Any, name: str, target: Target, collection: Collection) -> tuple[Function, ...]:
+def _functions(
+    f: Any, specs: Any, name: str, target: Target, collection: Collection, *, has_threads: bool
+) -> tuple[Function, ...]:
     if not isinstance(f, Mapping):
-        return (function_of(f, specs, name, name, target, collection),)
+        return (function_of(f, specs, name, name, target, collection, has_threads=has_threads),)
     several = cast("Mapping[Any, Any]", f)
     if specs is not None or not several:
         raise UserError(
@@ -145,6 +193,7 @@ def _functions(f: Any, specs: Any, name: str, target: Target, collection: Collec
             fix='write weft.export({"train": (f, specs), "predict": (g, specs)}, path=path)',
         )
     reserved = {
+        "set_threads",
         "arena_init",
         "strerror",
         "version",
@@ -164,7 +213,9 @@ def _functions(f: Any, specs: Any, name: str, target: Target, collection: Collec
                 f"a function cannot be called {label}: {name}_{label} is taken", fix="give it another name"
             )
         one, own = value if isinstance(value, tuple) and len(value) == 2 else (value, None)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        found.append(function_of(one, own, label, f"{name}_{label}", target, collection, site))
+        found.append(
+            function_of(one, own, label, f"{name}_{label}", target, collection, site, has_threads=has_threads)
+        )
         site += len(found[-1].interface.sites)
     return tuple(found)
 
@@ -185,7 +236,8 @@ def _check_static(library: Library) -> None:
 def _exported(library: Library) -> set[str]:
     """The names that programs see."""
     of_state = ("init", "state_size", *(("save", "load") if library.has_files else ()))
-    names = ("strerror", "version", "metadata", *(of_state if library.variables else ()))
+    of_threads = ("set_threads",) if library.has_threads else ()
+    names = ("strerror", "version", "metadata", *of_threads, *(of_state if library.variables else ()))
     symbols = [one.symbol for one in library.functions]
     found = {*symbols, *(f"{library.name}_{what}" for what in names)}
     return found if library.is_arena_static else {
@@ -195,7 +247,11 @@ def _exported(library: Library) -> set[str]:
 
 def _object(library: Library, target: Target, exported: set[str], *, is_small: bool) -> tuple[bytes, str]:
     """The object with everything, and the version that it names."""
-    texts = [*(one.text for one in library.functions), text_of(library)]
+    texts = [*(one.text for one in library.built), text_of(library)]
+    if library.versions:
+        texts.append(detection_text(library))
+    if library.has_threads:
+        texts.append(pool_text(target.architecture))
     if library.variables:
         texts.append(state_text(library))
     facts = _metadata(library, target)
@@ -206,6 +262,16 @@ def _object(library: Library, target: Target, exported: set[str], *, is_small: b
     return compile_library(texts, exported, machine_of(target), is_small=is_small), version
 
 
+def code_sizes(data: bytes) -> tuple[tuple[str, int], ...]:
+    """Bytes by name, the largest first; nothing for objects that are not 64-bit ELF."""
+    try:
+        symbols = read_object(data).symbols
+    except ObjectFormatError:
+        return ()
+    found = [(s.name, s.size_bytes) for s in symbols if s.name and s.section and s.size_bytes]
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+
+
 def _metadata(library: Library, target: Target) -> dict[str, Any]:
     """What `weft.load_library` needs to know."""
     return {
@@ -213,6 +279,7 @@ def _metadata(library: Library, target: Target) -> dict[str, Any]:
         "architecture": target.architecture,
         "system": target.system,
         "is_arena_static": library.is_arena_static,
+        "has_threads": library.has_threads,
         "mark": state_mark(library) if library.variables else 0,
         "variables": [
             {"name": v.name, "dtype": v.dtype.name, "shape": list(v.shape), "offset": at}
@@ -244,14 +311,18 @@ def _function_facts(one: Function) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write beside, then rename: the file appears whole or not at all."""
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def _write(*files: tuple[Path, bytes, int]) -> None:
+    """Write all beside, then rename: files appear whole or not at all."""
+    made: list[tuple[str, Path]] = []
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(beside, mode)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
+        for path, content, mode in files:
+            handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            made.append((beside, path))
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(beside, mode)
+        for beside, path in made:
+            os.replace(beside, path)
+    finally:
+        for beside, _ in made:
+            Path(beside).unlink(missing_ok=True)

@@ -47,6 +47,13 @@ def header_text(library: Library, version: str) -> str:
             f"int {name}_arena_init(void *arena, int64_t bytes);",
             "",
         ]
+    if library.has_threads:
+        lines += [
+            "/* Threads for large loops, the caller's included; 1, as at the start, for none.",
+            " * They are shared by all calls. Set 1 before the library is unloaded. */",
+            f"int {name}_set_threads(int count);",
+            "",
+        ]
     for function in library.functions:
         lines += _function(library, function)
     lines += [

@@ -140,6 +140,8 @@ def function_of(
     target: Target,
     collection: Collection,
     first_site: int = FIRST_SITE,
+    *,
+    has_threads: bool = False,
 ) -> Function:
     """Trace and compile `fn` for `specs`; `collection` gets its variables and constants."""
     kind: Any = _type(fn)
@@ -152,7 +154,7 @@ def function_of(
     options = Options(core.code_options(config.current()), config.current().run)
     lowered = optimize(program_of(traced, sizes), options, target)
     interface = replace(interface_of(lowered, sizes.guards, ()), name=f"{symbol}_program")
-    text = emit_program(lowered, interface, target, options.code)
+    text = emit_program(lowered, interface, target, options.code, is_hosted=False, has_threads=has_threads)
     taken: set[str] = set()
     arguments, numbers = _arguments(core, work, traced, facts.ints, interface.numbers, taken)
     ints = {argument.symbol for argument in arguments}

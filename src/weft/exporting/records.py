@@ -123,7 +123,10 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Everything that goes into one library."""
+    """Everything that goes into one library.
+
+    With `versions` each of the `functions` goes on to the one of those that is for the CPU.
+    """
 
     name: str
     functions: tuple[Function, ...]
@@ -133,6 +136,13 @@ class Library:
     target: str
     system: str = "linux"
     pointer_bytes: int = 8
+    has_threads: bool = False
+    versions: tuple[Function, ...] = ()
+
+    @property
+    def built(self) -> tuple[Function, ...]:
+        """The functions that have code of their own."""
+        return self.versions or self.functions
 
     @property
     def has_files(self) -> bool:

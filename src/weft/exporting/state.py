@@ -28,7 +28,6 @@ declare i32 @fgetc(ptr)
 declare i32 @rename(ptr, ptr)
 declare i32 @remove(ptr)
 declare WORD @strlen(ptr)
-declare i32 @memcmp(ptr, ptr, WORD)
 """
 _MOVE = """declare dllimport i32 @MoveFileExA(ptr, ptr, i32)
 define internal i32 @weft.rename(ptr %from, ptr %to) nounwind {
@@ -155,18 +154,19 @@ def _load(library: Library, header: int) -> str:
     """Read a file with exactly our table; a state that was read in part is marked as none."""
     text, name, word = Text(), library.name, word_of(library)
     text.leave_if_null(["%state", "%path"])
-    buffer = text.let(f"alloca [{header} x i8], align 16")
     file = text.let(f"call ptr @fopen(ptr %path, ptr @{name}_mode_read)")
     text.leave_if(text.let(f"icmp eq ptr {file}, null"), FILE)
-    count = text.let(f"call {word} @fread(ptr {buffer}, {word} 1, {word} {header}, ptr {file})")
-    is_whole = text.let(f"icmp eq {word} {count}, {header}")
-    text.line(f"br i1 {is_whole}, label %compare, label %refuse")
-    text.lines.append("compare:")
-    difference = text.let(
-        f"call i32 @memcmp(ptr {buffer}, ptr @{name}_file_header, {word} {header}) nobuiltin"
-    )
-    text.line(f"br i1 {text.let(f'icmp eq i32 {difference}, 0')}, label %read, label %refuse")
-    text.lines += ["refuse:", f"  %closed = call i32 @fclose(ptr {file})", f"  ret i32 {OTHER_FILE}", "read:"]
+    text.lines += [
+        "  br label %compare", "compare:",
+        f"  %number = phi i64 [ 0, %{text.label} ], [ %next, %equal ]",
+        f"  %read = call i32 @fgetc(ptr {file})",
+        f"  %place = getelementptr inbounds i8, ptr @{name}_file_header, i64 %number",
+        "  %byte = load i8, ptr %place, align 1", "  %wanted = zext i8 %byte to i32",
+        "  %same = icmp eq i32 %read, %wanted", "  br i1 %same, label %equal, label %refuse", "equal:",
+        "  %next = add i64 %number, 1", f"  %more = icmp ult i64 %next, {header}",
+        "  br i1 %more, label %compare, label %values", "refuse:",
+        f"  %closed = call i32 @fclose(ptr {file})", f"  ret i32 {OTHER_FILE}", "values:",
+    ]  # fmt: skip
     text.line("store i64 0, ptr %state, align 8")
     fine = "true"
     for place, size in _places(text, library):

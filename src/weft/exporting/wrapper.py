@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from weft.backends.cpu.threads import DEFAULT_SPINS
 from weft.exporting.records import (
     ARENA,
     ARENA_EXTRA,
@@ -43,11 +44,12 @@ def value_type(dtype: DType) -> str:
 
 
 class Text:
-    """The lines of one LLVM function; values and labels are numbered."""
+    """The lines of one LLVM function; values and labels are numbered, `label` is that of the last block."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.count = 0
+        self.label = ".entry"
 
     def let(self, text: str) -> str:
         """A new value."""
@@ -65,6 +67,7 @@ class Text:
         leave, stay = f".leave{self.count}", f".stay{self.count}"
         self.line(f"br i1 {condition}, label %{leave}, label %{stay}")
         self.lines += [f"{leave}:", f"  ret i32 {code}", f"{stay}:"]
+        self.label = stay
 
     def at(self, base: str, offset: int) -> str:
         """An address."""
@@ -87,7 +90,9 @@ def text_of(library: Library) -> str:
         "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)",
         *(_constant(f"{library.name}_constant_{k}", one) for k, one in enumerate(library.constants)),
     ]
-    for function in library.functions:
+    if library.has_threads:
+        parts.append(_threads(library))
+    for function in library.built:
         parts.append(f"declare i32 @{function.interface.name}(ptr, ptr, ptr)")
         parts.append(f"declare i32 @{function.interface.prepare_name}(ptr)")
         parts.append(_function(library, function))
@@ -160,6 +165,10 @@ def _function(library: Library, function: Function) -> str:
         f"call void @llvm.memset.p0.i64(ptr align 64 {context}, i8 0, i64 {Context.record_bytes}, i1 false)"
     )
     _give_arena(text, library, function, numbers, context)
+    if library.has_threads:
+        text.line(
+            f"store ptr @weft_parallel_for, ptr {text.at(context, Context.offset('parallel_for'))}, align 8"
+        )
     offsets = library.offsets
     for number, place in enumerate(function.places):
         match place.role:
@@ -177,14 +186,31 @@ def _function(library: Library, function: Function) -> str:
     text.leave_if(text.let(f"icmp eq i32 {code}, 0"), 0)
     site = text.let(f"load i32, ptr {text.at(context, Context.offset('error_location'))}, align 4")
     text.line(f"ret i32 {text.let(f'add i32 {site}, {function.first_site}')}")
-    parameters = [
+    return text.function(f"i32 @{function.symbol}({', '.join(parameters_of(library, function))}) nounwind")
+
+
+def parameters_of(library: Library, function: Function) -> list[str]:
+    """Types and names of what the function of C takes."""
+    return [
         *(["ptr %state"] if function.uses_state else []),
         *([] if library.is_arena_static else ["ptr %arena"]),
         *map(_parameter, function.arguments),
         *(f"i64 %{size.name}" for size in function.sizes),
-        *(f"ptr {name}" for name in outputs),
+        *(f"ptr %{one.name}" for one in function.outputs),
     ]
-    return text.function(f"i32 @{function.symbol}({', '.join(parameters)}) nounwind")
+
+
+def _threads(library: Library) -> str:
+    """`NAME_set_threads(count)`; workers start with the next loop that is worth it. None is pinned."""
+    text = Text()
+    text.leave_if(text.let("icmp slt i32 %count, 1"), SIZE)
+    count = text.let("sext i32 %count to i64")
+    text.let(f"call i64 @weft_pool_set(i64 {count}, i64 {DEFAULT_SPINS}, i64 0)")
+    text.line("ret i32 0")
+    return (
+        "declare i64 @weft_pool_set(i64, i64, i64)\ndeclare i64 @weft_parallel_for(i64, i64, i64)\n"
+        + text.function(f"i32 @{library.name}_set_threads(i32 %count) nounwind")
+    )
 
 
 def _argument(text: Text, argument: Argument) -> str:
@@ -274,7 +300,7 @@ def _arena_init(name: str) -> str:
 def messages_of(library: Library) -> dict[int, str]:
     """What each code means."""
     found = dict(MESSAGES)
-    for function in library.functions:
+    for function in library.built:
         for number, site in enumerate(function.interface.sites):
             where = f" at {site.locations[0]}" if site.locations else ""
             code = str(site.code)
