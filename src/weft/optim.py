@@ -235,7 +235,7 @@ class LBFGS(Optimizer):
     """Quasi-Newton steps from the last `history` changes, each with a line search of its own.
 
     One `minimize` does up to `iterations` of them in one compiled loop, and keeps what it learned for the
-    next. It ends when no element of the gradient is above `tolerance`, or a step changes the loss by less than
+    next. It ends when the gradient is nowhere above `tolerance`, or a step changes the loss by less than
     `tolerance_change` of it, or after `evaluations` of loss and gradient (1.25 for each iteration). `calls`
     counts those. The loss should be smooth and give the same for the same variables.
     Source: Nocedal and Wright 2006, algorithms 7.4 and 3.5 (strong Wolfe conditions).
