@@ -58,7 +58,8 @@ def free_values(region: Region) -> list[Value]:
 def has_effect(op: Op) -> bool:
     """Whether `op` or an op in its regions must stay even if no one uses its results; a load need not."""
     record = REGISTRY[op.name]
-    if record.has("effect") or record.has("can_fail") or (record.has("memory") and not op.results):
+    can_fail = record.has("can_fail") and not op.attributes.get("checked")  # its indices were, before
+    if record.has("effect") or can_fail or (record.has("memory") and not op.results):
         return True
     return any(
         has_effect(inner)

@@ -1,10 +1,11 @@
 """Schedule of `scatter`: elements are set or combined in program order, in the memory of the result.
 
-Not here: scatters whose order does not matter run in parallel only where a later pass can prove it.
+Where whole rows are written, each is written by vectors. Not here: scatters whose order does not matter run
+in parallel only where a later pass can prove it.
 """
 
 from weft.compiler.schedule.element import OpContext, Writer
-from weft.compiler.schedule.kernel import Kernel, serial
+from weft.compiler.schedule.kernel import Kernel, serial, vectorized
 from weft.ir import REGISTRY, BufferType, Builder, Expr, TensorType
 from weft.ir.dims import DimLike
 from weft.ir.opdef import Scalar
@@ -23,17 +24,18 @@ def lower_scatter(kernel: Kernel, builder: Builder) -> None:
     whole = root.buffer.type
     assert isinstance(whole, BufferType)
     context = OpContext(writer, op)
+    is_row = part.rank > first.rank and len(whole.shape) - 1 not in axes and part.dtype.kind in "fiu"
+    lanes = kernel.target.lanes(part.dtype.size_bytes) if is_row and part.dtype.bits >= 32 else 1
 
     def write(index: list[DimLike]) -> None:
         place, rest = index[: first.rank], index[first.rank :]
         full: list[DimLike] = []
         for axis, size in enumerate(whole.shape):
             if axis in axes:
-                value = context.check_index(context.read(2 + axes.index(axis), place), size, axis)
-                full.append(context.as_index(value, 0, size))
+                full.append(context.index_of(2 + axes.index(axis), place, size, axis))
             else:
                 full.append(rest.pop(0))
-        new = context.read(1, index)
+        new = writer.splat(context.read(1, index), writer.lanes)
         if op.attributes["mode"] != "set":
             name = op.attributes["mode"]
             assert isinstance(name, str)
@@ -46,6 +48,10 @@ def lower_scatter(kernel: Kernel, builder: Builder) -> None:
             write(index)
             return
         size = part.shape[k]
+        if k == part.rank - 1 and lanes > 1:
+            start, stop = writer.builder.index(0), writer.number(size)
+            vectorized(writer, start, stop, (0, size), lanes, lambda i: write([*index, i]), size)
+            return
         serial(
             writer,
             "i",

@@ -77,7 +77,7 @@ def _gather_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
     whole = x[0].type
     assert isinstance(whole, TensorType)
     zero = b.full_like(whole, 0.0, whole.dtype)
-    attributes = {"axes": op.attributes["axes"], "mode": "add"}
+    attributes = {"axes": op.attributes["axes"], "mode": "add", "checked": True}  # by the gather
     total = b.emit("scatter", [zero.value, g[0].value, *(i.value for i in x[1:])], attributes).result
     return b.expr(total), *(None for _ in x[1:])
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from weft.ir import DTypeError, ShapeError, UserError
+from weft.compiler.frontend.values import TracedArray, new_array
+from weft.compiler.passes.rules import number_of
+from weft.ir import DTypeError, ShapeError, UserError, Value
 from weft.runtime.variables import Variable
 from weft.runtime.variables import variables as variables_of
 from weft.transforms import value_and_grad
@@ -32,7 +34,13 @@ class Optimizer:
     step)` the new parameter and slots; both in NumPy. `step` counts from 1. `lr` is a float, which may be
     changed between steps, a Variable, or a function of the number of steps done before. `clip_norm` bounds
     the norm of all gradients together.
+
+    Of a table that the loss reads by whole-number indices alone, SGD and Adagrad change only the rows that
+    were read: the result is the same, and a step costs what these rows cost. With `lazy=True` the others do
+    it too, leaving the slots of other rows alone (as torch's SparseAdam). Clipping and decay touch all rows.
     """
+
+    lazy = False
 
     def __init__(
         self, variables: Any, lr: Any = 1e-2, clip_norm: float | None = None, *,
@@ -91,12 +99,43 @@ class Optimizer:
         if self.clip_norm is not None:
             grads = clip_by_norm(grads, self.clip_norm)
         self.step += 1
+        by_rows = self.clip_norm is None and self._goes_by_rows()
         together = zip(self.variables, self.slots, grads)  # noqa: B905 -- the lengths were compared
         for variable, slots, grad in together:
-            param, new = self._update(grad, slots, variable, self.step)
+            parts = rows_of(grad) if by_rows else None
+            if parts is not None:
+                self._apply_rows(variable, slots, parts)
+            else:
+                param, new = self._update(grad, slots, variable, self.step)
+                for name in new:
+                    slots[name].assign(new[name])
+                variable.assign(param)
+
+    def _goes_by_rows(self) -> bool:
+        """Whether rows with a gradient of zero may be left alone."""
+        mine = getattr(type(self), "update", None) in _BY_ROWS and self._update == self.update
+        return (
+            mine and (self.lazy or type(self) in _EXACT_BY_ROWS) and not getattr(self, "weight_decay", None)
+        )
+
+    def _apply_rows(self, variable: Any, slots: Any, parts: list[Any]) -> None:
+        """The same step for a gradient that is known as (indices, rows): it touches these rows alone."""
+        width = tuple(variable.shape[1:])
+        index = np.concatenate([np.reshape(i, -1) for i, _ in parts])
+        rows = np.concatenate([np.reshape(r, (-1, *width)) for _, r in parts])
+        if isinstance(self, SGD):  # what adds up needs no sorting
+            np.subtract.at(variable, index, self.rate(variable) * rows)
+        else:
+            found, place = np.unique(
+                np.where(index < 0, index + variable.shape[0], index), return_inverse=True
+            )
+            total = np.zeros((found.shape[0], *width), rows.dtype)
+            np.add.at(total, place, rows)
+            held = {name: slots[name][found] for name in slots}
+            param, new = self._update(total, held, variable[found], self.step)
             for name in new:
-                slots[name].assign(new[name])
-            variable.assign(param)
+                slots[name][found] = new[name]
+            variable[found] = param
 
     def rate(self, like: Any) -> Any:
         """The learning rate of this step, in the dtype of `like`."""
@@ -127,9 +166,10 @@ class Momentum(Optimizer):
 
     def __init__(
         self, variables: Any, lr: Any = 1e-2, clip_norm: float | None = None, *,
-        momentum: float = 0.9, nesterov: bool = False, weight_decay: float = 0.0,
+        momentum: float = 0.9, nesterov: bool = False, weight_decay: float = 0.0, lazy: bool = False,
     ) -> None:  # fmt: skip
         self.momentum, self.nesterov, self.weight_decay = momentum, bool(nesterov), _or_none(weight_decay)
+        self.lazy = bool(lazy)
         super().__init__(variables, lr, clip_norm)
 
     def init(self, param: Any) -> Slots:
@@ -170,9 +210,10 @@ class RMSProp(Optimizer):
 
     def __init__(
         self, variables: Any, lr: Any = 1e-2, clip_norm: float | None = None, *,
-        alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
+        alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0, lazy: bool = False,
     ) -> None:  # fmt: skip
         self.alpha, self.eps, self.weight_decay = alpha, eps, _or_none(weight_decay)
+        self.lazy = bool(lazy)
         super().__init__(variables, lr, clip_norm)
 
     def init(self, param: Any) -> Slots:
@@ -192,9 +233,11 @@ class Adam(Optimizer):
     def __init__(
         self, variables: Any, lr: Any = 1e-3, clip_norm: float | None = None, *,
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0,
+        lazy: bool = False,
     ) -> None:  # fmt: skip
         self.beta1, self.beta2 = betas
         self.eps, self.weight_decay = eps, _or_none(weight_decay)
+        self.lazy = bool(lazy)
         super().__init__(variables, lr, clip_norm)
 
     def init(self, param: Any) -> Slots:
@@ -222,8 +265,9 @@ class AdamW(Adam):
     def __init__(
         self, variables: Any, lr: Any = 1e-3, clip_norm: float | None = None, *,
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2,
+        lazy: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(variables, lr, clip_norm, betas=betas, eps=eps, weight_decay=weight_decay)
+        super().__init__(variables, lr, clip_norm, betas=betas, eps=eps, weight_decay=weight_decay, lazy=lazy)
 
     def update(self, grad: Any, slots: Slots, param: Any, step: Any) -> tuple[Any, Slots]:
         """See `Optimizer`."""
@@ -406,6 +450,46 @@ def _next_step(low: tuple[Any, Any, Any], high: tuple[Any, Any, Any], old: tuple
 def _either(condition: Any, a: Any, b: Any) -> Any:
     """`np.where`, of scalars a scalar."""
     return np.where(condition, a, b)[()]
+
+
+_BY_ROWS = tuple(kind.update for kind in (SGD, Momentum, Adagrad, RMSProp, Adam, AdamW))
+_EXACT_BY_ROWS = (SGD, Adagrad)
+
+
+class _RowsOf:
+    """The (indices, rows) whose sum is a gradient, if that is how it was traced; else None."""
+
+    def __call__(self, grad: Any) -> None:
+        """Outside of a trace gradients are arrays."""
+
+    def trace_call(
+        self, trace: Any, call: Callable[..., Any], args: Sequence[Any], kwargs: Any, effects: list[Any]
+    ) -> list[tuple[Any, Any]] | None:
+        """Look at the ops that made it."""
+        if not isinstance(args[0], TracedArray):
+            return None
+        parts = _row_parts(args[0].view.read(trace))
+        if parts is None:
+            return None
+        return [(new_array(trace, trace.expr(i)), new_array(trace, trace.expr(r))) for i, r in parts]
+
+
+rows_of = _RowsOf()
+
+
+def _row_parts(value: Value) -> list[tuple[Value, Value]] | None:
+    op = value.op
+    if op is not None and op.name == "add":
+        left, right = _row_parts(op.operands[0]), _row_parts(op.operands[1])
+        return None if left is None or right is None else left + right
+    if (
+        op is None
+        or op.name != "scatter"
+        or not op.attributes.get("checked")
+        or op.attributes["axes"] != (0,)
+    ):
+        return None
+    return [(op.operands[2], op.operands[1])] if number_of(op.operands[0]) == 0 else None
 
 
 def clip_by_norm(grads: Sequence[Any], most: float) -> list[Any]:
