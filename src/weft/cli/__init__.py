@@ -43,10 +43,10 @@ COMMANDS = {
     "ops":     Command("list the operations and their rules"),
     "passes":  Command("list the passes in their order"),
     "doctor":  Command("check this environment"),
-    "reduce":  Command("minimize a failing program", is_built=False),
-    "run":     Command("run a dumped program", is_built=False),
-    "bisect":  Command("find the pass that breaks a program", is_built=False),
-    "diff":    Command("compare two dumps", is_built=False),
+    "reduce":  Command("minimize a failing program"),
+    "run":     Command("run a dumped program"),
+    "bisect":  Command("find the pass that breaks a program"),
+    "diff":    Command("compare two dumps"),
 }
 # fmt: on
 
