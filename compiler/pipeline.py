@@ -19,6 +19,8 @@ from weft.compiler.passes.plan_memory import plan_memory
 from weft.compiler.passes.promote_scalars import promote_scalars
 from weft.compiler.passes.push_reshapes import push_reshapes
 from weft.compiler.passes.split_complex import split_complex
+from weft.compiler.passes.spread import spread
+from weft.compiler.passes.vectorize import vectorize
 from weft.compiler.passes.widen_half import widen_half
 from weft.ir import Func, InternalError
 
@@ -28,6 +30,11 @@ def lower_for_target(fn: Func, setting: Setting) -> Func:
     if setting.target is None:
         raise InternalError("lowering needs a target", code="E092")
     return lower_tensor(fn, setting.target)
+
+
+def vectorize_for_target(fn: Func, setting: Setting) -> Func:
+    """`vectorize` for the machine of the setting."""
+    return fn if setting.target is None else vectorize(fn, setting.target)
 
 
 # fmt: off
@@ -46,7 +53,9 @@ PASSES: tuple[Pass, ...] = (
     Pass("bufferize",     simple(bufferize),     required=True, after=("separate",)),
     Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),
     Pass("promote_scalars", simple(promote_scalars),         after=("lower_tensor",)),  # accesses are known
-    Pass("split_complex", simple(split_complex), required=True, after=("promote_scalars",)),
+    Pass("spread",        simple(spread),        after=("promote_scalars",)),  # what is carried is known
+    Pass("vectorize",     vectorize_for_target,  after=("spread",)),         # shares first, then lanes
+    Pass("split_complex", simple(split_complex), required=True, after=("vectorize",)),
     Pass("widen_half",    simple(widen_half),    required=True, after=("split_complex",)),
     Pass("lower_math",    simple(lower_math),    required=True, after=("widen_half",)),     # of real lanes
     Pass("plan_memory",   simple(plan_memory),   required=True, after=("lower_math",)),

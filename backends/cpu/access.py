@@ -129,7 +129,8 @@ def _load_one(writer: Writer, buffer: Value, offset: str, mask: Value | None) ->
     ty = memory_text(buffer_type(buffer).dtype)
     align = _alignment(writer, buffer)
     if mask is None:
-        return writer.let(f"load {ty}, ptr {_address(writer, buffer, offset)}, align {align}")
+        place = _address(writer, buffer, offset)
+        return writer.let(f"load {ty}, ptr {place}, align {align}{writer.scope(buffer)}")
     before, then, after = writer.label, writer.new_label(), writer.new_label()
     writer.branch(writer.use(mask), then, after)
     writer.start(then)
@@ -144,7 +145,8 @@ def _load_dense(writer: Writer, buffer: Value, offset: str, lanes: int, mask: st
     dtype, align = buffer_type(buffer).dtype, _alignment(writer, buffer)
     vector = lanes_text(memory_text(dtype), lanes)
     if mask is None:
-        return writer.let(f"load {vector}, ptr {_address(writer, buffer, offset)}, align {align}")
+        place = _address(writer, buffer, offset)
+        return writer.let(f"load {vector}, ptr {place}, align {align}{writer.scope(buffer)}")
     name = f"@llvm.masked.load.{_memory_suffix(dtype, lanes)}.p0"
     writer.module.declarations.add(f"declare {vector} {name}(ptr, i32, <{lanes} x i1>, {vector})")
     place = _address(writer, buffer, offset, inbounds=False)
@@ -265,9 +267,8 @@ def _store_one(writer: Writer, buffer: Value, offset: str, text: str, mask: str 
         writer.branch(mask, then, after)
         writer.start(then)
     scalar = memory_text(buffer_type(buffer).dtype)
-    writer.line(
-        f"store {scalar} {text}, ptr {_address(writer, buffer, offset)}, align {_alignment(writer, buffer)}"
-    )
+    place, align = _address(writer, buffer, offset), _alignment(writer, buffer)
+    writer.line(f"store {scalar} {text}, ptr {place}, align {align}{writer.scope(buffer)}")
     if mask is not None:
         writer.jump(after)
         writer.start(after)
@@ -278,7 +279,8 @@ def _store_dense(
 ) -> None:
     align, vector = _alignment(writer, buffer), lanes_text(memory_text(ty.dtype), ty.lanes)
     if mask is None:
-        writer.line(f"store {vector} {text}, ptr {_address(writer, buffer, offset)}, align {align}")
+        place = _address(writer, buffer, offset)
+        writer.line(f"store {vector} {text}, ptr {place}, align {align}{writer.scope(buffer)}")
         return
     name = f"@llvm.masked.store.{_memory_suffix(ty.dtype, ty.lanes)}.p0"
     writer.module.declarations.add(f"declare void {name}({vector}, ptr, i32, <{ty.lanes} x i1>)")

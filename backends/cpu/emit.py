@@ -58,7 +58,7 @@ def emit_program(
     parts += sorted(module.declarations)
     parts += [text for name, text in _HELPERS.items() if name in module.helpers]
     parts += [*module.functions, body, emit_prepare(interface), _attributes(target)]
-    return "\n".join(parts) + "\n"
+    return "\n".join([*parts, *module.scope_texts()]) + "\n"
 
 
 def _attributes(target: Target) -> str:

@@ -37,6 +37,9 @@ _REGISTERS = {"bool": "i1", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64"
 _SUFFIXES = {**_REGISTERS, "f32": "f32", "f64": "f64"}
 # fmt: on
 
+_FIRST_SCOPE = 10
+"""The first metadata number of scopes; those below are of branches and stores."""
+
 FAILING = ("fail_if", "to_index")
 """The ops that have a site."""
 
@@ -132,6 +135,8 @@ class Module:
     helpers: set[str] = field(default_factory=set[str])
     is_hosted: bool = True
     has_threads: bool = True
+    params: frozenset[Value] = frozenset()
+    scopes: dict[Value | str, int] = field(default_factory=dict["Value | str", int])
 
     def scan(self, fn: Func) -> None:
         """Number the sites of `fn` and find the values of its symbols."""
@@ -143,6 +148,7 @@ class Module:
             if symbol is not None:
                 self.symbols[symbol.name] = value
         self.symbols |= {p.name: p for p in fn.params if not isinstance(p.type, BufferType)}
+        self.params = frozenset(fn.params)
 
     def symbol_name(self, hint: str) -> str:
         """A new function name from a hint that may hold anything."""
@@ -153,6 +159,27 @@ class Module:
             name = f"{self.name}.{clean}.{number}"
         self.taken.add(name)
         return name
+
+    def scope(self, root: Value) -> str:
+        """Metadata that says in whose memory an access of the program lies: each argument's, or the arena.
+
+        No two of them overlap if one is written: the entry has compared the arguments (DESIGN D20).
+        """
+        is_arena = root.op is not None and root.op.name == "alloc" and "arena_offset" in root.op.attributes
+        if not is_arena and root not in self.params:
+            return ""
+        number = self.scopes.setdefault("arena" if is_arena else root, len(self.scopes))
+        return f", !alias.scope !{_FIRST_SCOPE + 3 * number + 1}, !noalias !{_FIRST_SCOPE + 3 * number + 2}"
+
+    def scope_texts(self) -> list[str]:
+        """What the metadata of all accesses stands for."""
+        first = {number: _FIRST_SCOPE + 3 * number for number in self.scopes.values()}
+        texts = [f"!{_FIRST_SCOPE - 1} = distinct !{{!{_FIRST_SCOPE - 1}}}"] if first else []
+        for name in first.values():
+            others = ", ".join(f"!{other}" for other in first.values() if other != name)
+            texts.append(f"!{name} = distinct !{{!{name}, !{_FIRST_SCOPE - 1}}}")
+            texts += [f"!{name + 1} = !{{!{name}}}", f"!{name + 2} = !{{{others}}}"]
+        return texts
 
     def constant_table(self, content: str) -> str:
         """The address of constant memory; equal contents share it."""
@@ -267,6 +294,10 @@ class Writer:
     def root(self, value: Value) -> Value:
         """The value whose memory a buffer lies in."""
         return self.roots.get(value, value)
+
+    def scope(self, buffer: Value) -> str:
+        """Metadata of an access of the program itself; kernels are shared, and have `noalias` parameters."""
+        return self.module.scope(self.root(buffer)) if self.is_program else ""
 
     def region(self, region: Region) -> list[str]:
         """Write the ops of a region; gives the text of what its terminator passes on."""

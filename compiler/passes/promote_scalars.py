@@ -8,11 +8,11 @@ kernels stay as they are. Not here: which statements share a kernel (`fuse.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from weft.ir import BufferType, Builder, Func, Op, Region, Value, VectorType
-from weft.ir.walk import walk
+from weft.ir import BufferType, Builder, Func, Op, Region, Type, Value, VectorType
+from weft.ir.walk import Use, uses, walk
 
 _LOOPS = ("for", "while")
 _PARTS = ("load", "store", "copy", "for", "while", "if", "yield", "kernel")
@@ -37,6 +37,22 @@ def _is_scalar(value: Value) -> bool:
     return isinstance(value.type, BufferType) and value.type.shape == () and not value.type.strided
 
 
+def _is_memory(value: Value) -> bool:
+    return isinstance(value.type, BufferType) and not _is_scalar(value)
+
+
+def _is_single(value: Value, found: Mapping[Value, Sequence[Use]]) -> bool:
+    """Whether memory has one element, which only scalar accesses reach."""
+    ty = value.type
+    if not isinstance(ty, BufferType) or ty.strided or any(d != 1 for d in ty.shape):
+        return False
+    for op, _ in found.get(value, ()):
+        lanes = [v.type.lanes for v in (*op.results, *op.operands) if isinstance(v.type, VectorType)]
+        if op.name not in ("load", "store") or max(lanes) > 1 or len(op.operands) > (2 if op.results else 3):
+            return False
+    return True
+
+
 def _lane(value: Value) -> VectorType:
     assert isinstance(value.type, BufferType)
     return VectorType(value.type.dtype)
@@ -50,10 +66,13 @@ class _Promotion:
         self.values: dict[Value, Value] = {}
         self.contents: dict[Value, Value] = {}
         refused = {v for op in walk(fn) if op.name not in _PARTS for v in op.operands}
+        uses_of = uses(fn)
         self.promoted = {
             op.result
             for op in _outside_kernels(fn.body)
-            if op.name == "alloc" and _is_scalar(op.result) and op.result not in refused
+            if op.name == "alloc"
+            and (_is_scalar(op.result) or _is_single(op.result, uses_of))
+            and op.result not in refused
         }
         for op in _outside_kernels(fn.body):
             if op.name in _LOOPS:
@@ -179,37 +198,57 @@ class _Promotion:
         self.contents.update(zip(changed, new_op.results[len(op.results) :], strict=True))
 
     def loop(self, builder: Builder, op: Op) -> None:
-        """A loop carries contents instead of rank-0 buffers, and those that its body changes from outside."""
+        """A loop carries contents instead of rank-0 buffers, and those that its body changes from outside.
+
+        A buffer that stays what it is in all iterations is not carried.
+        """
         first = 3 if op.name == "for" else 0
         skip = 1 if op.name == "for" else 0
         changed = self._changed(op)
+        ends = op.regions[-1].terminator.operands
+        kept: list[int] = []
         initial: list[Value] = [self.value(v) for v in op.operands[:first]]
-        for value in op.operands[first:]:
+        for k, value in enumerate(op.operands[first:]):
+            if ends[k] is op.regions[-1].params[k + skip] and _is_memory(value):
+                same = [*(region.params[k + len(region.params) - len(ends)] for region in op.regions)]
+                self.values.update((v, self.value(value)) for v in (*same, op.results[k]))
+                continue
+            kept.append(k)
             initial.append(self.read(builder, value) if _is_scalar(value) else self.value(value))
         initial += [self.contents[b] for b in changed]
-        regions: list[Region] = []
-        for number, old in enumerate(op.regions):
-            head = [old.params[0].type] if skip else []
-            new = Region([*head, *(v.type for v in initial[first:])], [p.name for p in old.params])
-            if skip:
-                self.values[old.params[0]] = new.params[0]
-            for param, fresh in zip(old.params[skip:], new.params[skip:], strict=False):
-                (self.contents if param in self.promoted else self.values)[param] = fresh
-            self.contents.update(zip(changed, new.params[len(old.params) :], strict=True))
-            inside = Builder(new)
-            self.region(_open(old), inside)
-            ends = [self.read(inside, v) if _is_scalar(v) else self.value(v) for v in old.terminator.operands]
-            is_condition = op.name == "while" and number == 0
-            inside.emit("yield", ends if is_condition else [*ends, *(self.contents[b] for b in changed)])
-            regions.append(new)
-        new_op = Op(op.name, initial, [v.type for v in initial[first:]], op.attributes, regions, op.locations)
+        types = [v.type for v in initial[first:]]
+        regions = [self._loop_body(op, old, kept, types, changed) for old in op.regions]
+        new_op = Op(op.name, initial, types, op.attributes, regions, op.locations)
         builder.region.ops.append(new_op)
-        in_place = _in_place(op)
-        for k, (old_result, result) in enumerate(zip(op.results, new_op.results, strict=False)):
+        for k, result in zip(kept, new_op.results, strict=False):
+            old_result = op.results[k]
             (self.contents if old_result in self.promoted else self.values)[old_result] = result
-            if k in in_place:
-                self.write(builder, in_place[k], result)
-        self.contents.update(zip(changed, new_op.results[len(op.results) :], strict=True))
+            if _is_scalar(old_result) and ends[k] is op.regions[-1].params[k + skip]:  # it stays in place
+                self.write(builder, op.operands[first + k], result)
+        self.contents.update(zip(changed, new_op.results[len(kept) :], strict=True))
+
+    def _loop_body(
+        self, op: Op, old: Region, kept: Sequence[int], types: Sequence[Type], changed: Sequence[Value]
+    ) -> Region:
+        """A region of a loop that carries what is `kept` and the contents of what is `changed`."""
+        skip = len(old.params) - len(op.results)
+        new = Region([*(p.type for p in old.params[:skip]), *types], [p.name for p in old.params[:skip]])
+        self.values.update(zip(old.params[:skip], new.params, strict=False))
+        for k, fresh in zip(kept, new.params[skip:], strict=False):
+            fresh.name = old.params[k + skip].name
+            (self.contents if old.params[k + skip] in self.promoted else self.values)[
+                old.params[k + skip]
+            ] = fresh
+        self.contents.update(zip(changed, new.params[skip + len(kept) :], strict=True))
+        inside = Builder(new)
+        self.region(_open(old), inside)
+        if old is not op.regions[-1]:
+            inside.emit("yield", [self.value(v) for v in old.terminator.operands])
+            return new
+        ends = [old.terminator.operands[k] for k in kept]
+        last = [self.read(inside, v) if _is_scalar(v) else self.value(v) for v in ends]
+        inside.emit("yield", [*last, *(self.contents[b] for b in changed)])
+        return new
 
     def _changed(self, op: Op) -> list[Value]:
         """Promoted buffers from outside of `op` that are written inside of it."""

@@ -96,7 +96,8 @@ class _Loop:
         assert isinstance(step, int)
         mask = loop.stopping_mask()
         few = decide(upper - lower, "<", FEW_TRIPS * step) if step > 0 else None
-        if mask is None and step == 1 and few is not True and loop.is_autonomous():
+        plain = all(not loop.is_lane(p) or _has_plain_bits(p) for p in loop.params)
+        if mask is None and step == 1 and few is not True and plain and loop.is_autonomous():
             return self._periodic(lower, upper, initial)
         return self._counted(lower, upper, step, initial, mask)
 
@@ -235,6 +236,12 @@ class _Loop:
 def _rounded(e: Expr) -> Expr:
     """Down to whole rounds."""
     return e.apply("bitwise_and", e.like(-PERIOD))
+
+
+def _has_plain_bits(value: Value) -> bool:
+    """Whether one op compares elements by their bits: a complex number is two, a half part of a float."""
+    dtype = value.type.dtype if isinstance(value.type, TensorType) else None
+    return dtype is not None and (dtype.kind in "biu" or (dtype.kind == "f" and dtype.bits >= 32))
 
 
 def _bits(e: Expr) -> Expr:

@@ -16,7 +16,7 @@ def tensor_ops():
     return [
         name
         for name, record in REGISTRY.items()
-        if not record.has("loop") and not record.has("terminator") and name not in ("fusion", "to_index")
+        if not record.has("loop") and not record.has("terminator") and name not in ("fusion", "each", "to_index")
         and (record.form is not None or name in ("if", "for", "while", "dim", "from_index"))
     ]  # fmt: skip
 
