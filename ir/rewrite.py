@@ -87,13 +87,17 @@ class Cloner:
     def region(self, old: Region) -> Region:
         """A new region with new parameters, its ops rewritten."""
         new = Region()
+        self.parameters(old, new)
+        self.ops(old, Builder(new))
+        return new
+
+    def parameters(self, old: Region, new: Region) -> None:
+        """Give a new region the parameters of an old one."""
         if self.taken is not None:
             self._rename(old.params)
         for param in old.params:
             ty = substitute_type(param.type, self.dims) if self.dims else param.type
             self.values[param] = new.add_param(ty, param.name)
-        self.ops(old, Builder(new))
-        return new
 
     def ops(self, old: Region, builder: Builder, *, terminator: bool = True) -> None:
         """Write the ops of `old` at the end of the builder's region; its parameters must have values."""

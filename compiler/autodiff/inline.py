@@ -7,7 +7,8 @@ sweep (`reverse.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from weft.compiler.autodiff.flow import flow_of
@@ -17,7 +18,7 @@ from weft.compiler.frontend.number import TracedNumber, as_expr
 from weft.compiler.frontend.source import UserValue
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, elements, new_array
-from weft.ir import DTypeError, Op, Region, TensorType, Value, WeftError
+from weft.ir import DTypeError, Region, TensorType, Value, WeftError
 from weft.ir.rewrite import Cloner
 from weft.ir.types import F64
 
@@ -32,7 +33,7 @@ class Transformed(NamedTuple):
     gradients: list[Any]
 
 
-class _Leaf(NamedTuple):
+class Leaf(NamedTuple):
     """A leaf of a differentiated argument: the user's, its stand-in, and the value at entry.
 
     A variable stands in for itself; `before` is the value that it gets back if nothing writes it.
@@ -44,6 +45,75 @@ class _Leaf(NamedTuple):
     before: Value | None = None
 
 
+class Entered(NamedTuple):
+    """A function that was traced to be differentiated: what it returned, and where its ops begin.
+
+    `trees` are the differentiated arguments by place, with their leaves.
+    """
+
+    returned: Any
+    trees: list[tuple[Any, list[Leaf]]]
+    start: int
+
+    def leaves(self) -> list[Leaf]:
+        """The leaves of all arguments, each once."""
+        return list({id(leaf): leaf for _, leaves in self.trees for leaf in leaves}.values())
+
+    def rebuilt(self, made: dict[int, Any]) -> list[Any]:
+        """The trees with what was made for each leaf, by its identity."""
+        found: list[Any] = []
+        for tree, leaves in self.trees:
+            items = iter([made[id(leaf)] for leaf in leaves])
+            found.append(map_tree(lambda _, items=items: next(items), tree))
+        return found
+
+
+def enter(
+    trace: Trace,
+    call: Callable[..., Any],
+    fn: Callable[..., Any],
+    args: list[Any],
+    kwargs: dict[str, Any],
+    places: Sequence[int | str | TracedArray],
+    prepare: Callable[[list[Leaf]], None] | None = None,
+) -> Entered:
+    """Trace `fn(*args, **kwargs)` with values of their own for the arguments at `places`, or variables.
+
+    `prepare` may write ops that come before those of the function.
+
+    Raises DTypeError for arguments that have no gradient, at the user's line.
+    """
+    found: dict[int | str, tuple[Any, list[Leaf]]] = {}
+    for place in places:
+        if isinstance(place, TracedArray):
+            found.setdefault(id(place), (None, [_variable(trace, place)]))
+        if isinstance(place, TracedArray) or place in found:
+            continue
+        holder: Any = args if isinstance(place, int) else kwargs
+        leaves: list[Leaf] = []
+        holder[place] = map_tree(
+            lambda leaf, leaves=leaves, place=place: _stand_in(trace, leaf, leaves, place), holder[place]
+        )
+        found[place] = (holder[place], leaves)
+    if prepare is not None:
+        prepare([leaf for _, leaves in found.values() for leaf in leaves])
+    start = len(trace.region.ops)
+    returned = call(fn, *args, **kwargs)
+    trees = [found[id(place) if isinstance(place, TracedArray) else place] for place in places]
+    return Entered(returned, trees, start)
+
+
+def leave(trace: Trace, entered: Entered) -> None:
+    """Hand on what the function wrote to the stand-ins of its arguments."""
+    for leaf in entered.leaves():
+        if leaf.before is not None:
+            storage = leaf.stand_in.view.storage
+            storage.value = leaf.before if storage.value is leaf.value else storage.value
+            storage.version += 1
+        elif isinstance(leaf.stand_in, TracedArray) and leaf.stand_in.view.storage.version:
+            leaf.original[...] = leaf.stand_in
+
+
 def gradients(
     trace: Trace,
     call: Callable[..., Any],
@@ -53,44 +123,66 @@ def gradients(
     places: Sequence[int | str | TracedArray],
     *,
     has_aux: bool,
-    effects: list[Any],
 ) -> Transformed:
     """Trace `fn(*args, **kwargs)` and its gradients by the arguments at `places`, or variables among them.
 
     Raises DTypeError and ShapeError for arguments and results that have no gradient, at the user's line.
     """
-    found: dict[int | str, tuple[Any, list[_Leaf]]] = {}
-    for place in places:
-        if isinstance(place, TracedArray):
-            found.setdefault(id(place), (None, [_variable(trace, place)]))
-        if isinstance(place, TracedArray) or place in found:
-            continue
-        holder: Any = args if isinstance(place, int) else kwargs
-        leaves: list[_Leaf] = []
-        holder[place] = map_tree(
-            lambda leaf, leaves=leaves, place=place: _stand_in(trace, leaf, leaves, place), holder[place]
-        )
-        found[place] = (holder[place], leaves)
-    start = len(trace.region.ops)
-    returned = call(fn, *args, **kwargs)
-    value, aux = _split(trace, returned, has_aux=has_aux)
+    entered = enter(trace, call, fn, args, kwargs, places)
+    value, aux = split(trace, entered.returned, has_aux=has_aux)
     loss = _loss(trace, value)
-    every = [leaf for _, leaves in found.values() for leaf in leaves]
-    made = iter(_sweep(trace, trace.region.ops[start:], [leaf.value for leaf in every], loss))
-    trees = {place: map_tree(lambda _: next(made), tree) for place, (tree, _) in found.items()}
-    for leaf in every:
-        if leaf.before is not None:
-            storage = leaf.stand_in.view.storage
-            storage.value = leaf.before if storage.value is leaf.value else storage.value
-            storage.version += 1
-        elif isinstance(leaf.stand_in, TracedArray) and leaf.stand_in.view.storage.version:
-            leaf.original[...] = leaf.stand_in
-    return Transformed(
-        value, aux, [trees[id(place) if isinstance(place, TracedArray) else place] for place in places]
-    )
+    leaves = entered.leaves()
+    with at_line(trace):
+        check_loss(loss)
+        back = start_back(trace, entered, [loss])
+        assert isinstance(loss.type, TensorType)
+        found = run_back(trace, back, leaves, [(loss, trace.constant(1.0, loss.type.dtype).value)])
+    trees = entered.rebuilt({id(leaf): wrap(trace, v) for leaf, v in zip(leaves, found, strict=True)})
+    leave(trace, entered)
+    return Transformed(value, aux, trees)
 
 
-def _variable(trace: Trace, array: TracedArray) -> _Leaf:
+@contextmanager
+def at_line(trace: Trace) -> Generator[None, None, None]:
+    """Give errors that have no line the present one."""
+    try:
+        yield
+    except WeftError as error:
+        error.location = error.location or trace.location()
+        raise
+
+
+def start_back(trace: Trace, entered: Entered, outputs: Sequence[Value]) -> Reverse:
+    """Let loops and branches among the ops of the function keep what the way back needs."""
+    region = Region()
+    ops = trace.region.ops[entered.start :]
+    flow = flow_of(ops, [leaf.value for leaf in entered.leaves()], outputs)
+    reverse = Reverse(ops, flow, Cloner(), region, names_of(trace))
+    reverse.run_forward(in_place=True)
+    trace.region.ops[entered.start :] = region.ops
+    return reverse
+
+
+def names_of(trace: Trace) -> Names:
+    """The symbols of a program that is being traced."""
+    return Names(trace.names, {name for frame in trace.frames for name in unbounded_in(frame.region)})
+
+
+def run_back(
+    trace: Trace, reverse: Reverse, leaves: Sequence[Leaf], seeds: Sequence[tuple[Value, Value]]
+) -> list[Value]:
+    """Write the way back at the end of the open region, from cotangents of outputs to those of leaves."""
+    reverse.restart(Region())
+    for value, seed in seeds:
+        reverse.add(value, reverse.builder.expr(seed))
+    reverse.run_backward()
+    found = [reverse.cotangent(leaf.value).value for leaf in leaves]
+    reverse.drop_unused(found)
+    trace.region.ops += reverse.region.ops
+    return found
+
+
+def _variable(trace: Trace, array: TracedArray) -> Leaf:
     """A variable, whose storage holds a value of its own until the function is traced."""
     if not array.element.is_float:
         raise DTypeError(
@@ -103,10 +195,10 @@ def _variable(trace: Trace, array: TracedArray) -> _Leaf:
     value = _again(trace, before)
     storage.value = value
     storage.version += 1
-    return _Leaf(array, array, value, before)
+    return Leaf(array, array, value, before)
 
 
-def _stand_in(trace: Trace, leaf: UserValue, leaves: list[_Leaf], place: object) -> UserValue:
+def _stand_in(trace: Trace, leaf: UserValue, leaves: list[Leaf], place: object) -> UserValue:
     """A value of its own for a leaf of a differentiated argument."""
     match leaf:
         case TracedArray():
@@ -137,7 +229,7 @@ def _stand_in(trace: Trace, leaf: UserValue, leaves: list[_Leaf], place: object)
             location=trace.location(),
             fix="convert it first, as in x.astype(np.float64), or leave it out of wrt",
         )
-    leaves.append(_Leaf(leaf, made, value))
+    leaves.append(Leaf(leaf, made, value))
     return made
 
 
@@ -147,7 +239,8 @@ def _again(trace: Trace, value: Value) -> Value:
     return trace.emit("reshape", [value], {"shape": value.type.shape})
 
 
-def _split(trace: Trace, returned: UserValue, *, has_aux: bool) -> tuple[Any, Any]:
+def split(trace: Trace, returned: UserValue, *, has_aux: bool) -> tuple[Any, Any]:
+    """What is differentiated of what a function returned, and what it gave beside it."""
     if not has_aux:
         return returned, None
     kind: type = _type(returned)
@@ -171,29 +264,7 @@ def _loss(trace: Trace, value: UserValue) -> Value:
     return elements(trace, value).value
 
 
-def _sweep(trace: Trace, ops: Sequence[Op], wrt: Sequence[Value], loss: Value) -> list[Any]:
-    """Write the way back; the gradients as the user has them.
-
-    `ops` are the last of the open region. Loops and branches among them become ones that keep what the way
-    back needs.
-    """
-    region = Region()
-    unbounded = {name for frame in trace.frames for name in unbounded_in(frame.region)}
-    reverse = Reverse(ops, flow_of(ops, wrt, [loss]), Cloner(), region, Names(trace.names, unbounded))
-    try:
-        check_loss(loss)
-        reverse.run_forward(in_place=True)
-        reverse.add(loss, reverse.builder.constant(1.0, loss.type))
-        reverse.run_backward()
-    except WeftError as error:
-        error.location = error.location or trace.location()
-        raise
-    gradients = [reverse.cotangent(v).value for v in wrt]
-    reverse.drop_unused(gradients)
-    trace.region.ops[-len(ops) or len(trace.region.ops) :] = region.ops
-    return [_wrap(trace, v) for v in gradients]
-
-
-def _wrap(trace: Trace, value: Value) -> UserValue:
+def wrap(trace: Trace, value: Value) -> UserValue:
+    """An array or scalar of the user's for a value."""
     assert isinstance(value.type, TensorType)
     return new_array(trace, trace.expr(value)) if value.type.shape else TracedScalar(trace, value)

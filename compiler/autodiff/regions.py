@@ -6,11 +6,11 @@ elsewhere it is copied. Not here: ops without regions, whose `vjp` stands in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from weft.compiler.autodiff import branches, checkpoint, loops
-from weft.ir import Op
+from weft.ir import Builder, Expr, Op, Value
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import symbols_of
 
@@ -27,10 +27,12 @@ class RegionRule:
         last, and they are its first ones.
     backward(way, op): reads the cotangents of the op's results with `way.cotangent` and adds those of its
         operands, and of the outer values that its regions use, with `way.add` or `way.set`.
+    linear(builder, op, cotangents): for an op that does nothing but that: the cotangents of its operands.
     """
 
     forward: Callable[[Reverse, Op], None]
     backward: Callable[[Reverse, Op], None]
+    linear: Callable[[Builder, Op, Sequence[Value]], Sequence[Expr | None]] | None = None
 
 
 def _for_forward(way: Reverse, op: Op) -> None:

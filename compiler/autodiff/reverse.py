@@ -199,6 +199,12 @@ class Reverse:
             self.emitted[op] = self.region.ops[start:]
         self.forward_count = len(self.region.ops)
 
+    def restart(self, region: Region) -> None:
+        """Begin a way back in a region of its own, with no cotangents."""
+        self.region, self.builder = region, Builder(region)
+        self.cotangents = {}
+        self.forward_count = 0
+
     def _adopt(self, old: Op, new: Op) -> None:
         """Let `new` give the results of `old`, which the program knows already, and more."""
         new.results = (*old.results, *new.results[len(old.results) :])

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from weft.library import load_library
     from weft.runtime.checkpoint import Checkpointer, load, save
     from weft.runtime.variables import Module, Variable, variables
-    from weft.transforms import grad, stop_gradient, value_and_grad
+    from weft.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
 
 __version__ = VERSION
 
@@ -47,13 +47,13 @@ _HOMES = {
     "weft.runtime.checkpoint": ("Checkpointer", "load", "save"),
     "weft.runtime.variables": ("Module", "Variable", "variables"),
     "weft.control": ("cond", "fori_loop", "scan", "while_loop"),
-    "weft.transforms": ("grad", "stop_gradient", "value_and_grad"),
+    "weft.transforms": ("grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad",
+                        "vjp"),
 }
 _MODULES = ("config", "nn", "optim", "random", "testing")
 _UNBUILT = (
     "callback", "custom_gradient", "custom_op", "device",
-    "devices", "hessian", "hvp", "jacobian", "jvp", "name",
-    "remat", "vjp",
+    "devices", "name", "remat",
 )
 # fmt: on
 
@@ -80,6 +80,10 @@ __all__ = [
     "export",
     "fori_loop",
     "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "load",
     "load_library",
     "options",
@@ -89,6 +93,7 @@ __all__ = [
     "stop_gradient",
     "value_and_grad",
     "variables",
+    "vjp",
     "while_loop",
 ]
 

@@ -1,6 +1,6 @@
-"""The public transformations of functions: `weft.grad` and `weft.value_and_grad`.
+"""The public transformations of functions: gradients, vector products with Jacobians, Jacobians, Hessians.
 
-A gradient traces the function where it is called, and adds the way back to the program (DESIGN D27). Not
+A derivative traces the function where it is called, and adds the way back to the program (DESIGN D27). Not
 here: the rules (`weft.compiler.autodiff`).
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from weft.compiler.autodiff.inline import Transformed, gradients
+from weft.compiler.autodiff.several import PullBack, jacobians, push_forward
 from weft.compiler.frontend.arguments import map_tree
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.values import TracedArray, TracedScalar, new_array
@@ -36,27 +38,75 @@ def value_and_grad(fn: Callable[..., Any], wrt: Any = 0, aux: bool = False) -> A
     return Gradient(fn, wrt, aux=aux, with_value=True)
 
 
-class Gradient:
-    """A function that gives gradients, compiled, or traced into the compiled function that calls it."""
+def jacobian(fn: Callable[..., Any], wrt: Any = 0, aux: bool = False) -> Any:
+    """Return a function that gives the derivatives of each float of `fn`'s result by an argument.
 
-    def __init__(self, fn: Callable[..., Any], wrt: Any, *, aux: bool, with_value: bool) -> None:
+    Their shape is that of the result, then that of the argument; `wrt` and `aux` as for `grad`. The function
+    runs once, the way back once for each element of the result.
+    """
+    return Jacobian(fn, wrt, aux=aux)
+
+
+def hessian(fn: Callable[..., Any], wrt: Any = 0) -> Any:
+    """Return a function that gives the second derivatives of `fn`'s result, one float.
+
+    Their structure is that of the gradient, each array in it replaced by that of its derivatives: with
+    `wrt=[0, 1]` a list of lists. Forward mode over the gradient, once for each element of the arguments.
+    """
+    return Jacobian(grad(fn, wrt), wrt, by_columns=True)
+
+
+class Transform:
+    """A function made of another, compiled, or traced into the compiled function that calls it."""
+
+    def __init__(self, fn: Callable[..., Any], name: str, signature: inspect.Signature | None) -> None:
         if not callable(fn):
             raise UserError(
-                f"weft.grad takes a function, got {fn!r}", fix="pass the function itself, not its result"
+                f"weft.{name} takes a function, got {fn!r}", fix="pass the function itself, not its result"
             )
-        self.fn, self.aux, self.with_value = fn, aux, with_value
-        self.__name__ = (
-            f"{'value_and_grad' if with_value else 'grad'}_{getattr(fn, '__name__', type(fn).__name__)}"
-        )
+        self.fn = fn
+        self.__name__ = f"{name}_{getattr(fn, '__name__', type(fn).__name__)}"
         self.__doc__, self.__wrapped__ = getattr(fn, "__doc__", None), fn
-        try:
-            self.__signature__ = inspect.signature(fn)
-        except (TypeError, ValueError):
-            self.__signature__ = None
+        self.__signature__ = signature
+        self._compiled: Any = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it, compiled at the first call."""
+        if self._compiled is None:
+            from weft.api import compile
+
+            self._compiled = compile(self)
+        return self._compiled(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        """Return what it is made of."""
+        return f"<{self.__name__}>"
+
+
+def _signature(fn: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(fn)
+    except (TypeError, ValueError):
+        return None
+
+
+class WithRespect(Transform):
+    """A transform with an argument `wrt`."""
+
+    def __init__(self, fn: Callable[..., Any], name: str, wrt: Any, *, aux: bool) -> None:
+        super().__init__(fn, name, _signature(fn))
+        self.aux = aux
         self.is_list = isinstance(wrt, list | tuple)
         self.like: Any = type(wrt)
         self.wrt: tuple[Any, ...] = tuple(self._checked(one) for one in (wrt if self.is_list else (wrt,)))
-        self._compiled: Any = None
+
+    def _places(self, trace: Any, positional: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+        """What each entry of `wrt` is in this call."""
+        return [self._variable(trace, one, positional, named) for one in self.wrt]
+
+    def _like_wrt(self, trees: Sequence[Any]) -> Any:
+        """Trees in the structure of `wrt`."""
+        return self.like(trees) if self.is_list else trees[0]
 
     def _checked(self, one: Any) -> Any:
         """An entry of `wrt`: a position, a name, or a variable."""
@@ -89,37 +139,6 @@ class Gradient:
         )
         return bool(kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL})
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Give the gradient; compiled at the first call."""
-        if self._compiled is None:
-            from weft.api import compile
-
-            self._compiled = compile(self)
-        return self._compiled(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        """Return what it is a gradient of."""
-        return f"<{self.__name__}>"
-
-    def trace_call(
-        self,
-        trace: Any,
-        call: Callable[..., Any],
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        effects: list[Any],
-    ) -> Any:
-        """Trace a call of this function: `fn`, and the way back."""
-        positional, named = list(args), dict(kwargs)
-        places = [self._variable(trace, one, positional, named) for one in self.wrt]
-        made: Transformed = gradients(
-            trace, call, self.fn, positional, named, places, has_aux=self.aux, effects=effects
-        )
-        found = self.like(made.gradients) if self.is_list else made.gradients[0]
-        if self.with_value:
-            return ((made.value, made.aux) if self.aux else made.value), found
-        return (found, made.aux) if self.aux else found
-
     def _variable(self, trace: Any, one: Any, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """The place of an entry of `wrt`, or the traced variable."""
         if type(one) is TracedArray:
@@ -139,6 +158,222 @@ class Gradient:
             f"{self.__name__} differentiates {name or one!r}, which the call does not give",
             fix="pass it as an argument",
         )
+
+
+class Gradient(WithRespect):
+    """A function that gives gradients."""
+
+    def __init__(self, fn: Callable[..., Any], wrt: Any, *, aux: bool, with_value: bool) -> None:
+        super().__init__(fn, "value_and_grad" if with_value else "grad", wrt, aux=aux)
+        self.with_value = with_value
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call of this function: `fn`, and the way back."""
+        positional, named = list(args), dict(kwargs)
+        places = self._places(trace, positional, named)
+        made: Transformed = gradients(trace, call, self.fn, positional, named, places, has_aux=self.aux)
+        found = self._like_wrt(made.gradients)
+        if self.with_value:
+            return ((made.value, made.aux) if self.aux else made.value), found
+        return (found, made.aux) if self.aux else found
+
+
+class Jacobian(WithRespect):
+    """A function that gives derivatives of each float by each float."""
+
+    def __init__(
+        self, fn: Callable[..., Any], wrt: Any, *, aux: bool = False, by_columns: bool = False
+    ) -> None:
+        super().__init__(fn, "hessian" if by_columns else "jacobian", wrt, aux=aux)
+        self.by_columns = by_columns
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call of this function: `fn`, and a loop over its elements."""
+        positional, named = list(args), dict(kwargs)
+        places = self._places(trace, positional, named)
+        rows, aux = jacobians(
+            trace, call, self.fn, positional, named, places, by_columns=self.by_columns, has_aux=self.aux,
+            like_wrt=self._like_wrt,
+        )  # fmt: skip
+        return (rows, aux) if self.aux else rows
+
+
+class _Pushed(Transform):
+    """`(primals, tangents) -> (result, its tangent)`."""
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call."""
+        primals, tangents = args
+        return push_forward(trace, call, self.fn, primals, tangents)
+
+
+class _Pulled(Transform):
+    """`(primals, cotangent) -> gradients`, a tuple."""
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call."""
+        primals, cotangent = args
+        return PullBack(trace, call, self.fn, primals).trace_call(trace, call, (cotangent,), {}, effects)
+
+
+def _made(fn: Any, kind: Any, name: str) -> Any:
+    """A transform of a function for calls from plain Python, one for each function."""
+    try:
+        return _MADE.setdefault(fn, {}).setdefault(kind, kind(fn, name, None))
+    except TypeError:  # a function that no weak reference or key can hold
+        return kind(fn, name, None)
+
+
+_COMPILED: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_MADE: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
+
+
+def _check_directions(name: str, primals: Any, tangents: Any) -> None:
+    kinds: tuple[type, ...] = (list, tuple)
+    if type(primals) not in kinds or type(tangents) not in kinds or len(primals) != len(tangents):
+        raise UserError(
+            f"weft.{name} takes a tuple of arguments and one of tangents, as many",
+            code="E002",
+            fix=f"call weft.{name}(fn, (x, y), (dx, dy))",
+        )
+
+
+class Jvp:
+    """`weft.jvp(fn, primals, tangents)`: (fn(*primals), its derivative along the tangents).
+
+    `tangents` is a tuple like `primals`, arrays of the same shapes and dtypes. What is no float in the result
+    has the tangent None.
+    """
+
+    def __call__(self, fn: Callable[..., Any], primals: Any, tangents: Any) -> Any:
+        """Run it, compiled once for each function."""
+        _check_directions("jvp", primals, tangents)
+        return _made(fn, _Pushed, "jvp")(tuple(primals), tuple(tangents))
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call."""
+        fn, primals, tangents = _named(args, kwargs, "fn", "primals", "tangents")
+        _check_directions("jvp", primals, tangents)
+        return push_forward(trace, call, fn, primals, tangents)
+
+
+class Hvp:
+    """`weft.hvp(fn, primals, tangents)`: the Hessian of `fn`'s result, one float, times the tangents.
+
+    The result is a tuple like `primals`: the derivative of the gradient along the tangents.
+    """
+
+    def __call__(self, fn: Callable[..., Any], primals: Any, tangents: Any) -> Any:
+        """Run it, compiled once for each function."""
+        _check_directions("hvp", primals, tangents)
+        return _made(fn, _HessianProduct, "hvp")(tuple(primals), tuple(tangents))
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call."""
+        fn, primals, tangents = _named(args, kwargs, "fn", "primals", "tangents")
+        _check_directions("hvp", primals, tangents)
+        return push_forward(trace, call, grad(fn, wrt=tuple(range(len(primals)))), primals, tangents)[1]
+
+
+class _HessianProduct(Transform):
+    """`(primals, tangents) -> Hessian times tangents`."""
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call."""
+        return hvp.trace_call(trace, call, (self.fn, *args), {}, effects)
+
+
+class Vjp:
+    """`weft.vjp(fn, *primals)`: (fn(*primals), pull); `pull(cotangent)` gives a tuple of gradients.
+
+    The cotangent has the structure of the result. Inside of a compiled function the function runs once,
+    however often `pull` is called; from plain Python each call of `pull` runs it again, for the arguments as
+    they were.
+    """
+
+    def __call__(self, fn: Callable[..., Any], *primals: Any) -> Any:
+        """Run the function, compiled."""
+        from weft.api import compile
+
+        def back(cotangent: Any) -> Any:
+            return pull(before, cotangent)
+
+        before = map_tree(lambda leaf: leaf.copy() if hasattr(leaf, "copy") else leaf, primals)
+        pull = _made(fn, _Pulled, "vjp")
+        value = (
+            _COMPILED.setdefault(fn, compile(fn))(*primals) if hasattr(fn, "__weakref__") else fn(*primals)
+        )
+        return value, back
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call."""
+        fn, *primals = args
+        pull = PullBack(trace, call, fn, primals)
+        return pull.entered.returned, pull
+
+
+def _named(args: Sequence[Any], kwargs: Mapping[str, Any], *names: str) -> list[Any]:
+    """Arguments by position or name."""
+    return [args[k] if k < len(args) else kwargs[name] for k, name in enumerate(names)]
+
+
+jvp, hvp, vjp = Jvp(), Hvp(), Vjp()
 
 
 class StopGradient:
@@ -178,5 +413,5 @@ def _constant_leaf(trace: Any, leaf: Any) -> Any:
     return leaf
 
 
-for _maker in (grad, value_and_grad):
+for _maker in (grad, value_and_grad, jacobian, hessian):
     _maker.takes_traced = True  # pyright: ignore[reportFunctionMemberAccess] -- variables, in `wrt`
