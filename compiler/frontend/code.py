@@ -8,14 +8,13 @@ import __future__
 
 import ast
 import inspect
-import linecache
 import sys
 from collections.abc import Iterator
 from functools import reduce
 from types import CodeType, FunctionType
 from typing import Any, TypeAlias
 
-from weft.compiler.frontend.location import REGION_MARK
+from weft.compiler.frontend.location import REGION_MARK, source_lines
 from weft.compiler.frontend.scope import (
     FUNCTIONS,
     Function,
@@ -45,7 +44,7 @@ class Definition:
 def find_definition(function: FunctionType) -> Definition | None:
     """Parse the source of `function`; None if there is none, or if it is not that of its code."""
     code = function.__code__
-    lines = linecache.getlines(code.co_filename, function.__globals__)
+    lines = source_lines(code.co_filename, function.__globals__)
     if not 0 < code.co_firstlineno <= len(lines):
         return None
     class_name = _class_around(code.co_qualname)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from types import CodeType, FunctionType, TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from weft.compiler.frontend.source import UserValue
 from weft.ir.source import LIBRARIES, Location
@@ -45,6 +45,15 @@ def resolve(code: CodeType, lasti: int) -> Location:
     if start is None or end is None or last != first:
         return Location(file, line, _characters(file, line, start), None, code.co_name)
     return Location(file, line, _characters(file, line, start), _characters(file, line, end), code.co_name)
+
+
+def source_lines(file: str, module: dict[str, Any] | None = None) -> list[str]:
+    """The lines of a source file, or of the text of `python -c`; none if there is no source."""
+    lines = linecache.getlines(file, module)
+    if not lines and file == "<string>" and "-c" in sys.orig_argv[:-1]:
+        text = sys.orig_argv[sys.orig_argv.index("-c") + 1]
+        return [f"{line}\n" for line in text.split("\n")]
+    return lines
 
 
 def _characters(file: str, line: int, column: int | None) -> int | None:
@@ -89,7 +98,7 @@ def is_user_code(fn: UserValue, library: frozenset[str] = frozenset()) -> bool:
     if module.partition(".")[0] in LIBRARIES or is_in_library(module, library):
         return False
     file = fn.__code__.co_filename
-    return not is_standard_library(file) and bool(linecache.getlines(file, fn.__globals__))
+    return not is_standard_library(file) and bool(source_lines(file, fn.__globals__))
 
 
 def is_written_in_numpy(module: str) -> bool:

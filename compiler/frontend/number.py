@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from weft.compiler.frontend.location import source_lines
 from weft.compiler.frontend.trace import Trace
 from weft.ir.dims import DimLike, floor_divide, maximum, minimum, modulo
 from weft.ir.expr import Expr, absolute, cast, complex_of, imag, real, select
@@ -173,10 +174,12 @@ class TracedNumber:
 
 def forced(trace: Trace, what: str, use: str) -> Exception:
     """The error for a traced value of which Python wants the value now."""
+    where = trace.location()
+    fix = "keep it an array (np.where instead of if), pass it as a static argument, or compute it outside"
+    if not source_lines(where.file):
+        fix = f"put {where.function} into a file: its source cannot be read, so its branches are Python's"
     return trace.refuse(
-        f"{what} was forced to a Python value, as {use}: it is known only when the program runs",
-        "keep it an array (np.where instead of if), pass it as a static argument, or compute it outside",
-        "E052",
+        f"{what} was forced to a Python value, as {use}: it is known only when the program runs", fix, "E052"
     )
 
 

@@ -1,5 +1,8 @@
 """What a fresh process pays. Processor time, the best of several processes: the machine may be busy."""
 
+import subprocess
+import sys
+
 import pytest
 import starting
 
@@ -41,3 +44,24 @@ def test_warm_calls(tmp_path):
     assert best["a + b, f32[8]"] < min(numpy, 0.12e-6 * slower)
     assert best["a + b, f32[n]"] < numpy
     assert best["a list of 50 f32[8]"] < 0.8e-6 * slower
+
+
+FROM_THE_SHELL = """
+import numpy as np, weft
+@weft.compile
+def f(x):
+    if x[0] > 0:
+        return x.sum()
+    return x.min()
+print(f(np.ones(3)), weft.compile(lambda x: x if x > 0 else -x)(-4.0))
+"""
+
+
+def test_the_text_of_dash_c_is_read():
+    made = subprocess.run([sys.executable, "-c", FROM_THE_SHELL], capture_output=True, text=True, check=True)
+    assert made.stdout == "3.0 4.0\n"
+
+
+def test_piped_text_cannot_be_read_and_the_error_says_so():
+    made = subprocess.run([sys.executable], input=FROM_THE_SHELL, capture_output=True, text=True, check=False)
+    assert "put f into a file: its source cannot be read" in made.stderr
