@@ -244,8 +244,9 @@ class _Bufferizer:
         return self.loop.get(value.owner) is self.loop[op]
 
     def _is_writable(self, param: Value) -> bool:
-        if param.owner is not self.fn.body:
-            return True  # carried by a loop, in a buffer of the loop
+        if param.owner is not self.fn.body:  # carried by a loop, in a buffer of the loop
+            loop = self.around[param.owner]
+            return not (isinstance(loop, Op) and loop.name == "while" and param.owner is loop.regions[0])
         return self.fn.params.index(param) in self.fn.into
 
     def _destination(self, op: Op, number: int) -> Value:

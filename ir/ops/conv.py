@@ -120,7 +120,12 @@ def _infer_conv(types: Sequence[Type], attributes: Attributes, _r: Sequence[Regi
 def _grouped(attributes: Attributes, x: np.ndarray, kernel: tuple[int, ...]) -> np.ndarray:
     """Patches [batch, *places, *kernel, group, channels]."""
     found = _evaluate_windows({**attributes, "kernel": kernel}, x)
-    return found.reshape(*found.shape[:-1], attributes["groups"], -1)  # pyright: ignore[reportArgumentType, reportCallIssue] -- a number
+    return _parted(found, integer_attribute(attributes, "groups"))
+
+
+def _parted(x: np.ndarray, groups: int) -> np.ndarray:
+    """The last axis parted into groups; it may be empty."""
+    return x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
 
 
 def _letters(rank: int) -> tuple[str, str]:
@@ -130,17 +135,17 @@ def _letters(rank: int) -> tuple[str, str]:
 def _evaluate_conv(attributes: Attributes, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     groups = integer_attribute(attributes, "groups")
     p, k = _letters(x.ndim - 2)
-    filters = w.reshape(*w.shape[:-1], groups, -1)
+    filters = _parted(w, groups)
     found = np.einsum(f"b{p}{k}gc,{k}cgo->b{p}go", _grouped(attributes, x, w.shape[:-2]), filters)
-    return found.reshape(*found.shape[:-2], -1).astype(x.dtype)
+    return found.reshape(*found.shape[:-2], found.shape[-2] * found.shape[-1]).astype(x.dtype)
 
 
 def _evaluate_filters(attributes: Attributes, x: np.ndarray, g: np.ndarray) -> np.ndarray:
     groups = integer_attribute(attributes, "groups")
     p, k = _letters(x.ndim - 2)
     patches = _grouped(attributes, x, axes_attribute(attributes, "kernel"))
-    found = np.einsum(f"b{p}{k}gc,b{p}go->{k}cgo", patches, g.reshape(*g.shape[:-1], groups, -1))
-    return found.reshape(*found.shape[:-2], -1).astype(x.dtype)
+    found = np.einsum(f"b{p}{k}gc,b{p}go->{k}cgo", patches, _parted(g, groups))
+    return found.reshape(*found.shape[:-2], found.shape[-2] * found.shape[-1]).astype(x.dtype)
 
 
 def transposed(g: Expr, w: Expr, like: TensorType, attributes: Attributes) -> Expr:

@@ -181,7 +181,9 @@ def linear_index(index: Sequence[DimLike], shape: Sequence[DimLike]) -> DimLike:
 
 
 def split_index(linear: DimLike, shape: Sequence[DimLike]) -> list[DimLike]:
-    """Inverse of `linear_index`; the first size is not needed."""
+    """Inverse of `linear_index`; the first size is not needed. Of an empty shape any index will do."""
+    if 0 in shape:
+        return [0] * len(shape)
     index: list[DimLike] = []
     for d in reversed(shape[1:]):
         index.append(modulo(linear, d) if d != 1 else 0)

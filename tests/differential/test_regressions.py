@@ -19,6 +19,29 @@ from weft.ir.verify import verify
 SIZES = {"n": 5, "m": 3, "k": 4}
 
 CASES = {
+    "a condition whose own copy of a carried array is written": """
+func @f(%0: f32[3], %1: bool[3], %2: i64[3,6]) -> (bool[3]) into (-1,) stage "tensor" {
+  %3 = constant() {type = i64[], value = 0} : i64[]
+  %4 = constant() {type = i64[], value = 0} : i64[]
+  %5, %6, %7 = while(%4, %0, %1) (%8: i64[], %9: f32[3], %10: bool[3]) {
+    %11 = constant() {type = bool[], value = 1} : bool[]
+    %12 = broadcast(%11) {shape = (3, 6)} : bool[3,6]
+    %13 = scatter(%10, %12, %2) {axes = (0,), mode = "set"} : bool[3]
+    %14 = less(%8, %3) : bool[]
+    yield(%14)
+  } (%15: i64[], %16: f32[3], %17: bool[3]) {
+    %18 = constant() {type = i64[], value = 1} : i64[]
+    %19 = add(%15, %18) : i64[]
+    yield(%19, %0, %17)
+  } : i64[], f32[3], bool[3]
+  return(%7)
+}""",
+    "a convolution without channels": """
+func @f(%0: i64[10,19,0], %1: i64[3,0,1]) -> (i64[3,0,1]) into (-1,) stage "tensor" {
+  %2 = conv(%0, %1) {dilation = (1,), groups = 1, stride = (2,)} : i64[10,9,1]
+  %3 = conv_filters(%0, %2) {dilation = (1,), groups = 1, kernel = (3,), stride = (2,)} : i64[3,0,1]
+  return(%3)
+}""",
     "a_loop_in_a_branch_works_in_a_scalar_from_outside": """
 func @f(%0: f64[7], %1: f64[31], %2: bool[], %3: i8[30,31]) -> (bool[]) into (-1,) stage "tensor" {
   %4 = constant() {type = f32[], value = 8.0} : f32[]

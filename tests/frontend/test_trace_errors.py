@@ -39,9 +39,8 @@ CASES = [
     (lambda x, v: np.einsum_path("ij->i", x), TypeError, "E053"),
     (lambda x, v: x.byteswap(), TypeError, "E053"),
     (lambda x, v: np.linspace(0, 1, 5, axis=1), TypeError, "E054"),
-    (lambda x, v: x * 1j, TypeError, "E051"),
     (lambda x, v: x & 1, TypeError, "E030"),
-    (lambda x, v: x.astype("c16"), TypeError, "E031"),
+    (lambda x, v: x.astype("c32"), TypeError, "E031"),
     (lambda x, v: x.astype("U4"), TypeError, "E031"),
     (lambda x, v: OBJECTS[0], TypeError, "E031"),
     (lambda x, v: ragged(x), ValueError, "E017"),
@@ -64,7 +63,7 @@ def test_mistakes(fn, base, code):
     assert caught.value.location.file == __file__
     assert (
         caught.value.location.line in range(fn.__code__.co_firstlineno - 12, fn.__code__.co_firstlineno + 1)
-        or fn is CASES[25][0]
+        or fn is CASES[24][0]
     )
 
 
@@ -106,13 +105,13 @@ def test_read_only_arguments_are_not_written():
 
 def test_all_unsupported_names_are_reported_at_once():
     def fn(x):
-        y = np.linalg.eigvals(x)
-        return np.fft.fft(y) + np.i0(x)
+        y = np.busday_count(x, x)
+        return np.datetime_as_string(y) + np.memmap(x)
 
     with pytest.raises(WeftError) as caught:
         traced(fn, X)
     text = str(caught.value)
-    assert all(name in text for name in ("np.linalg.eigvals", "np.fft.fft", "np.i0"))
+    assert all(name in text for name in ("np.busday_count", "np.datetime_as_string", "np.memmap"))
 
 
 def test_the_message_shows_line_operands_and_fix():
