@@ -39,7 +39,7 @@ from weft.compiler.frontend.number import (
     size_number,
 )
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar
+from weft.compiler.frontend.values import HIDDEN, TRACED, BoundMethod, TracedArray, TracedScalar
 from weft.ir.dims import product
 from weft.ir.expr import Expr, cast, complex_of, imag, real, select
 from weft.ir.types import C128, F64, I64
@@ -256,7 +256,7 @@ def _sorted(trace: Trace, values: Any, *, key: Any = None, reverse: bool = False
 
 _PLAIN = (
     abs, round, list, tuple, dict, set, frozenset, map, filter,
-    hash, iter, next, getattr, hasattr, callable, id, slice, issubclass,
+    hash, iter, next, hasattr, callable, id, slice, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""
 
@@ -270,3 +270,12 @@ def _as_it_is(fn: Any) -> Callable[..., Any]:
 
 BUILTINS.update({fn: _as_it_is(fn) for fn in _PLAIN})
 BUILTINS.update(MATHEMATICS)
+
+
+@_means(getattr)
+def _getattr(trace: Trace, value: Any, name: str, *default: Any) -> Any:
+    return (
+        BoundMethod(name, value)
+        if type(value) in TRACED and name in HIDDEN
+        else getattr(value, name, *default)
+    )

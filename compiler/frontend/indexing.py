@@ -507,7 +507,9 @@ def _at(mode: str) -> Any:
             raise trace.refuse(
                 "ufunc.at without an index array is not supported", "write `a[i] += b`", "E050"
             )
-        scatter(trace, selection, elements(trace, b, a.element), mode)
+        # of truth values a sum is `or`, a product `and`
+        how = {"add": "maximum", "multiply": "minimum"}.get(mode, mode) if a.element == BOOL else mode
+        scatter(trace, selection, elements(trace, b, a.element), how)
 
     return composition
 

@@ -290,6 +290,9 @@ class TracedScalar(Operators):
         return self.trace.expr(self.value)
 
 
+HIDDEN = ("trace", "view")
+"""Methods of arrays whose names attributes of traced values have."""
+
 TRACED = (TracedArray, TracedScalar, TracedNumber)
 
 

@@ -186,8 +186,9 @@ def split_index(linear: DimLike, shape: Sequence[DimLike]) -> list[DimLike]:
         return [0] * len(shape)
     index: list[DimLike] = []
     for d in reversed(shape[1:]):
-        index.append(modulo(linear, d) if d != 1 else 0)
-        linear = floor_divide(linear, d)
+        known = d in (0, 1)  # of no elements any index will do
+        index.append(0 if known else modulo(linear, d))
+        linear = linear if known else floor_divide(linear, d)
     return [linear, *reversed(index)] if shape else []
 
 

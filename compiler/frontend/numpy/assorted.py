@@ -27,8 +27,8 @@ from weft.ir.errors import ShapeError
 def angle(trace: Trace, z: Any, deg: bool = False) -> Any:
     """Return the angle of the complex argument: that of real numbers is 0 or pi."""
     value = as_array(trace, z)
-    value = value if value.dtype.kind in "fc" else value.astype(np.float64)
-    result = trace.call(np.arctan2, value.imag, value.real)
+    imaginary = value.imag if value.dtype.kind == "c" else trace.call(np.zeros_like, value)
+    result = trace.call(np.arctan2, imaginary, value.real)
     result = result * (180 / np.pi) if deg else result
     return result if operand(trace, z).shape else result[()]
 

@@ -184,7 +184,7 @@ def _reduce(ufunc: np.ufunc) -> Callable[..., Any]:
                 "reduce one axis",
                 "E054",
             )
-        result = value
+        result = value.apply("absolute") if ufunc is np.hypot else value  # what the identity makes of one
         for number in sorted(axes, reverse=True):
             result = _last(trace, ufunc, result, dtype, number)
         if initial is not NONE:

@@ -144,7 +144,7 @@ def squeeze(trace: Trace, a: Any, axis: Any = None) -> TracedArray:
                 location=trace.location(),
                 fix="leave the axis out",
             )
-    return array[(*(0 if k in axes else slice(None) for k in range(array.ndim)), ...)]
+    return array[(*(0 if k in axes else slice(None) for k in range(array.ndim)), ...)] if axes else array
 
 
 @implements(np.transpose, np.permute_dims)
@@ -561,6 +561,8 @@ def diff(
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")
     array = as_array(trace, a)
+    if not n:
+        return array
     number = as_axis(trace, axis, array.ndim)
     ends = [_end(trace, array, number, v) for v in (prepend, append)]
     if any(e is not None for e in ends):
@@ -570,7 +572,7 @@ def diff(
     for _ in range(n):
         combine = np.not_equal if array.dtype == np.bool_ else np.subtract
         array = trace.call(combine, array[(*front, slice(1, None))], array[(*front, slice(None, -1))])
-    return array if n else array.copy()
+    return array
 
 
 @implements(np.ascontiguousarray)

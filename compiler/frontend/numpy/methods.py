@@ -58,8 +58,6 @@ for _name, _fn in {
     "diagonal": np.diagonal,
     "trace": np.trace,
     "clip": np.clip,
-    "conj": np.conjugate,
-    "conjugate": np.conjugate,
     "cumsum": np.cumsum,
     "cumprod": np.cumprod,
     "argsort": np.argsort,
@@ -72,6 +70,16 @@ for _name, _fn in {
     METHODS[_name] = _function(_fn)
 
 METHODS["astype"] = astype
+
+
+def _conjugate(value: Any, out: Any = None) -> Any:
+    """Of real numbers the array itself."""
+    if out is None and value.dtype.kind != "c":
+        return value
+    return value.trace.call(np.conjugate, value, out=out)
+
+
+METHODS["conj"] = METHODS["conjugate"] = _conjugate
 
 
 def _method(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

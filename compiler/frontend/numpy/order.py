@@ -16,13 +16,13 @@ from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.products import store
 from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish
 from weft.compiler.frontend.numpy.table import implements
-from weft.compiler.frontend.promote import common_dtype, element_type
+from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of, wrap
 from weft.ir.dims import DimLike, product
-from weft.ir.errors import ShapeError
+from weft.ir.errors import IndexFault, ShapeError
 from weft.ir.expr import Expr, cast
-from weft.ir.types import F64, I64
+from weft.ir.types import BOOL, F64, I64
 
 
 def along(trace: Trace, op: str, value: Expr, axis: int) -> Expr:
@@ -199,6 +199,15 @@ def _rows(trace: Trace, a: Any, axis: Any) -> tuple[Expr, tuple[DimLike, ...], t
     return trace.builder.reshape(value, joined), shape, axes
 
 
+def _finish(
+    trace: Trace, value: Expr, shape: tuple[DimLike, ...], axes: Sequence[int], keepdims: Any, out: Any
+) -> Any:
+    """As `finish`; of no axes, kept, these functions give an array."""
+    if not shape and keepdims is not NONE and keepdims and out is None:
+        return new_array(trace, value)
+    return finish(trace, value, shape, axes, keepdims, out)
+
+
 def _median(*, skips_nan: bool) -> Callable[..., Any]:
     def composition(
         trace: Trace,
@@ -214,7 +223,7 @@ def _median(*, skips_nan: bool) -> Callable[..., Any]:
         size = shape_of(value)[-1]
         if size == 0:
             result = broadcast_to(trace, trace.constant(float("nan"), value.dtype), shape_of(value)[:-1])
-            return finish(trace, result, shape, axes, keepdims, out)
+            return _finish(trace, result, shape, axes, keepdims, out)
         line = new_array(trace, along(trace, "sort", value, len(shape_of(value)) - 1))
         if skips_nan:
             count = trace.call(np.sum, line == line, axis=-1, keepdims=True)
@@ -229,7 +238,7 @@ def _median(*, skips_nan: bool) -> Callable[..., Any]:
             middle = (line[..., low] + line[..., high]) / 2 if low is not high else line[..., high]
             middle = trace.call(np.where, line[..., low] == line[..., high], line[..., high], middle)
             middle = trace.call(np.where, last != last, last, middle)
-        return finish(trace, elements(trace, middle), shape, axes, keepdims, out)
+        return _finish(trace, elements(trace, middle), shape, axes, keepdims, out)
 
     return composition
 
@@ -244,6 +253,7 @@ _CONTINUOUS = {
 }  # fmt: skip
 
 
+_EXACT = ("inverted_cdf", "closest_observation", "lower", "higher", "nearest")
 _DISCRETE = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation")
 
 
@@ -302,8 +312,18 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         keepdims: Any = False,
     ) -> Any:
         value, shape, axes = _rows(trace, a, axis)
-        value = value if value.dtype.is_float else cast(value, F64)
         shares = operand(trace, q)
+        is_empty = trace.holds(shape_of(value)[-1], "==", 0, "quantile of no elements")
+        if is_empty and not skips_nan:
+            raise IndexFault("index -1 is out of bounds for axis 0 with size 0", location=trace.location())
+        exact = method in _EXACT or (method == "linear" and scale == 1 and shares.dtype.kind in "biu")
+        given = value.dtype
+        if given == BOOL and not exact:
+            raise TypeError(
+                "numpy boolean subtract, the `-` operator, is not supported, "
+                "use the bitwise_xor, the `^` operator, or the logical_xor function instead."
+            )
+        value = value if value.dtype.is_float else cast(value, F64)
         what = ValueError(
             "Percentiles must be in the range [0, 100]"
             if scale > 1
@@ -321,12 +341,19 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         )
         share = share.astype(np.float64) if share.dtype.kind != "f" else share
 
+        if is_empty:
+            empty = (*shape_of(value)[:-1], 1)
+            value = broadcast_to(trace, trace.constant(float("nan"), value.dtype), empty)
         line = new_array(trace, along(trace, "sort", value, len(shape_of(value)) - 1))
         is_weak = isinstance(shares.kind, type)
-        result = _interpolated(trace, line, share, method, is_weak=is_weak, skips_nan=skips_nan)
+        result = _interpolated(
+            trace, line, share, method, is_weak=is_weak, skips_nan=skips_nan, is_exact=exact
+        )
+        if exact:  # one of the elements
+            result = result.astype(numpy_dtype(given))
         rank = len(shape_of(share.expr))
         if not rank:
-            return finish(trace, elements(trace, result), shape, axes, keepdims, out)
+            return _finish(trace, elements(trace, result), shape, axes, keepdims, out)
         moved = trace.call(np.moveaxis, result, tuple(range(-rank, 0)), tuple(range(rank)))
         found = elements(trace, moved)
         lead = shape_of(found)[:rank]
@@ -339,7 +366,14 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
 
 
 def _interpolated(
-    trace: Trace, line: TracedArray, share: Any, method: str, *, is_weak: bool, skips_nan: bool
+    trace: Trace,
+    line: TracedArray,
+    share: Any,
+    method: str,
+    *,
+    is_weak: bool,
+    skips_nan: bool,
+    is_exact: bool,
 ) -> Any:
     """Quantiles of sorted rows: shape of the rows, then that of `share`."""
     rank = share.ndim
@@ -369,8 +403,8 @@ def _interpolated(
         weight, other = weight.astype(step.dtype), other.astype(step.dtype)
     ahead, behind = ends[0] + step * weight, ends[1] - step * other
     result = trace.call(np.where, trace.call(np.greater_equal, weight, 0.5), behind, ahead)
-    result = trace.call(np.where, step == 0, ends[1], result)
-    result = trace.call(np.where, trace.call(np.equal, weight, 0), ends[0], result)
+    if is_exact:
+        result = ends[0]
     if not skips_nan:
         final = line[..., -1:]
         result = trace.call(np.where, final != final, final, result)

@@ -28,6 +28,8 @@ def poly(trace: Trace, seq_of_zeros: Any) -> Any:
     if zeros.ndim != 1:
         raise ValueError("input must be 1d or non-empty square 2d array.")
     zeros = zeros.astype(np.result_type(zeros.dtype, np.float64)) if zeros.dtype.kind != "f" else zeros
+    if trace.holds(zeros.view.shape[0], "==", 0, "roots of a polynomial"):
+        return 1.0
     result: Any = trace.call(np.ones, 1, dtype=zeros.dtype)
     for k in range(trace.pin(zeros.view.shape[0], "roots of a polynomial")):
         none = result[:1] * 0
@@ -124,6 +126,8 @@ def trim_zeros(trace: Trace, filt: Any, trim: str = "fb", axis: Any = None) -> A
     array: Any = as_array(trace, filt)
     if array.ndim != 1:
         raise trace.refuse("np.trim_zeros of more than one axis is not built", "index the array", "E054")
+    if trace.holds(array.view.shape[0], "==", 0, "elements of trim_zeros"):
+        return array
     kept = array != 0
     last = array.shape[0] - 1
     first = np.argmax(kept) if "f" in trim.lower() else 0

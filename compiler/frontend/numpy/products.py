@@ -202,7 +202,8 @@ def kron(trace: Trace, a: Any, b: Any) -> Any:
     x, y = (v[(*(None,) * (rank - v.ndim), ...)] for v in (x, y))
     left = x[(slice(None), None) * rank]
     right = y[(None, slice(None)) * rank]
-    return (left * right).reshape(*(m * n for m, n in zip(x.shape, y.shape, strict=True)))
+    result = left * right
+    return result.reshape(*(m * n for m, n in zip(x.shape, y.shape, strict=True))) if rank else result[()]
 
 
 __all__ = ["matmul", "multiply_matrices", "store"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.number import size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, fit
 from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
@@ -303,7 +304,9 @@ def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[E
     rank = len(shape_of(value))
     axes = tuple(sorted(chosen_axes(trace, axis, rank)))
     if not axes:
-        return constant(value, 0.0, given.part if dtype is None and given == F16 else ty.part), value, axes
+        nothing = real(value - value) if ty.is_complex else value - value
+        nothing = nothing / max(1.0 - ddof, 0.0)
+        return cast(nothing, given.part if dtype is None and given == F16 else ty.part), value, axes
     moved = value
     if len(_runs(axes)) > 1:
         order = (*(k for k in range(rank) if k not in axes), *axes)
@@ -381,19 +384,25 @@ def average(
     keepdims: Any = False,
 ) -> Any:
     """Compute the weighted average along the specified axis."""
-    if returned:
-        raise trace.refuse(
-            "np.average with returned=True is not supported", "sum the weights yourself", "E054"
-        )
-    if weights is None:
+    if weights is None and not returned:
         return mean(trace, a, axis, keepdims=keepdims)
+    if weights is None:
+        result = mean(trace, a, axis, keepdims=keepdims)
+        sizes = [size_number(trace, product(operand(trace, v).shape)) for v in (a, result)]
+        return result, trace.call(np.full_like, result, trace.call(np.true_divide, *sizes))
     values, scales = trace.call(np.asarray, a), trace.call(np.asarray, weights)
     if scales.ndim != values.ndim:
         number = as_axis(trace, 0 if axis is None else axis, values.ndim)
         scales = scales[tuple(slice(None) if k == number else None for k in range(values.ndim))]
         scales = trace.call(np.broadcast_to, scales, values.shape)
-    total = sum_(trace, values * scales, axis, keepdims=keepdims)
-    return total / sum_(trace, scales, axis, keepdims=keepdims)
+    dtype = np.result_type(values.dtype, scales.dtype, *([np.float64] if values.dtype.kind in "biu" else ()))
+    scale = sum_(trace, scales, axis, dtype, keepdims=keepdims)
+    result = sum_(trace, values.astype(dtype) * scales, axis, dtype, keepdims=keepdims) / scale
+    if not returned:
+        return result
+    shape = operand(trace, result).shape
+    wide = broadcast_to(trace, elements(trace, scale), shape)
+    return result, wrap(trace, wide)
 
 
 def _ignoring_nan(reduce: Callable[..., Any], start: float) -> Callable[..., Any]:

@@ -65,7 +65,7 @@ def cov(
 
 def _observations(trace: Trace, array: TracedArray, dtype: Any, rowvar: bool) -> Any:
     one = trace.call(np.atleast_2d, array).astype(dtype)
-    return one if rowvar or array.ndim < 2 or array.view.shape[0] == 1 else one.T
+    return one if rowvar or array.ndim < 2 else one.T
 
 
 @implements(np.corrcoef)
@@ -147,7 +147,9 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
         low, high = 0.0, 1.0
     else:
         low, high = trace.call(np.min, values), trace.call(np.max, values)
-    low, high = (trace.call(np.float64, v) if type(v) in TRACED else float(v) for v in (low, high))
+    keeps = values.dtype.kind == "f"
+    low, high = (v if keeps or type(v) not in TRACED else trace.call(np.float64, v) for v in (low, high))
+    low, high = (v if type(v) in TRACED else float(v) for v in (low, high))
     if any(type(v) in TRACED for v in (low, high)) and values.dtype.kind == "f":
         finite = trace.call(np.isfinite, low) & trace.call(np.isfinite, high)
         trace.fail_unless(finite.expr, ValueError("the range of a histogram is not finite"))

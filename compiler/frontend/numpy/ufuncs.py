@@ -70,7 +70,9 @@ def _reciprocal(x: Expr) -> Expr:
 
 def _truncated_reciprocal(x: Expr) -> Expr:
     """1 / x toward zero: x itself for 1 and -1, else 0 (D15: also for 0)."""
-    return select(x.eq(1) | x.eq(-1), x, constant(x, 0))
+    with np.errstate(all="ignore"):
+        of_zero = np.reciprocal(np.zeros(1, x.dtype.numpy)).item()
+    return select(x.eq(1) | x.eq(-1), x, select(x.eq(0), constant(x, of_zero), constant(x, 0)))
 
 
 def _heaviside(x: Expr, y: Expr) -> Expr:

@@ -1,0 +1,119 @@
+"""Runs one call compiled and as plain NumPy on copies: value, dtype, shape, kind, shared memory, arguments, errors. Not here: calls."""
+
+import copy
+import warnings
+
+import numpy as np
+
+import weft
+from weft.ir.errors import DTypeError, UnsupportedError
+
+ROUNDED = {"f": {4: 3e-5, 8: 1e-11, 2: 3e-3}, "c": {8: 3e-5, 16: 1e-11}}
+
+
+class Difference(AssertionError):
+    """What NumPy and Weft do not have in common."""
+
+
+def bound(fn, args, kwargs):
+    """A function of the arrays alone, and these."""
+    arrays = [v for v in (*args, *kwargs.values()) if isinstance(v, np.ndarray)]
+
+    def call(*given):
+        rest = iter(given)
+        taken = [next(rest) if isinstance(v, np.ndarray) else v for v in args]
+        named = {}
+        for key, v in kwargs.items():
+            named[key] = next(rest) if isinstance(v, np.ndarray) else v
+        return fn(*taken, **named)
+
+    return call, arrays
+
+
+def check(fn, args, kwargs, *, ignores_sharing=False):
+    """ "same", "refused" (by us), "raises" (both); raises Difference."""
+    call, arrays = bound(fn, args, kwargs)
+    plain, ours = copy.deepcopy(arrays), [_copied(a) for a in arrays]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            want, failure = call(*plain), None
+        except Exception as error:
+            want, failure = None, error
+        try:
+            found = weft.compile(call)(*ours)
+        except UnsupportedError:
+            return "refused"
+        except DTypeError as error:
+            if "is not supported" in str(error):
+                return "refused"
+            if not isinstance(failure, TypeError):
+                raise Difference(f"raises {str(error).splitlines()[0]}") from error
+            return "raises"
+        except Exception as error:
+            if failure is None:
+                raise Difference(f"raises {type(error).__name__}: {str(error).splitlines()[0]}") from error
+            kinds = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError, AttributeError)
+            base = next((k for k in kinds if isinstance(failure, k)), Exception)
+            if not isinstance(error, base):
+                raise Difference(f"raises {error!r:.150}, NumPy {failure!r:.150}") from error
+            return "raises"
+    if failure is not None:
+        raise Difference(f"gives {found!r:.100}, NumPy raises {failure!r:.150}")
+    same(found, want, "result")
+    same(ours, plain, "arguments")
+    if not ignores_sharing:
+        _same_sharing(found, ours, want, plain)
+    return "same"
+
+
+def _copied(a):
+    return a.copy(order="K") if a.flags.forc else np.repeat(a, 2, axis=0)[::2]
+
+
+def same(found, want, where):
+    """Raise Difference."""
+    if isinstance(want, tuple | list):
+        if type(found) is not type(want) or len(found) != len(want):
+            raise Difference(
+                f"{where}: {type(found).__name__} {found!r:.60}, not {type(want).__name__} {want!r:.60}"
+            )
+        for k, (a, b) in enumerate(zip(found, want, strict=True)):
+            same(a, b, f"{where}[{k}]")
+        return
+    if type(found) is not type(want):
+        raise Difference(
+            f"{where}: {type(found).__name__} {found!r:.60}, not {type(want).__name__} {want!r:.60}"
+        )
+    if not isinstance(want, np.ndarray | np.generic):
+        if not (found == want or (found != found and want != want)):
+            raise Difference(f"{where}: {found!r}, not {want!r}")
+        return
+    if found.dtype != want.dtype or found.shape != want.shape:
+        raise Difference(f"{where}: {found.dtype}{found.shape}, not {want.dtype}{want.shape}")
+    with np.errstate(all="ignore"):
+        equal = (found == want) | ((found != found) & (want != want))
+        tolerance = ROUNDED.get(want.dtype.kind, {}).get(want.dtype.itemsize, 0)
+        if tolerance:
+            finite = np.abs(np.where(np.isfinite(want), want, 0))
+            scale = np.maximum(finite, max(float(finite.max(initial=0)) * 0.1, 1e-3))
+            equal |= np.abs(found - want) <= tolerance * scale
+    if not np.all(equal):
+        raise Difference(f"{where}: {found!r:.100}, not {want!r:.100}".replace("\n", ""))
+
+
+def _leaves(value):
+    if isinstance(value, tuple | list):
+        return [leaf for item in value for leaf in _leaves(item)]
+    return [value] if isinstance(value, np.ndarray) else []
+
+
+def _same_sharing(found, ours, want, plain):
+    for k, (a, b) in enumerate(zip(_leaves(found), _leaves(want), strict=True)):
+        for i, (x, y) in enumerate(zip(ours, plain, strict=True)):
+            if a.size and x.size and np.shares_memory(a, x) != np.shares_memory(b, y):
+                raise Difference(
+                    f"result {k} is a {'view' if np.shares_memory(a, x) else 'copy'} of argument {i}"
+                )
+            if (a is x) != (b is y):
+                raise Difference(f"result {k} {'is' if a is x else 'is not'} argument {i} itself")
