@@ -97,7 +97,7 @@ class Forward:
             self.cloner.set(op.results, new.results[:count])
         self.tangents.update((op.results[k], t) for k, t in zip(active, tangents, strict=True))
 
-    def _inside(self, body: Region, region: Region, tangents: dict[Value, Value]) -> "Forward":
+    def _inside(self, body: Region, region: Region, tangents: dict[Value, Value]) -> Forward:
         inner = Forward(body.ops[:-1], self.flow, self.cloner, region, self.names, in_place=False)
         inner.tangents = {**self.tangents, **tangents}
         inner.run()

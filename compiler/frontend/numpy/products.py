@@ -172,7 +172,7 @@ def inner(trace: Trace, a: Any, b: Any) -> Any:
 @implements(np.vdot)
 def vdot(trace: Trace, a: Any, b: Any) -> Any:
     """Return the dot product of two vectors, the first conjugated."""
-    first = trace.call(np.conjugate, as_array(trace, a).ravel())
+    first = as_array(trace, a).ravel().conj()
     return wrap(trace, _matmul(trace, *common_operands(trace, first, as_array(trace, b).ravel())))
 
 
@@ -181,7 +181,7 @@ def vecdot(trace: Trace, x1: Any, x2: Any, axis: int = -1) -> Any:
     """Vector dot product of two arrays, the first conjugated."""
     return trace.call(
         np.sum,
-        trace.call(np.multiply, trace.call(np.conjugate, x1), x2),
+        trace.call(np.multiply, as_array(trace, x1).conj(), x2),
         axis=axis,
         dtype=np.result_type(x1.dtype, x2.dtype),
     )
