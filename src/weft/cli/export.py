@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--arena", default="caller", choices=("caller", "static"), help="who has scratch memory"
     )
     parser.add_argument("--optimize", default="speed", choices=("speed", "size"), help="what code is for")
+    parser.add_argument("--quantize", choices=("int8-weights",), help="weights of int8, a scale per channel")
     parser.add_argument("--threads", action="store_true", help="add NAME_set_threads")
     parser.add_argument("--size", action="store_true", help="list the bytes of each kernel")
 
@@ -56,10 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
     report = export(
         function, specs, folder / file_name(name, arguments.kind, arguments.target), name=name,
         target=arguments.target,
-        kind=arguments.kind, arena=arguments.arena, optimize=arguments.optimize, threads=arguments.threads,
+        kind=arguments.kind, arena=arguments.arena, optimize=arguments.optimize, quantize=arguments.quantize,
+        threads=arguments.threads,
     )  # fmt: skip
     print(f"{report.library}  {report.library_bytes:,} bytes")
     print(f"{report.header}")
+    for layer in report.layers:
+        print(layer)
     for symbol, size in report.sizes if arguments.size else ():
         print(f"{size:>10,}  {symbol}")
     return 0

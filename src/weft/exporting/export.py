@@ -22,6 +22,8 @@ from weft.backends.cpu.target import host_target, machine_of, named_target
 from weft.backends.cpu.threads import SYSTEM_CALLS, pool_text
 from weft.exporting.header import header_text
 from weft.exporting.program import Collection, check_name, function_of
+from weft.exporting.quantize import KINDS as QUANTIZATIONS
+from weft.exporting.quantize import Layer, Request
 from weft.exporting.records import FIRST_SITE, Function, Library
 from weft.exporting.state import state_text
 from weft.exporting.versions import LEVELS, detection_text, for_level, versioned
@@ -42,6 +44,7 @@ class Report:
     """What was written: the files, bytes of the library and of the object in it, the functions of C.
 
     `sizes` are bytes by name, of kernels, weights and the rest, the largest first; empty where unknown.
+    `layers` says what quantization cost.
     """
 
     library: Path
@@ -50,6 +53,7 @@ class Report:
     object_bytes: int
     functions: tuple[str, ...]
     sizes: tuple[tuple[str, int], ...] = ()
+    layers: tuple[Layer, ...] = ()
 
 
 def export(
@@ -63,6 +67,8 @@ def export(
     arena: str = "caller",
     optimize: str = "speed",
     quantize: str | None = None,
+    calibration: Sequence[Any] | Mapping[str, Sequence[Any]] = (),
+    max_error: float = 0.1,
     threads: bool = False,
 ) -> Report:
     """Write a function, or several by name, as a library that needs libc alone, and its C header beside it.
@@ -74,12 +80,14 @@ def export(
     "arm64-apple-macos", or "TRIPLE:CPU:+feature". `kind` is "so" (a shared library, whatever the system calls
     it), "a" or "o". `arena="static"` keeps scratch in the library: sizes must be numbers then.
     `optimize="size"` prefers short code. "x86-64-any" holds code for SSE2, AVX2 and AVX-512 and chooses when
-    it is loaded. `threads=True` adds `NAME_set_threads`.
+    it is loaded. `quantize="int8"` rounds products and convolutions by what `calibration` holds, arguments of
+    calls (by name of the function if there are several); "int8-weights" only their weights. A result may then
+    be off by `max_error`: of its root mean square, or of the share of integers that differ.
+    `threads=True` adds `NAME_set_threads`.
     Raises UserError for what cannot be exported, UnsupportedError for what is not built,
     OSError if a file cannot be written; no file is left half-written.
     """
-    if quantize is not None:
-        raise UnsupportedError("quantize= of weft.export is not built yet", code="E051", fix="leave it out")
+    request = _request(quantize, calibration, max_error)
     _check_choice("optimize", optimize, ("speed", "size"))
     _check_choice("kind", kind, KINDS)
     _check_choice("arena", arena, ("caller", "static"))
@@ -91,7 +99,7 @@ def export(
     _check_folder(file.parent)
     machine = _target(target)
     _check_threads(machine, has_threads=threads)
-    collection = Collection()
+    collection = Collection(request)
     functions = _functions(f, specs, chosen, machine, collection, has_threads=threads)
     versions = _versions(f, specs, chosen, collection, functions, threads) if target == ANY else ()
     variables = collection.named_variables() if collection.variables else ()
@@ -116,7 +124,19 @@ def export(
         (header, header_text(library, version).encode(), 0o644),
     )
     symbols = tuple(one.symbol for one in functions)
-    return Report(file, header, len(made), len(data), symbols, code_sizes(data))
+    return Report(file, header, len(made), len(data), symbols, code_sizes(data), tuple(collection.layers))
+
+
+def _request(kind: str | None, calibration: Any, max_error: float) -> Request | None:
+    if kind is None:
+        return None
+    _check_choice("quantize", kind, QUANTIZATIONS)
+    if kind == "int8" and not calibration:
+        raise UserError(
+            'quantize="int8" needs calibration data: arguments of some typical calls',
+            fix='write calibration=[(x,)], or use quantize="int8-weights"',
+        )
+    return Request("int8" if kind == "int8" else "int8-weights", calibration, max_error)
 
 
 def _check_threads(machine: Target, *, has_threads: bool) -> None:

@@ -33,6 +33,7 @@ from weft.compiler.frontend.entry import Traced
 from weft.compiler.frontend.number import IR_TYPES
 from weft.compiler.frontend.source import Argument as ArgumentPath
 from weft.compiler.frontend.source import Attribute, Item, Source
+from weft.exporting import quantize
 from weft.exporting.records import C_TYPES, FIRST_SITE, Argument, Function, Output, Place, Size, Stored
 from weft.function import Core, Work, program_of
 from weft.generate import interface_of, optimize
@@ -40,7 +41,7 @@ from weft.guards import Sizes, sizes_of
 from weft.ir import BufferType, Func, Options, UnsupportedError, UserError
 from weft.ir.dims import DimLike, as_symbol, symbols_of
 from weft.ir.target import Target
-from weft.ir.types import I64, DType
+from weft.ir.types import F32, I8, I64, DType
 from weft.runtime.checkpoint import unique_leaves
 from weft.runtime.variables import MEMORY, Variable
 
@@ -56,9 +57,14 @@ _C_WORDS = frozenset(
 
 
 class Collection:
-    """The variables and constants of a library, each once."""
+    """The variables and constants of a library, each once.
 
-    def __init__(self) -> None:
+    With a `request` products and convolutions are quantized; `layers` says what that costs.
+    """
+
+    def __init__(self, request: quantize.Request | None = None) -> None:
+        self.request = request
+        self.layers: list[quantize.Layer] = []
         self.variables: dict[int, tuple[list[str], Stored]] = {}
         self.constants: list[Stored] = []
         self.roots: dict[str, Any] = {}
@@ -85,10 +91,17 @@ class Collection:
                 self.roots[names[0]] = root.read(core.shape.function, tuple(values), core.shape.bound_named)
                 self.variables[id(held)] = (names, Stored(".".join(names), dtype, array.shape, content))
             return Place("variable", list(self.variables).index(id(held)))
-        stored = Stored(str(source), dtype, array.shape, content)
-        if stored not in self.constants:
-            self.constants.append(stored)
-        return Place("constant", self.constants.index(stored))
+        return self._constant(Stored(str(source), dtype, array.shape, content))
+
+    def keep(self, one: quantize.Stored) -> Place:
+        """Keep what quantization made; gives where."""
+        dtype = I8 if one.content.dtype == np.int8 else F32
+        return self._constant(Stored(one.name, dtype, one.content.shape, one.content.tobytes()))
+
+    def _constant(self, one: Stored) -> Place:
+        if one not in self.constants:
+            self.constants.append(one)
+        return Place("constant", self.constants.index(one))
 
     def named_variables(self) -> tuple[Stored, ...]:
         """The variables under the names that `weft.save` gives those of the object that holds them all.
@@ -152,7 +165,11 @@ def function_of(
     _check(core, traced)
     sizes = _plain_sizes(traced, sizes_of(traced, facts.ints))
     options = Options(core.code_options(config.current()), config.current().run)
-    lowered = optimize(program_of(traced, sizes), options, target)
+    bound = (*core.shape.bound,)
+    fn, stored = program_of(traced, sizes), dict[int, quantize.Stored]()
+    if collection.request is not None:
+        fn, stored = _quantized(fn, core, traced, collection, label)
+    lowered = optimize(fn, options, target)
     interface = replace(interface_of(lowered, sizes.guards, ()), name=f"{symbol}_program")
     text = emit_program(lowered, interface, target, options.code, is_hosted=False, has_threads=has_threads)
     taken: set[str] = set()
@@ -161,10 +178,11 @@ def function_of(
     lowers = {s.name: s.lower for s in traced.func.symbols.values()}
     found = tuple(Size(_c_name(n, taken), n, lowers.get(n, 1)) for n in interface.numbers if n not in ints)
     outputs = _outputs(lowered, traced, taken)
-    bound = (*core.shape.bound,)
     places = tuple(
         Place("output", p.number)
         if p.role == "result"
+        else collection.keep(stored[p.number])
+        if p.number in stored
         else collection.place(traced.parameters[p.number], core, bound)
         if p.number not in numbers
         else Place("argument", numbers[p.number])
@@ -174,6 +192,56 @@ def function_of(
     parameters = [[p.key, p.name, _parameter(p, t, arguments)] for p, t in work.trees]
     return Function(
         label, symbol, arguments, found, outputs, places, interface, text, tree, parameters, first_site
+    )
+
+
+def _quantized(
+    fn: Func, core: Core, traced: Traced, collection: Collection, label: str
+) -> tuple[Func, dict[int, quantize.Stored]]:
+    """The program with weights of int8, and what its parameters then hold."""
+    assert collection.request is not None
+    written = [p for p in fn.into if p >= 0 and _is_variable(traced.parameters[p])]
+    if written:
+        raise UserError(
+            f"{label} changes the variable {_name_of(traced.parameters[written[0]])}: only functions that "
+            "read their variables can be quantized",
+            fix="export the step that trains to a library of its own, without quantize=",
+        )
+    bound = (*core.shape.bound,)
+    arrays = [_content(p, core, bound) if _is_variable(p) else None for p in traced.parameters]
+    calls: list[list[Any]] = []
+    given = collection.request.calibration
+    for call in given.get(label, ()) if isinstance(given, Mapping) else given:
+        own = cast("Sequence[Any]", call) if isinstance(call, tuple | list) else (call,)
+        values: tuple[Any, ...] = (*bound, *own)
+        calls.append([_content(p, core, values) for p in traced.parameters])
+    names = [_name_of(p) for p in traced.parameters]
+    made, stored, layers = quantize.Quantizer(collection.request, fn, arrays, names, label).apply(calls)
+    collection.layers += layers
+    return made, stored
+
+
+def _is_variable(parameter: Parameter) -> bool:
+    return isinstance(parameter.source, Attribute) and parameter.source.name == MEMORY
+
+
+def _name_of(parameter: Parameter) -> str:
+    source = parameter.source
+    return (
+        ".".join(_names(source.base))
+        if isinstance(source, Attribute) and _is_variable(parameter)
+        else str(source)
+    )
+
+
+def _content(parameter: Parameter, core: Core, values: Sequence[Any]) -> Any:
+    """What a parameter of the program is for these arguments of the function."""
+    value: Any = parameter.source.read(core.shape.function, tuple(values), core.shape.bound_named)
+    array = np.asarray(getattr(value, MEMORY) if isinstance(value, Variable) else value)
+    spec = parameter.spec
+    numpy = _dtype_of(spec).numpy
+    return np.ascontiguousarray(
+        array.T if isinstance(spec, ArraySpec) and spec.layout == "F" else array, numpy
     )
 
 
