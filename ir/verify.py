@@ -277,6 +277,13 @@ def _fits(inside: Type, outside: Type) -> bool:
     return inside == outside
 
 
+def _check_custom(op: Op) -> Iterator[str]:
+    types, count = _operand_types(op), len(op.regions[0].params)
+    found = [v.type for v in op.regions[0].terminator.operands]
+    if types[:count] != list(_params(op.regions[0])) or types[count:] != found:
+        yield f"custom_gradient of {_types(types)} has a region from {count} cotangents to {_types(found)}"
+
+
 def _check_kernel(op: Op) -> Iterator[str]:
     if op.operands or op.regions[0].params or op.regions[0].terminator.operands:
         yield "a kernel has operands, parameters or results"
@@ -286,6 +293,7 @@ _REGION_RULES: dict[str, tuple[int, Callable[[Op], Iterator[str]]]] = {
     "if": (2, _check_if),
     "for": (1, _check_for),
     "while": (2, _check_while),
+    "custom_gradient": (1, _check_custom),
     "fusion": (1, _check_fusion),
     "each": (1, _check_fusion),
     "kernel": (1, _check_kernel),

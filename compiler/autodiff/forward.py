@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from weft.compiler.autodiff.flow import Flow, carried_from, carried_params, flow_of, is_float
+from weft.compiler.autodiff.flow import Flow, carried_from, carried_params, flow_of, is_float, used_values
 from weft.compiler.autodiff.regions import RULES
 from weft.compiler.autodiff.reverse import Names, Reverse, location_of, unsupported
 from weft.ir import REGISTRY, Builder, Expr, Op, Region, TensorType, Value, WeftError
@@ -62,7 +62,7 @@ class Forward:
         scratch = Region()
         builder = Builder(scratch, op.locations)
         cotangents = [scratch.add_param(v.type) for v in op.results]
-        parts = _pulled(builder, op, cotangents)
+        parts = _pulled(builder, op, cotangents, self.names.taken)
         pairs = [(parts[k], t) for k, t in given if parts[k] is not None]
         region = Region()
         flow = flow_of(
@@ -135,11 +135,11 @@ class Forward:
         return more, regions, active
 
 
-def _pulled(builder: Builder, op: Op, cotangents: Sequence[Value]) -> Sequence[Expr | None]:
+def _pulled(builder: Builder, op: Op, cotangents: Sequence[Value], taken: set[str]) -> Sequence[Expr | None]:
     """What an op's `vjp` makes of cotangents of its results."""
     rule = RULES.get(op.name)
     if rule is not None and rule.linear is not None:
-        return rule.linear(builder, op, cotangents)
+        return rule.linear(builder, op, cotangents, taken)
     vjp = REGISTRY[op.name].vjp
     if vjp is None:
         raise unsupported(op)
@@ -160,5 +160,5 @@ def _needed(ops: Sequence[Op], values: Iterable[Value]) -> list[Op]:
     for op in reversed(ops):
         if any(v in live for v in op.results):
             kept.append(op)
-            live.update(op.operands)
+            live.update(used_values(op))
     return kept[::-1]

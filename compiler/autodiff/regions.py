@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from weft.compiler.autodiff import branches, checkpoint, loops
+from weft.compiler.autodiff import branches, checkpoint, custom, loops
 from weft.ir import Builder, Expr, Op, Value
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import symbols_of
@@ -27,12 +27,12 @@ class RegionRule:
         last, and they are its first ones.
     backward(way, op): reads the cotangents of the op's results with `way.cotangent` and adds those of its
         operands, and of the outer values that its regions use, with `way.add` or `way.set`.
-    linear(builder, op, cotangents): for an op that does nothing but that: the cotangents of its operands.
+    linear(builder, op, cotangents, taken): the cotangents of its operands, for an op that does no more.
     """
 
     forward: Callable[[Reverse, Op], None]
     backward: Callable[[Reverse, Op], None]
-    linear: Callable[[Builder, Op, Sequence[Value]], Sequence[Expr | None]] | None = None
+    linear: Callable[[Builder, Op, Sequence[Value], set[str]], Sequence[Expr | None]] | None = None
 
 
 def _for_forward(way: Reverse, op: Op) -> None:
@@ -53,6 +53,7 @@ def _keeps_little(way: Reverse, op: Op) -> bool:
 RULES: Mapping[str, RegionRule] = {
     "if": RegionRule(branches.forward, branches.backward),
     "for": RegionRule(_for_forward, _for_backward),
+    custom.NAME: RegionRule(custom.forward, custom.backward, custom.linear),
     "while": RegionRule(checkpoint.forward, checkpoint.backward),
 }
 """By the name of the op."""

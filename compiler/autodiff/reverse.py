@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from weft.compiler.autodiff.flow import Flow, flow_of, is_float, used_values
 from weft.compiler.autodiff.regions import REASONS, RULES
-from weft.compiler.autodiff.residuals import is_zero
+from weft.compiler.autodiff.residuals import is_zero, without_checks
 from weft.compiler.passes import canonicalize, fold
 from weft.compiler.passes.cse import cse
 from weft.compiler.passes.rules import apply_rules
@@ -174,6 +174,8 @@ class Reverse:
         self.emitted: dict[Op, Sequence[Op]] = {}
         self.saved: dict[Op, object] = {}
         self.forward_count = 0
+        found = (op.attributes.get("remat") for op in ops)
+        self.groups: dict[int, Cloner | None] = {g: None for g in found if isinstance(g, int)}
 
     def inside(self, ops: Sequence[Op], region: Region) -> "Reverse":
         """The differentiation of the ops of an inner region, written to `region`."""
@@ -203,6 +205,7 @@ class Reverse:
         """Begin a way back in a region of its own, with no cotangents."""
         self.region, self.builder = region, Builder(region)
         self.cotangents = {}
+        self.groups = dict.fromkeys(self.groups)
         self.forward_count = 0
 
     def _adopt(self, old: Op, new: Op) -> None:
@@ -252,8 +255,9 @@ class Reverse:
         if vjp is None:
             raise unsupported(op)
         cotangents = [self.cotangent(v) for v in op.results]
-        operands = [self.builder.expr(self.cloner.value(v)) for v in op.operands]
-        results = [self.builder.expr(self.cloner.value(v)) for v in op.results]
+        cloner = self._again(op.attributes.get("remat")) or self.cloner
+        operands = [self.builder.expr(cloner.value(v)) for v in op.operands]
+        results = [self.builder.expr(cloner.value(v)) for v in op.results]
         try:
             parts = vjp(self.emitted[op][-1], cotangents, results, operands)
         except NotImplementedError as error:
@@ -263,6 +267,24 @@ class Reverse:
             raise
         for value, part in zip(op.operands, parts, strict=True):
             self.add(value, part)
+
+    def _again(self, group: object) -> Cloner | None:
+        """The values of a group of ops under `weft.remat`, computed again when the way back comes to it.
+
+        The copies are marked as another group, so that they are not taken to be the ops that they repeat.
+        """
+        if not isinstance(group, int) or group not in self.groups:
+            return None
+        cloner = self.groups[group]
+        if cloner is None:
+            cloner = self.groups[group] = Cloner(self.cloner.values, taken=self.taken, rule=without_checks)
+            for op in self.ops:
+                if op.attributes.get("remat") == group:
+                    start = len(self.region.ops)
+                    cloner.op(self.builder, op)
+                    for copy in self.region.ops[start:]:
+                        copy.attributes["remat"] = -group
+        return cloner
 
     def drop_unused(self, needed: Sequence[Value]) -> None:
         """Remove unused ops of the way back, also those that could fail: the forward part fails first."""

@@ -30,13 +30,14 @@ from weft.compiler.frontend.arguments import children, is_node, map_tree
 from weft.compiler.frontend.number import TracedNumber, as_expr
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, elements
-from weft.ir import DTypeError, Expr, IndexType, Region, ShapeError, TensorType, Value
+from weft.ir import DTypeError, Expr, IndexType, Region, ShapeError, TensorType, Value, record
 from weft.ir.builder import Builder
 from weft.ir.dims import DimLike, Symbol, atom_dim, bounds, product
 from weft.ir.rewrite import Cloner, fresh_name
 from weft.ir.types import F64
 
 Call = Callable[..., Any]
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
 
 def leaves_of(tree: Any) -> Iterator[Any]:
@@ -69,7 +70,7 @@ def _matching(trace: Trace, tree: Any, like: Sequence[Value | None], what: str) 
         )
     values: list[Value | None] = []
     for leaf, other in zip(found, like, strict=True):
-        if other is None:
+        if other is None or leaf is None:
             values.append(None)
             continue
         assert isinstance(other.type, TensorType)
@@ -130,6 +131,66 @@ class PullBack:
             found = run_back(trace, self.reverse, leaves, seeds)
         made = {id(leaf): wrap(trace, v) for leaf, v in zip(leaves, found, strict=True)}
         return tuple(self.entered.rebuilt(made))
+
+
+def with_custom(trace: Trace, call: Call, fn: Call, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Trace a function that returns (result, pull): the result, whose derivative `pull` gives.
+
+    Raises UnsupportedError, ShapeError and UserError if `pull` writes or does not give what it should.
+    """
+    leaves = list(leaves_of(list(args)))
+    inputs = [output_of(trace, leaf) for leaf in leaves]
+    returned: Any = call(fn, *args, **kwargs)
+    if _type(returned) is not tuple or len(returned) != 2:
+        fix = "return (result, pull), where pull(cotangent) gives the gradients of the arguments"
+        raise trace.refuse("a function under custom_gradient returns a tuple of two", fix, "E001")
+    result: Any = returned[0]
+    outputs = [output_of(trace, leaf) for leaf in leaves_of(result)]
+    frame = trace.open(repeats=False)
+    try:
+        params = [None if v is None else wrap(trace, frame.region.add_param(v.type)) for v in outputs]
+        items = iter(params)
+        found: Any = call(returned[1], map_tree(lambda _: next(items), result))
+        if len(args) == 1 and (_type(found) is not tuple or len(list(leaves_of(found))) != 1):
+            found = (found,)
+        given = _matching(trace, list(found), inputs, "gradient")
+        pairs = [(v, g) for v, g in zip(inputs, given, strict=True) if v is not None]
+        trace.emit_op("yield", [_zeros(trace, v) if g is None else g for v, g in pairs])
+    finally:
+        ends = trace.close(frame)
+    if any(value is not frame.before[storage] for storage, value in ends.items()):
+        raise trace.refuse("pull, under custom_gradient, writes an array", "let it only compute gradients")
+    operands = [v for v in (*outputs, *inputs) if v is not None]
+    made = iter(trace.emit_op("custom_gradient", operands, {}, [frame.region]).results)
+    trace.marked = True
+    wrapped = iter(
+        [
+            leaf if v is None else _alike(trace, leaf, next(made))
+            for leaf, v in zip(leaves_of(result), outputs, strict=True)
+        ]
+    )
+    return map_tree(lambda _: next(wrapped), result)
+
+
+def _zeros(trace: Trace, like: Value) -> Value:
+    ty = _tensor(like)
+    return trace.builder.full_like(ty, 0, ty.dtype).value
+
+
+def _alike(trace: Trace, leaf: Any, value: Value) -> Any:
+    """A value as the user had it."""
+    return TracedNumber(trace, float, value=value) if type(leaf) is TracedNumber else wrap(trace, value)
+
+
+def computed_again(trace: Trace, call: Call, fn: Call, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Trace a function whose values derivatives compute again, and whose loops keep few states."""
+    start = len(trace.region.ops)
+    returned = call(fn, *args, **kwargs)
+    trace.groups += 1
+    for op in trace.region.ops[start:]:
+        if op.operands and record(op).form is not None or op.regions:
+            op.attributes.setdefault("remat", trace.groups)
+    return returned
 
 
 def jacobians(

@@ -26,6 +26,7 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, Symbol, symbols_of
 from weft.ir.errors import InternalError
 from weft.ir.node import Func
+from weft.ir.rewrite import rewrite
 from weft.ir.types import IndexType, TensorType
 
 _RESTARTS = 1000
@@ -166,7 +167,7 @@ def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Trac
     )
     log = [*one.log, *(f"{guard}: {guard.reason}, {guard.location}" for guard in one.assumptions.guards)]
     return Traced(
-        one.func,
+        without_custom(one.func) if one.marked else one.func,
         tuple(inputs.parameters),
         result,
         effects,
@@ -176,6 +177,12 @@ def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Trac
         dict(one.assumptions.replaced),
         tuple(one.raises),
     )
+
+
+def without_custom(fn: Func) -> Func:
+    """The program with what each `custom_gradient` hands on in its place."""
+    name = "custom_gradient"
+    return rewrite(fn, lambda _b, op, operands: operands[: len(op.results)] if op.name == name else None)
 
 
 def _unique(guards: Sequence[ObjectGuard]) -> tuple[ObjectGuard, ...]:

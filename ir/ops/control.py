@@ -45,6 +45,10 @@ def _infer_box(_t: Sequence[Type], attributes: Attributes, regions: Sequence[Reg
     return () if "outputs" in attributes else _yielded(regions[0])
 
 
+def _infer_custom(_t: Sequence[Type], _a: Attributes, regions: Sequence[Region]) -> Sequence[Type]:
+    return tuple(p.type for p in regions[0].params)
+
+
 def _infer_dim(_t: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
     return (IndexType(attributes["dim"]),)  # pyright: ignore[reportArgumentType]
 
@@ -67,6 +71,7 @@ fusion = _define("fusion", "Ops that become one kernel; `schedule` names how.", 
 each = define(OpDef("each", "The region, a loop whose elements do not read one another, run by each element on its own.",
                     _infer_box, None, None, Scalar(), 200, None))
 kernel = _define("kernel", "One kernel `name` of the loop level; closes over buffers and sizes.", _nothing, "effect", "loop")
+custom_gradient = _define("custom_gradient", "Its first operands; the region makes cotangents of the others from theirs. Only while tracing.", _infer_custom)
 dim = _define("dim", "The size expression `dim` as an index.", _infer_dim)
 from_index = _define("from_index", "An index as an i64 scalar.", _infer_from_index)
 check = _define("check", "Fails with error `code` unless the bool scalar holds.", _nothing, "effect", "can_fail")

@@ -32,7 +32,18 @@ if TYPE_CHECKING:
     from weft.library import load_library
     from weft.runtime.checkpoint import Checkpointer, load, save
     from weft.runtime.variables import Module, Variable, variables
-    from weft.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
+    from weft.transforms import (
+        custom_gradient,
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        remat,
+        stop_gradient,
+        value_and_grad,
+        vjp,
+    )
 
 __version__ = VERSION
 
@@ -47,13 +58,13 @@ _HOMES = {
     "weft.runtime.checkpoint": ("Checkpointer", "load", "save"),
     "weft.runtime.variables": ("Module", "Variable", "variables"),
     "weft.control": ("cond", "fori_loop", "scan", "while_loop"),
-    "weft.transforms": ("grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad",
-                        "vjp"),
+    "weft.transforms": ("custom_gradient", "grad", "hessian", "hvp", "jacobian", "jvp", "remat",
+                        "stop_gradient", "value_and_grad", "vjp"),
 }
 _MODULES = ("config", "nn", "optim", "random", "testing")
 _UNBUILT = (
-    "callback", "custom_gradient", "custom_op", "device",
-    "devices", "name", "remat",
+    "callback", "custom_op", "device",
+    "devices", "name",
 )
 # fmt: on
 
@@ -76,6 +87,7 @@ __all__ = [
     "WeftError",
     "compile",
     "cond",
+    "custom_gradient",
     "disabled",
     "export",
     "fori_loop",
@@ -87,6 +99,7 @@ __all__ = [
     "load",
     "load_library",
     "options",
+    "remat",
     "save",
     "scan",
     "spec",

@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from weft.compiler.autodiff.inline import Transformed, gradients
-from weft.compiler.autodiff.several import PullBack, jacobians, push_forward
+from weft.compiler.autodiff.several import PullBack, computed_again, jacobians, push_forward, with_custom
 from weft.compiler.frontend.arguments import map_tree
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.values import TracedArray, TracedScalar, new_array
@@ -371,6 +371,54 @@ class Vjp:
 def _named(args: Sequence[Any], kwargs: Mapping[str, Any], *names: str) -> list[Any]:
     """Arguments by position or name."""
     return [args[k] if k < len(args) else kwargs[name] for k, name in enumerate(names)]
+
+
+def custom_gradient(fn: Callable[..., Any]) -> Any:
+    """Give a function a derivative of its own; a decorator.
+
+    `fn` returns (result, pull); `pull(cotangent)` gives the gradient of its argument, a tuple of them if
+    there are several, None for zeros. The function that is made returns the result alone. Forward mode takes
+    `pull` transposed, so it should be linear. Of keyword arguments there is no derivative.
+    """
+    return Custom(fn, "custom_gradient", _signature(fn))
+
+
+def remat(fn: Callable[..., Any]) -> Any:
+    """Let derivatives compute the values of a function again instead of keeping them; a decorator.
+
+    A loop in it keeps 32 of its states, however long it is, and computes the others again from these.
+    """
+    return Remat(fn, "remat", _signature(fn))
+
+
+class Custom(Transform):
+    """A function whose derivative its author gives."""
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call."""
+        return with_custom(trace, call, self.fn, args, dict(kwargs))
+
+
+class Remat(Transform):
+    """A function whose values are computed again."""
+
+    def trace_call(
+        self,
+        trace: Any,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        effects: list[Any],
+    ) -> Any:
+        """Trace a call."""
+        return computed_again(trace, call, self.fn, args, dict(kwargs))
 
 
 jvp, hvp, vjp = Jvp(), Hvp(), Vjp()
