@@ -20,6 +20,7 @@ from weft.compiler.passes.promote_scalars import promote_scalars
 from weft.compiler.passes.push_reshapes import push_reshapes
 from weft.compiler.passes.split_complex import split_complex
 from weft.compiler.passes.spread import spread
+from weft.compiler.passes.unmask import unmask
 from weft.compiler.passes.vectorize import vectorize
 from weft.compiler.passes.widen_half import widen_half
 from weft.ir import Func, InternalError
@@ -45,7 +46,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("push_reshapes", simple(push_reshapes), after=("canonicalize",)),  # chains are one reshape
     Pass("cse",           simple(cse),           after=("canonicalize", "push_reshapes")),  # equal forms
     Pass("dce",           simple(dce),           after=("cse",)),
-    Pass("interchange",   simple(interchange),   after=("cse", "dce")),     # equal things are one value
+    Pass("unmask",        simple(unmask),        after=("cse", "dce")),     # equal masks are one value
+    Pass("interchange",   simple(interchange),   after=("cse", "unmask")),  # equal things are one value
     Pass("lower_conv",    simple(lower_conv),    required=True, after=("dce",)),  # products from here on
     # kernels: stage "fused", then memory: "buffers", then loops: "loops"
     Pass("fuse",          simple(fuse),          after=("dce", "interchange", "lower_conv")),  # uses decide

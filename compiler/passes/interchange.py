@@ -246,12 +246,14 @@ def _is_allowed(op: Op, loop: LaneLoop, voting: set[Value]) -> bool:
         return mask is not None and loop.is_lane(mask)
     if op.name == "reshape":
         return _only_votes(op, loop)
+    if len(op.results) != 1:
+        return False
     result = op.results[0]
     if op.name == "constant":
         return isinstance(result.type, TensorType) and result.type.shape == ()
     if op.name in ("dim", "from_index"):
         return True
-    if len(op.results) != 1 or record(op).has("can_fail") or record(op).has("effect"):
+    if record(op).has("can_fail") or record(op).has("effect"):
         return False
     if op.name == "broadcast":
         source = op.operands[0]

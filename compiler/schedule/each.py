@@ -9,9 +9,21 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from weft.compiler.lanes import LaneLoop, whole
-from weft.ir import Builder, DType, Expr, IndexType, InternalError, Op, Region, TensorType, Value, VectorType
+from weft.ir import (
+    Builder,
+    DType,
+    Expr,
+    IndexType,
+    InternalError,
+    Op,
+    Region,
+    TensorType,
+    Value,
+    VectorType,
+)
 from weft.ir.dims import DimLike, as_symbol, decide
 from weft.ir.expr import bitcast, logical_not, select
+from weft.ir.node import Attributes
 from weft.ir.types import BOOL, U8, U16, U32, U64
 
 if TYPE_CHECKING:
@@ -19,6 +31,8 @@ if TYPE_CHECKING:
 
 PERIOD = 4
 """Iterations between two looks at what has changed: also lanes that go in circles of 1, 2 or 4 stop."""
+ROUND = 256
+"""Iterations between two questions whether the program is to stop, which cost registers."""
 FEW_TRIPS = 12
 """A loop of so few iterations is not worth a look."""
 _UNSIGNED: dict[int, DType] = {8: U8, 16: U16, 32: U32, 64: U64}
@@ -141,19 +155,27 @@ class _Loop:
         goes_on: "Callable[[Builder, Sequence[Expr]], Expr]",
         step: "Callable[[Builder, Sequence[Expr]], Sequence[Expr]]",
     ) -> list[Expr]:
-        """A `while` of the loop level."""
-        builder = self.writer.builder
-        regions: list[Region] = []
-        for number in (0, 1):
-            region = Region([e.value.type for e in initial])
-            inner = builder.inside(region)
-            carried = [inner.expr(p) for p in region.params]
-            with self.writer.scope(inner, floor=True):
-                ends = [goes_on(inner, carried)] if number == 0 else step(inner, carried)
-                inner.emit("yield", [self.writer.here(e).value for e in ends])
-            regions.append(region)
-        op = builder.emit("while", [self.writer.here(e).value for e in initial], {}, regions)
-        return [builder.expr(r) for r in op.results]
+        """Loops of the loop level: rounds that do not ask whether to stop the program, in one that does."""
+        writer, builder = self.writer, self.writer.builder
+
+        def rounds(outer: Builder, state: Sequence[Expr]) -> Sequence[Expr]:
+            count = outer.index(0)
+            goes = outer.constant(True, VectorType(BOOL))
+            return _while(outer, [count, goes, *state], {"polls": False}, is_inside, one)[1:]
+
+        def is_inside(inner: Builder, carried: Sequence[Expr]) -> Expr:
+            return carried[0].lt(ROUND) & carried[1]
+
+        def one(inner: Builder, carried: Sequence[Expr]) -> Sequence[Expr]:
+            with writer.scope(inner, floor=True):
+                state = [writer.here(e) for e in step(inner, carried[2:])]
+                return [carried[0] + 1, writer.here(goes_on(inner, state)), *state]
+
+        initial = [writer.here(e) for e in initial]
+        with writer.scope(floor=True):
+            first = writer.here(goes_on(builder, initial))
+        found = _while(builder, [first, *initial], {}, lambda _b, e: e[0], lambda b, e: rounds(b, e[1:]))
+        return found[1:]
 
     def _while(self, initial: Sequence[Expr]) -> list[Expr]:
         condition, body = self.op.regions
@@ -231,6 +253,22 @@ class _Loop:
                 found = unequal if found is None else found | unequal
         assert found is not None
         return _any(self.writer, found)
+
+
+def _while(
+    builder: Builder,
+    initial: Sequence[Expr],
+    attributes: Attributes,
+    goes_on: Callable[[Builder, Sequence[Expr]], Expr],
+    step: Callable[[Builder, Sequence[Expr]], Sequence[Expr]],
+) -> list[Expr]:
+    """A `while` of the loop level."""
+    regions = [Region([e.value.type for e in initial]) for _ in range(2)]
+    head, body = (builder.inside(region) for region in regions)
+    head.emit("yield", [goes_on(head, [head.expr(p) for p in regions[0].params]).value])
+    body.emit("yield", [e.value for e in step(body, [body.expr(p) for p in regions[1].params])])
+    op = builder.emit("while", [e.value for e in initial], attributes, regions)
+    return [builder.expr(r) for r in op.results]
 
 
 def _rounded(e: Expr) -> Expr:

@@ -17,7 +17,6 @@ FOLDER = Path(__file__).parents[2] / "examples" / "numpy"
 NAMES = sorted(file.stem for file in FOLDER.glob("*.py"))
 TOLERANCE = 4096  # ulp of the largest element: sums and products have their own order, iterations amplify
 NOT_YET = {
-    "mandelbrot": "complex numbers",
     "knapsack": "a size from an element of an array",
 }  # what each is refused for: a clear error, never another result
 
