@@ -39,7 +39,7 @@ from weft.compiler.frontend.number import (
     size_number,
 )
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import HIDDEN, TRACED, BoundMethod, TracedArray, TracedScalar
+from weft.compiler.frontend.values import HIDDEN, TRACED, BoundMethod, Forwarded, TracedArray, TracedScalar
 from weft.ir.dims import product
 from weft.ir.expr import Expr, cast, complex_of, imag, real, select
 from weft.ir.types import C128, F64, I64
@@ -58,6 +58,8 @@ def _means(fn: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 @_means(len)
 def _len(trace: Trace, value: Any) -> Any:
+    if isinstance(value, Forwarded):
+        return _len(trace, value.elements)
     if type(value) is TracedArray and value.view.shape:
         return size_number(trace, value.view.shape[0])
     if isinstance(value, Sequence):

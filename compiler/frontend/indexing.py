@@ -197,10 +197,12 @@ def _position(trace: Trace, index: DimLike, size: DimLike, axis: int) -> DimLike
     return position
 
 
-def slice_part(trace: Trace, part: slice, size: DimLike) -> tuple[DimLike, DimLike, int]:
+def slice_part(trace: Trace, part: slice, size: DimLike) -> tuple[DimLike, DimLike, DimLike]:
     """Start, number of elements and step of a slice of an axis of `size`."""
     step = _bound(trace, part.step, 1)
     if not isinstance(step, int):
+        if trace.holds(step, ">", 0, "step of a slice"):
+            return _in_traced_steps(trace, part, size, step)
         step = trace.pin(step, "step of a slice")
     if step == 0:
         raise ValueError("slice step cannot be zero")
@@ -220,6 +222,22 @@ def slice_part(trace: Trace, part: slice, size: DimLike) -> tuple[DimLike, DimLi
         # size - min(start, size), in the form that other slices of the same length have
         span = maximum(size - dim if from_start and dim is not None else span, 0)
     return start, floor_divide(span + (abs(step) - 1), abs(step)), step
+
+
+def _in_traced_steps(
+    trace: Trace, part: slice, size: DimLike, step: DimLike
+) -> tuple[DimLike, DimLike, DimLike]:
+    """A slice whose positive step only a run knows: so is the number of its elements."""
+    start = 0 if part.start is None else _limit(trace, part.start, size, 0, size)
+    stop = size if part.stop is None else _limit(trace, part.stop, size, 0, size)
+    key = (start, stop, step, size)
+    known = trace.limits.get(key)
+    if known is None or not trace.is_open(known[1]):
+        span = (trace.size(stop) - trace.size(start)).apply("maximum", trace.size(0))
+        by = trace.size(step)
+        count = (span + by - 1).apply("floor_divide", by)
+        trace.limits[key] = known = trace.bind_number(count.value, "c", 0, size), trace.region
+    return start, known[0], step
 
 
 def _limit(trace: Trace, value: Any, size: DimLike, low: DimLike, high: DimLike) -> DimLike:

@@ -71,9 +71,9 @@ class Trace:
         self.masks: dict[object, list[tuple[Region, Value]]] = {}  # where a mask holds, by what it is
         self.names: set[str] = set()  # of symbols, those of arguments too
         self.moves: list[Storage] = []
-        self.limits: dict[tuple[Value, DimLike, DimLike, DimLike], tuple[Dim, Region]] = {}  # of slices
         self.marked = False  # whether there are ops that live only while tracing
         self.groups = 0  # of ops that are marked to be computed again for derivatives
+        self.limits: dict[object, tuple[Dim, Region]] = {}  # bounds and counts of slices, by what they are of
         self.raises: list[Any] = []  # exceptions that ops `check` name by number
         self.facts: dict[Value, bool] = {}  # what scalars are on the path that is traced
         self._closed: dict[Op | Region, Location | None] = {}

@@ -300,6 +300,23 @@ def positive(n):
     return a @ a.T + n * np.eye(n)
 
 
+def sieve_by_slices(n):
+    is_prime = np.ones(n + 1, dtype=bool)
+    is_prime[:2] = False
+    for i in range(2, int(n**0.5) + 1):
+        if is_prime[i]:
+            is_prime[i * i :: i] = False
+    found = np.nonzero(is_prime)[0]
+    return found, len(found), len(found[found > 9])
+
+
+def steps_of_an_argument(x, k):
+    view, copied = x[::k], x[1::k].copy()
+    x[2:9:k] += 10
+    view[0] = -1
+    return view * 2, copied, x[k::k].sum()
+
+
 STARTS = np.array([0, 3, 3, 9, 20])
 CASES = [
     (matmul, (RNG.random((7, 5)), RNG.random((5, 6)))),
@@ -319,6 +336,8 @@ CASES = [
     (kmeans, (RNG.random((50, 2)), RNG.random((4, 2)), 5)),
     (thomas, (RNG.random(20), RNG.random(20) + 3, RNG.random(20), RNG.random(20))),
     (sieve, (200,)),
+    (sieve_by_slices, (60,)),
+    *((steps_of_an_argument, (RNG.random(n), k)) for n, k in ((10, 2), (23, 4), (11, 5), (12, -1))),
     (knapsack, (RNG.integers(1, 9, 10), RNG.random(10), 40)),
     (bubble, (RNG.random(20),)),
     (bisect, (np.sort(RNG.random(50)), 0.3)),
@@ -330,6 +349,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("fn", "args"), CASES, ids=[fn.__name__ for fn, _ in CASES])
+@pytest.mark.parametrize(("fn", "args"), CASES, ids=[f"{fn.__name__}{k}" for k, (fn, _) in enumerate(CASES)])
 def test_program(fn, args):
     agree(fn, *args, tolerance=1e-8)
