@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -65,7 +66,7 @@ def _len(trace: Trace, value: Any) -> Any:
     if isinstance(value, Sequence):
         return size_number(trace, value.length)
     if is_listed(value):
-        return _length(trace, value)
+        return _length(trace, typing.cast("list[Any]", value))
     return len(value)
 
 
