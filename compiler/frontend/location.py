@@ -122,7 +122,7 @@ def is_standard_library(file: str) -> bool:
 
 
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
-_IN_NUMPY = ("control", "nn", "optim", "random")
+_IN_NUMPY = ("control", "nn", "numpy", "optim", "random")
 _STANDARD_FOLDERS = tuple(
     {
         f"{Path(folder)}/"

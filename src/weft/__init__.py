@@ -61,7 +61,7 @@ _HOMES = {
     "weft.transforms": ("custom_gradient", "grad", "hessian", "hvp", "jacobian", "jvp", "remat",
                         "stop_gradient", "value_and_grad", "vjp"),
 }
-_MODULES = ("config", "nn", "optim", "random", "testing")
+_MODULES = ("config", "nn", "numpy", "optim", "random", "testing")
 _UNBUILT = (
     "callback", "custom_op", "device",
     "devices", "name",

@@ -375,11 +375,11 @@ def unstack(trace: Trace, x: Any, axis: int = 0) -> tuple[Any, ...]:
 
 
 @implements(np.flip)
-def flip(trace: Trace, m: Any, axis: Any = None) -> TracedArray:
+def flip(trace: Trace, m: Any, axis: Any = None) -> Any:
     """Reverse the order of elements in an array along the given axis."""
     array = as_array(trace, m)
     axes = range(array.ndim) if axis is None else as_axes(trace, axis, array.ndim)
-    return array[tuple(slice(None, None, -1 if k in axes else None) for k in range(array.ndim)) or ...]
+    return array[tuple(slice(None, None, -1 if k in axes else None) for k in range(array.ndim))]
 
 
 @implements(np.flipud)

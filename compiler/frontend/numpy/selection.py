@@ -14,9 +14,9 @@ from weft.compiler.frontend.number import as_dim, is_number, number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
-from weft.compiler.frontend.promote import common_dtype, element_type
+from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, elements, new_array, operand, shape_of, wrap
+from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of, wrap
 from weft.ir.expr import Expr, select
 
 
@@ -154,11 +154,17 @@ def _replaced(trace: Trace, value: Expr, mask: Expr, other: Any) -> Expr:
 def round_(trace: Trace, a: Any, decimals: int = 0, out: Any = None) -> Any:
     """Evenly round to the given number of decimals."""
     value = elements(trace, a)
+    if value.dtype.is_complex:
+        found = trace.call(np.zeros_like, a) if out is None else out
+        for part in ("real", "imag"):
+            getattr(found, part)[...] = round_(trace, getattr(as_array(trace, a), part), decimals)
+        return found if shape_of(value) or out is not None else found[()]
     if not value.dtype.is_float:
         if decimals < 0:
-            raise trace.refuse(
-                "rounding integers to tens is not supported", "divide, round and multiply", "E054"
+            tens = round_(trace, trace.call(np.true_divide, a, 1.0), decimals).astype(
+                numpy_dtype(value.dtype)
             )
+            return tens if out is None else trace.call(np.positive, tens, out=out)
         return trace.call(np.positive, a, out=out)
     if decimals == 0:
         return trace.call(np.rint, a, out=out)
