@@ -1,8 +1,8 @@
-"""The array API namespace over NumPy's arrays, for use outside of `weft.compile`: calls are compiled and cached.
+"""The array API namespace over NumPy's arrays, outside of `weft.compile`: calls are compiled and cached.
 
 `import weft.numpy as xp`: functions by the names and signatures of the Python array API standard, taking and
-giving NumPy arrays; inside of compiled functions they are NumPy's. Each keeps a program for each combination of
-dtypes and ranks that it has seen. Not here: what functions mean (`weft.compiler.frontend.numpy`).
+giving NumPy arrays; inside of compiled functions they are NumPy's. Each keeps a program for each combination
+of dtypes and ranks that it has seen. Not here: what functions mean (`weft.compiler.frontend.numpy`).
 """
 
 from __future__ import annotations
@@ -148,6 +148,3 @@ class _Info:
 def __array_namespace_info__() -> _Info:  # noqa: N807 -- the standard's name
     """Answer questions about this namespace."""
     return _Info()
-
-
-__all__ = ["__array_api_version__", "__array_namespace_info__", *_functions]
