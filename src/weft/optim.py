@@ -301,7 +301,7 @@ class LBFGS(Optimizer):
             np.result_type(*(v.dtype for v in self.variables)),
         )
         self.calls = Variable(np.int64(0), "calls", trainable=False)
-        self.pairs = Variable(np.int64(0), "pairs", trainable=False)
+        self.pairs: Any = Variable(np.int64(0), "pairs", trainable=False)
         self.moves = Variable(np.zeros((self.history, size), dtype), "moves", trainable=False)
         self.bends = Variable(np.zeros((self.history, size), dtype), "bends", trainable=False)
 
@@ -327,7 +327,7 @@ class LBFGS(Optimizer):
             direction = self._direction(gradient)
             slope = np.sum(direction * gradient).astype(np.float64)
             if slope >= 0:  # what was learned is of no use here
-                self.pairs[...] = 0
+                self.pairs.assign(np.int64(0))
                 direction = -gradient
                 slope = np.sum(direction * gradient).astype(np.float64)
             step = np.float64(1.0) * self.rate(slope)
@@ -449,7 +449,8 @@ def _next_step(low: tuple[Any, Any, Any], high: tuple[Any, Any, Any], old: tuple
 
 def _either(condition: Any, a: Any, b: Any) -> Any:
     """`np.where`, of scalars a scalar."""
-    return np.where(condition, a, b)[()]
+    chosen: Any = np.where(condition, a, b)
+    return chosen[()]
 
 
 _BY_ROWS = tuple(kind.update for kind in (SGD, Momentum, Adagrad, RMSProp, Adam, AdamW))

@@ -189,3 +189,13 @@ def test_bench_plot_without_matplotlib(monkeypatch, capsys):
     monkeypatch.setattr("weft.cli.benchmark.plot.find_spec", lambda _name: None)
     assert main(["bench", "--rows", "mm_64", "--plot"]) == 2
     assert "needs matplotlib" in capsys.readouterr().err
+
+
+def test_bench_of_training_steps(tmp_path, capsys):
+    file = tmp_path / "train.json"
+    options = ["--suite", "train", "--rows", "widedeep_step", "--seconds", "0.001", "--json", str(file)]
+    assert main(["bench", *options]) == 0
+    assert "widedeep_step" in capsys.readouterr().out
+    rows = json.loads(file.read_text())["rows"]
+    assert rows[0]["who"] == "weft"
+    assert rows[0]["error"] < 1e-3

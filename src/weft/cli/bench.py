@@ -28,7 +28,8 @@ from weft.cli.benchmark import limits, plot, report, worker
 from weft.cli.benchmark.timing import Timing
 from weft.ir import InternalError, UserError
 
-PEERS = {"core": ("weft", "numpy"), "programs": ("weft", "numpy", "numba", "jax")}
+PEERS = {"core": ("weft", "numpy"), "programs": ("weft", "numpy", "numba", "jax"),
+         "train": ("weft", "torch", "torch_compile", "jax")}  # fmt: skip
 SAMPLES = 7  # of each row and peer, in turn
 
 
@@ -66,7 +67,7 @@ class Process:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `weft bench`."""
-    parser.add_argument("--suite", default="core", help="the list of rows: core, programs")
+    parser.add_argument("--suite", default="core", help="the list of rows: core, programs, train")
     parser.add_argument("--rows", default="", metavar="NAME,NAME", help="only these rows")
     parser.add_argument(
         "--seconds", type=float, default=0.1, help="of each sample; there are 7 of each row and peer (0.1)"
@@ -127,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def installed_peers(suite: str) -> list[str]:
     """The peers of a suite that can be imported; says which cannot."""
-    found = [who for who in PEERS.get(suite, PEERS["core"]) if find_spec(who) is not None]
+    found = [who for who in PEERS.get(suite, PEERS["core"]) if find_spec(who.partition("_")[0]) is not None]
     for who in PEERS.get(suite, PEERS["core"]):
         if who not in found:
             print(f"{who} is left out: it is not installed (pip install {who})")

@@ -40,7 +40,8 @@ def rnn(
     """States at all times, [time, batch, hidden], and the last; `h` is the first, None for zeros.
 
     `lengths` has a whole number for each sequence of the batch: from there on its outputs are zeros, and its
-    last state is that of its end. `reverse` goes from the end to the start.
+    last state is that of its end. `reverse` goes from the end to the start. `w_x` may be None where x is what
+    the product with it gives, as rows of an embedding table.
     """
     return _layer(_rnn_step, _projected(x, w_x, b), _start(h, x, w_h), (w_h, None), lengths, reverse)
 
@@ -111,7 +112,9 @@ def _layer(
 
 
 def _projected(x: Any, w_x: Any, b: Any) -> Any:
-    """The product with the input, of all times at once."""
+    """The product with the input, of all times at once; without weights the input is that product."""
+    if w_x is None:
+        return x if b is None else x + b
     if x.shape[-1] != w_x.shape[0]:
         raise ShapeError(
             f"inputs of size {x.shape[-1]} meet weights for {w_x.shape[0]}",

@@ -17,31 +17,41 @@ def print_head(suite: str, threads: int, samples: int, peers: Sequence[str], pro
     """Print what is measured on what, and the names of the columns."""
     print(f"{processor}, {threads} threads, NumPy {np.__version__}; medians of {samples} samples in turn")
     best = f"{'best/weft':>11}" if len(peers) > 2 else ""
-    limit = f"{'of limit':>10}" if suite == "core" else ""
-    names = "".join(f"{who:>10}" for who in peers)
-    print(f"{'row':<21}{names}{'numpy/weft':>12}{best}{limit}{'first call':>12}{'error':>9}")
+    limit = f"{'of limit':>10}" if suite != "programs" else ""
+    plain = f"{'numpy/weft':>12}" if "numpy" in peers else ""
+    names = "".join(f"{who:>{_width(who)}}" for who in peers)
+    print(f"{'row':<21}{names}{plain}{best}{limit}{'first call':>12}{'error':>9}")
+
+
+def _shown(timing: Timing, wrong: set[str]) -> str:
+    """The time of a peer, or why there is none."""
+    if timing.failed:
+        return "-"
+    return "wrong" if timing.who in wrong - {"weft", "numpy"} else _time(timing.median_s)
+
+
+def _width(who: str) -> int:
+    return max(10, len(who) + 1)
 
 
 def print_row(row: Any, timings: Sequence[Timing]) -> None:
     """Print one row of the table."""
     found = {t.who: t for t in timings}
-    ours, plain = found["weft"], found["numpy"]
-    failed = [f"{t.who} failed: {t.failed.splitlines()[0]}" for t in (ours, plain) if t.failed]
+    ours, plain = found["weft"], found.get("numpy")
+    failed = [f"{t.who} failed: {t.failed.splitlines()[0]}" for t in (ours, plain) if t and t.failed]
     if failed:
         print(f"{row.name:<21}{'; '.join(failed)}", flush=True)
         return
     wrong = {t.who for t in timings if not t.failed and t.error > row.tolerance}
-    times = "".join(
-        f"{'-' if t.failed else 'wrong' if t.who in wrong - {'weft', 'numpy'} else _time(t.median_s):>10}"
-        for t in timings
-    )
+    times = "".join(f"{_shown(t, wrong):>{_width(t.who)}}" for t in timings)
     others = [t.median_s for t in timings if t.who != "weft" and not t.failed and t.who not in wrong]
     best = f"{min(others, default=float('nan')) / ours.median_s:>10.2f}x" if len(timings) > 2 else ""
     limit = ""
     if row.error != "mixed":
         limit = f"{'' if ours.limit_s is None else f'{ours.limit_s / ours.median_s:.0%}':>10}"
+    beside = "" if plain is None else f"{plain.median_s / ours.median_s:>11.2f}x"
     print(
-        f"{row.name:<21}{times}{plain.median_s / ours.median_s:>11.2f}x{best}{limit}{_time(ours.first_s):>12}"
+        f"{row.name:<21}{times}{beside}{best}{limit}{_time(ours.first_s):>12}"
         f"{ours.error:>9.0e}{'  WRONG' if 'weft' in wrong else ''}",
         flush=True,
     )
@@ -53,6 +63,9 @@ def print_summary(rows: Sequence[Any], timings: Sequence[Timing]) -> None:
     both = [row for row in rows if (row.name, "weft") in found and (row.name, "numpy") in found]
     ratios = {r.name: found[r.name, "numpy"].median_s / found[r.name, "weft"].median_s for r in both}
     print()
+    if not any(t.who == "numpy" for t in timings):
+        _print_training(rows, found)
+        return
     if both:
         print(f"geometric mean of numpy/weft over {len(both)} rows: {_mean(ratios.values()):.2f}x")
     if both and rows[0].error == "mixed":
@@ -91,6 +104,27 @@ def _print_groups(
     quick = sum(seconds < FIRST_S for seconds, _ in first)
     worst = f"the slowest {first[-1][1]}, {_time(first[-1][0])}"
     print(f"first results, nothing cached: {quick} of {len(first)} under {FIRST_S:g} s; {worst}")
+
+
+def _print_training(rows: Sequence[Any], found: dict[tuple[str, str], Timing]) -> None:
+    """Print the means over each peer, over the best one, and of first calls."""
+    names = [row.name for row in rows if (row.name, "weft") in found]
+    limits = {row.name: row.tolerance for row in rows}
+    right = {key: t for key, t in found.items() if t.error <= limits[key[0]]}
+    for who in dict.fromkeys(who for _, who in right if who != "weft"):
+        shared = [n for n in names if (n, who) in right]
+        warm = _mean(right[n, who].median_s / found[n, "weft"].median_s for n in shared)
+        first = _mean(right[n, who].first_s / found[n, "weft"].first_s for n in shared)
+        print(f"{who}/weft over {len(shared)} rows: {warm:.2f}x, first calls {first:.2f}x (geometric means)")
+    best = {
+        n: min(t.median_s for (row, who), t in right.items() if row == n and who != "weft")
+        / found[n, "weft"].median_s
+        for n in names
+        if any(row == n and who != "weft" for row, who in right)
+    }
+    if best:
+        print(f"best peer/weft over {len(best)} rows: {_mean(best.values()):.2f}x")
+    print("error: losses of the first steps against Weft's in float64; first call: nothing cached")
 
 
 def _print_refusals(timings: Sequence[Timing]) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import sys
 import timeit
 import warnings
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -25,6 +27,7 @@ from weft.cli.benchmark import programs
 from weft.cli.files import load_file
 
 ROWS = Path(__file__).parent / "rows.py"
+TRAINING = Path(__file__).parent / "training.py"
 
 
 def load_rows() -> ModuleType:
@@ -38,6 +41,7 @@ def suites() -> dict[str, Callable[[], Sequence[Any]]]:
     return {
         **{name: (lambda rows=rows: rows) for name, rows in named.items()},
         "programs": programs.load_programs,
+        "train": lambda: load_file(TRAINING, "training").TRAIN,
     }
 
 
@@ -56,11 +60,28 @@ def _load_weft() -> None:
     entries.settle()
 
 
+def _weft(row: Any) -> Callable[..., Any]:
+    return row.weft() if hasattr(row, "parameters") else _compiled(row.fn)
+
+
+def _torch(row: Any, *, compiled: bool = False) -> Callable[..., Any]:
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    return import_module("weft.cli.benchmark.training_torch").step_of(row, threads, compiled=compiled)
+
+
+def _jax(row: Any) -> Callable[..., Any]:
+    if not hasattr(row, "parameters"):
+        return programs.with_jax(row)
+    return import_module("weft.cli.benchmark.training_jax").step_of(row)
+
+
 PEERS: dict[str, Callable[[Any], Callable[..., Any]]] = {
-    "weft": lambda row: _compiled(row.fn),
+    "weft": _weft,
     "numpy": lambda row: row.fn,
     "numba": programs.with_numba,
-    "jax": programs.with_jax,
+    "jax": _jax,
+    "torch": _torch,
+    "torch_compile": lambda row: _torch(row, compiled=True),
 }
 """From the name of a peer to what makes its version of a row."""
 
@@ -83,7 +104,8 @@ class Peer:
         self.timer = timeit.Timer()  # lets go of the last row's arrays
         row = next(r for r in suites()[suite]() if r.name == name)
         arguments = row.inputs()
-        if self.name == "jax":
+        trains = hasattr(row, "parameters")
+        if self.name == "jax" and not trains:
             arguments = programs.for_jax(arguments)
         written: list[int] = []
         if self.name != "jax":  # its versions return what others write
@@ -93,6 +115,9 @@ class Peer:
         began = perf_counter()
         result = fn(*given)
         first_s = perf_counter() - began
+        if trains:  # the losses of the first steps are compared
+            steps = load_file(TRAINING, "training").STEPS
+            result = np.array([float(result), *(float(fn(*given)) for _ in range(steps - 1))])
         values = [*results_of(result), *(np.asarray(given[k]) for k in written)]
         error = difference(row.error, values, Path(folder))
         self.fresh = (lambda: _with_copies(arguments, written)) if written else None
