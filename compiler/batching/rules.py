@@ -171,6 +171,7 @@ _RULES: dict[str, Rule] = {
     "lu": _along,
     "triangular": _along,
     "cholesky": _along,
+    "fft": _along,
     "qr": _along,
     "rotate_rows": _along,
     "windows": _merged,

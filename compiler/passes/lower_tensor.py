@@ -10,6 +10,7 @@ from functools import reduce
 from weft.compiler.schedule.columns import lower_columns
 from weft.compiler.schedule.dot import lower_dot
 from weft.compiler.schedule.factor import lower_cholesky, lower_lu, lower_triangular
+from weft.compiler.schedule.fft import lower_fft
 from weft.compiler.schedule.gpu_table import GPU_SCHEDULES
 from weft.compiler.schedule.kernel import Kernel, kernel_of
 from weft.compiler.schedule.orthogonal import lower_qr, lower_rotate_rows
@@ -45,6 +46,7 @@ SCHEDULES: dict[str, Schedule] = {
     "lu": lower_lu,
     "triangular": lower_triangular,
     "cholesky": lower_cholesky,
+    "fft": lower_fft,
     "qr": lower_qr,
     "rotate_rows": lower_rotate_rows,
 }

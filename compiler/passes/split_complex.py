@@ -101,7 +101,7 @@ class _Split:
 
     def flat(self, values: Sequence[Value]) -> list[Value]:
         """The new values of old ones, in order."""
-        return [new for v in values for new in self.pairs.get(v, (self.values.get(v),)) if new is not None]
+        return [new for v in values for new in (self.pairs[v] if v in self.pairs else (self.values[v],))]
 
     def ops(self, old: Region, builder: Builder) -> None:
         """Write the ops of a region."""

@@ -1,0 +1,298 @@
+"""`numpy.fft`: transforms of complex and real numbers over any axes, and what goes with them.
+
+All are compositions of the op `fft`, which transforms the last axis. Not here: how it computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TracedArray, as_array, new_array, shape_of
+from weft.ir.dims import DimLike, floor_divide
+from weft.ir.errors import ShapeError
+from weft.ir.expr import Expr, cast
+from weft.ir.types import C64, C128, DType
+
+_SCALES = {
+    None: ("none", "count"),
+    "backward": ("none", "count"),
+    "ortho": ("root", "root"),
+    "forward": ("count", "none"),
+}
+"""From `norm` to the factor of a forward and of an inverse transform."""
+
+
+def _complex_type(dtype: DType) -> DType:
+    """complex64 for float16, float32 and complex64, else complex128, as NumPy's loops."""
+    return C64 if dtype.name in ("f16", "f32", "c64") else C128
+
+
+def _checked(trace: Trace, n: Any, size: DimLike) -> DimLike:
+    """The length of a transform: that of the axis for None."""
+    from weft.compiler.frontend.number import as_dim
+
+    length = size if n is None else as_dim(n)
+    if length is None:
+        raise trace.refuse(
+            "the length of a transform must be known when the program starts", "pass it as an int", "E051"
+        )
+    if trace.holds(length, "<", 1, "length of a transform"):
+        raise ValueError(f"Invalid number of FFT data points ({length}) specified.")
+    return length
+
+
+def _resized(trace: Trace, x: Expr, axis: int, length: DimLike) -> Expr:
+    """The first elements of an axis, or zeros after them."""
+    shape = shape_of(x)
+    if length == shape[axis]:
+        return x
+    rank, b = len(shape), x.builder
+    if trace.holds(length, "<=", shape[axis], "length of a transform"):
+        size = (*shape[:axis], length, *shape[axis + 1 :])
+        places = {"start": (0,) * rank, "size": size, "step": (1,) * rank}
+        return b.expr(b.emit("slice", [x.value], places).result)
+    high = tuple(length - d if k == axis else 0 for k, d in enumerate(shape))
+    zero = trace.constant(0, x.dtype)
+    return b.expr(b.emit("pad", [x.value, zero.value], {"low": (0,) * rank, "high": high}).result)
+
+
+def _to_last(x: Expr, axis: int) -> Expr:
+    """The axis changed places with the last."""
+    rank = len(shape_of(x))
+    if axis == rank - 1:
+        return x
+    order = list(range(rank))
+    order[axis], order[-1] = order[-1], order[axis]
+    return x.builder.expr(x.builder.emit("transpose", [x.value], {"axes": tuple(order)}).result)
+
+
+def _scale(norm: Any, *, inverse: bool) -> str:
+    if norm not in _SCALES:
+        raise ValueError(f'Invalid norm value {norm}; should be "backward", "ortho" or "forward".')
+    return _SCALES[norm][inverse]
+
+
+def transform(x: Expr, axis: int, norm: Any, *, inverse: bool) -> Expr:
+    """The transform of complex numbers along an axis."""
+    facts = {"inverse": inverse, "scale": _scale(norm, inverse=inverse)}
+    found = x.builder.emit("fft", [_to_last(x, axis).value], facts).result
+    return _to_last(x.builder.expr(found), axis)
+
+
+def _read(trace: Trace, a: Any, axis: Any, *, real: bool = False) -> tuple[Expr, int]:
+    """The operand, complex unless `real`, and the axis."""
+    array = as_array(trace, a)
+    if not array.view.shape:
+        raise np.exceptions.AxisError(-1 if axis is None else axis, 0)
+    if real and array.element.is_complex:
+        raise TypeError("ufunc 'rfft_n_even' did not contain a loop with signature matching types")
+    ty = _complex_type(array.element)
+    return cast(array.expr, ty.part if real else ty), as_axis(trace, axis, len(array.view.shape))
+
+
+def _line(*, inverse: bool) -> Callable[..., Any]:
+    def composition(
+        trace: Trace, a: Any, n: Any = None, axis: Any = -1, norm: Any = None, out: Any = None
+    ) -> Any:
+        x, place = _read(trace, a, axis)
+        x = _resized(trace, x, place, _checked(trace, n, shape_of(x)[place]))
+        return _finish(trace, transform(x, place, norm, inverse=inverse), out)
+
+    return composition
+
+
+def _finish(trace: Trace, value: Expr, out: Any) -> Any:
+    if out is None:
+        return new_array(trace, value)
+    if tuple(out.view.shape) != shape_of(value):
+        raise ShapeError("output array has wrong shape.", location=trace.location())
+    out.write(cast(value, out.element))
+    return out
+
+
+fft = implements(np.fft.fft)(_line(inverse=False))
+ifft = implements(np.fft.ifft)(_line(inverse=True))
+
+
+# ---------------------------------------------------------------- real numbers
+
+
+def _half(x: Expr, axis: int) -> Expr:
+    """The first half of a spectrum, with the middle."""
+    shape = shape_of(x)
+    size = (*shape[:axis], floor_divide(shape[axis], 2) + 1, *shape[axis + 1 :])
+    places = {"start": (0,) * len(shape), "size": size, "step": (1,) * len(shape)}
+    return x.builder.expr(x.builder.emit("slice", [x.value], places).result)
+
+
+def _of_real(trace: Trace, x: Expr, axis: int, norm: Any) -> Expr:
+    """Half of the transform of real numbers."""
+    return _half(transform(cast(x, _complex_type(x.dtype)), axis, norm, inverse=False), axis)
+
+
+@implements(np.fft.rfft)
+def rfft(trace: Trace, a: Any, n: Any = None, axis: Any = -1, norm: Any = None, out: Any = None) -> Any:
+    """Compute the one-dimensional discrete Fourier Transform for real input."""
+    x, place = _read(trace, a, axis, real=True)
+    x = _resized(trace, x, place, _checked(trace, n, shape_of(x)[place]))
+    return _finish(trace, _of_real(trace, x, place, norm), out)
+
+
+def _to_real(trace: Trace, x: Expr, axis: int, length: DimLike, norm: Any) -> Expr:
+    """The inverse transform of a spectrum whose second half is the conjugate of the first.
+
+    Imaginary parts of the first element and, for even lengths, the middle do not count.
+    """
+    from weft.compiler.frontend.number import size_number
+
+    half = floor_divide(length, 2) + 1
+    array = new_array(trace, _to_last(_resized(trace, x, axis, half), axis))
+    first = array[..., :1].real + 0j
+    middle = array[..., 1 : size_number(trace, length - half + 1)]
+    parts = [first.astype(array.dtype), middle]
+    if not trace.holds(half, "==", length - half + 1, "parity of the length of a transform"):
+        parts.append((array[..., size_number(trace, half) - 1 :].real + 0j).astype(array.dtype))
+    parts.append(middle[..., ::-1].conj())
+    whole = trace.call(np.concatenate, parts, axis=-1).expr
+    rank = len(shape_of(x))
+    found = new_array(trace, transform(whole, rank - 1, norm, inverse=True)).real
+    return _to_last(found.expr, axis)
+
+
+@implements(np.fft.irfft)
+def irfft(trace: Trace, a: Any, n: Any = None, axis: Any = -1, norm: Any = None, out: Any = None) -> Any:
+    """Computes the inverse of `rfft`."""
+    x, place = _read(trace, a, axis)
+    length = _checked(trace, n, (shape_of(x)[place] - 1) * 2)
+    return _finish(trace, _to_real(trace, x, place, length, norm), out)
+
+
+_OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
+
+
+@implements(np.fft.hfft)
+def hfft(trace: Trace, a: Any, n: Any = None, axis: Any = -1, norm: Any = None, out: Any = None) -> Any:
+    """Compute the FFT of a signal that has Hermitian symmetry, i.e., a real spectrum."""
+    _scale(norm, inverse=False)
+    return irfft(trace, trace.call(np.conjugate, as_array(trace, a)), n, axis, _OPPOSITE[norm], out)
+
+
+@implements(np.fft.ihfft)
+def ihfft(trace: Trace, a: Any, n: Any = None, axis: Any = -1, norm: Any = None, out: Any = None) -> Any:
+    """Compute the inverse FFT of a signal that has Hermitian symmetry."""
+    _scale(norm, inverse=False)
+    found = trace.call(np.conjugate, rfft(trace, a, n, axis, _OPPOSITE[norm]))
+    return _finish(trace, found.expr, out)
+
+
+# ---------------------------------------------------------------- several axes
+
+
+def _lengths(
+    trace: Trace, array: TracedArray, s: Any, axes: Any, *, real_result: bool = False
+) -> list[tuple[Any, int]]:
+    """Lengths and axes of a transform of several, in order."""
+    rank = len(array.view.shape)
+    if s is None:
+        chosen = list(range(rank)) if axes is None else list(axes)
+        sizes: Sequence[Any] = [None] * len(chosen)
+    else:
+        sizes = list(s)
+        chosen = list(range(rank - len(sizes), rank)) if axes is None else list(axes)
+    if len(sizes) != len(chosen):
+        raise ValueError("Shape and axes have different lengths.")
+    places = [as_axes(trace, (k,), rank)[0] for k in chosen]
+    sizes = [None if n == -1 and type(n) is int else n for n in sizes]
+    return list(zip(sizes, places, strict=True))
+
+
+def _many(one: Callable[..., Any]) -> Callable[..., Any]:
+    def composition(
+        trace: Trace, a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: Any = None
+    ) -> Any:
+        array = as_array(trace, a)
+        for n, axis in reversed(_lengths(trace, array, s, axes)):
+            array = one(trace, array, n, axis, norm)
+        if not array.element.is_complex:
+            array = array.astype(np.complex128)
+        return _finish(trace, array.expr, out)
+
+    return composition
+
+
+def _two(many: Callable[..., Any]) -> Callable[..., Any]:
+    def composition(
+        trace: Trace, a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: Any = None
+    ) -> Any:
+        return many(trace, a, s, axes, norm, out)
+
+    return composition
+
+
+fftn = implements(np.fft.fftn)(_many(fft))
+ifftn = implements(np.fft.ifftn)(_many(ifft))
+implements(np.fft.fft2)(_two(fftn))
+implements(np.fft.ifft2)(_two(ifftn))
+
+
+@implements(np.fft.rfftn)
+def rfftn(trace: Trace, a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: Any = None) -> Any:
+    """Compute the N-dimensional discrete Fourier Transform for real input."""
+    array = as_array(trace, a)
+    pairs = _lengths(trace, array, s, axes)
+    found = rfft(trace, array, pairs[-1][0], pairs[-1][1], norm)
+    for n, axis in pairs[-2::-1]:
+        found = fft(trace, found, n, axis, norm)
+    return _finish(trace, found.expr, out)
+
+
+@implements(np.fft.irfftn)
+def irfftn(trace: Trace, a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: Any = None) -> Any:
+    """Computes the inverse of `rfftn`."""
+    array = as_array(trace, a)
+    pairs = _lengths(trace, array, s, axes)
+    for n, axis in pairs[:-1]:
+        array = ifft(trace, array, n, axis, norm)
+    return irfft(trace, array, pairs[-1][0], pairs[-1][1], norm, out)
+
+
+implements(np.fft.rfft2)(_two(rfftn))
+implements(np.fft.irfft2)(_two(irfftn))
+
+
+# ---------------------------------------------------------------- helpers
+
+
+@implements(np.fft.fftfreq)
+def fftfreq(trace: Trace, n: Any, d: Any = 1.0, device: Any = None) -> Any:
+    """Return the Discrete Fourier Transform sample frequencies."""
+    positive = (n - 1) // 2 + 1
+    counts = [trace.call(np.arange, 0, positive), trace.call(np.arange, -(n // 2), 0)]
+    return trace.call(np.concatenate, counts) * (1.0 / (n * d))
+
+
+@implements(np.fft.rfftfreq)
+def rfftfreq(trace: Trace, n: Any, d: Any = 1.0, device: Any = None) -> Any:
+    """Return the sample frequencies of `rfft`."""
+    return trace.call(np.arange, 0, n // 2 + 1) * (1.0 / (n * d))
+
+
+def _shifted(*, back: bool) -> Callable[..., Any]:
+    def composition(trace: Trace, x: Any, axes: Any = None) -> Any:
+        array = as_array(trace, x)
+        rank = array.ndim
+        places = tuple(range(rank)) if axes is None else as_axes(trace, axes, rank)
+        distances = tuple(-(array.shape[k] // 2) if back else array.shape[k] // 2 for k in places)
+        return trace.call(np.roll, array, distances, places)
+
+    return composition
+
+
+implements(np.fft.fftshift)(_shifted(back=False))
+implements(np.fft.ifftshift)(_shifted(back=True))
