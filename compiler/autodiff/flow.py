@@ -12,7 +12,7 @@ from weft.ir.walk import free_values
 
 def is_float(ty: Type) -> bool:
     """Whether values of this type have a derivative."""
-    return isinstance(ty, TensorType) and ty.dtype.is_float
+    return isinstance(ty, TensorType) and ty.dtype.kind in "fc"
 
 
 def carried_from(op: Op) -> int:

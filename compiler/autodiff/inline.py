@@ -184,7 +184,7 @@ def run_back(
 
 def _variable(trace: Trace, array: TracedArray) -> Leaf:
     """A variable, whose storage holds a value of its own until the function is traced."""
-    if not array.element.is_float:
+    if array.element.kind not in "fc":
         raise DTypeError(
             f"a derivative needs variables of floats, {array.view.storage.name} is {array!r}",
             location=trace.location(),
@@ -223,7 +223,7 @@ def _stand_in(trace: Trace, leaf: UserValue, leaves: list[Leaf], place: object) 
                 fix="pass a float or an array of floats, or leave it out of wrt",
             )
     ty = value.type
-    if not isinstance(ty, TensorType) or not ty.dtype.is_float:
+    if not isinstance(ty, TensorType) or ty.dtype.kind not in "fc":
         raise DTypeError(
             f"a derivative needs an argument of floats, argument {place!r} is {ty}",
             location=trace.location(),

@@ -109,7 +109,7 @@ def _check(fn: Func, wrt: Sequence[int], results: Sequence[int], *, any_shape: b
 
 def check_loss(value: Value | None, *, any_shape: bool = False) -> None:
     """Raise DTypeError or ShapeError for a result that cannot be differentiated."""
-    if value is None or not is_float(value.type):
+    if value is None or not is_float(value.type) or _tensor(value.type).dtype.is_complex:
         found = "no result" if value is None else str(value.type)
         raise DTypeError(f"a derivative needs a result of floats, got {found}", location=_origin(value))
     if not any_shape and _tensor(value.type).shape:
