@@ -35,6 +35,16 @@ CASES = [
     (e.pick, ["f32[n,m]", "i64[q]"], [X, np.array([0, -1, 5])]),
     (e.joined, ["f32[n,m]", "f32[p,m]"], [X, X[:3]]),
     (e.flags, ["f64[n]", "f32"], [np.arange(-3.0, 20), np.float32(2)]),
+    (
+        lambda z, k: np.fft.fft(z) * k + 1j,
+        ["c128[n]", "c128[1]"],
+        [X[0].astype(complex) * 2j, np.array([3 - 1j])],
+    ),
+    (
+        lambda x, z: (x * 1.5, z.real @ z.imag, z.conj()),
+        ["f16[n]", "c64[m]"],
+        [X[0].astype(np.float16), X[1] * np.complex64(2j + 1)],
+    ),
     (e.length, [e.Point("f64[n]", "f64[n]")], [e.Point(X[:, 0].astype(float), X[:, 1].astype(float))]),
 ]
 

@@ -181,6 +181,8 @@ class Reference:
             )
         if op.name in MOVES:
             return None if exact else _clean(np.asarray(record.evaluate(attributes, *map(_error, operands))))
+        if op.name == "scatter" and attributes["mode"] == "multiply" and value.dtype.kind == "c":
+            return np.full(value.shape, np.inf)  # NumPy's has other bits than its product
         if op.name in ("gather", "scatter"):
             return None if exact else self._of_indexed(op.name, attributes, operands, value)
         if op.name in FACTORS:

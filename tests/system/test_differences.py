@@ -72,6 +72,23 @@ def test_products_have_their_own_order():
     np.testing.assert_allclose(ours, exact, rtol=3e-6)
 
 
+def test_products_of_complex_numbers():
+    rng = np.random.default_rng(0)
+    z, w = (rng.normal(size=50) + 1j * rng.normal(size=50) for _ in range(2))
+    plain, found = results(lambda z, w: z * w, z, w)
+    np.testing.assert_array_equal(found, plain)
+    np.testing.assert_array_equal(weft.compile(lambda a, b: a * b)(z[0], w[0]), z[0] * w[0])
+    backwards = z.astype("c8")[::-1]
+    np.testing.assert_allclose(weft.compile(lambda z: z * z)(backwards), backwards * backwards, rtol=1e-6)
+
+
+def test_no_warning_of_dropped_imaginary_parts():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = weft.compile(lambda z: z.astype(np.float64))(np.array([1 + 2j]))
+    assert found[0] == 1.0
+
+
 def test_no_warnings_of_floating_point():
     compiled = weft.compile(lambda x: (1 / x, np.log(x), x * np.float32(3e38)))
     with warnings.catch_warnings():

@@ -86,7 +86,8 @@ def _state(library: Library) -> list[str]:
 
 
 def _type(dtype: DType, shape: Sequence[DimLike]) -> str:
-    return f"{dtype.name}[{', '.join(show_dim(d) for d in shape)}]"
+    pairs = " of pairs (real, imaginary)" if dtype.is_complex else ""
+    return f"{dtype.name}[{', '.join(show_dim(d) for d in shape)}]{pairs}"
 
 
 def _function(library: Library, function: Function) -> list[str]:

@@ -135,13 +135,15 @@ def _names(source: Source) -> list[str]:
 
 
 def _dtype_of(spec: Any) -> DType:
-    if isinstance(spec, FloatSpec):
-        return IR_TYPES[spec.type]
     if isinstance(spec, IntSpec):
         return I64
-    dtype: DType = spec.dtype
-    if dtype.name not in C_TYPES:
-        raise UnsupportedError(f"arrays of {dtype} cannot be arguments of an exported function", code="E051")
+    dtype: DType = IR_TYPES[spec.type] if isinstance(spec, FloatSpec) else spec.dtype
+    is_number = isinstance(spec, FloatSpec | ScalarSpec)
+    if dtype.name not in C_TYPES or (is_number and (dtype.is_complex or dtype.name == "f16")):
+        what, fix = ("numbers", "pass an array of one") if is_number else ("arrays", None)
+        raise UnsupportedError(
+            f"{what} of {dtype} cannot be arguments of an exported function", code="E051", fix=fix
+        )
     return dtype
 
 

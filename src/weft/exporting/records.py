@@ -15,7 +15,8 @@ from weft.runtime.interface import Interface
 # fmt: off
 C_TYPES = {"bool": "bool", "i8": "int8_t", "i16": "int16_t", "i32": "int32_t", "i64": "int64_t",
            "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t",
-           "f32": "float", "f64": "double"}
+           "f32": "float", "f64": "double",
+           "f16": "uint16_t", "c64": "float", "c128": "double"}  # the bits of a half; pairs
 
 # Codes that functions return, with what `NAME_strerror` says.
 NULL, SIZE, UNFIT, TOO_LARGE, ARENA, STATE, FILE, OTHER_FILE = range(1, 9)

@@ -14,7 +14,7 @@ from weft.exporting.wrapper import Text, check_state, literal, state_mark, strin
 
 # fmt: off
 _FILE_TYPES = {"bool": "BOOL", "u8": "U8", "i8": "I8", "i16": "I16", "u16": "U16", "i32": "I32", "u32": "U32",
-               "f32": "F32", "f64": "F64", "i64": "I64", "u64": "U64"}
+               "f32": "F32", "f64": "F64", "f16": "F16", "c64": "C64", "i64": "I64", "u64": "U64"}
 # fmt: on
 _ORDER = tuple(_FILE_TYPES)
 _LONGEST_PATH = 4000
