@@ -4,6 +4,8 @@ Each pass is one file of `passes/`. `after` is checked when this module is impor
 Not here: how passes are run (`manager.py`), differentiation, which comes before on request (`autodiff`).
 """
 
+from collections.abc import Sequence
+
 from weft.compiler.manager import Pass, Setting, check_order, simple
 from weft.compiler.passes.bufferize import bufferize
 from weft.compiler.passes.canonicalize import canonicalize
@@ -23,14 +25,25 @@ from weft.compiler.passes.spread import spread
 from weft.compiler.passes.unmask import unmask
 from weft.compiler.passes.vectorize import vectorize
 from weft.compiler.passes.widen_half import widen_half
-from weft.ir import Func, InternalError
+from weft.ir import Func, InternalError, Op, Value
+from weft.ir.builder import Builder
+from weft.ir.rewrite import rewrite
 
 
 def lower_for_target(fn: Func, setting: Setting) -> Func:
     """`lower_tensor` for the machine of the setting."""
     if setting.target is None:
         raise InternalError("lowering needs a target", code="E092")
-    return lower_tensor(fn, setting.target)
+    lowered = lower_tensor(fn, setting.target)
+    return lowered if setting.target.has_fused_products else rewrite(lowered, _split_product)
+
+
+def _split_product(builder: Builder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+    """fma as a product and a sum: no math function is lowered yet, so that these are all in products."""
+    if op.name != "fma":
+        return None
+    a, b, c = (builder.expr(value) for value in operands)
+    return ((a * b + c).value,)
 
 
 def vectorize_for_target(fn: Func, setting: Setting) -> Func:

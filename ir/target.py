@@ -14,8 +14,10 @@ class Target:
 
     `cpu` and `features` are in LLVM's spelling; "host" and "" stand for this machine, whose features are
     `flags`. `vector_bytes` is the width of a vector register, 0 where threads are the lanes. `has_rounding`
-    says that floor, ceil, trunc and rint are instructions, `has_half` that float16 is converted by one. `ops`
-    are the loop-level operations that the backend spells (DESIGN D10).
+    says that floor, ceil, trunc and rint are instructions, `has_half` that float16 is converted by one.
+    Without `has_fused_products` matrix products round each product before they add it, for machines where a
+    fused multiply-add takes dozens of instructions. `ops` are the loop-level operations that the backend
+    spells (DESIGN D10).
     """
 
     triple: str
@@ -30,6 +32,7 @@ class Target:
     has_gather: bool = False
     has_rounding: bool = False
     has_half: bool = False
+    has_fused_products: bool = True
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 512 * 1024
     l3_bytes: int = 8 * 1024 * 1024
@@ -68,5 +71,6 @@ class Target:
             self.vector_registers,
         )
         sizes = (self.l1_bytes, self.l2_bytes, self.l3_bytes, self.line_bytes)
-        has = (self.has_fma, self.has_masked_memory, self.has_gather, self.has_rounding, self.has_half)
+        has = (self.has_fma, self.has_masked_memory, self.has_gather, self.has_rounding, self.has_half,
+               self.has_fused_products)  # fmt: skip
         return "|".join(map(str, (self.kind, *parts, *sizes, *has)))

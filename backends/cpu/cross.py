@@ -143,5 +143,8 @@ def _facts(machine: Machine, name: str) -> Target:
                 vector_bytes=16 if wide else 8, vector_registers=32 if wide else 16,
             )  # fmt: skip
         case _:
-            found = Target(triple, cpu, vector_bytes=16, vector_registers=16, has_rounding="floor" in text)
+            found = Target(
+                triple, cpu, vector_bytes=16, vector_registers=16, has_rounding="floor" in text,
+                has_fused_products=False,
+            )  # fmt: skip
     return replace(found, features=features)

@@ -216,6 +216,4 @@ def helpers_called(assembly: str) -> str:
         parts.append(_DIVIDE)
     if any("fabs" in part for part in parts):
         parts.append("declare double @llvm.fabs.f64(double)\n")
-    used = ", ".join(f"ptr @{name}" for name in called)
-    kept = f'@llvm.compiler.used = appending global [{len(called)} x ptr] [{used}], section "llvm.metadata"\n'
-    return "".join(parts) + kept if called else ""
+    return "".join(parts)

@@ -160,8 +160,12 @@ def _library(texts: Sequence[str], exported: Collection[str], machine: Machine, 
     target = _target_machine(machine, 2)
     module = _linked(texts, exported, machine, is_small=is_small)
     if machine.architecture.startswith(("armv", "wasm32")) or "windows" in machine.triple:
-        helpers = helpers_called(target.emit_assembly(module))
-        module = _linked([*texts, helpers], exported, machine, is_small=is_small)
+        # After all passes, which would make a helper a call of itself.
+        helpers = _llvm().parse_assembly(helpers_called(target.emit_assembly(module)))
+        names = [function.name for function in helpers.functions if not function.is_declaration]
+        module.link_in(helpers)
+        for name in names:
+            module.get_function(name).linkage = "internal"
     return target.emit_object(module)
 
 
