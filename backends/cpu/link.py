@@ -162,10 +162,11 @@ def _library(texts: Sequence[str], exported: Collection[str], machine: Machine, 
     if machine.architecture.startswith(("armv", "wasm32")) or "windows" in machine.triple:
         # After all passes, which would make a helper a call of itself.
         helpers = _llvm().parse_assembly(helpers_called(target.emit_assembly(module)))
-        names = [function.name for function in helpers.functions if not function.is_declaration]
+        names = {function.name for function in helpers.functions if not function.is_declaration}
         module.link_in(helpers)
-        for name in names:
-            module.get_function(name).linkage = "internal"
+        for function in module.functions:
+            if function.name in names:
+                function.linkage = "internal"
     return target.emit_object(module)
 
 
