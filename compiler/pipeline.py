@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from weft.compiler.manager import Pass, Setting, check_order, simple
 from weft.compiler.passes.bufferize import bufferize
 from weft.compiler.passes.canonicalize import canonicalize
+from weft.compiler.passes.carry import carry
 from weft.compiler.passes.cse import cse
 from weft.compiler.passes.dce import dce
 from weft.compiler.passes.expand_math import lower_math
@@ -68,7 +69,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("bufferize",     simple(bufferize),     required=True, after=("separate",)),
     Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),
     Pass("promote_scalars", simple(promote_scalars),         after=("lower_tensor",)),  # accesses are known
-    Pass("spread",        simple(spread),        after=("promote_scalars",)),  # what is carried is known
+    Pass("carry",         simple(carry),         after=("promote_scalars",)),  # loops carry values by then
+    Pass("spread",        simple(spread),        after=("promote_scalars", "carry")),
     Pass("vectorize",     vectorize_for_target,  after=("spread",)),         # shares first, then lanes
     Pass("split_complex", simple(split_complex), required=True, after=("vectorize",)),
     Pass("widen_half",    simple(widen_half),    required=True, after=("split_complex",)),

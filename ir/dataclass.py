@@ -131,10 +131,8 @@ def _printer(names: tuple[str, ...]) -> Callable[[Any], str]:
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], Any]:
-    """What gives the fields as a tuple."""
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda self: tuple(getattr(self, name) for name in names)
+    """What gives the fields as a tuple, or the one there is."""
+    return attrgetter(*names) if names else lambda _self: ()
 
 
 def _equality(values: Callable[[Any], Any]) -> Callable[[Any, object], bool]:

@@ -86,6 +86,9 @@ class _Bufferizer:
             holds = fn.params[target] if target >= 0 else None
             if result not in self.wanted and result.op is not None:
                 self.wanted[result] = _Plan(output, holds)
+                first = self._began(result)
+                if holds is None and first.op is not None:
+                    self.wanted.setdefault(first, self.wanted[result])
         self._region(fn.body)
         self._deliver(fn.results, outputs)
         self.builder.emit("return")
@@ -353,10 +356,9 @@ class _Bufferizer:
         head = [self.memory[v] for v in op.operands[:first]]
         initial = op.operands[first:]
         carried: list[Value] = []
-        for value in initial:
-            carried.append(
-                self._carry_in(value, op) if isinstance(value.type, TensorType) else self.memory[value]
-            )
+        for k, value in enumerate(initial):
+            is_tensor = isinstance(value.type, TensorType)
+            carried.append(self._carry_in(value, op, k) if is_tensor else self.memory[value])
         spare = [
             self._alloc_like(c) if self._needs_spare(op, k, first) else None for k, c in enumerate(carried)
         ]
@@ -372,11 +374,13 @@ class _Bufferizer:
             if isinstance(result.type, TensorType) and spare[k] is None and self._turned(op).get(k, k) == k:
                 self.memory[result] = carried[k]
 
-    def _carry_in(self, value: Value, op: Op) -> Value:
+    def _carry_in(self, value: Value, op: Op, number: int) -> Value:
         """A buffer of the loop's own with the initial value: the value's memory, if no one else reads it."""
         if self._is_carried_in_place(value, op):
             return self.memory[value]
-        fresh = self._alloc(value.type)
+        first = 3 if op.name == "for" else 0
+        stays = self._turned(op).get(number, number) == number and not self._needs_spare(op, number, first)
+        fresh = (self._free_destination(op.results[number]) if stays else None) or self._alloc(value.type)
         self._copy(self.memory[value], fresh)
         return fresh
 

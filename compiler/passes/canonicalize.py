@@ -329,6 +329,62 @@ def _update_of_update(rewriter: Rewriter, op: Op) -> Value | None:
     return rewriter.emit("update", [inner.operands[0], op.operands[1]], op.attributes)
 
 
+def _update_of_view(rewriter: Rewriter, op: Op) -> Value | None:
+    # x[a::s] = (x[a::s] with [b::t] = v)  ==  x[a + b s::s t] = v; the view may have lost its unit axes
+    part = op.operands[1]
+    inner = made_by(part, "update") or made_by(_source(part), "update")
+    view = (
+        None
+        if inner is None
+        else made_by(inner.operands[0], "slice") or made_by(_source(inner.operands[0]), "slice")
+    )
+    if inner is None or view is None or view.operands[0] is not op.operands[0]:
+        return None
+    shape = shape_of(part)
+    if shape_of(view.result) != shape or any(
+        view.attributes[k] != op.attributes[k] for k in ("start", "step")
+    ):
+        return None
+    places = _places_in_view(op, inner, shape)
+    if places is None:
+        return None
+    start, step, size = zip(*places, strict=True)
+    value = rewriter.reshape(inner.operands[1], size)
+    return rewriter.emit("update", [op.operands[0], value], {"start": start, "step": step})
+
+
+def _places_in_view(
+    op: Op, inner: Op, shape: Sequence[DimLike]
+) -> list[tuple[DimLike, DimLike, DimLike]] | None:
+    """(start, step, size) in the whole, for each axis, of what `inner` writes into the view."""
+    first, strides = _dims(inner, "start"), _dims(inner, "step")
+    seen = list(zip(first, strides, shape_of(inner.operands[0]), shape_of(inner.operands[1]), strict=True))
+    found: list[tuple[DimLike, DimLike, DimLike]] = []
+    for a, s, n in zip(_dims(op, "start"), _dims(op, "step"), shape, strict=True):
+        if seen and seen[0][2] == n:
+            b, t, _, count = seen.pop(0)
+            found.append((a + b * s, s * t, count))
+        elif n == 1:
+            found.append((a, s, 1))
+        else:
+            return None
+    return None if seen or not found else found
+
+
+def _source(value: Value) -> Value:
+    """What a reshape that only adds or drops axes of one element shows."""
+    inner = made_by(value, "reshape")
+    if inner is None or without_units(shape_of(value)) != without_units(shape_of(inner.operands[0])):
+        return value
+    return inner.operands[0]
+
+
+def _dims(op: Op, name: str) -> tuple[DimLike, ...]:
+    found = op.attributes[name]
+    assert isinstance(found, tuple)
+    return found  # pyright: ignore[reportReturnType] -- sizes
+
+
 def _update_with_own(_rewriter: Rewriter, op: Op) -> Value | None:
     # update(x, x[p], p) == x
     part = made_by(op.operands[1], "slice")
@@ -376,7 +432,7 @@ RULES: Rules = {
     "transpose":    (_reindex_scalar, _transpose_of_units, _transpose_of_transpose),
     "slice":        (_slice_everything, _reindex_scalar, _slice_of_slice, _slice_of_update,
                      _slice_of_concatenate),
-    "update":       (_update_everything, _update_of_update, _update_with_own),
+    "update":       (_update_everything, _update_of_update, _update_of_view, _update_with_own),
     "pad":          (_pad_nothing,),
     "concatenate":  (_concatenate_one,),
     "sum":          (_reduce_one,),

@@ -195,3 +195,66 @@ def test_large_enough_for_threads():
     escape(a, b, expected)
     compiled(a, b, out)
     np.testing.assert_array_equal(out, expected)
+
+
+def two_ago(a, b, out):
+    flat = out[0]
+    for i in range(2, flat.shape[0]):
+        flat[i] = flat[i - 1] * 0.5 + flat[i - 2] * 0.25 + a[0, i]
+
+
+def guarded(a, b, out):
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            if j > 0:
+                out[i, j] = out[i, j - 1] * 0.5 + a[i, j]
+
+
+def two_stores(a, b, out):
+    for i in range(1, a.shape[0]):
+        for j in range(1, a.shape[1] - 1):
+            out[i, j] = out[i, j - 1] * 0.5 + a[i, j]
+            out[i, j + 1] = out[i, j] + b[i, j]
+
+
+def other_name(a, b, out):
+    for i in range(1, a.shape[0]):
+        for j in range(1, a.shape[1]):
+            out[i, j] = out[i, j - 1] * 0.5 + a[i, j - 1]
+
+
+@pytest.mark.parametrize("program", [recurrence, rows_only, two_ago, guarded, two_stores, other_name])
+def test_recurrences(program):
+    """What was just written is in a register, if it is what would be read; two arguments may be one array."""
+    compiled = weft.compile(program)
+    for shape in ((9, 11), (1, 2), (3, 1), (2, 40)):
+        arrays = [RNG.normal(size=shape) for _ in range(3)]
+        expected = [x.copy() for x in arrays]
+        program(*expected)
+        compiled(*arrays)
+        for found, wanted in zip(arrays, expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+    x, b = RNG.normal(size=(5, 9)), RNG.normal(size=(5, 9))
+    expected = x.copy()
+    program(expected, b, expected)
+    compiled(x, b, x)
+    np.testing.assert_array_equal(x, expected)
+
+
+def test_a_recurrence_reads_nothing_back():
+    fn = parse(weft.compile(two_ago).ir("loops", *[RNG.normal(size=(3, 20)) for _ in range(3)]))
+    (loop,) = [op for op in walk(fn) if op.name == "for"]
+    assert sum(op.name == "load" for op in walk(loop.regions[0])) == 1
+    assert len(loop.results) == 2
+
+
+def test_a_loop_works_in_the_memory_of_its_result():
+    def decay(a):
+        a = a.copy()
+        for i in range(1, len(a)):
+            a[i] += 0.5 * a[i - 1]
+        return a
+
+    fn = parse(weft.compile(decay).ir("loops", RNG.normal(size=50)))
+    assert sum(op.name == "copy" for op in walk(fn)) == 1
+    assert not any(op.name == "alloc" for op in walk(fn))
