@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from weft.compiler.autodiff.flow import flow_of
 from weft.compiler.autodiff.reverse import Names, Reverse, check_loss, unbounded_in
 from weft.compiler.frontend.arguments import is_node, map_tree
-from weft.compiler.frontend.number import TracedNumber, as_expr
+from weft.compiler.frontend.number import IR_TYPES, TracedNumber, as_expr
 from weft.compiler.frontend.source import UserValue
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, elements, new_array
@@ -207,12 +207,13 @@ def _stand_in(trace: Trace, leaf: UserValue, leaves: list[Leaf], place: object) 
         case TracedScalar():
             value = _again(trace, leaf.value)
             made = TracedScalar(trace, value)
-        case TracedNumber() if leaf.dim is None and leaf.type is float:
-            value = _again(trace, as_expr(trace, leaf, F64).value)
-            made = TracedNumber(trace, float, value=value)
-        case float():
-            value = _again(trace, trace.constant(leaf, F64).value)
-            made = TracedNumber(trace, float, value=value)
+        case TracedNumber() if leaf.dim is None and leaf.type in (float, complex):
+            value = _again(trace, as_expr(trace, leaf, IR_TYPES[leaf.type]).value)
+            made = TracedNumber(trace, leaf.type, value=value)
+        case float() | complex():
+            kind = complex if isinstance(leaf, complex) else float
+            value = _again(trace, trace.constant(leaf, IR_TYPES[kind]).value)
+            made = TracedNumber(trace, kind, value=value)
         case _ if hasattr(leaf, "dtype"):
             return _stand_in(trace, new_array(trace, elements(trace, leaf)), leaves, place)
         case _:

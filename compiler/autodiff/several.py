@@ -179,7 +179,7 @@ def _zeros(trace: Trace, like: Value) -> Value:
 
 def _alike(trace: Trace, leaf: Any, value: Value) -> Any:
     """A value as the user had it."""
-    return TracedNumber(trace, float, value=value) if type(leaf) is TracedNumber else wrap(trace, value)
+    return TracedNumber(trace, leaf.type, value=value) if type(leaf) is TracedNumber else wrap(trace, value)
 
 
 def computed_again(trace: Trace, call: Call, fn: Call, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:

@@ -1,10 +1,11 @@
-"""The functions of `math` on traced values: they give Python floats and raise as Python's own do.
+"""The functions of `math` and `cmath` on traced values: they give Python numbers and raise as Python's do.
 
 With ordinary arguments they are Python's. Not here: builtins (`builtin.py`), NumPy functions (`numpy/`).
 """
 
 from __future__ import annotations
 
+import cmath
 import functools
 import math
 import operator
@@ -17,8 +18,8 @@ from weft.compiler.frontend.number import TracedNumber, as_expr, number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedScalar, elements
 from weft.ir.dims import product
-from weft.ir.expr import Expr, cast
-from weft.ir.types import BOOL, F64, I64
+from weft.ir.expr import Expr, cast, complex_of, imag, real
+from weft.ir.types import BOOL, C128, F64, I64
 
 MATHEMATICS: dict[Any, Callable[..., Any]] = {}
 
@@ -197,3 +198,71 @@ def _of_ints(fn: Any, ufunc: Any) -> None:
 
 _of_ints(math.gcd, np.gcd)
 _of_ints(math.lcm, np.lcm)
+
+
+# ---------------------------------------------------------------- complex numbers
+
+_COMPLEX = "sqrt exp log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh".split()
+_COMPLEX_POLES: dict[str, complex] = {"log": 0, "log10": 0, "atan": 1j, "atanh": 1}
+
+
+def _complex_one(trace: Trace, value: Any) -> Expr:
+    """What `complex(value)` is, as a scalar of the program."""
+    if type(value) is TracedNumber or type(value) not in TRACED:
+        return as_expr(trace, value if type(value) is TracedNumber else complex(value), C128)
+    return cast(trace.builder.reshape(elements(trace, value), ()), C128)
+
+
+def _complex_error(name: str, value: complex) -> Exception:
+    """Python's own error of `cmath.name`."""
+    try:
+        getattr(cmath, name)(value)
+    except (ValueError, OverflowError) as error:
+        return error
+    return ValueError("math domain error")
+
+
+def _complex_checked(trace: Trace, name: str, result: Expr, value: Expr) -> None:
+    """Fail as CPython does where a finite number gives none: at a pole, or out of range."""
+    if name in _COMPLEX_POLES or name in ("exp", "sinh", "cosh"):
+        fine = result.apply("isfinite") | value.apply("isfinite").apply("logical_not")
+        trace.fail_unless(fine, _complex_error(name, _COMPLEX_POLES.get(name, 1000)))
+
+
+def _complex_function(trace: Trace, name: str, value: Any) -> Any:
+    one = _complex_one(trace, value)
+    result = one.apply(_UFUNCS.get(name, name))
+    _complex_checked(trace, name, result, one)
+    return number(trace, result, complex)
+
+
+for _name in _COMPLEX:
+    _means(getattr(cmath, _name))(lambda trace, value, name=_name: _complex_function(trace, name, value))
+
+
+@_means(cmath.log)
+def _complex_log(trace: Trace, value: Any, base: Any = None) -> Any:
+    made = _complex_function(trace, "log", value)
+    return made if base is None else made / _complex_function(trace, "log", base)
+
+
+@_means(cmath.phase)
+def _phase(trace: Trace, value: Any) -> Any:
+    one = _complex_one(trace, value)
+    return number(trace, imag(one).apply("arctan2", real(one)), float)
+
+
+@_means(cmath.polar)
+def _polar(trace: Trace, value: Any) -> tuple[Any, Any]:
+    one = _complex_one(trace, value)
+    return number(trace, real(one).apply("hypot", imag(one)), float), _phase(trace, value)
+
+
+@_means(cmath.rect)
+def _rect(trace: Trace, r: Any, phi: Any) -> Any:
+    size, angle = (_one(trace, v) for v in (r, phi))
+    return number(trace, complex_of(size * angle.apply("cos"), size * angle.apply("sin")), complex)
+
+
+for _fn, _name in ((cmath.isnan, "isnan"), (cmath.isinf, "isinf"), (cmath.isfinite, "isfinite")):
+    _means(_fn)(lambda trace, value, name=_name: number(trace, _complex_one(trace, value).apply(name), bool))

@@ -211,7 +211,9 @@ def as_dim(value: Any) -> DimLike | None:
 
 
 def as_expr(trace: Trace, value: Any, dtype: Any) -> Expr:
-    """A Python number as a scalar of the IR."""
+    """A Python number as a scalar of the IR; raises TypeError for a complex one where none fits."""
+    if dtype is not C128 and complex in (type(value), getattr(value, "type", None)):
+        raise TypeError("must be real number, not complex")
     if type(value) is not TracedNumber:
         return trace.constant(value, dtype)
     if value.dim is not None:

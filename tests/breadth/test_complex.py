@@ -1,5 +1,8 @@
 """Complex numbers in every layer: arrays, NumPy scalars, Python numbers, views of parts, control flow."""
 
+import cmath
+import math
+
 import numpy as np
 import pytest
 
@@ -215,6 +218,29 @@ def test_python_numbers_keep_python_rules():
         weft.compile(lambda a, b: a / b)(1j, 0j)
 
 
+def test_cmath():
+    check(
+        lambda z: (cmath.sqrt(z), cmath.exp(z), cmath.log(z), cmath.log(z, 2), cmath.sin(z)),
+        1 - 2j,
+        tolerance=1e-14,
+    )
+    check(
+        lambda z: (cmath.atanh(z), cmath.phase(z), cmath.polar(z), cmath.rect(z.real, 2)),
+        1.5 - 2j,
+        tolerance=1e-14,
+    )
+    check(lambda z: (cmath.isnan(z), cmath.isfinite(z)), 1 - 2j)
+    for fn, value in (
+        (lambda z: cmath.log(z), 0j),
+        (lambda z: cmath.exp(z), 800 + 0j),
+        (lambda z: math.sin(z), 1j),
+    ):
+        with pytest.raises((ValueError, OverflowError, TypeError)) as expected:
+            fn(value)
+        with pytest.raises(expected.type):
+            weft.compile(fn)(value)
+
+
 def test_loops_carry_complex_values():
     c = numbers((6, 7))
     check(mandelbrot_array, c)
@@ -236,3 +262,22 @@ def test_variables_and_errors():
         weft.compile(lambda x: np.floor(x))(np.ones(2, complex))
     with pytest.raises(TypeError, match="imaginary"):
         weft.compile(lambda x: setattr(x, "imag", 1.0))(np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda z: (z * np.conj(z)).real.sum(),
+        lambda z: (np.abs(np.exp(z) * z**2 / (z + 1j)) ** 2).sum(),
+        lambda z: (np.sin(z).real * np.log(z).imag + np.sqrt(z).real * abs(z)).sum(),
+    ],
+)
+def test_derivatives_are_those_of_jax(loss):
+    """d/dx - i d/dy of a real result, z = x + iy."""
+    z, h = np.array([0.5 + 0.25j]), 1e-6
+    slope = (loss(z + h) - loss(z - h)) - 1j * (loss(z + 1j * h) - loss(z - 1j * h))
+    np.testing.assert_allclose(weft.grad(loss)(z), [slope / (2 * h)], rtol=1e-7)
+
+
+def test_derivative_by_a_python_number():
+    assert weft.grad(lambda z: (z * z.conjugate()).real)(1 + 2j) == 2 - 4j

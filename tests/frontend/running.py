@@ -227,7 +227,7 @@ def same(found, expected, tolerance, where):
     if isinstance(expected, np.ndarray | np.generic):
         assert found.dtype == expected.dtype, f"{where}: {found.dtype} instead of {expected.dtype}"
         assert found.shape == expected.shape, f"{where}: {found.shape} instead of {expected.shape}"
-    if isinstance(expected, np.ndarray | np.generic | float | int):
+    if isinstance(expected, np.ndarray | np.generic | float | int | complex):
         if tolerance:
             np.testing.assert_allclose(found, expected, tolerance, tolerance, err_msg=where)
         else:

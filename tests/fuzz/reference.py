@@ -189,6 +189,13 @@ class Reference:
             return (
                 _factor_bound(op.name, attributes, operands, value) if exact else np.full(value.shape, np.inf)
             )
+        if op.name == "fft" and exact:
+            (x,) = operands
+            count = x.value.shape[-1]
+            size = np.abs(x.value.astype(np.complex128)).sum(-1, keepdims=True)
+            share = {"none": 1.0, "root": count**-0.5, "count": 1.0 / count}[attributes["scale"]]
+            unit = np.finfo(value.dtype).eps * (2 + np.log2(count)) * share
+            return _clean(np.broadcast_to(4 * unit * size, value.shape))
         if not isinstance(record.form, Scalar):
             return None if exact else np.full(value.shape, np.inf)
         if op.name in ("copysign", "signbit"):  # which sign a NaN has is not said
