@@ -368,7 +368,9 @@ class Trace:
 
     def leave(self, frame: Frame) -> dict[Storage, Value]:
         """As `close`, but more ops may be added to the region (`reopen`) until it is sealed."""
-        assert self.frames.pop() is frame
+        while self.frames[-1] is not frame:  # an error came out of a region in it
+            self.leave(self.frames[-1])
+        self.frames.pop()
         last: dict[Storage, Value] = {}
         for storage, before in frame.before.items():
             last[storage], storage.value = storage.value, before

@@ -39,8 +39,8 @@ erf = _Erf()
 
 
 def relu(x: Any) -> Any:
-    """max(x, 0); the derivative at 0 is 0.5, that of `np.maximum`."""
-    return np.maximum(x, 0)
+    """max(x, 0); the derivative at 0 is 0."""
+    return np.where(x <= 0, 0, x)
 
 
 def leaky_relu(x: Any, slope: float = 0.01) -> Any:
