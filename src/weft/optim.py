@@ -327,7 +327,7 @@ class LBFGS(Optimizer):
             direction = self._direction(gradient)
             slope = np.sum(direction * gradient).astype(np.float64)
             if slope >= 0:  # what was learned is of no use here
-                self.pairs.assign(np.int64(0))
+                self._forget()
                 direction = -gradient
                 slope = np.sum(direction * gradient).astype(np.float64)
             step = np.float64(1.0) * self.rate(slope)
@@ -408,6 +408,9 @@ class LBFGS(Optimizer):
             direction = direction + (kept[i] - back) * self.moves[i]
         return direction
 
+    def _forget(self) -> None:
+        self.pairs.assign(np.int64(0))
+
     def _learn(self, move: Any, bend: Any) -> None:
         """Keep a move and how the gradient changed over it, if the loss bends upwards there."""
         if np.sum(move * bend) > 1e-10 * np.sum(bend * bend):
@@ -449,8 +452,8 @@ def _next_step(low: tuple[Any, Any, Any], high: tuple[Any, Any, Any], old: tuple
 
 def _either(condition: Any, a: Any, b: Any) -> Any:
     """`np.where`, of scalars a scalar."""
-    chosen: Any = np.where(condition, a, b)
-    return chosen[()]
+    choose: Callable[..., Any] = np.where
+    return choose(condition, a, b)[()]
 
 
 _BY_ROWS = tuple(kind.update for kind in (SGD, Momentum, Adagrad, RMSProp, Adam, AdamW))

@@ -27,5 +27,10 @@ def test_mlp_digits(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_convnet_digits():
-    assert load_example("convnet_digits").main(["--short"]) == 0
+@pytest.mark.parametrize(
+    "name",
+    ["convnet_digits", "char_lstm", "gpt", "word2vec", "wide_deep", "cartpole", "style", "googlenet"],
+)
+def test_short_setting(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))  # for what examples share
+    assert load_example(name).main(["--short"]) == 0
