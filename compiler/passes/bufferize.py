@@ -8,14 +8,14 @@ element being written. Not here: where an arena buffer lies (`plan_memory`), loo
 
 from collections.abc import Mapping, Sequence
 
-from weft.ir import BufferType, Builder, Func, IndexType, Op, Region, TensorType, Value, record
+from weft.compiler.passes.in_step import reads_in_step, reads_only_written
+from weft.ir import BufferType, Builder, Func, IndexType, Op, Region, TensorType, Value
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import show_dim
-from weft.ir.opdef import Scalar
 from weft.ir.rewrite import Cloner
 from weft.ir.rules import tensor_operand
 from weft.ir.types import INDEX, Type
-from weft.ir.walk import free_values, uses, values_of
+from weft.ir.walk import free_values, values_of
 
 
 def bufferize(fn: Func) -> Func:
@@ -56,6 +56,7 @@ class _Bufferizer:
         ] = {}  # position in a region of the last op that reads a value
         self.position: dict[Op, int] = {}
         self.turned: dict[Op, dict[int, int]] = {}
+        self.lies_in: dict[Value, frozenset[Value]] = {}  # where a result of a loop that turns buffers may be
         self._number(fn.body, fn.body)
 
     def _number(self, region: Region, loop: Region) -> None:
@@ -129,14 +130,18 @@ class _Bufferizer:
         moves = [
             (self.memory[r], o) for r, o in zip(results, outputs, strict=True) if self.memory[r] is not o
         ]
-        overwritten = {o for _, o in moves}
         kept: dict[Value, Value] = {}
-        for source, _ in moves:
-            if source in overwritten and source not in kept:
+        for source, target in moves:
+            others = [o for _, o in moves if o is not target]
+            if any(o in self._places(source) for o in others) and source not in kept:
                 kept[source] = self._alloc_like(source)
                 self._copy(source, kept[source])
         for source, output in moves:
             self._copy(kept.get(source, source), output)
+
+    def _places(self, memory: Value) -> frozenset[Value]:
+        """The buffers that may be behind a name of memory: after a loop that turns some, each of them."""
+        return self.lies_in.get(memory, frozenset((memory,)))
 
     # ---------------------------------------------------------------- regions
 
@@ -256,9 +261,7 @@ class _Bufferizer:
         """Memory for a kernel's result: where it is wanted, if the kernel may write there already."""
         result = op.results[number]
         plan = self.wanted.get(result)
-        if plan is not None and not any(
-            self.memory.get(v) is plan.destination for v in self._live_other(plan, op)
-        ):
+        if plan is not None and not self._live_other(plan, op):
             holds = plan.holds
             if holds is None:
                 return plan.destination
@@ -274,7 +277,7 @@ class _Bufferizer:
         return [
             v
             for v, m in self.memory.items()
-            if m is plan.destination and v is not plan.holds and self.last_use.get(v, -1) > now
+            if plan.destination in self._places(m) and v is not plan.holds and self.last_use.get(v, -1) > now
         ]
 
     def _writes_over(self, op: Op, number: int, destination: Value) -> bool:
@@ -282,7 +285,7 @@ class _Bufferizer:
         region = op.regions[0]
         value = region.terminator.operands[number]
         for param, outer in zip(region.params, op.operands, strict=True):
-            if self.memory[outer] is destination and not reads_in_step(op, param, value):
+            if destination in self._places(self.memory[outer]) and not reads_in_step(op, param, value):
                 return False
         return True
 
@@ -339,7 +342,7 @@ class _Bufferizer:
         )
 
     def _lives_in(self, memory: Value) -> bool:
-        return any(m is memory for m in self.memory.values())
+        return any(memory in self._places(m) for m in self.memory.values())
 
     def _inside(self, new: Region, old: Region, moves: Sequence[tuple[Value, Value]]) -> None:
         """Write a region's ops; `moves` say in which memory yielded values must end."""
@@ -370,9 +373,21 @@ class _Bufferizer:
         )
         self.builder.region.ops.append(new)
         self.memory.update(zip(op.results, new.results, strict=False))
+        self._note_places(op, new, carried, spare)
         for k, result in enumerate(op.results):  # what stays in place is known by one name
             if isinstance(result.type, TensorType) and spare[k] is None and self._turned(op).get(k, k) == k:
                 self.memory[result] = carried[k]
+
+    def _note_places(self, op: Op, new: Op, carried: Sequence[Value], spare: Sequence[Value | None]) -> None:
+        """Each result of a loop lies in one of the buffers that its body turns around."""
+        turned = self._turned(op)
+        for k in range(len(carried)):
+            ring = [k]
+            while (following := turned.get(ring[-1], k)) not in ring:
+                ring.append(following)
+            buffers = [b for j in ring for b in (carried[j], spare[j]) if b is not None]
+            places = frozenset[Value]().union(*(self._places(b) for b in buffers))
+            self.lies_in[new.results[k]] = places
 
     def _carry_in(self, value: Value, op: Op, number: int) -> Value:
         """A buffer of the loop's own with the initial value: the value's memory, if no one else reads it."""
@@ -573,56 +588,3 @@ def _before(value: Value) -> Value:
 def _symbol_name(ty: Type) -> str:
     assert isinstance(ty, IndexType)
     return show_dim(ty.dim)
-
-
-def reads_in_step(fusion: Op, param: Value, root: Value) -> bool:
-    """Whether every read of `param` is of the very element being written to `root`, and by its own loop."""
-    region = fusion.regions[0]
-    if fusion.attributes["schedule"] != "pointwise":
-        return param not in uses(region)
-    if not isinstance(param.type, TensorType) or any(
-        v.type != root.type and v is not root for v in region.terminator.operands
-    ):
-        return False
-    if not isinstance(root.type, TensorType) or root.type.shape != param.type.shape:
-        return False
-    return all(_is_direct(op) for op, _ in uses(region).get(param, [])) and all(
-        _is_direct(op) for op in region.ops if op.name != "constant" and not _is_number(op)
-    )
-
-
-def _is_direct(op: Op) -> bool:
-    """Whether the op reads its operands at the index of its result."""
-    return op.name == "return" or isinstance(record(op).form, Scalar)
-
-
-def _is_number(op: Op) -> bool:
-    """A broadcast of something that is not the whole: it reads other memory."""
-    return op.name in ("broadcast", "iota", "reshape") and isinstance(
-        op.operands[0].type if op.operands else None, TensorType | None
-    )
-
-
-def reads_only_written(region: Region, old: Value, update: Op) -> bool:
-    """Whether a kernel reads the updated value only at the elements it writes: by a slice of that place."""
-    for op, number in uses(region).get(old, []):
-        if op is update and number == 0:
-            continue
-        same_place = op.name == "slice" and all(
-            op.attributes[k] == update.attributes.get(k) for k in ("start", "step")
-        )
-        if not same_place or op.result.type != update.operands[1].type:
-            return False
-        if not _stays_in_step(region, op.result, update.operands[1]):
-            return False
-    return True
-
-
-def _stays_in_step(region: Region, value: Value, target: Value) -> bool:
-    """Whether `value` reaches `target` through elementwise ops alone."""
-    if value is target:
-        return True
-    readers = uses(region).get(value, [])
-    return all(
-        isinstance(record(op).form, Scalar) and _stays_in_step(region, op.result, target) for op, _ in readers
-    )

@@ -11,6 +11,9 @@ import pytest
 
 from tests.fuzz.calls import check_source
 from tests.fuzz.check import PASSES, check_case
+from tests.fuzz.loops import make as make_loops
+from tests.fuzz.planted import search
+from tests.fuzz.planted_loops import the_last_written_array_is_not_carried
 from tests.fuzz.programs import make
 from tests.fuzz.reduce import reduce
 from tests.fuzz.sources import make as make_source
@@ -19,6 +22,7 @@ from weft.ir.text import show
 SEED = 20
 PROGRAMS = 120
 SOURCES = 40
+LOOPS = 20
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +64,20 @@ def test_functions_agree_with_numpy(first):
             pytest.fail(
                 f"{error}\n{source.text}{source.sizes}\npython -m tests.fuzz --mode numpy --seed {SEED} --only {number}"
             )
+
+
+def test_loops_agree_with_python():
+    for number in range(LOOPS):
+        source = make_loops(SEED, number)
+        try:
+            check_source(source)
+        except Exception as error:
+            pytest.fail(
+                f"{error}\n{source.text}{source.sizes}\npython -m tests.fuzz --mode loops --seed {SEED} --only {number}"
+            )
+
+
+def test_random_loops_find_a_planted_fault():
+    number, shown = search(the_last_written_array_is_not_carried, 1, 12, make_loops, check_source)
+    assert number is not None
+    assert "differ" in shown

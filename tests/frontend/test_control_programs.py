@@ -555,6 +555,17 @@ def for_swaps_in_a_loop(a, n):
     return b
 
 
+@program((ramp(24), mixed(24)), (ramp(25), mixed(25)), (ramp(26), mixed(26)))
+def for_swaps_in_both_loops(x, y):
+    n = len(x)
+    for _ in range(n):
+        for _ in range(0, n, 2):
+            y[1:] = x[:-1] * 0.5
+            x, y = y, x
+        x[0] = 1.0 - y[0]
+    return x, y
+
+
 @program()
 def for_in_place_and_alias(x):
     y = x[1:]

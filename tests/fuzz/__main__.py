@@ -1,6 +1,6 @@
 """The command: makes, runs and compares random programs; prints coverage, and for each failure its smallest form.
 
-`python -m tests.fuzz --count 10000 --seed 0 [--mode ir|numpy|both] [--off PASS] [--matrix N] [--loops N] [--workers N]`,
+`python -m tests.fuzz --count 10000 --seed 0 [--mode ir|numpy|loops|both] [--off PASS] [--matrix N] [--loops N] [--workers N]`,
 `--only K` replays program K of the seed, `--planted` looks for the planted faults. Not here: any of the work.
 """
 
@@ -26,7 +26,7 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first program")
     parser.add_argument("--only", type=int, help="one program of the seed, printed")
-    parser.add_argument("--mode", choices=("ir", "numpy", "both"), default="both")
+    parser.add_argument("--mode", choices=("ir", "numpy", "loops", "both"), default="both")
     parser.add_argument(
         "--off", action="append", default=[], help="compare with this pass off; 'all' for each of them"
     )
@@ -39,6 +39,7 @@ def main(arguments=None):
     parser.add_argument(
         "--loops", type=int, default=25, help="interpret the loops of one in N small programs, 0 for none"
     )
+    parser.add_argument("--appends", action="store_true", help="programs of mode loops append to a list")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0, help="stop after so long")
     parser.add_argument("--planted", action="store_true")
@@ -65,6 +66,7 @@ def run(options):
         "calls",
         "reduce",
         "sources_reduce",
+        "loops",
     ):  # once for all processes, of one state of the sources
         importlib.import_module(f"tests.fuzz.{name}")
     start, coverage, failures = time.time(), Coverage(), []
@@ -108,6 +110,7 @@ def replay(options, number):
     more = (
         f" --mode {options.mode}"
         + "".join(f" --off {o}" for o in options.off)
+        + (" --appends" if options.appends else "")
         + f" --matrix {options.matrix} --loops {options.loops}"
     )
     return f"python -m tests.fuzz --seed {options.seed} --only {number}{more}"
@@ -150,6 +153,8 @@ def one(options, number, coverage):
         found += one_program(options, number, coverage)
     if options.mode == "numpy" or (options.mode == "both" and number % 3 == 0):
         found += one_source(options, number, coverage)
+    if options.mode == "loops":
+        found += one_source(options, number, coverage, "loops")
     return found
 
 
@@ -184,25 +189,28 @@ def one_program(options, number, coverage):
     return []
 
 
-def one_source(options, number, coverage):
-    """A NumPy function."""
+def one_source(options, number, coverage, mode="numpy"):
+    """A NumPy function, of mode "loops" one with loops and branches."""
+    from tests.fuzz import loops, sources
     from tests.fuzz.calls import check_source
-    from tests.fuzz.sources import make
     from tests.fuzz.sources_reduce import reduce_source
 
-    source = make(options.seed, number)
+    if mode == "loops":
+        source = loops.make(options.seed, number, appends=options.appends)
+    else:
+        source = sources.make(options.seed, number)
     if options.only is not None:
         print(source.text, source.sizes, source.aliased)
     try:
         decided = check_source(source)
     except Exception as error:  # every failure is reported
-        coverage.note_facts(source.facts, "undecided", "numpy")
+        coverage.note_facts(source.facts, "undecided", mode)
         smallest = reduce_source(source)
         return [
             f"==== function {number}: {_text(error)}\n{smallest.text}sizes {smallest.sizes} {smallest.signature} aliased {smallest.aliased}\n"
             f"replay: {replay(options, number)}"
         ]
-    coverage.note_facts(source.facts, "decided" if decided else "refused", "numpy")
+    coverage.note_facts(source.facts, "decided" if decided else "refused", mode)
     return []
 
 

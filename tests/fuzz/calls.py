@@ -56,7 +56,8 @@ def check_source(source, *, calls=None):
         _same(our_arguments, plain_arguments, tolerance, f"call {call}: argument")
         for key in captured:
             _same(vars(ours)[key], vars(plain)[key], tolerance, f"call {call}: captured {key}")
-        _same_sharing([*found, *our_arguments], [*want, *plain_arguments], f"call {call}")
+        if "joins" not in source.facts:  # a name that is one array or another is returned as a copy
+            _same_sharing([*found, *our_arguments], [*want, *plain_arguments], f"call {call}")
     return True
 
 

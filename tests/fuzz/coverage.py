@@ -50,7 +50,7 @@ class Coverage:
     def report(self):
         """Lines to print."""
         lines = []
-        for mode in ("ir", "numpy"):
+        for mode in ("ir", "numpy", "loops"):
             total = sum(n for k, n in self.outcomes.items() if k.startswith(mode))
             if not total:
                 continue

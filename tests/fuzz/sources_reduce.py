@@ -38,8 +38,8 @@ def _smaller(source):
         yield replace(source, sizes=source.sizes[:1])
         yield replace(source, sizes=source.sizes[:-1])
     lines = source.text.split("\n")
-    first = next(k for k, line in enumerate(lines) if line.startswith("def f")) + 1
-    last = next(k for k, line in enumerate(lines) if line.startswith("    return"))
+    first = next(k for k, line in enumerate(lines) if line.startswith("def f(")) + 1
+    last = next(k for k, line in enumerate(lines) if k > first and line.startswith("    return"))
     results = lines[last].removeprefix("    return ").split(", ")
     for k in range(len(results)):
         if len(results) > 2 or (len(results) == 2 and results[1] == ""):
@@ -47,6 +47,12 @@ def _smaller(source):
             yield replace(
                 source, text="\n".join([*lines[:last], "    return " + ", ".join(kept), *lines[last + 1 :]])
             )
+    for k in range(first, last):
+        end = _end(lines, k)
+        if end > k + 1:
+            inside = [line.removeprefix("    ") for line in lines[k + 1 : end]]
+            for kept in ([], inside):
+                yield replace(source, text="\n".join(lines[:k] + kept + lines[end:]))
     for k in reversed(range(first, last)):
         yield replace(source, text="\n".join(lines[:k] + lines[k + 1 :]))
     if source.aliased:
@@ -55,3 +61,9 @@ def _smaller(source):
         if layout not in ("C", ""):
             changed = [*source.signature[:k], (name, dtype, shape, "C"), *source.signature[k + 1 :]]
             yield replace(source, signature=changed)
+
+
+def _end(lines, k):
+    """Where the block ends whose first line is `k`."""
+    depth = len(lines[k]) - len(lines[k].lstrip())
+    return next(n for n in range(k + 1, len(lines)) if len(lines[n]) - len(lines[n].lstrip()) <= depth)

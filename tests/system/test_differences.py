@@ -46,6 +46,27 @@ def test_views_keep_their_order():
     assert view.flags.f_contiguous
 
 
+def test_an_array_that_is_one_or_another():
+    def doubled(x):
+        if x[0] > 0:
+            x = x * 2
+        return x
+
+    x = -np.ones(3)
+    result = weft.compile(doubled)(x)
+    assert doubled(x) is x
+    assert np.array_equal(result, x)
+    assert not np.shares_memory(result, x)
+
+    def written(x, y):
+        z = x if x[0] > 0 else y
+        z[1] = 7
+        return x.sum()
+
+    with pytest.raises(weft.UnsupportedError):
+        weft.compile(written)(x, x + 1)
+
+
 def test_math_functions_are_within_two_ulp():
     def functions(x):
         return np.exp(x), np.sin(x), np.tanh(x)

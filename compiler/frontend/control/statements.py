@@ -297,10 +297,14 @@ def _trace_side(
         error = effect_refused(hooks, effects)
         trace.close(frame)
         raise error
-    for name in live:
-        if name in places:
-            value = places[name].get()
-            side.values[name] = freeze(trace, value if value is before[name] else if_known(trace, value))
+    try:
+        for name in live:
+            if name in places:
+                value = places[name].get()
+                side.values[name] = freeze(trace, value if value is before[name] else if_known(trace, value))
+    except BaseException:
+        trace.close(frame)
+        raise
     side.contents = mark.contents()
     side.ends = trace.leave(frame)
     return side

@@ -1,0 +1,50 @@
+"""Faults planted in how loops carry values and in what order arrays are written: random loops must find every one.
+
+Not here: how they are looked for (`planted.py`), nor the programs (`loops.py`).
+"""
+
+from unittest.mock import patch
+
+from weft.compiler.frontend.control import aliases, loops, rotation
+from weft.compiler.passes import group
+
+
+def exchanged_arrays_stay():
+    return patch.object(
+        rotation.Rotation, "after", lambda self, _turns: {name: name for name in self.sources}
+    )
+
+
+def stale_arrays_are_read():
+    return patch.object(aliases, "_refuse_stale", lambda *_a: None)
+
+
+def the_last_written_array_is_not_carried():
+    right = loops.written_in
+    return patch.object(loops, "written_in", lambda *a: right(*a)[:-1])
+
+
+def written_arrays_are_carried_crosswise():
+    right = loops.finish
+    return patch.object(loops, "finish", lambda body, written, **k: right(body, written[::-1], **k))
+
+
+def breaks_are_not_tested():
+    return patch.object(loops, "_flag_positions", lambda _variables: [])
+
+
+def every_update_is_in_place():
+    right = group.updates_in_place
+
+    def wrong(fn):
+        from weft.ir.walk import walk
+
+        return right(fn) | {op for op in walk(fn) if op.name == "update"}
+
+    return patch.object(group, "updates_in_place", wrong)
+
+
+PLANTED_IN_LOOPS = [
+    exchanged_arrays_stay, stale_arrays_are_read, the_last_written_array_is_not_carried,
+    written_arrays_are_carried_crosswise, breaks_are_not_tested, every_update_is_in_place,
+]  # fmt: skip
