@@ -124,7 +124,7 @@ def bind_exactly(
     for name, other in turns.after(which).items():
         array = variables.before[other]
         trace.set_value(array.view.storage, found[name].view.storage.value)
-        variables.places[name].set(array)
+        _bind(variables, name, array)
 
 
 def bind_selected(
@@ -145,4 +145,9 @@ def bind_selected(
     for name, array in found.items():
         for other in turns.sources:
             trace.link(array.view.storage, variables.before[other].view.storage)
-        variables.places[name].set(array)
+        _bind(variables, name, array)
+
+
+def _bind(variables: Variables, name: str, array: TracedArray) -> None:
+    place: Any = variables.places[name]  # of a kind that holds arrays
+    place.set(array)

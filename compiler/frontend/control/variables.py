@@ -45,7 +45,8 @@ class Variables:
             if isinstance(slot, Listed):
                 given = slot.after(0 if self.position is None else self.position, elastic=True)
                 self.wrapped[name] = made = wrap(trace, given, values)
-                self.places[name].set(made)
+                place: Any = self.places[name]
+            place.set(made)
                 continue
             made = wrap(trace, slot, values)
             if not isinstance(slot, Same):  # a write to what it begins as makes it differ from that
@@ -59,7 +60,8 @@ class Variables:
             elif isinstance(slot, Same):
                 made = self.before[name]
             self.wrapped[name] = made
-            self.places[name].set(made)
+            place: Any = self.places[name]
+            place.set(made)
 
 
 @dataclass(slots=True, eq=False)
