@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weft.backends.cpu.elf import LoadedObject, load_object
 from weft.backends.cpu.helpers import helpers_called
@@ -158,7 +158,7 @@ def compile_library(
 
 def _library(texts: Sequence[str], exported: Collection[str], machine: Machine, *, is_small: bool) -> bytes:
     target = _target_machine(machine, 2)
-    module = _linked(texts, exported, machine, is_small=is_small)
+    module: Any = _linked(texts, exported, machine, is_small=is_small)
     if machine.architecture.startswith(("armv", "wasm32")) or "windows" in machine.triple:
         # After all passes, which would make a helper a call of itself.
         helpers = _llvm().parse_assembly(helpers_called(target.emit_assembly(module)))

@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import platform
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,7 +53,21 @@ def load_library(path: str | os.PathLike[str]) -> Library:
             f"{file} is for {given} {facts['system']}, this machine is {machine} {system}",
             fix="export for this target",
         )
-    return Library(ctypes.CDLL(str(file.resolve())), facts)
+    return Library(_loaded(file.resolve(), data, facts), facts)
+
+
+def _loaded(file: Path, data: bytes, facts: Mapping[str, Any]) -> ctypes.CDLL:
+    """The code of a library. A file that was written anew since it was loaded is loaded from a copy."""
+    code = ctypes.CDLL(str(file))
+    version: Any = getattr(code, f"{facts['name']}_version", None)
+    if version is not None:
+        version.restype = ctypes.c_char_p
+    if version is not None and version().decode() == facts["version"]:
+        return code
+    with tempfile.TemporaryDirectory() as folder:  # the system knows libraries by their path
+        copy = Path(folder) / file.name
+        copy.write_bytes(data)
+        return ctypes.CDLL(str(copy))
 
 
 class Library:

@@ -84,6 +84,15 @@ def test_loading(tmp_path):
         weft.load_library(other)
 
 
+def test_a_file_that_was_written_anew(tmp_path):
+    """The system would give the code that it loaded from this path before."""
+    path, x = tmp_path / "libf.so", np.arange(4.0)
+    kept = weft.load_library(weft.export(lambda x: x + 1, ["f64[n]"], path).library)
+    assert weft.load_library(weft.export(lambda x: x * 3, ["f64[n]"], path).library)(x)[1] == 3
+    assert weft.load_library(weft.export(lambda x: x * 5, ["f64[n]"], path, name="g").library)(x)[1] == 5
+    assert kept(x)[1] == 2
+
+
 def test_calls(tmp_path):
     library = weft.load_library(weft.export(e.pick, ["f32[n,m]", "i64[q]"], tmp_path / "libf.so").library)
     x = np.ones((3, 4), np.float32)

@@ -3,6 +3,7 @@
 import platform
 import re
 import shutil
+import subprocess
 
 import exported as e
 import numpy as np
@@ -54,6 +55,21 @@ def test_a_program(kind, compiler, tmp_path):
 def test_training_in_c(tmp_path):
     assert e.run_training(tmp_path) == e.expected_training()
     assert not (tmp_path / "state.part").exists()
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_files_that_are_opened(tmp_path):
+    """The loader's, and those that the program names."""
+    tracer = ("strace", "-f", "-e", "trace=open,openat,socket,clone,clone3", "-o", str(tmp_path / "trace"))
+    try:
+        lines = e.run_training(tmp_path, runner=tracer)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"strace may not trace here: {error}")
+    assert lines == e.expected_training()
+    trace = (tmp_path / "trace").read_text()
+    opened = {name for name in re.findall(r'open(?:at)?\([^"]*"([^"]*)"', trace) if ".so" not in name}
+    assert opened == {"in", "state", "state.part", "/nonexistent/file"}
+    assert not re.search("socket|clone", trace)
 
 
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind")

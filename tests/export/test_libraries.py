@@ -93,6 +93,7 @@ def test_only_names_of_libc(tmp_path):
     assert e.undefined(report.library) <= e.LIBC
     dynamic = subprocess.run(["readelf", "-d", tmp_path / "libmlp.so"], capture_output=True, text=True)
     assert "NEEDED" not in dynamic.stdout
+    assert "=>" not in subprocess.run(["ldd", tmp_path / "libmlp.so"], capture_output=True, text=True).stdout
     assert "TEXTREL" not in dynamic.stdout
 
 
