@@ -45,8 +45,7 @@ class Variables:
             if isinstance(slot, Listed):
                 given = slot.after(0 if self.position is None else self.position, elastic=True)
                 self.wrapped[name] = made = wrap(trace, given, values)
-                place: Any = self.places[name]
-            place.set(made)
+                self.places[name].set(made)
                 continue
             made = wrap(trace, slot, values)
             if not isinstance(slot, Same):  # a write to what it begins as makes it differ from that
