@@ -236,8 +236,14 @@ def _complex_function(trace: Trace, name: str, value: Any) -> Any:
     return number(trace, result, complex)
 
 
+def _register_complex(name: str) -> None:
+    @_means(getattr(cmath, name))
+    def meaning(trace: Trace, value: Any) -> Any:
+        return _complex_function(trace, name, value)
+
+
 for _name in _COMPLEX:
-    _means(getattr(cmath, _name))(lambda trace, value, name=_name: _complex_function(trace, name, value))
+    _register_complex(_name)
 
 
 @_means(cmath.log)
@@ -264,5 +270,12 @@ def _rect(trace: Trace, r: Any, phi: Any) -> Any:
     return number(trace, complex_of(size * angle.apply("cos"), size * angle.apply("sin")), complex)
 
 
-for _fn, _name in ((cmath.isnan, "isnan"), (cmath.isinf, "isinf"), (cmath.isfinite, "isfinite")):
-    _means(_fn)(lambda trace, value, name=_name: number(trace, _complex_one(trace, value).apply(name), bool))
+def _complex_test(fn: Any, name: str) -> None:
+    @_means(fn)
+    def meaning(trace: Trace, value: Any) -> Any:
+        return number(trace, _complex_one(trace, value).apply(name), bool)
+
+
+_complex_test(cmath.isnan, "isnan")
+_complex_test(cmath.isinf, "isinf")
+_complex_test(cmath.isfinite, "isfinite")

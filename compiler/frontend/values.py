@@ -467,7 +467,7 @@ def operand(trace: Trace, value: Any) -> Operand:
             element_type(scalar.dtype, trace.location())
             return Operand(scalar.dtype, (), constant=scalar.item())
         case int() | float() | complex():
-            kind = next(k for k in (int, float, complex) if isinstance(value, k))
+            kind = complex if isinstance(value, complex) else float if isinstance(value, float) else int
             return Operand(kind, (), constant=value)
         case np.ndarray() | list() | tuple():
             return operand(trace, trace.call(np.asarray, value))

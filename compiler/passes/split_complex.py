@@ -17,11 +17,24 @@ from weft.ir.expr import cast
 from weft.ir.types import BOOL
 from weft.ir.walk import values_of
 
+
+def _same(a: Pair) -> Pair:
+    return a
+
+
+def _real(a: Pair) -> Expr:
+    return a.re
+
+
+def _imag(a: Pair) -> Expr:
+    return a.im
+
+
 PAIRS: Mapping[str, Callable[..., Pair | Expr]] = {
     "add": pair.add, "subtract": pair.subtract, "multiply": pair.multiply, "divide": pair.divide,
     "negative": pair.negative, "conjugate": pair.conjugate, "square": pair.square, "fma": pair.multiply_add,
-    "reciprocal": pair.reciprocal, "sign": pair.sign, "stop_gradient": lambda a: a, "hold": lambda a: a,
-    "real": lambda a: a.re, "imag": lambda a: a.im, "complex": Pair,
+    "reciprocal": pair.reciprocal, "sign": pair.sign, "stop_gradient": _same, "hold": _same,
+    "real": _real, "imag": _imag, "complex": Pair,
     "equal": pair.equal, "not_equal": pair.not_equal,
     "less": pair.ordered("less", "less"), "less_equal": pair.LESS_EQUAL,
     "greater": pair.ordered("greater", "greater"), "greater_equal": pair.GREATER_EQUAL,
@@ -306,12 +319,14 @@ def _lookup(split: _Split, builder: Builder, op: Op) -> None:
     split.define(op, Pair(re, im))
 
 
+def _both(e: Pair | Expr) -> Pair:
+    """What goes with either part."""
+    return e if isinstance(e, Pair) else Pair(e, e)
+
+
 def _each(split: _Split, builder: Builder, op: Op) -> None:
     """An op that only moves lanes does so to both parts."""
-    parts = [
-        split.pair(builder, v) if _is_complex(v) else Pair(*(split.part(builder, v),) * 2)
-        for v in op.operands
-    ]
+    parts = [_both(split.part(builder, v)) for v in op.operands]
     values = zip(*parts, strict=True)
     re, im = (
         builder.expr(builder.emit(op.name, [e.value for e in half], op.attributes).result) for half in values

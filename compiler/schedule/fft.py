@@ -100,7 +100,7 @@ class _Rows:
         work = passes.allocate(self.lines * bound * 4)
         filter_ = passes.allocate(bound * 2)
         count = writer.number(self.size)
-        (length,) = passes.repeat([writer.builder.index(1)], _below(count), lambda m: [m * 2])
+        (length,) = passes.repeat([writer.builder.index(1)], _below(count), _twice)
         plane = writer.number(bound)
         chirp = passes.roots(count * 2, self.size * 2, self.sign, plane)
         roots = passes.roots(length, bound, -1, plane)
@@ -168,6 +168,10 @@ class _Rows:
     def _line(self, work: Value, plane: Expr, start: Expr, at: Expr, lanes: int, mask: Expr | None) -> Pair:
         far, first = self.passes.here(plane, start)
         return self.passes.load_pair(work, far, first + at, lanes, mask)
+
+
+def _twice(m: Expr) -> list[Expr]:
+    return [m * 2]
 
 
 def _below(count: Expr) -> Callable[[Expr], Expr]:

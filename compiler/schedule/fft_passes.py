@@ -194,8 +194,12 @@ class Passes:
             return rest.apply("divide_raw", radix), stride * radix, target, source
 
         one = self.writer.builder.index(1)
-        state = self.repeat([length, one, base, second], lambda rest, *_: rest.gt(1), step)
+        state = self.repeat([length, one, base, second], _is_left, step)
         return state[2]
+
+
+def _is_left(rest: Expr, *_others: Expr) -> Expr:
+    return rest.gt(1)
 
 
 def _divides(number: Expr, divisor: int) -> Expr:

@@ -308,9 +308,9 @@ def _evaluate_complex(_a: Attributes, x: np.ndarray, y: np.ndarray) -> np.ndarra
 
 
 # fmt: off
-real_ = define(OpDef("real", "The real part.", _infer_part, lambda _a, x: np.asarray(x).real.copy(),
+real_ = define(OpDef("real", "The real part.", _infer_part, lambda _a, x: np.array(np.real(x)),
                      lambda op, g, y, x: (g[0].apply("complex", 0.0),), Scalar(), 0, numbers("c", 1)))
-imag_ = define(OpDef("imag", "The imaginary part.", _infer_part, lambda _a, x: np.asarray(x).imag.copy(),
+imag_ = define(OpDef("imag", "The imaginary part.", _infer_part, lambda _a, x: np.array(np.imag(x)),
                      lambda op, g, y, x: (constant(g[0], 0.0).apply("complex", -g[0]),), Scalar(), 0, numbers("c", 1)))
 complex_ = define(OpDef("complex", "The complex numbers with these real and imaginary parts.", _infer_complex, _evaluate_complex,
                         lambda op, g, y, x: (g[0].apply("real"), -g[0].apply("imag")), Scalar(), 0, numbers("f", 2)))
@@ -360,7 +360,7 @@ def evaluate_cast(x: np.ndarray, dtype: DType) -> np.ndarray:
     """Conversion of DESIGN D15, the same on every machine."""
     assert dtype.numpy is not None
     if x.dtype.kind == "c" and dtype.kind not in "bc":
-        x = x.real
+        x = np.real(x)
     if x.dtype.kind == "f" and dtype.is_integer:
         return _float_to_integer(x, dtype)
     with np.errstate(all="ignore"):

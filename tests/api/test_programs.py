@@ -54,12 +54,12 @@ def assert_same(plain, ours, tolerance):
     assert [path for path, _ in plain] == [path for path, _ in ours]
     for (path, x), (_, y) in zip(plain, ours, strict=True):
         assert type(x) is type(y), path
-        if not isinstance(x, np.ndarray | np.generic | float):
+        if not isinstance(x, np.ndarray | np.generic | float | complex):
             assert x == y, path
             continue
         a, b = np.asarray(x), np.asarray(y)
         assert (a.dtype, a.shape) == (b.dtype, b.shape), path
-        if a.dtype.kind != "f":
+        if a.dtype.kind not in "fc":
             np.testing.assert_array_equal(a, b, err_msg=path)
             continue
         step = tolerance * np.finfo(a.dtype).eps

@@ -290,7 +290,7 @@ def _check_power(trace: Trace, ufunc: np.ufunc, operands: list[Operand], types: 
         size = operands[1].dim
         if size is not None and not trace.changes(size):
             exponent = 0 if trace.holds(size, ">=", 0, "sign of an exponent") else -1
-        if exponent is not None and exponent < 0:
+        if isinstance(exponent, int | float) and exponent < 0:
             raise ValueError("Integers to negative integer powers are not allowed.")
 
 
@@ -300,7 +300,12 @@ def _beyond(ufunc: np.ufunc, operands: list[Operand]) -> bool | None:
     None otherwise.
     """
     for number, (one, other) in enumerate(zip(operands, reversed(operands), strict=True)):
-        if len(operands) != 2 or one.kind is not int or one.constant is None or isinstance(other.kind, type):
+        if (
+            len(operands) != 2
+            or one.kind is not int
+            or not isinstance(one.constant, int)
+            or isinstance(other.kind, type)
+        ):
             continue
         if other.dtype.kind not in "iu" or ufunc.__name__ not in _COMPARISONS:
             continue
