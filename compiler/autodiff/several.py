@@ -188,7 +188,7 @@ def computed_again(trace: Trace, call: Call, fn: Call, args: Sequence[Any], kwar
     returned = call(fn, *args, **kwargs)
     trace.groups += 1
     for op in trace.region.ops[start:]:
-        if op.operands and record(op).form is not None or op.regions:
+        if (op.operands and record(op).form is not None) or op.regions:
             op.attributes.setdefault("remat", trace.groups)
     return returned
 

@@ -94,6 +94,7 @@ def _attempt(
     inputs = Inputs(one, options)
     hooks = TracingHooks(one, inputs, root)
     one.adopt = inputs.adopt
+    one.enter = hooks.call
     if root is not None and rewritten_code(root) is None:
         inputs.unhooked = root
     names = () if root is None else root.__code__.co_varnames[: root.__code__.co_argcount]

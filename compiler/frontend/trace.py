@@ -65,6 +65,7 @@ class Trace:
             _refuse_array  # calls a function of Weft's own as if it were the user's
         )
         self._call = call
+        self.enter: Callable[..., Any] = call  # a call of a function that is traced like a user's
         self._builder = Builder(self.func.body)
         self._locations: dict[tuple[int, int], Location] = {}
         self._loops: dict[str, tuple[DimLike, DimLike]] = {}

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from weft.compiler.schedule.element import Writer
 from weft.compiler.schedule.kernel import Kernel, Root, parallel_chunks, serial, vectorized
 from weft.ir import Builder, Expr, TensorType, Value
-from weft.ir.dims import Dim, DimLike, product
+from weft.ir.dims import Dim, DimLike, floor_divide, product
 from weft.ir.expr import absolute, cast, select, sqrt
 from weft.ir.ops.shape import split_index
 from weft.ir.rules import tensor_operand
 
+FOUR = 4
 Body = Callable[[DimLike], None]
 
 
@@ -67,6 +68,34 @@ class Matrix:
             )
 
         self.along(start, self.columns, one)
+
+    def subtract_rows(
+        self,
+        target: DimLike,
+        first: DimLike,
+        stop: DimLike,
+        factor: Callable[[DimLike], Expr],
+        start: DimLike,
+    ) -> None:
+        """Take multiples of rows [first, stop) off another, one after the other, four in each pass."""
+        writer = self.writer
+        whole = first + floor_divide(stop - first, FOUR) * FOUR
+
+        def four(k: DimLike) -> None:
+            factors = [writer.here(factor(k + n)) for n in range(FOUR)]
+
+            def one(j: DimLike) -> None:
+                left = self.wide(self.get(target, j))
+                for n, e in enumerate(factors):
+                    left = left - self.wide(e) * self.wide(self.get(k + n, j))
+                self.put(target, j, left)
+
+            self.along(start, self.columns, one)
+
+        limits = (first, stop)
+        serial(writer, "k", writer.number(first), writer.number(whole), limits, four, FOUR)
+        serial(writer, "k", writer.number(whole), writer.number(stop), limits,
+               lambda k: self.subtract_row(target, k, writer.here(factor(k)), start))  # fmt: skip
 
 
 def over_stack(kernel: Kernel, builder: Builder, body: Callable[[Matrix], None]) -> None:
@@ -169,13 +198,11 @@ def lower_triangular(kernel: Kernel, builder: Builder) -> None:
         def row(step: DimLike) -> None:
             i = step if lower else n - 1 - step
 
-            def before(k: DimLike) -> None:
-                m.subtract_row(i, k, writer.here(writer.element(matrix, [*m.batch, i, k])), 0)
+            def factor(k: DimLike) -> Expr:
+                return writer.element(matrix, [*m.batch, i, k])
 
-            if lower:
-                m.each(0, i, before)
-            else:
-                m.each(i + 1, n, before)
+            writer.scopes[-1].is_floor = True
+            m.subtract_rows(i, *((0, i) if lower else (i + 1, n)), factor, 0)
             if unit:
                 return
             pivot = writer.here(writer.element(matrix, [*m.batch, i, i]))
@@ -187,7 +214,7 @@ def lower_triangular(kernel: Kernel, builder: Builder) -> None:
 
 
 def lower_cholesky(kernel: Kernel, builder: Builder) -> None:
-    """Row by row: scaled by the root of its diagonal, then its multiples are taken off the rows below."""
+    """Row by row: less the multiples of the rows above, then divided by the root of its diagonal."""
     (operand,) = operands_of(kernel)
     assert isinstance(operand.type, TensorType)
 
@@ -197,9 +224,10 @@ def lower_cholesky(kernel: Kernel, builder: Builder) -> None:
         m.each(0, n, lambda i: m.along(0, i, lambda j: m.put(i, j, m.wide(m.get(i, j)).like(0.0))))
 
         def row(k: DimLike) -> None:
+            writer.scopes[-1].is_floor = True
+            m.subtract_rows(k, 0, k, lambda above: m.get(above, k), k)
             scale = sqrt(m.get(k, k))
             m.along(k, n, lambda j: m.put(k, j, m.wide(m.get(k, j)) / m.wide(scale)))
-            m.each(k + 1, n, lambda i: m.subtract_row(i, k, writer.here(m.get(k, i)), i))
 
         m.each(0, n, row)
 

@@ -25,6 +25,8 @@ def lower_positions(kernel: Kernel, builder: Builder) -> None:
     def body(builder: Builder, number: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
         with writer.scope(builder, floor=True):
             holds = writer.here(writer.element(mask, [writer.bind(writer.fresh("i"), number, 0, length)]))
+            # written where it does not hold too, for the next to overwrite: no branch that is hard to foresee
+            has_room = held[0].lt(writer.number(size))
 
             def write(inner: Builder) -> Sequence[Expr]:
                 with writer.scope(inner, floor=True):
@@ -32,7 +34,7 @@ def lower_positions(kernel: Kernel, builder: Builder) -> None:
                     writer.store(writer.here(number), root.buffer, root.place([place]))
                 return []
 
-            writer.builder.branch(holds, write, lambda inner: [])
+            writer.builder.branch(has_room, write, lambda inner: [])
             return [select(holds, held[0] + 1, held[0])]
 
     zero = writer.builder.index(0)

@@ -19,6 +19,7 @@ from weft.compiler.frontend.numpy.reductions import reduce_axes
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, new_array, shape_of, wrap
+from weft.ir.dims import DimLike, floor_divide
 from weft.ir.expr import Expr, cast, constant, select
 from weft.ir.matrices import swapped, triangle
 from weft.ir.ops.factor import factors_of, permuted_rows
@@ -53,7 +54,41 @@ def _lu(trace: Trace, value: Expr) -> tuple[Expr, Expr]:
     return factors_of(trace.expr(trace.emit("lu", [value.value])))
 
 
-def _triangular(trace: Trace, matrix: Expr, right: Expr, *, lower: bool, unit: bool = False) -> Expr:
+_BLOCK = 96  # matrices from twice this on are halved, so that products do most of the work
+_DEPTH = 3
+
+
+def _block(value: Expr, rows: tuple[DimLike, DimLike], columns: tuple[DimLike, DimLike]) -> Expr:
+    """Part of the matrices from a row and column on: (start, size) of each."""
+    stack = shape_of(value)[:-2]
+    start, size = (*(0 for _ in stack), rows[0], columns[0]), (*stack, rows[1], columns[1])
+    facts = {"start": start, "size": size, "step": (1,) * len(size)}
+    return value.builder.expr(value.builder.emit("slice", [value.value], facts).result)
+
+
+def _stacked(trace: Trace, parts: Sequence[Expr], axis: int) -> Expr:
+    rank = len(shape_of(parts[0]))
+    return trace.expr(trace.emit("concatenate", [p.value for p in parts], {"axis": rank + axis}))
+
+
+def _is_large(trace: Trace, size: DimLike, depth: int) -> bool:
+    return depth > 0 and trace.holds(size, ">=", 2 * _BLOCK, "size of a matrix that is worth halving")
+
+
+def _triangular(
+    trace: Trace, matrix: Expr, right: Expr, *, lower: bool, unit: bool = False, depth: int = _DEPTH
+) -> Expr:
+    """X with T X = B: of large T by halves, the first of which is taken off the other's right side."""
+    size, columns = shape_of(matrix)[-1], shape_of(right)[-1]
+    if trace.holds(columns, ">=", 8, "columns of a linear system") and _is_large(trace, size, depth):
+        half = floor_divide(size, 2)
+        low, high, wide = (0, half), (half, size - half), (0, columns)
+        first, last = (low, high) if lower else (high, low)
+        top = _block(right, first, wide)
+        x = _triangular(trace, _block(matrix, first, first), top, lower=lower, unit=unit, depth=depth - 1)
+        rest = _block(right, last, wide) - _block(matrix, last, first).apply("dot", x)
+        y = _triangular(trace, _block(matrix, last, last), rest, lower=lower, unit=unit, depth=depth - 1)
+        return _stacked(trace, (x, y) if lower else (y, x), -2)
     return trace.expr(trace.emit("triangular", [matrix.value, right.value], {"lower": lower, "unit": unit}))
 
 
@@ -136,12 +171,27 @@ def slogdet(trace: Trace, a: Any) -> Any:
     return made(wrap(trace, signs), wrap(trace, logarithm))
 
 
+def _cholesky(trace: Trace, matrix: Expr, depth: int = _DEPTH) -> Expr:
+    """Upper U with U^T U = A; of large A by halves: U11, U12 = U11^-T A12, and that of A22 - U12^T U12."""
+    size = shape_of(matrix)[-1]
+    if not _is_large(trace, size, depth):
+        return trace.expr(trace.emit("cholesky", [matrix.value]))
+    half = floor_divide(size, 2)
+    low, high = (0, half), (half, size - half)
+    first = _cholesky(trace, _block(matrix, low, low), depth - 1)
+    beside = _triangular(trace, swapped(first), _block(matrix, low, high), lower=True, depth=depth - 1)
+    rest = _block(matrix, high, high) - swapped(beside).apply("dot", beside)
+    last = _cholesky(trace, rest, depth - 1)
+    none = constant(swapped(beside), 0.0)
+    return _stacked(trace, [_stacked(trace, [first, beside], -1), _stacked(trace, [none, last], -1)], -2)
+
+
 @implements(np.linalg.cholesky)
 def cholesky(trace: Trace, a: Any, /, *, upper: bool = False) -> Any:
     """Cholesky decomposition."""
     matrix = as_matrix(trace, a)
     matrix = matrix if upper else swapped(matrix)
-    found = trace.expr(trace.emit("cholesky", [matrix.value]))
+    found = _cholesky(trace, matrix)
     good = _all(trace, _diagonal(trace, found).gt(0.0))
     trace.fail_unless(good, LinAlgError("Matrix is not positive definite"))
     return new_array(trace, found if upper else swapped(found))

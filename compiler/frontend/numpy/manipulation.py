@@ -471,6 +471,9 @@ def repeat(trace: Trace, a: Any, repeats: Any, axis: Any = None) -> TracedArray:
     )
 
 
+_FEW_COPIES = 8  # joined without an index of each element to compute
+
+
 @implements(np.tile)
 def tile(trace: Trace, A: Any, reps: Any) -> TracedArray:  # noqa: N803
     """Construct an array by repeating A the number of times given by reps."""
@@ -480,6 +483,10 @@ def tile(trace: Trace, A: Any, reps: Any) -> TracedArray:  # noqa: N803
     counts = [1] * (rank - len(counts)) + counts
     shape = (1,) * (rank - len(shape_of(value))) + shape_of(value)
     pairs = [(n, d) for n, d in zip(counts, shape, strict=True)]
+    if sum(n != 1 for n, _ in pairs) == 1 and len(shape_of(value)) == rank:
+        axis, times = next((k, n) for k, (n, _) in enumerate(pairs) if n != 1)
+        if isinstance(times, int) and 1 < times <= _FEW_COPIES:
+            return concatenate(trace, [new_array(trace, value)] * times, axis)
     value = trace.builder.reshape(value, tuple(d for _, size in pairs for d in (1, size)))
     value = trace.builder.broadcast(value, tuple(d for pair in pairs for d in pair))
     return new_array(trace, trace.builder.reshape(value, tuple(n * d for n, d in pairs)))

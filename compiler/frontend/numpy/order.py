@@ -174,11 +174,11 @@ def digitize(trace: Trace, x: Any, bins: Any, right: bool = False) -> Any:
     side = "left" if right else "right"
     if edges.view.shape[0] == 0:
         return searchsorted(trace, edges, x, side)
-    rising = searchsorted(trace, edges, x, side)
     falls = edges[0] > edges[-1]
+    rising = searchsorted(trace, trace.call(np.where, falls, edges[::-1], edges), x, side)
     rises = trace.call(np.all, edges[:-1] <= edges[1:]) | trace.call(np.all, edges[:-1] >= edges[1:])
     trace.fail_unless(rises.expr, ValueError("bins must be monotonically increasing or decreasing"))
-    count = trace.call(np.subtract, edges.shape[0], searchsorted(trace, edges[::-1], x, side))
+    count = trace.call(np.subtract, edges.shape[0], rising)
     result = trace.call(np.where, falls, count, rising)
     return result if operand(trace, x).shape else result[()]
 
@@ -332,7 +332,7 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         if shares.constant is None:
             inside = trace.call(np.greater_equal, q, 0) & trace.call(np.less_equal, q, scale)
             trace.fail_unless(trace.call(np.all, inside).expr, what)
-        elif not 0 <= shares.constant <= scale:
+        elif isinstance(shares.constant, complex) or not 0 <= shares.constant <= scale:
             raise what
         share = (
             trace.call(np.true_divide, trace.call(np.asarray, q), scale)

@@ -14,6 +14,7 @@ from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.creation import as_size, constant_array
 from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.numpy.written import windows_dot
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, operand
 from weft.ir.errors import ShapeError
@@ -186,15 +187,14 @@ _FEW_TAPS = 16
 
 
 def _windows_dot(trace: Trace, x: Any, taps: Any, count: Any) -> Any:
-    """Dot products of `taps` with each window of `x`: few taps one by one, many by an index of windows."""
+    """Dot products of `taps` with each window of `x`: few taps one by one, many in a loop."""
     size = taps.view.shape[0]
     if isinstance(size, int) and size <= _FEW_TAPS:
         total = x[:count] * taps[0]
         for k in range(1, size):
             total = total + x[k : k + count] * taps[k]
         return total
-    places = trace.call(np.arange, count)[:, None] + trace.call(np.arange, size_number(trace, size))
-    return trace.call(np.sum, x[places] * taps, axis=1, dtype=x.dtype)
+    return trace.enter(windows_dot, x, taps, count, size_number(trace, size))
 
 
 @implements(np.convolve)

@@ -208,9 +208,7 @@ def _place(trace: Trace, values: Any, edges: Any, count: Any) -> tuple[Any, Any]
     inside = (values >= edges[0]) & (values <= edges[-1])
     place = trace.call(np.searchsorted, edges, values, side="right") - 1
     last = values == edges[-1]
-    place = trace.call(
-        np.where, last, trace.call(np.searchsorted, edges[:-1], values, side="right") - 1, place
-    )
+    place = trace.call(np.where, last, count - 1, place)
     return trace.call(np.clip, place, 0, count), inside
 
 

@@ -19,3 +19,19 @@ def each(fn: Callable[..., Any], size: Any, arrays: Any) -> Any:
     for k in range(1, size):
         result[k] = fn(*[a[k].item() for a in arrays])
     return result
+
+
+def windows_dot(x: Any, taps: Any, count: Any, size: Any) -> Any:
+    """Dot products of `taps` with each window of `x`: eight taps in each pass over `count` results."""
+    total = np.zeros(count, x.dtype)
+    whole = size // 8
+    for j in range(whole):
+        k = 8 * j
+        low = x[k : k + count] * taps[k] + x[k + 1 : k + 1 + count] * taps[k + 1]
+        low = low + x[k + 2 : k + 2 + count] * taps[k + 2] + x[k + 3 : k + 3 + count] * taps[k + 3]
+        high = x[k + 4 : k + 4 + count] * taps[k + 4] + x[k + 5 : k + 5 + count] * taps[k + 5]
+        high = high + x[k + 6 : k + 6 + count] * taps[k + 6] + x[k + 7 : k + 7 + count] * taps[k + 7]
+        total += low + high
+    for k in range(8 * whole, size):
+        total += x[k : k + count] * taps[k]
+    return total
