@@ -101,3 +101,9 @@ def test_errors():
         weft.compile(np.linalg.inv)(np.ones(3))
     with pytest.raises(ValueError, match="rows"):
         weft.compile(np.linalg.solve)(np.eye(3), np.ones((2, 2)))
+
+
+def test_large_matrices_are_halved():
+    a, b = matrices((230, 230)), RNG.normal(size=(230, 9))
+    s = a @ a.T + 230 * np.eye(230)
+    check(lambda s, b: (np.linalg.solve(s, b), np.linalg.cholesky(s)), s, b, tolerance=1e-11)

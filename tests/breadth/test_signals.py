@@ -79,3 +79,15 @@ def test_errors():
         weft.compile(lambda a: np.convolve(a, a[:0]))(np.ones(3))
     with pytest.raises(ValueError, match="same length"):
         weft.compile(lambda a: np.interp(1.0, a, a[1:]))(np.ones(3))
+
+
+@pytest.mark.parametrize("taps", [17, 31, 64])
+def test_many_taps(taps):
+    rng = np.random.default_rng(taps)
+    x, w = rng.normal(size=200), rng.normal(size=taps)
+    check(
+        lambda x, w: [np.convolve(x, w, m) for m in ("full", "same", "valid")] + [np.correlate(w, x)],
+        x,
+        w,
+        tolerance=1e-12,
+    )

@@ -80,7 +80,7 @@ def _triangular(
 ) -> Expr:
     """X with T X = B: of large T by halves, the first of which is taken off the other's right side."""
     size, columns = shape_of(matrix)[-1], shape_of(right)[-1]
-    if trace.holds(columns, ">=", 8, "columns of a linear system") and _is_large(trace, size, depth):
+    if _is_large(trace, size, depth) and trace.holds(columns, ">=", 8, "columns of a linear system"):
         half = floor_divide(size, 2)
         low, high, wide = (0, half), (half, size - half), (0, columns)
         first, last = (low, high) if lower else (high, low)

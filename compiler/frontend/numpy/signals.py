@@ -194,7 +194,8 @@ def _windows_dot(trace: Trace, x: Any, taps: Any, count: Any) -> Any:
         for k in range(1, size):
             total = total + x[k : k + count] * taps[k]
         return total
-    return trace.enter(windows_dot, x, taps, count, size_number(trace, size))
+    whole = size // 8 if isinstance(size, int) else 0
+    return trace.enter(windows_dot, x, taps, count, size_number(trace, size), whole)
 
 
 @implements(np.convolve)

@@ -21,10 +21,9 @@ def each(fn: Callable[..., Any], size: Any, arrays: Any) -> Any:
     return result
 
 
-def windows_dot(x: Any, taps: Any, count: Any, size: Any) -> Any:
-    """Dot products of `taps` with each window of `x`: eight taps in each pass over `count` results."""
+def windows_dot(x: Any, taps: Any, count: Any, size: Any, whole: Any) -> Any:
+    """Dot products of `taps` with each window of `x`: `whole` passes of eight taps, then one by one."""
     total = np.zeros(count, x.dtype)
-    whole = size // 8
     for j in range(whole):
         k = 8 * j
         low = x[k : k + count] * taps[k] + x[k + 1 : k + 1 + count] * taps[k + 1]
