@@ -334,6 +334,14 @@ class Inputs:
             self._guard_size(source, value)
         return value
 
+    def forget_writes(self) -> None:
+        """Give what came from outside the values back that it had at entry."""
+        params = self.trace.func.params
+        for storage in self.storages:
+            if storage.parameter is not None:
+                storage.value = params[storage.parameter]
+                storage.version += 1
+
     def adopt(self, array: np.ndarray | Variable) -> TracedArray:
         """The traced array of an array object, or a variable, that no load brought.
 

@@ -93,7 +93,7 @@ def _attempt(
     one = Trace(getattr(fn, "__name__", "function"), assumptions, namespace.call)
     inputs = Inputs(one, options)
     hooks = TracingHooks(one, inputs, root)
-    one.adopt = inputs.adopt
+    one.adopt, one.forget_writes = inputs.adopt, inputs.forget_writes
     one.enter = hooks.call
     if root is not None and rewritten_code(root) is None:
         inputs.unhooked = root

@@ -58,6 +58,7 @@ class Trace:
         self.assumptions = assumptions
         self.log: list[str] = []
         self.adopt: Callable[[Any], Any] = _refuse_array
+        self.forget_writes: Callable[[], None] = lambda: None  # to what came from outside
         self.note: Callable[[Any], None] = lambda _: None  # told of an object before it changes
         self.is_before_a_loop: Callable[[Any], bool] = lambda _: False
         self.repeat: Callable[[Any, Any], Any] = lambda _items, _count: None  # `items * count` of a list

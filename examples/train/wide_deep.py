@@ -3,8 +3,8 @@
     python examples/train/wide_deep.py             # five seeds
     python examples/train/wide_deep.py --short     # one seed, a few seconds, within four points
 
-Incomes are drawn from chances that are known, so the accuracy of the best possible guess is too. They depend on
-pairs of fields (for the wide part, on crossed features) and smoothly on numbers (for the deep part). Only
+Incomes are drawn from chances that are known, so the accuracy of the best possible guess is too. They depend
+on pairs of fields (for the wide part, on crossed features) and smoothly on numbers (for the deep part). Only
 the rows of weights that a batch reads are touched by a step.
 """
 

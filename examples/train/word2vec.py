@@ -4,8 +4,8 @@
     python examples/train/word2vec.py --short     # one seed, a few seconds
 
 The metric is how often a pair of words that stood side by side in held-out files gets a higher product than
-one with a random word in its place (0.5 by chance): at least 0.85, in the short setting 0.70. Only the rows of
-words in a batch are touched by a step.
+one with a random word in its place (0.5 by chance): at least 0.85, in the short setting 0.70. Only the rows
+of words in a batch are touched by a step.
 """
 
 import argparse

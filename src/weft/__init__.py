@@ -54,6 +54,7 @@ _HOMES = {
     "weft.ir": ("AliasError", "CompileError", "DTypeError", "IndexFault", "InternalError", "OutOfMemoryError",
                 "RuntimeFault", "ShapeError", "UnsupportedError", "UserError", "WeftError"),
     "weft.exporting.export": ("export",),
+    "weft.partial": ("name",),
     "weft.library": ("load_library",),
     "weft.runtime.checkpoint": ("Checkpointer", "load", "save"),
     "weft.runtime.variables": ("Module", "Variable", "variables"),
@@ -64,7 +65,7 @@ _HOMES = {
 _MODULES = ("config", "nn", "numpy", "optim", "random", "testing")
 _UNBUILT = (
     "callback", "custom_op", "device",
-    "devices", "name",
+    "devices",
 )
 # fmt: on
 

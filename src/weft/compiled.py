@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from weft import config
@@ -105,9 +106,14 @@ def verify(self: Any, *args: Any, **kwargs: Any) -> bool:
     return verify_call(self, args, kwargs)
 
 
-def run(self: Any, *_args: Any, **_keywords: Any) -> Any:
-    """Execute part of the graph; not built yet."""
-    refuse("f.run")
+def run(self: Any, *args: Any, fetch: Any, feed: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
+    """Execute the part of the function that the named values need; the result has the structure of `fetch`.
+
+    `fetch` is a name that `weft.name` gave, or a tree of names; `feed` gives values for named ones, of the
+    same type, in place of what the function computes. Writes and effects that no fetch needs don't happen.
+    Raises UserError for a name that the call does not meet.
+    """
+    return import_module("weft.partial").run(self._weft, args, kwargs, fetch, feed or {})
 
 
 def signature_of(self: Any) -> inspect.Signature | None:

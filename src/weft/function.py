@@ -139,6 +139,7 @@ class Core:
         self.counted: dict[Variant, int] = {}
         self.reasons: list[str] = []
         self.thread = threading.local()
+        self.runs: dict[Any, Any] = {}  # compiled parts, by what is fetched and fed
         _cores.add(self)
 
     @property
