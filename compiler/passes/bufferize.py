@@ -6,13 +6,13 @@ one buffer, or two that the loop swaps. A kernel writes over what it reads only 
 element being written. Not here: where an arena buffer lies (`plan_memory`), loops (`lower_tensor`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from weft.compiler.passes.in_place import is_large_part, is_one_place, returning_parts, value_before
 from weft.compiler.passes.in_step import reads_in_step, reads_only_written
 from weft.ir import BufferType, Builder, Func, IndexType, Op, Region, TensorType, Value
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import show_dim
-from weft.ir.rewrite import Cloner
 from weft.ir.rules import tensor_operand
 from weft.ir.types import INDEX, Type
 from weft.ir.walk import free_values, values_of
@@ -57,6 +57,7 @@ class _Bufferizer:
         self.position: dict[Op, int] = {}
         self.turned: dict[Op, dict[int, int]] = {}
         self.lies_in: dict[Value, frozenset[Value]] = {}  # where a result of a loop that turns buffers may be
+        self.doubled: set[Value] = set()  # updates that are written into the other one of two buffers
         self._number(fn.body, fn.body)
 
     def _number(self, region: Region, loop: Region) -> None:
@@ -183,7 +184,7 @@ class _Bufferizer:
             "outputs": len(outputs),
             "in_place": tuple(k for k in partial if k not in later),
         }
-        regions = (_returning_parts(region, later),) if later else op.regions
+        regions = (returning_parts(region, later),) if later else op.regions
         kernel = Op("fusion", [*inputs, *outputs], (), facts, regions, op.locations)
         self.builder.region.ops.append(kernel)
         for number, memory in later.items():
@@ -208,6 +209,8 @@ class _Bufferizer:
         If it does, but the old value ends here, the part is computed aside and put there afterwards
         (`later`).
         """
+        if op.results[number] in self.doubled:
+            return self.wanted[op.results[number]].destination
         update = value.op
         assert update is not None
         old_param = update.operands[0]
@@ -365,6 +368,9 @@ class _Bufferizer:
         spare = [
             self._alloc_like(c) if self._needs_spare(op, k, first) else None for k, c in enumerate(carried)
         ]
+        for k, (buffer, other) in enumerate(zip(carried, spare, strict=True)):
+            if other is not None and self._written_aside(op, k) is not None:
+                self._copy(buffer, other)  # what no iteration writes is the same in both
         operands = [*carried, *(s for s in spare if s is not None)]
         body = self._body(op, operands, [s is not None for s in spare], first)
         regions = [body] if op.name == "for" else [self._condition(op, operands), body]
@@ -393,8 +399,9 @@ class _Bufferizer:
         """A buffer of the loop's own with the initial value: the value's memory, if no one else reads it."""
         if self._is_carried_in_place(value, op):
             return self.memory[value]
-        first = 3 if op.name == "for" else 0
-        stays = self._turned(op).get(number, number) == number and not self._needs_spare(op, number, first)
+        stays = self._turned(op).get(number, number) == number and not self._needs_spare(
+            op, number, len(op.operands) - len(op.results)
+        )
         fresh = (self._free_destination(op.results[number]) if stays else None) or self._alloc(value.type)
         self._copy(self.memory[value], fresh)
         return fresh
@@ -428,7 +435,7 @@ class _Bufferizer:
             return initial if stays and not turns and self._is_carried_in_place(initial, op) else value
         if op.name == "if":
             return self._shared_origin(op, value.index) or value
-        return _before(value)
+        return value_before(value)
 
     def _shared_origin(self, op: Op, number: int) -> Value | None:
         """The outer value in whose memory both branches leave a result, if they may."""
@@ -462,6 +469,8 @@ class _Bufferizer:
         found: dict[int, int] = {}
         for k, value in enumerate(region.terminator.operands):
             origin = self._began(value) if isinstance(value.type, TensorType) else value
+            if self._written_aside(op, k) is not None:
+                continue
             if origin in number_of and origin.type == value.type:
                 found[k] = number_of[origin]
         while True:
@@ -480,6 +489,8 @@ class _Bufferizer:
         if not isinstance(param.type, TensorType):
             return False
         value = region.terminator.operands[number]
+        if self._written_aside(op, number) is not None:
+            return True
         if number in self._turned(op):
             return False
         maker = value.op
@@ -489,6 +500,30 @@ class _Bufferizer:
         reads = [p for p, o in zip(maker.regions[0].params, maker.operands, strict=True) if o is param]
         root = maker.regions[0].terminator.operands[value.index]
         return late or not all(reads_in_step(maker, p, root) for p in reads)
+
+    def _written_aside(self, op: Op, number: int) -> Value | None:
+        """The first update of a carried value if it goes into a second buffer, a stencil that swaps arrays."""
+        region = op.regions[-1]
+        param = region.params[number + (1 if op.name == "for" else 0)]
+        value, first = region.terminator.operands[number], None
+        while value is not param:
+            maker = value.op
+            before = value_before(value)
+            if before is value or maker is None or self.around[maker] is not region:
+                return None
+            update = maker.regions[0].terminator.operands[value.index].op
+            if update is None or update.name != "update" or not is_one_place(update, self.fn.symbols):
+                return None
+            first, value = value, before
+        if first is None or first.op is None:
+            return None
+        update = first.op.regions[0].terminator.operands[first.index].op
+        assert update is not None
+        whole, part = update.operands[0].type, update.operands[1].type
+        assert isinstance(whole, TensorType)
+        assert isinstance(part, TensorType)
+        is_safe = reads_only_written(first.op.regions[0], update.operands[0], update)
+        return None if is_safe or not is_large_part(part.size, whole.size) else first
 
     def _body(self, op: Op, operands: Sequence[Value], spares: Sequence[bool], first: int) -> Region:
         old = op.regions[-1]
@@ -504,7 +539,11 @@ class _Bufferizer:
         yields = old.terminator.operands
         turned = self._turned(op)
         for k, value in enumerate(yields):
-            if value.op is not None and value not in self.wanted and isinstance(value.type, TensorType):
+            aside = self._written_aside(op, k)
+            if aside is not None:
+                self.doubled.add(aside)
+                self.wanted[aside] = _Plan(spare_of[k], None)
+            elif value.op is not None and value not in self.wanted and isinstance(value.type, TensorType):
                 param = old.params[turned.get(k, k) + skip]
                 self.wanted[value] = _Plan(
                     spare_of.get(k, now[turned.get(k, k)]), None if k in spare_of else param
@@ -556,33 +595,6 @@ class _Bufferizer:
             )
         else:
             self.builder.emit("copy", [source, target])
-
-
-def _returning_parts(region: Region, numbers: Mapping[int, Value]) -> Region:
-    """The same ops, but these results are the parts instead of the updated wholes."""
-    new = Region([p.type for p in region.params], [p.name for p in region.params])
-    cloner = Cloner(dict(zip(region.params, new.params, strict=True)))
-    cloner.ops(region, Builder(new), terminator=False)
-    results = [
-        v.op.operands[1] if k in numbers and v.op is not None else v
-        for k, v in enumerate(region.terminator.operands)
-    ]
-    Builder(new).emit("return", [cloner.value(v) for v in results])
-    return new
-
-
-def _before(value: Value) -> Value:
-    """The value in whose memory an in-place fusion leaves `value`; that itself if there is none."""
-    op = value.op
-    if op is None or op.name != "fusion":
-        return value
-    partial = op.attributes.get("in_place", ())
-    assert isinstance(partial, tuple)
-    inner = op.regions[0].terminator.operands[value.index].op
-    if (value.index not in partial and op.attributes["schedule"] != "scatter") or inner is None:
-        return value
-    old = inner.operands[0]
-    return op.operands[old.index] if isinstance(old.owner, Region) else value
 
 
 def _symbol_name(ty: Type) -> str:

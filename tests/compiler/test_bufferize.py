@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import running_native as running
 
+import weft
 from weft.ir import Builder, Func, IndexType, Region, TensorType, interpret, walk
 from weft.ir.dims import symbol, symbols_of
+from weft.ir.parse import parse
 from weft.ir.types import F32, I64
 
 RNG = np.random.default_rng(1)
@@ -308,3 +310,37 @@ def test_an_endless_loop_is_interrupted():
     outcome = running.run_native(program([V], build), f32(9), poll=poll)
     assert outcome.code == -1
     assert len(calls) == 3
+
+
+def test_a_stencil_in_a_loop_swaps_its_arrays():
+    """Each iteration reads and writes the array once; what it does not write was copied before the loop."""
+
+    def stencil(u, steps):
+        for _ in range(steps):
+            u[1:-1] = 0.5 * (u[2:] + u[:-2])
+            u[0] = u[-2]
+        return u
+
+    compiled = weft.compile(stencil)
+    for size, steps in ((50, 0), (50, 1), (51, 2), (50, 7)):
+        u = np.random.default_rng(size).normal(size=size)
+        expected = u.copy()
+        stencil(expected, steps)
+        assert compiled(u, steps) is u
+        np.testing.assert_array_equal(u, expected)
+    fn = parse(compiled.ir("loops", u, 7))
+    (loop,) = [op for op in fn.body.ops if op.name == "for"]
+    assert [op.name for op in walk(loop.regions[0])].count("copy") == 0
+    assert sum(op.name == "alloc" and op.result.type.shape != () for op in walk(fn)) == 1
+    first, second = loop.regions[0].params[1:3]
+    assert loop.regions[0].terminator.operands[:2] == (second, first)
+
+
+def test_a_small_write_in_a_loop_copies_no_array():
+    def ends(u, steps):
+        for _ in range(steps):
+            u[0:2] = u[1:3]
+        return u
+
+    fn = parse(weft.compile(ends).ir("loops", np.zeros(5000), 7))
+    assert not any(op.name == "copy" for op in walk(fn))

@@ -110,7 +110,9 @@ def results_overwrite_each_other():
 
 
 def loops_take_memory_of_others():
-    return patch.object(bufferize._Bufferizer, "_carry_in", lambda self, value, op: self.memory[value])
+    return patch.object(
+        bufferize._Bufferizer, "_carry_in", lambda self, value, op, number: self.memory[value]
+    )
 
 
 def loops_do_not_swap():
