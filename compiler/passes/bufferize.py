@@ -502,7 +502,7 @@ class _Bufferizer:
         return late or not all(reads_in_step(maker, p, root) for p in reads)
 
     def _written_aside(self, op: Op, number: int) -> Value | None:
-        """The first update of a carried value if it goes into a second buffer, a stencil that swaps arrays."""
+        """The first update of a carried value if it goes to a second buffer: a stencil that swaps arrays."""
         region = op.regions[-1]
         param = region.params[number + (1 if op.name == "for" else 0)]
         value, first = region.terminator.operands[number], None
