@@ -61,7 +61,7 @@ def updates_in_place(fn: Func) -> set[Op]:
                 ends = {v for v, place in last.items() if place == position[op]}
                 ours = {v for v in ends if v in owned or v in carried or _is_written_by_kernel(v, region)}
                 inherited.update((inner, ours) for inner in op.regions)
-            if op.name != "update":
+            if op.name not in ("update", "scatter"):
                 continue
             old = op.operands[0]
             final = last.get(old, -1) <= position[op] and last.get(op.operands[0], -1) == position[op]
@@ -148,7 +148,8 @@ class _Fuser(Cloner):
         attributes: dict[str, Attribute] = {"schedule": group.kind}
         if group.kind in ("rows", "columns"):
             attributes["space"], attributes["axis"] = group.space, group.axis
-        partial = tuple(k for k, r in enumerate(outputs) if r.op in self.in_place)
+        updates = {op for op in self.in_place if op.name == "update"}
+        partial = tuple(k for k, r in enumerate(outputs) if r.op in updates)
         if partial:
             attributes["in_place"] = partial
         return attributes

@@ -136,7 +136,10 @@ def _scatter_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]
     if op.attributes["mode"] != "set":
         raise NotImplementedError(f"scatter by {op.attributes['mode']} has no derivative")
     zero = b.full_like(part.type, 0.0, part.dtype)
+    part = part.apply("hold")  # nothing is to read g after it was written over
     kept = b.emit("scatter", [g[0].value, zero.value, *indices], op.attributes).result
+    if x[2].type == TensorType(I64):  # one index meets no other
+        return b.expr(kept), part, *none
     # of elements written twice only the last counts: mark each place with the number of its last writer
     ty = part.type
     assert isinstance(ty, TensorType)

@@ -275,3 +275,19 @@ def test_more_iterations_than_places_for_states():
     exact = np.array([np.sin(long(x)) / np.sin(1.0), 2.0 * np.sin(long(x))])
     np.testing.assert_allclose(found, exact, rtol=1e-3)
     np.testing.assert_allclose(found, numeric(long, (x,), 0), rtol=1e-7)
+
+
+def test_writes_at_computed_places_stay_in_place():
+    """No iteration of the loop and of its way back copies the array of which it writes one element."""
+
+    def fn(x, places):
+        y = x * 1.0
+        for i in range(len(places)):
+            y[places[i]] = y[places[i]] * 0.5 + np.sin(y[places[i] - 1])
+        return y.sum()
+
+    places = np.array([1, 3, 3, 2, 5])
+    check(fn, RNG.normal(size=6), places)
+    gradient = weft.grad(fn)
+    gradient(RNG.normal(size=6), places)
+    assert not [line for line in gradient._compiled.ir("loops").splitlines() if line.startswith("    copy(")]

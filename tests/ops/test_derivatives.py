@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from weft.compiler.autodiff import differentiate
+from weft.compiler.autodiff.flow import flow_of
+from weft.compiler.autodiff.forward import Forward
+from weft.compiler.autodiff.reverse import Names
 from weft.ir import REGISTRY, Builder, Func, Region
 from weft.ir.interp import interpret
+from weft.ir.rewrite import Cloner
 from weft.ir.types import F64, I64, TensorType, dtype_of, tensor
 from weft.ir.verify import verify
 
@@ -144,6 +148,32 @@ def test_first_derivative(name):
     for attributes, arrays in samples(name):
         fn = function(name, attributes, arrays)
         check_vjp(fn, arrays, op_of(name, attributes), rng, 1e-7)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_forward_mode_is_reverse_mode_transposed(name):
+    """<c, J v> is the same number, whichever way it is found."""
+    rng = np.random.default_rng(SEED)
+    attributes, arrays = next(iter(samples(name)))
+    fn = function(name, attributes, arrays)
+    wrt = [k for k, x in enumerate(arrays) if x.dtype == np.float64]
+    cotangent = rng.normal(size=fn.results[0].type.shape)
+    back = interpret(differentiate(fn, wrt, cotangent_given=True), *arrays, cotangent)[1:]
+    directions = [rng.normal(size=arrays[k].shape) for k in wrt]
+    region, cloner = Region(), Cloner()
+    for param in fn.params:
+        cloner.set([param], [region.add_param(param.type)])
+    sources = [fn.params[k] for k in wrt]
+    flow = flow_of(fn.body.ops[:-1], sources, fn.results)
+    forward = Forward(fn.body.ops[:-1], flow, cloner, region, Names(set(), set()), in_place=False)
+    forward.tangents = {source: region.add_param(source.type) for source in sources}
+    forward.run()
+    forward.builder.emit("return", [forward.tangent(fn.results[0])])
+    pushed = Func("pushed", region)
+    verify(pushed)
+    (tangent,) = interpret(pushed, *arrays, *directions)
+    expected = sum(np.sum(g * v) for g, v in zip(back, directions, strict=True))
+    np.testing.assert_allclose(np.sum(tangent * cotangent), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in PIECEWISE_LINEAR])
