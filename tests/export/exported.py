@@ -1,12 +1,15 @@
 """Functions that are exported, and ways to call libraries from C."""
 
+import atexit
 import functools
 import inspect
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,15 +194,23 @@ def expected_training():
     ]
 
 
-def run_training(folder, target="host", suffix=".so", report=None, **keywords):
+@functools.cache
+def exported_training(target):
+    """The report of the library that TRAIN is linked with, made once for a target."""
+    suffix = ".dll" if "windows" in target else ".so"
+    folder = Path(tempfile.mkdtemp(prefix="weft-export-"))
+    atexit.register(shutil.rmtree, folder)
+    return Training().export(folder / f"libmlp{suffix}", name="mlp", target=target)
+
+
+def run_training(folder, target="host", report=None, **keywords):
     """Export, train from C, give the lines that it prints."""
     x, digits = batch()
     (folder / "in").write_bytes(x.tobytes() + digits.tobytes())
-    report = report or Training().export(folder / f"libmlp{suffix}", name="mlp", target=target)
+    report = report or exported_training(target)
     shutil.copy(report.header, folder / "mlp.h")
     library = folder / report.library.name
-    if library != report.library:
-        shutil.copy(report.library, library)
+    shutil.copy(report.library, library)
     lines = run_c(folder, TRAIN, library, "in", "state", **keywords).splitlines()
     assert [p.name for p in folder.glob("state*")] == ["state"]
     return [re.sub(r" at \S*exported.py:", " at exported.py:", line) for line in lines]

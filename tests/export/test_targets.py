@@ -54,7 +54,7 @@ def test_training_on_windows(tmp_path, monkeypatch):
     monkeypatch.setenv("WINEDEBUG", "-all")
     monkeypatch.setenv("WINEPREFIX", str(Path(tempfile.gettempdir()) / "weft-wine"))
     found = e.run_training(
-        tmp_path, "x86_64-windows:x86-64-v3", ".dll", compiler=("x86_64-w64-mingw32-gcc",), runner=(WINE,)
+        tmp_path, "x86_64-windows:x86-64-v3", compiler=("x86_64-w64-mingw32-gcc",), runner=(WINE,)
     )
     assert found == e.expected_training()
 
