@@ -22,6 +22,9 @@ Shape = tuple[DimLike, ...]
 MAX_OPS = 400  # of one kernel; compile time of LLVM grows faster than linearly beyond
 
 
+_PIECES = ("concatenate", "pad", "update", "gather")
+
+
 @dataclass(eq=False, slots=True)
 class Group:
     """Ops that become one kernel.
@@ -296,6 +299,8 @@ class Partition:
             return False
         if source.space == ():
             return True  # one number: the kernel computes it before its loops
+        if op.name == "fft" and any(one.name in _PIECES for one in source.ops):
+            return False  # loops of its own are cut where the pieces meet
         return not (any(link.name == "broadcast" for link in path.chain) or self._repeats(op, number))
 
     @staticmethod

@@ -20,7 +20,7 @@ from weft.ir.dims import DimLike
 from weft.ir.expr import cast, fma, select
 from weft.ir.types import F64
 
-RADICES = (4, 2, 3, 5, 7, 11, 13)
+RADICES = (4, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
 """Lengths that are products of these are transformed in passes; the first that divides is taken."""
 SPAN = 64  # roots that one coarse root and a table of fine ones make
 
