@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.masks import at_mask, put_at_mask, size_at
+from weft.compiler.frontend.masks import at_mask, key_of, put_at_mask, size_at
 from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit, show_shape
 from weft.compiler.frontend.numpy.table import implements
@@ -250,7 +250,7 @@ def _limit(trace: Trace, value: Any, size: DimLike, low: DimLike, high: DimLike)
 
 
 def _computed_limit(trace: Trace, value: Expr, size: DimLike, low: DimLike, high: DimLike) -> DimLike:
-    key = (value.value, size, low, high)
+    key = (key_of(value.value), size, low, high)
     known = trace.limits.get(key)
     if known is not None and trace.is_open(known[1]):
         return known[0]

@@ -21,7 +21,7 @@ def positions(trace: Trace, mask: Expr, least: int = 0) -> Expr:
     assert mask.dtype == BOOL
     ty = mask.value.type
     assert isinstance(ty, TensorType)
-    key = _key(mask.value)
+    key = key_of(mask.value)
     for region, found in trace.masks.get(key, ()):
         if trace.is_open(region):
             return trace.expr(found)
@@ -36,12 +36,12 @@ def positions(trace: Trace, mask: Expr, least: int = 0) -> Expr:
     return trace.expr(found)
 
 
-def _key(value: Value, depth: int = 12) -> object:
+def key_of(value: Value, depth: int = 12) -> object:
     """What a value is: the ops it is made of, so that an expression written twice has one key."""
     op = value.op
-    if op is None or depth == 0 or op.regions or op.name in ("gather", "scatter", "positions"):
+    if op is None or depth == 0 or op.regions or op.name in ("scatter", "positions"):
         return id(value)
-    parts = tuple(_key(v, depth - 1) for v in op.operands)
+    parts = tuple(key_of(v, depth - 1) for v in op.operands)
     return (op.name, value.index, parts, repr(sorted(op.attributes.items(), key=lambda item: item[0])))
 
 

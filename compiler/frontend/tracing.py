@@ -27,7 +27,7 @@ from weft.compiler.frontend.hooks import Hooks, PlainHooks
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
 from weft.compiler.frontend.number import TracedNumber, forced
 from weft.compiler.frontend.numpy import is_known
-from weft.compiler.frontend.numpy.assorted import joined
+from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
 from weft.compiler.frontend.numpy.table import name_of
 from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, rewrite, unsupported_names
@@ -130,8 +130,8 @@ class TracingHooks:
 
     def load_item(self, base: Any, key: Any, /) -> Any:
         """Capture an item of what has a path."""
-        if base is np.r_ or base is np.c_:
-            return joined(self.trace, base, key)
+        if any(base is one for one in BY_INDEX):
+            return by_index(self.trace, base, key)
         base, key = given(base), given_key(key)
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is None:

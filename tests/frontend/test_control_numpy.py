@@ -317,6 +317,31 @@ def steps_of_an_argument(x, k):
     return view * 2, copied, x[k::k].sum()
 
 
+def spmv(starts, cols, values, x):
+    y = np.empty(starts.size - 1, values.dtype)
+    for i in range(starts.size - 1):
+        picked = cols[starts[i] : starts[i + 1]]
+        y[i] = values[starts[i] : starts[i + 1]] @ x[picked]
+    return y
+
+
+def self_energies(g, d, out):
+    for k in range(g.shape[0]):
+        for e in range(g.shape[1]):
+            for q in range(d.shape[0]):
+                for w in range(d.shape[1]):
+                    for i in range(3):
+                        if e - w >= 0:
+                            out[k, e] += g[k, e - w] @ (d[q, w] * i)
+    return out
+
+
+def grids(n):
+    x, y = np.mgrid[0:n, 0:3]
+    u, v = np.ogrid[0 : 2 * n : 2, 1:4]
+    return x * y, u + v, np.mgrid[0:1:5j, 0:4], np.mgrid[0:n]
+
+
 STARTS = np.array([0, 3, 3, 9, 20])
 CASES = [
     (matmul, (RNG.random((7, 5)), RNG.random((5, 6)))),
@@ -338,6 +363,9 @@ CASES = [
     (sieve, (200,)),
     (sieve_by_slices, (60,)),
     *((steps_of_an_argument, (RNG.random(n), k)) for n, k in ((10, 2), (23, 4), (11, 5), (12, -1))),
+    (spmv, (STARTS.astype(np.uint32), RNG.integers(0, 9, 20), RNG.random(20), RNG.random(9))),
+    (self_energies, (RNG.random((2, 3, 2, 2)), RNG.random((2, 3, 2, 2)), np.zeros((2, 3, 2, 2)))),
+    (grids, (6,)),
     (knapsack, (RNG.integers(1, 9, 10), RNG.random(10), 40)),
     (bubble, (RNG.random(20),)),
     (bisect, (np.sort(RNG.random(50)), 0.3)),

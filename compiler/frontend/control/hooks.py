@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.control.conditions import truth
 from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Undefined
 from weft.compiler.frontend.control.lists import Restack, settled
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from weft.compiler.frontend.tracing import TracingHooks
 
 UNROLLED = 4
-"""A loop over a constant range of at most so many items is unrolled."""
+"""A loop over a constant range of at most so many items is unrolled if no loop is in it."""
+MOST_COPIES = 16
+"""Of one statement, by such loops in each other's functions."""
 UNROLLED_IF_NEEDED = 256
 """One that cannot be a loop node, because Python must know its items, at most so many times."""
 _NEEDS_ITEMS = ("E051", "E052", "E055", "E062", "E063", "E060")
@@ -55,7 +58,7 @@ class ControlHooks:
     def __init__(self, hooks: TracingHooks) -> None:
         self.hooks, self.trace = hooks, hooks.trace
         self._plain = PlainHooks()
-        self._unrolled = 1
+        self._copies = 1  # of the statements that are traced now, by small loops around them
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._plain, name)
@@ -261,8 +264,9 @@ class ControlHooks:
         if items is None:
             return self._unroll(iter(self.hooks.iterate(iterable)), body, stop, places)
         count = items.length
-        if isinstance(count, int) and count <= UNROLLED and self._unrolled * max(count, 1) <= 16:
-            return self._unroll(iter(items), body, stop, places)
+        if isinstance(count, int) and count <= UNROLLED and not _holds_loop(body):
+            if self._copies * max(count, 1) <= MOST_COPIES:
+                return self._unroll_small(count, iter(items), body, stop, places)
         undo = Undo(self.hooks, places)
         try:
             counted = _counted(self.trace, items)
@@ -271,15 +275,29 @@ class ControlHooks:
             self._restack(wanted, undo)
             self.for_(items, body, stop, written=written, carried=carried, live=live)
         except UnsupportedError as error:
-            if error.code not in _NEEDS_ITEMS or self.trace.changes(count):
+            if self.trace.changes(count):
                 raise
             now = self.trace.assumptions.now(count)
-            if now > UNROLLED_IF_NEEDED:
+            if now > (UNROLLED_IF_NEEDED if error.code in _NEEDS_ITEMS else UNROLLED):
                 raise
             undo.run()
             self.trace.log.append(f"a loop of {now} iterations is unrolled: {error.sentence}")
             self._unroll(iter(items), body, stop, places)
         return None
+
+    def _unroll_small(
+        self,
+        count: int,
+        items: Iterator[Any],
+        body: Callable[[Any], Any],
+        stop: Thunk | None,
+        places: dict[str, Place],
+    ) -> None:
+        before, self._copies = self._copies, self._copies * max(count, 1)
+        try:
+            self._unroll(items, body, stop, places)
+        finally:
+            self._copies = before
 
     def _unroll(
         self, items: Iterator[Any], body: Callable[[Any], Any], stop: Thunk | None, places: dict[str, Place]
@@ -362,3 +380,9 @@ def _counted(trace: Any, items: Items) -> Counted:
     if isinstance(items, Range):
         return Counted(items.start, items.stop, items.step, lambda index: size_number(trace, index))
     return Counted(0, items.length, 1, items.at)
+
+
+def _holds_loop(body: Callable[..., Any]) -> bool:
+    """Whether there is a loop in the statements of a body, by the hooks that its code names."""
+    code = getattr(body, "__code__", None)
+    return code is not None and any({"for_", "while_"} & set(one.co_names) for one in all_code(code))

@@ -302,22 +302,43 @@ def _piece(trace: Trace, piece: Any, array: TracedArray, args: tuple[Any, ...], 
 # ---------------------------------------------------------------- concatenation by `[]`
 
 
+BY_INDEX: tuple[Any, ...] = (np.r_, np.c_, np.mgrid, np.ogrid)
+"""NumPy's objects that make arrays by `[]`."""
+
+
+def by_index(trace: Trace, base: Any, key: Any) -> Any:
+    """What one of these gives."""
+    if base is np.mgrid or base is np.ogrid:
+        return grid(trace, key, is_open=base is np.ogrid)
+    return joined(trace, base, key)
+
+
+def _line(trace: Trace, part: slice) -> Any:
+    """The numbers that a slice stands for: an imaginary step is how many, the last among them."""
+    start = 0 if part.start is None else part.start
+    if isinstance(part.step, complex):
+        return trace.call(np.linspace, start, part.stop, int(abs(part.step)))
+    return trace.call(np.arange, start, part.stop, 1 if part.step is None else part.step)
+
+
+def grid(trace: Trace, key: Any, *, is_open: bool) -> Any:
+    """`np.mgrid[...]` and `np.ogrid[...]`."""
+    if isinstance(key, slice):
+        return _line(trace, key)
+    lines = [_line(trace, part) for part in key]
+    common = np.result_type(*(line.dtype for line in lines))
+    lines = [line.astype(common) for line in lines]
+    made = trace.call(np.meshgrid, *lines, indexing="ij", sparse=is_open)
+    return tuple(made) if is_open else trace.call(np.stack, made)
+
+
 def joined(trace: Trace, base: Any, key: Any) -> Any:
     """`np.r_[...]` and `np.c_[...]` of arrays, numbers and slices."""
     parts: list[Any] = []
     for item in key if type(key) is tuple else (key,):
         if isinstance(item, str):
             raise trace.refuse("np.r_ with a text is not built", "use np.concatenate", "E054")
-        if isinstance(item, slice):
-            start = 0 if item.start is None else item.start
-            is_count = isinstance(item.step, complex)
-            made = (
-                trace.call(np.linspace, start, item.stop, int(abs(item.step)))
-                if is_count
-                else trace.call(np.arange, start, item.stop, 1 if item.step is None else item.step)
-            )
-        else:
-            made = trace.call(np.atleast_1d, item)
+        made = _line(trace, item) if isinstance(item, slice) else trace.call(np.atleast_1d, item)
         if base is np.c_:
             made = made[:, None] if made.ndim == 1 else made
         parts.append(made)
