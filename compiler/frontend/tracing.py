@@ -28,7 +28,7 @@ from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
 from weft.compiler.frontend.number import TracedNumber, forced
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
-from weft.compiler.frontend.numpy.table import name_of
+from weft.compiler.frontend.numpy.table import INSTEAD, name_of
 from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, rewrite, unsupported_names
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
@@ -333,7 +333,8 @@ class TracingHooks:
             f"{name_of(fn)} is not supported", "see `weft ops --numpy` for what is", "E053"
         )
         error.facts = tuple(
-            Fact("not supported", f"{one.name}, line {one.line}") for one in dict.fromkeys(names)
+            Fact("not supported", f"{one.name}, line {one.line}{_instead(one.name)}")
+            for one in dict.fromkeys(names)
         )
         return error
 
@@ -346,6 +347,12 @@ def _collects(fn: Any) -> bool:
 _TRANSPARENT = frozenset(
     {"builtins", "itertools", "functools", "operator", "_operator", "_functools", "collections"}
 )
+
+
+def _instead(name: str) -> str:
+    """What to use for a function, by the name that the user calls it."""
+    found = INSTEAD.get(name.partition(".")[2])
+    return f": {found}" if found else ""
 
 
 def _is_size(value: Any) -> bool:

@@ -126,3 +126,14 @@ def test_scipy_functions(name):
 def test_scipy_reductions(case):
     special = pytest.importorskip("scipy.special")
     check(lambda a: case(special, a), A.copy(), tolerance=1e-13)
+
+
+def test_all_that_is_missing_is_said_at_once():
+    def fn(x):
+        y = np.roots(x)
+        return y, np.linalg.eig(np.outer(x, x))
+
+    with pytest.raises(weft.UnsupportedError) as caught:
+        weft.compile(fn)(np.ones(3))
+    assert "np.roots, line" in str(caught.value)
+    assert "use np.linalg.eigh for a symmetric matrix" in str(caught.value)

@@ -21,6 +21,21 @@ C = TypeVar("C", bound=Composition)
 
 FUNCTIONS: dict[Any, Composition] = {}
 
+INSTEAD = {
+    "roots": "call it outside of the compiled function",
+    "linalg.eig": "use np.linalg.eigh for a symmetric matrix, or call it outside of the compiled function",
+    "linalg.eigvals": "use np.linalg.eigvalsh for a symmetric matrix, or call it outside of the function",
+    "polynomial.Polynomial": "use the functions of np.polynomial.polynomial",
+    "poly1d": "use np.polyval, np.polyadd, np.polymul",
+    "row_stack": "use np.vstack",
+    "nditer": "use a loop over the array, or over np.ndindex",
+    "ndenumerate": "use a loop over np.ndindex",
+    "memmap": "use np.memmap outside of the compiled function, passed as an argument",
+    "load": "load it outside of the compiled function, and pass the array",
+    "lib.stride_tricks.as_strided": "use np.lib.stride_tricks.sliding_window_view, or slices",
+}
+"""What to use for functions that the table lacks, by their names after `np.`."""
+
 LATER: dict[str, Callable[[], None]] = {}
 """What enters the functions of a module that Weft does not load, once that is loaded."""
 
