@@ -140,7 +140,7 @@ def _dtype_of(spec: Any) -> DType:
     dtype: DType = IR_TYPES[spec.type] if isinstance(spec, FloatSpec) else spec.dtype
     is_number = isinstance(spec, FloatSpec | ScalarSpec)
     if dtype.name not in C_TYPES or (is_number and (dtype.is_complex or dtype.name == "f16")):
-        what, fix = ("numbers", "pass an array of one") if is_number else ("arrays", None)
+        what, fix = ("numbers", "pass an array of one") if is_number else ("arrays", "")
         raise UnsupportedError(
             f"{what} of {dtype} cannot be arguments of an exported function", code="E051", fix=fix
         )
