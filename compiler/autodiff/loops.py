@@ -108,7 +108,8 @@ def forward(way: Reverse, op: Op) -> None:
     joint = Joint(pulled.region, pulled.split, pulled.region.params[:width], pulled.region.params[:1])
     joint.choose(at_ties=True)
     ends = [way.cloner.value(v) for v in body.terminator.operands]
-    stacks = _stacks(pulled.region.params[1:width], ends, list(joint.saved), count)
+    # of a loop that never runs the body is still a program: it needs a place
+    stacks = _stacks(pulled.region.params[1:width], ends, list(joint.saved), 1 if count == 0 else count)
     initial = [way.cloner.value(v) for v in op.operands]
     empty = [way.builder.full_like(s.type, 0, s.type.dtype).value for s in stacks]
     begun = [

@@ -303,6 +303,8 @@ def _for_each(
     )
     b = trace.builder
     stacks = [b.full_like(TensorType(r.dtype, (count, *r.shape)), 0, r.dtype).value for r in results]
+    if count == 0:
+        return stacks
     region = Region([IndexType(index), *(s.type for s in stacks)])
     inner = Builder(region, b.locations)
     flat = TensorType(ty.dtype, (count,))

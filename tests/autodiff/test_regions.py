@@ -211,6 +211,14 @@ def computed_count(x, counts):
     return s * s
 
 
+def never_run(x):
+    y = x * 1.0
+    for i in range(0):
+        for j in range(3):
+            y[j % 3] = np.sin(y[i % 3] * y[j])
+    return (y * y).sum()
+
+
 def not_entered(x):
     s = x.sum()
     while s < -100.0:
@@ -227,6 +235,7 @@ CASES = {
     "for_in_while": (for_in_while, np.abs(RNG.normal(size=3)) + 0.5),
     "returned": (returned, np.array([0.9, 1.1, 0.7])),
     "computed_count": (computed_count, np.array([0.3, 0.4]), np.array([3, 4])),
+    "never_run": (never_run, RNG.normal(size=3)),
     "not_entered": (not_entered, RNG.normal(size=3)),
     "recurrent": (recurrent, RNG.normal(size=(7, 4)), RNG.normal(size=(4, 4))),
     "then": (branch, np.abs(RNG.normal(size=5))),
