@@ -159,7 +159,7 @@ class Loops:
         self.put(depth, f"{self.pick(self.vectors)} = {self.vector()}")
 
     def _matrix(self, depth):
-        self.facts.add("writes")
+        self.facts |= {"writes", "joins"}
         self.put(depth, self.pick([
             "a[1:, 1:] = np.minimum(a[:-1, :-1] + 0.25, 50.0)", "a[:, 0] = a[:, -1]", "a[0] *= -1.0",
             f"a[{self.index()}, :] = {self.number()}", "a = np.maximum(a - 0.5, -50.0)",
@@ -221,7 +221,7 @@ class Loops:
         if self.chance(0.4):
             self._element(depth + 1)
         if way == "return":
-            self.facts.add("returns")
+            self.facts |= {"returns", "joins"}
             self.put(
                 depth + 1, "return x, y, z * 1.0, s, r, k, v, a" + (", np.array(out)" if self.appends else "")
             )
