@@ -84,5 +84,3 @@ def test_bad_shapes():
         nn.max_pool2d(np.zeros((3, 8)), 2)
     with pytest.raises(weft.UserError, match="reduction"):
         nn.mean_squared_error(np.zeros(3), np.ones(3), reduction="max")
-    with pytest.raises(weft.UnsupportedError):
-        nn.lstm(np.zeros(3))
