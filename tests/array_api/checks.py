@@ -158,6 +158,8 @@ def _calls_of(name, dtype):
         part = name.removeprefix("fft.")
         if part.endswith("freq"):
             return [((5,), {"d": 0.5})] if dtype == "f8" else []
+        x = np.where(np.isfinite(x), x, 1).astype(x.dtype)  # where infinities spread is not said
+        single = [((x,), {"axis": k}) for k in (0, -1)]
         wanted = "f8" if part in ("rfft", "rfftn", "ihfft") else "c16"
         if part.endswith("n") or part.endswith("shift"):
             single = [((x,), {}), ((x,), {"axes": (0,)})]
