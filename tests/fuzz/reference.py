@@ -251,7 +251,8 @@ class Reference:
             return 2 * np.abs(x[0]) * e[0] + e[0] ** 2 + 2 * _spacing(value)
         if name in MONOTONE and value.dtype.kind == "f":
             low, high = (np.asarray(record.evaluate(attributes, x[0] + s * e[0])) for s in (-1, 1))
-            return np.maximum(np.abs(low - value), np.abs(high - value)) + _spacing(value)
+            error = np.maximum(np.abs(low - value), np.abs(high - value)) + _spacing(value)
+            return np.where(np.isinf(e[0]), np.inf, error)  # it may be NaN
         if name in STEPS or (name == "cast" and value.dtype.kind != "f"):
             low, high = (np.asarray(record.evaluate(attributes, x[0] + s * e[0])) for s in (-1, 1))
             return np.where(((low == high) & (low == value)) | (e[0] == 0), 0.0, np.inf)
@@ -357,7 +358,11 @@ class Reference:
             return _clean(np.where(spread == 0, 0.0, np.inf))
         return _clean(
             np.where(
-                np.isfinite(bound) & np.isfinite(value) & (spread * spread * count < 1e30), bound, np.inf
+                np.isfinite(bound)
+                & np.isfinite(value)
+                & (spread * spread * count < float(np.finfo(value.dtype).max) / 8),
+                bound,
+                np.inf,
             )
         )
 

@@ -20,17 +20,12 @@ COMPARE = ("<", "<=", ">", ">=", "==", "!=")
 
 @dataclass
 class Array:
-    """What is known of a variable: dtype, sizes as names, whether its memory is its own.
-
-    What `ravel` gave `is_raveled`, and so are its views: of a result in another order than NumPy's it is a copy where
-    NumPy gives a view, or the other way round (a listed difference), so that nothing is written through it.
-    """
+    """What is known of a variable: dtype, sizes as names, whether its memory is its own."""
 
     name: str
     dtype: str
     shape: tuple[str, ...]
     is_view: bool = False
-    is_raveled: bool = False
 
 
 @dataclass
@@ -58,6 +53,7 @@ class Writer:
         self.arrays = []
         self.lines = []
         self.facts = set()
+        self.layouts = set()  # of arguments
         self.count = 0
         self.smooth = self.chance(0.25)
         self.ops = 0
@@ -176,12 +172,6 @@ class Writer:
         if a is None:
             return
         self.facts.add("views")
-        kept = len(self.arrays)
-        self._view_of(a)
-        for made in self.arrays[kept:]:
-            made.is_raveled |= a.is_raveled and made.is_view
-
-    def _view_of(self, a):
         way = self.rng.random()
         if way < 0.55:
             index, shape = self._index(a)
@@ -189,7 +179,9 @@ class Writer:
         elif way < 0.7:
             self.add(f"{a.name}.T", a.dtype, a.shape[::-1], view=True)
         elif way < 0.8:
-            self.add(f"{a.name}.ravel()", a.dtype, (f"({'*'.join(a.shape)})",), view=True).is_raveled = True
+            # in another order than C, a new array's ravel is a copy or a view where NumPy's is not (a listed difference)
+            copied = ".copy()" if "F" in self.layouts else ""
+            self.add(f"{a.name}.ravel(){copied}", a.dtype, (f"({'*'.join(a.shape)})",), view=not copied)
         elif way < 0.9:
             self.add(
                 f"{a.name}[None]" if self.chance(0.5) else f"np.expand_dims({a.name}, 0)",
@@ -213,7 +205,7 @@ class Writer:
         return d
 
     def _writable(self):
-        return self.value(lambda a: len(a.shape) > 0 and a.dtype != "bool" and not a.is_raveled)
+        return self.value(lambda a: len(a.shape) > 0 and a.dtype != "bool")
 
     def _write(self):
         a = self._writable()
@@ -254,7 +246,7 @@ class Writer:
         a = self.value()
         if a is not None:
             self.lines.append(f"{self.fresh()} = {a.name}")
-            self.arrays.append(Array(f"t{self.count}", a.dtype, a.shape, True, a.is_raveled))
+            self.arrays.append(Array(f"t{self.count}", a.dtype, a.shape, True))
 
     def _size(self):
         a = self.value(lambda a: len(a.shape) > 0 and a.dtype.startswith("float"))
@@ -349,6 +341,7 @@ class Writer:
                 _, dtype, shape, _ = self.pick(signature)
             layout = str(self.rng.choice(["C", "C", "C", "F", "strided", "negative"]))
             signature.append((f"a{k}", dtype, shape, layout))
+            self.layouts.add(layout)
             self.arrays.append(Array(f"a{k}", dtype, shape))
         for k in range(int(self.chance(0.6)) * int(self.rng.integers(1, 3))):
             shape, dtype = self.shape(), self.pick(DTYPES)

@@ -405,7 +405,7 @@ class Steps(Values):
     def _scatter(self):
         x, axes, shape, indices = self._indexed()
         mode = self.pick(["set", "set", "add", "multiply", "minimum", "maximum"])
-        if x.type.dtype == BOOL or (mode == "multiply" and x.type.dtype.is_float):
+        if x.type.dtype == BOOL or (mode == "multiply" and x.type.dtype.kind in "fc"):
             mode = "set"
         self.emit(
             "scatter",
