@@ -278,9 +278,9 @@ def _fits(inside: Type, outside: Type) -> bool:
 
 
 def _check_custom(op: Op) -> Iterator[str]:
-    types, count = _operand_types(op), len(op.regions[0].params)
-    found = [v.type for v in op.regions[0].terminator.operands]
-    if types[:count] != list(_params(op.regions[0])) or types[count:] != found:
+    types, count = tuple(_operand_types(op)), len(op.regions[0].params)
+    found = tuple(v.type for v in op.regions[0].terminator.operands)
+    if types[:count] != tuple(_params(op.regions[0])) or types[count:] != found:
         yield f"custom_gradient of {_types(types)} has a region from {count} cotangents to {_types(found)}"
 
 

@@ -9,7 +9,7 @@ from weft.compiler.schedule.element import Writer
 from weft.compiler.schedule.kernel import Kernel, Root, parallel_chunks, serial, vectorized
 from weft.ir import Builder, Expr, TensorType, Value
 from weft.ir.dims import Dim, DimLike, floor_divide, product
-from weft.ir.expr import absolute, cast, select, sqrt
+from weft.ir.expr import absolute, cast, imag, real, select, sqrt
 from weft.ir.ops.shape import split_index
 from weft.ir.rules import tensor_operand
 
@@ -164,15 +164,20 @@ def _pivot(m: Matrix, k: DimLike) -> Expr:
     def body(builder: Builder, number: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
         with writer.scope(builder, floor=True):
             i = writer.bind(writer.fresh("i"), number, k, m.columns)
-            size = absolute(m.get(i, k))
+            size = _size(m.get(i, k))
             larger = size.gt(writer.here(held[0]))
             return [select(larger, size, held[0]), select(larger, number, held[1])]
 
     first = writer.number(k)
-    best = absolute(m.get(k, k))
+    best = _size(m.get(k, k))
     return writer.builder.loop(
         writer.number(k + 1), writer.number(m.columns), 1, [writer.here(best), writer.here(first)], body
     )[1]
+
+
+def _size(x: Expr) -> Expr:
+    """What pivots are compared by: of complex numbers |re| + |im|, as LAPACK does."""
+    return absolute(real(x)) + absolute(imag(x)) if x.dtype.is_complex else absolute(x)
 
 
 def _swap_rows(m: Matrix, a: DimLike, b: Dim) -> None:

@@ -525,7 +525,14 @@ log1p = unary("log1p", "log(1 + x), exact near 0.", _quiet(np.log1p), kinds="fc"
 sin = unary("sin", "Sine, x in radians.", _quiet(np.sin), kinds="fc", flops=20, vjp=lambda g, y, x: g * x.apply("cos"))
 cos = unary("cos", "Cosine, x in radians.", _quiet(np.cos), kinds="fc", flops=20, vjp=lambda g, y, x: -(g * x.apply("sin")))
 tan = unary("tan", "Tangent, x in radians.", _quiet(np.tan), kinds="fc", flops=25, vjp=lambda g, y, x: g * (y * y + 1.0))
-tanh = unary("tanh", "Hyperbolic tangent.", _quiet(np.tanh), kinds="fc", flops=16, vjp=lambda g, y, x: g * (1.0 - y * y))
+tanh = unary(
+    "tanh",
+    "Hyperbolic tangent.",
+    _quiet(np.tanh),
+    kinds="fc",
+    flops=16,
+    vjp=lambda g, y, x: g * (1.0 - y * y),
+)
 sinh = unary("sinh", "Hyperbolic sine.", _quiet(np.sinh), kinds="fc", flops=20, vjp=lambda g, y, x: g * x.apply("cosh"))
 cosh = unary("cosh", "Hyperbolic cosine.", _quiet(np.cosh), kinds="fc", flops=20, vjp=lambda g, y, x: g * x.apply("sinh"))
 arcsin = unary("arcsin", "Inverse sine.", _quiet(np.arcsin), kinds="fc", flops=20, vjp=lambda g, y, x: g / sqrt(1.0 - x * x))

@@ -20,7 +20,7 @@ def _square(types: Sequence[Type], name: str) -> TensorType:
     ty = tensor_operand(types)
     if ty.rank < 2 or ty.shape[-1] != ty.shape[-2]:
         raise ShapeError(f"{name} needs square matrices, got {ty}")
-    if not ty.dtype.is_float:
+    if not (ty.dtype.is_float or (ty.dtype.is_complex and name != "cholesky")):
         raise DTypeError(f"{name} does not take {ty}")
     return ty
 
@@ -43,7 +43,8 @@ def _evaluate_lu(_a: Attributes, x: np.ndarray) -> np.ndarray:
     result = np.concatenate([x, np.broadcast_to(np.arange(n, dtype=x.dtype), (*x.shape[:-2], 1, n))], axis=-2)
     for m in result.reshape(int(np.prod(x.shape[:-2])), n + 1, n):
         for k in range(n):
-            at = k + int(np.argmax(np.abs(m[k:n, k])))
+            column = m[k:n, k]
+            at = k + int(np.argmax(np.abs(np.real(column)) + np.abs(np.imag(column))))
             m[[k, at]] = m[[at, k]]
             m[n, [k, at]] = m[n, [at, k]]
             if m[k, k] != 0:

@@ -87,7 +87,7 @@ class _Shake:
 
     def __init__(self, traced: Any, seed: int) -> None:
         types = [v.type.dtype for v in values_of(traced.func) if isinstance(v.type, TensorType)]
-        inexact = [np.finfo(t.numpy).eps for t in types if t.is_float and t.numpy.kind == "f"]
+        inexact = [np.finfo(t.numpy).eps for t in types if t.numpy is not None and t.is_float]
         self.least = max(inexact, default=0.0)
         self.rng = np.random.default_rng(seed)
 
@@ -95,7 +95,7 @@ class _Shake:
         for _, leaf in leaves(Argument("tree"), tree):
             if type(leaf) is np.ndarray and leaf.dtype.kind in "fc" and leaf.flags.writeable:
                 unit = max(float(np.finfo(leaf.dtype).eps), self.least)
-                leaf *= 1 + unit * self.rng.integers(-2, 3, leaf.shape).astype(leaf.real.dtype)
+                leaf[...] = leaf * (1 + unit * self.rng.integers(-2, 3, leaf.shape))
 
 
 def _trace(core: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, list[np.ndarray]]:

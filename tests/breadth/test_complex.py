@@ -281,3 +281,30 @@ def test_derivatives_are_those_of_jax(loss):
 
 def test_derivative_by_a_python_number():
     assert weft.grad(lambda z: (z * z.conjugate()).real)(1 + 2j) == 2 - 4j
+
+
+def test_linear_systems():
+    rng = np.random.default_rng(3)
+    a, b, c = (rng.random((4, 4)) + 1j * rng.random((4, 4)) for _ in range(3))
+
+    def systems(a, b):
+        single = np.linalg.solve(a.astype("c8"), b[:, 0].real)
+        return np.linalg.solve(a, b), np.linalg.inv(np.stack([a, b])), np.linalg.det(a), single
+
+    for found, want in zip(weft.compile(systems)(a, b), systems(a, b), strict=True):
+        assert found.dtype == want.dtype
+        np.testing.assert_allclose(found, want, rtol=1e-4)
+    sign, size = weft.compile(np.linalg.slogdet)(a)
+    np.testing.assert_allclose(sign * np.exp(size), np.linalg.det(a))
+    with pytest.raises(weft.UnsupportedError, match="complex"):
+        weft.compile(np.linalg.svd)(a)
+
+    def loss(a):  # its gradient by JAX's convention: by the real part, less i times that by the imaginary one
+        return np.sum((np.linalg.solve(a, b) * c).real)
+
+    found, step = weft.grad(loss)(a), 1e-6
+    for place in ((0, 0), (2, 1)):
+        one = np.zeros_like(a)
+        one[place] = step
+        slopes = [(loss(a + d * one) - loss(a - d * one)) / (2 * step) for d in (1, 1j)]
+        np.testing.assert_allclose(found[place], slopes[0] - 1j * slopes[1], rtol=1e-5)

@@ -17,17 +17,18 @@ from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
 from weft.compiler.frontend.numpy.manipulation import as_axes
 from weft.compiler.frontend.numpy.reductions import reduce_axes
 from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.promote import element_type
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, new_array, shape_of, wrap
 from weft.ir.dims import DimLike, floor_divide
 from weft.ir.expr import Expr, cast, constant, select
 from weft.ir.matrices import swapped, triangle
 from weft.ir.ops.factor import factors_of, permuted_rows
-from weft.ir.types import F32, F64, I64
+from weft.ir.types import F64, I64
 
 
-def as_matrix(trace: Trace, a: Any, *, square: bool = True) -> Expr:
-    """The elements as floats, checked to be matrices."""
+def as_matrix(trace: Trace, a: Any, *, square: bool = True, is_complex: bool = False) -> Expr:
+    """The elements as floats, or complex numbers where that is built, checked to be matrices."""
     array = as_array(trace, a)
     if array.ndim < 2:
         raise LinAlgError(f"{array.ndim}-dimensional array given. Array must be at least two-dimensional")
@@ -37,7 +38,11 @@ def as_matrix(trace: Trace, a: Any, *, square: bool = True) -> Expr:
         raise LinAlgError("Last 2 dimensions of the array must be square")
     if square and rows != columns:
         value = trace.builder.reshape(value, (*shape_of(value)[:-2], rows, rows))
-    return value if value.dtype.is_float else cast(value, F64)
+    if value.dtype.is_complex and not is_complex:
+        raise trace.refuse(
+            "this factorization is not built for complex matrices", "use np.linalg.solve, inv or det", "E051"
+        )
+    return value if value.dtype.is_float or value.dtype.is_complex else cast(value, F64)
 
 
 def _diagonal(trace: Trace, value: Expr) -> Expr:
@@ -109,11 +114,11 @@ def _identity(trace: Trace, like: Expr) -> Expr:
 @implements(np.linalg.solve)
 def solve(trace: Trace, a: Any, b: Any) -> Any:
     """Solve a linear matrix equation, or system of linear scalar equations."""
-    matrix, right = as_matrix(trace, a), as_array(trace, b)
+    matrix, right = as_matrix(trace, a, is_complex=True), as_array(trace, b)
     is_vector = right.ndim == 1
-    value = right.expr if right.dtype.kind == "f" else cast(right.expr, F64)
+    value = right.expr if right.dtype.kind in "fc" else cast(right.expr, F64)
     value = trace.builder.reshape(value, (*shape_of(value), 1)) if is_vector else value
-    common = F64 if F64 in (matrix.dtype, value.dtype) else F32
+    common = element_type(np.result_type(matrix.dtype.numpy, value.dtype.numpy), trace.location())
     matrix, value = cast(matrix, common), cast(value, common)
     size = shape_of(matrix)[-1]
     if not trace.holds(shape_of(value)[-2], "==", size, "rows of a linear system"):
@@ -128,7 +133,7 @@ def solve(trace: Trace, a: Any, b: Any) -> Any:
 @implements(np.linalg.inv)
 def inv(trace: Trace, a: Any) -> Any:
     """Compute the inverse of a matrix."""
-    matrix = as_matrix(trace, a)
+    matrix = as_matrix(trace, a, is_complex=True)
     return new_array(trace, _solve(trace, matrix, _identity(trace, matrix)))
 
 
@@ -147,7 +152,7 @@ def _sign_of(trace: Trace, order: Expr, like: Expr) -> Expr:
 
 def _determinant(trace: Trace, a: Any) -> tuple[Expr, Expr]:
     """The diagonal of U and the sign of the row exchanges."""
-    matrix = as_matrix(trace, a)
+    matrix = as_matrix(trace, a, is_complex=True)
     both, order = _lu(trace, matrix)
     diagonal = _diagonal(trace, both)
     return diagonal, _sign_of(trace, order, diagonal)
@@ -165,8 +170,9 @@ def slogdet(trace: Trace, a: Any) -> Any:
     """Compute the sign and (natural) logarithm of the determinant of an array."""
     diagonal, sign = _determinant(trace, a)
     axis = (len(shape_of(diagonal)) - 1,)
-    signs = reduce_axes(trace, "prod", diagonal.apply("sign"), axis) * sign
-    logarithm = reduce_axes(trace, "sum", diagonal.apply("absolute").apply("log"), axis)
+    each: Any = new_array(trace, diagonal)
+    signs = reduce_axes(trace, "prod", trace.call(np.sign, each).expr, axis) * sign
+    logarithm = reduce_axes(trace, "sum", trace.call(np.log, trace.call(np.abs, each)).expr, axis)
     made = type(np.linalg.slogdet(np.eye(1)))
     return made(wrap(trace, signs), wrap(trace, logarithm))
 
