@@ -105,7 +105,8 @@ def _leaf_spec(value: Any) -> ArgumentSpec:
         return ScalarSpec(element_type(value.dtype))
     if type(value) is int:
         return IntSpec(value)
-    return FloatSpec(type(value)) if type(value) in (float, complex) else StaticSpec(value)
+    kind: Any = _type(value)
+    return FloatSpec(kind) if kind in (float, complex) else StaticSpec(value)
 
 
 def is_node(value: Any) -> bool:

@@ -270,8 +270,8 @@ class Inputs:
             if type(value) is int:
                 spec: ArgumentSpec = IntSpec(self.options.hidden_int(source, value))
             else:
-                is_plain = type(value) in (float, complex)
-                spec = FloatSpec(type(value)) if is_plain else ScalarSpec(element_type(value.dtype))
+                kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
+                spec = FloatSpec(kind) if kind in (float, complex) else ScalarSpec(element_type(value.dtype))
             self._numbers[key] = self._leaf(source, spec, hidden=True)
         return self._numbers[key]
 

@@ -113,7 +113,9 @@ def _means(fn: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def register(meaning: Callable[..., Any]) -> Callable[..., Any]:
         def chosen(trace: Trace, *values: Any, **keywords: Any) -> Any:
-            parts = [v for value in values for v in (value if isinstance(value, list | tuple) else (value,))]
+            parts: list[Any] = []
+            for value in values:
+                parts += value if isinstance(value, list | tuple) else (value,)
             traced = _has_traced((*parts, *keywords.values()))
             return (meaning if traced else fn)(*((trace,) if traced else ()), *values, **keywords)
 

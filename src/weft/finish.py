@@ -114,7 +114,8 @@ def _items(form: Any, arrays: Iterator[Any], count: int) -> list[Any]:
         case ("tree", like, forms):
             columns = [_items(one, arrays, count) for one in forms]
             return [rebuild(like, [column[k] for column in columns]) for k in range(count)]
-        case (_, value):
+        case _:
+            _, value = form
             return [value] * count
 
 

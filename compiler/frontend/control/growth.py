@@ -78,7 +78,8 @@ def check_items(trace: Trace, variables: Variables, done: Traced, results: Mappi
             if any(one.view.storage.writes for one in params):
                 raise trace.refuse_alias()
             origins = [storage] if storage.depth <= len(trace.frames) else []
-            origins += [one.view.storage for one in (arrays_in(results[other]) if other in results else [])]
+            if other is not None and other in results:
+                origins += [one.view.storage for one in arrays_in(results[other])]
             for part in stack.parts:
                 for origin in origins:
                     trace.link(part.view.storage, origin)

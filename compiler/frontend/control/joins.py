@@ -83,7 +83,7 @@ def given(value: Any) -> Any:
 def given_key(key: Any) -> Any:
     """A key whose parts must not be None, but for slices' own."""
     if type(key) is tuple:
-        return tuple(given_key(part) for part in key)
+        return tuple(given_key(part) for part in typing.cast("tuple[Any, ...]", key))
     if type(key) is slice and Possible in (type(key.start), type(key.stop), type(key.step)):
         return slice(given(key.start), given(key.stop), given(key.step))
     return given(key)

@@ -5,6 +5,7 @@ Not here: what such a list holds (`lists.py`).
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -161,9 +162,12 @@ def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
 
 def repeated(trace: Trace, items: Any, count: Any) -> list[Any] | None:
     """`items * count` of one number, where the count is a size that may vary; None for all else."""
-    if type(items) is not list or len(items) != 1 or is_listed(items):
+    if type(items) is not list or is_listed(items):
         return None
-    item = items[0]
+    alone = typing.cast("list[Any]", items)
+    if len(alone) != 1:
+        return None
+    item = alone[0]
     number = as_bound(trace, count)
     if isinstance(number, int) or is_node(item):
         return None
@@ -182,9 +186,10 @@ def by_position(trace: Trace, owner: Any, key: Any) -> bool:
     traced = type(key) in TRACED and (as_dim(key) is None or trace.changes(as_dim(key) or 0))
     if not traced or type(owner) is not list or not can_stack(owner):
         return False
-    if trace.is_before_a_loop(owner):
-        raise Restack(owner, None)
-    settled(trace, owner)
+    found = typing.cast("list[Any]", owner)
+    if trace.is_before_a_loop(found):
+        raise Restack(found, None)
+    settled(trace, found)
     return True
 
 

@@ -7,6 +7,7 @@ reads a list (`listed.py`), loops and branches themselves (`loops.py`, `statemen
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from typing import Any
@@ -182,12 +183,12 @@ class ListPlace:
     name: str
     owner: list[Any]
 
-    def get(self) -> Content:
-        """What it holds."""
+    def get(self) -> Any:
+        """What it holds: a `Content`."""
         return Content(self.owner)
 
-    def set(self, value: Content) -> None:
-        """Replace it."""
+    def set(self, value: Any) -> None:
+        """Replace it by another `Content`."""
         self.owner[:] = value.items
 
 
@@ -204,7 +205,7 @@ class Row(Extended):
 
     def lower(self, trace: Trace, value: Any) -> list[Value]:
         """The items of a list, stacked."""
-        content = Content([]) if not isinstance(value, list) else Content(value)
+        content = Content(typing.cast("list[Any]", value) if isinstance(value, list) else [])
         return pack(trace, self.item, self.count, content)[0]
 
     def wrap(self, trace: Trace, values: Iterator[Value]) -> Any:
@@ -403,9 +404,10 @@ def exact_length(items: Sequence[Any]) -> DimLike | None:
     """The number of items if it is a size that is known without running the program so far."""
     total: DimLike = 0
     for item in items:
-        if isinstance(item, Few) or (isinstance(item, Stack) and isinstance(item.position, Expr)):
+        length = item.position if isinstance(item, Stack) else 1
+        if isinstance(item, Few) or isinstance(length, Expr):
             return None
-        total = total + (item.position if isinstance(item, Stack) else 1)
+        total = total + length
     return total
 
 
@@ -492,7 +494,7 @@ def can_stack(owner: Any) -> bool:
     if type(owner) is not list or not owner or len(set(map(id, rows))) < len(rows):
         return False
     try:
-        slot = item_slot(owner)
+        slot = item_slot(typing.cast("list[Any]", owner))
     except Conflict:
         return False
     while isinstance(slot, Row):

@@ -279,7 +279,7 @@ def trace_body(
         if len(hooks.effects) > effects:
             raise effect_refused(hooks, effects)
         ends = {name: _end(trace, variables, name, place) for name, place in variables.places.items()}
-        changed = [owner for owner, _ in hooks.journal.marks[-1].saved.values() if type(owner) is list]
+        changed: list[Any] = [o for o, _ in hooks.journal.marks[-1].saved.values() if type(o) is list]
         lists = {id(owner): Content(owner).frozen(trace) for owner in changed}
     except NameError as error:
         trace.close(frame)

@@ -5,6 +5,7 @@ New arrays are fresh storages. Not here: functions that rearrange existing ones 
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from typing import Any
 
@@ -334,7 +335,7 @@ def _flatten(trace: Trace, items: Any) -> tuple[list[Any], tuple[int, ...]]:
     if not isinstance(items, list | tuple):
         return [items], ()
     if is_listed(items):
-        return [array_of(trace, items)], ()
+        return [array_of(trace, typing.cast("list[Any]", items))], ()
     parts = [_flatten(trace, item) for item in items]
     shapes = {shape for _, shape in parts}
     if len(shapes) != 1:
