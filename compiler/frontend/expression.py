@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
 from weft.compiler.frontend.code import PREFIX, THUNK_MARK
+from weft.compiler.frontend.comprehension import REDUCTIONS, can_be_loop, loop_function
 from weft.compiler.frontend.jump import FRAME_FUNCTIONS
 from weft.compiler.frontend.scope import (
     Comprehension,
@@ -73,6 +74,9 @@ class ExpressionRewriter(ast.NodeTransformer):
         self.shared: set[str] = set()  # local names that a hoisted function or statement body binds
         self.references: list[Reference] = []
         self.count = 0
+        self.rewrite_function: Callable[[ast.FunctionDef], None] = lambda _: (
+            None
+        )  # set by who rewrites statements
 
     def fresh(self, kind: str) -> str:
         """Make a name of our own."""
@@ -165,6 +169,8 @@ class ExpressionRewriter(ast.NodeTransformer):
                 return self._call_in_place(node, name)
             case _:
                 pass
+        if (reduced := self._reduction(node)) is not None:
+            return reduced
         call = hook("call", node, self.visit(node.func), *self.several(node.args))
         if isinstance(call, ast.Call):
             call.keywords = [self.visit(keyword) for keyword in node.keywords]
@@ -330,8 +336,51 @@ class ExpressionRewriter(ast.NodeTransformer):
         return node
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
-        """Rewrite inside, where the loop variables are names of their own."""
-        return self._comprehension(node)
+        """Rewrite inside, where the loop variables are names of their own, and as a loop."""
+        loop = self._loop("list", node)
+        if loop is None:
+            return self._comprehension(node)
+        source, plain = self._plain(node)
+        return hook("comprehension", node, source, loop, plain)
+
+    def _loop(self, kind: str, node: ast.ListComp | ast.GeneratorExp) -> ast.expr | None:
+        """Define the function with the loops of a comprehension before the statement, and give its name."""
+        if self.hoisted is None or self.scope.kind != "function" or not can_be_loop(node):
+            return None
+        made = loop_function(kind, self.fresh("items"), node)
+        waiting, self.hoisted = self.hoisted, None
+        self.rewrite_function(made)
+        self.hoisted = waiting
+        waiting.append(made)
+        return located(ast.Name(made.name, ast.Load()), node)
+
+    def _plain(self, node: ast.ListComp | ast.GeneratorExp) -> tuple[ast.expr, ast.expr]:
+        """The rewritten first iterable, and a function of it that does what stands there."""
+        first = node.generators[0]
+        source: ast.expr = self.visit(first.iter)
+        first.iter = located(ast.Name(f"{PREFIX}source__", ast.Load()), first.iter)
+        made = lambda_of(self._comprehension(node))
+        assert isinstance(made, ast.Lambda)
+        made.args.args = [located(ast.arg(f"{PREFIX}source__"), node)]
+        return source, made
+
+    def _reduction(self, node: ast.Call) -> ast.expr | None:
+        """`sum(... for ...)` and its kin."""
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=[ast.GeneratorExp() as items, *rest], keywords=[]):
+                if (
+                    name not in REDUCTIONS
+                    or self.scope.meaning(name) != "global"
+                    or len(rest) > (name == "sum")
+                ):
+                    return None
+                loop = self._loop(name, items)
+            case _:
+                return None
+        if loop is None:
+            return None
+        source, plain = self._plain(items)
+        return hook("reduction", node, self.visit(node.func), source, loop, plain, *self.several(rest))
 
     def visit_SetComp(self, node: ast.SetComp) -> ast.expr:
         """Rewrite inside."""

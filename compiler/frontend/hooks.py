@@ -123,6 +123,24 @@ class Hooks(Protocol):
         """Evaluate `a < b <= c`; any comparison may be in it."""
         ...
 
+    def comprehension(
+        self, source: UserValue, loop: Callable[..., UserValue], plain: Callable[..., UserValue], /
+    ) -> UserValue:
+        """Evaluate a list comprehension over `source`, as a function with loops or as it stands."""
+        ...
+
+    def reduction(
+        self,
+        fn: UserValue,
+        source: UserValue,
+        loop: Callable[..., UserValue],
+        plain: Callable[..., UserValue],
+        /,
+        *rest: UserValue,
+    ) -> UserValue:
+        """Evaluate `fn(... for ... in source)`, where `fn` is named as a builtin that uses the items up."""
+        ...
+
     def iterate(self, iterable: UserValue, /) -> Iterable[UserValue]:
         """Give what a `for` of a comprehension (or one that Python itself runs) goes over."""
         ...
@@ -283,6 +301,24 @@ class PlainHooks:
     def delete_item(self, base: UserValue, key: UserValue, /) -> None:
         """Do `del base[key]`."""
         del base[key]
+
+    def comprehension(
+        self, source: UserValue, loop: Callable[..., UserValue], plain: Callable[..., UserValue], /
+    ) -> UserValue:
+        """Do as it stands."""
+        return plain(source)
+
+    def reduction(
+        self,
+        fn: UserValue,
+        source: UserValue,
+        loop: Callable[..., UserValue],
+        plain: Callable[..., UserValue],
+        /,
+        *rest: UserValue,
+    ) -> UserValue:
+        """Do as it stands."""
+        return self.call(fn, plain(source), *rest)
 
     def augmented(self, symbol: str, old: UserValue, value: UserValue, /) -> UserValue:
         """Do the in-place operation."""

@@ -42,6 +42,7 @@ def rewrite_definition(definition: Definition, closure: frozenset[str]) -> list[
     """Rewrite a function in place; give its uses of outer names."""
     outside = Scope("function", Bindings(), closure=closure)
     expressions = ExpressionRewriter(outside, definition.class_name)
+    expressions.rewrite_function = lambda made: StatementRewriter(expressions).function(made)
     node = definition.node
     node.args.defaults = []
     node.args.kw_defaults = [None] * len(node.args.kw_defaults)

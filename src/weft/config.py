@@ -119,6 +119,11 @@ _open_blocks = 0
 _listeners: list[Callable[[int], None]] = []
 
 
+def environment_with(**changes: str) -> dict[str, str]:
+    """Return the environment of this process with changes, for a child."""
+    return {**os.environ, **changes}
+
+
 def from_environment(environment: Mapping[str, str] | None = None) -> Options:
     """Return the options that the variables in `environment` give; the process's own if it is None.
 

@@ -264,7 +264,7 @@ def test_explain_option(capsys):
 
 def test_names_that_are_not_built():
     with pytest.raises(weft.UnsupportedError):
-        layer.run(fetch="x")
+        weft.device("gpu:0")
 
 
 # ---- where errors point

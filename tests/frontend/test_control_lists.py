@@ -34,6 +34,25 @@ def states_of_a_recurrence(x, n):
     return np.array(hs), np.stack(hs, axis=1), len(hs), hs[-1], hs[3]
 
 
+@program()
+def comprehensions(x):
+    ends = np.array([np.sum(x[:i]) for i in range(len(x))])
+    table = np.array([[x[i] * x[j] for j in range(9)] for i in range(len(x))])
+    return [v + 1 for v in x], [v for v in x if v > 0], ends, table
+
+
+@program()
+def generators(x):
+    steps = min(x[i] - x[i - 1] for i in range(1, len(x)))
+    return (
+        sum(v * v for v in x),
+        max(abs(v) for v in x),
+        any(v > 99 for v in x),
+        all(v > -99 for v in x),
+        steps,
+    )
+
+
 @program((mixed(9), 300), (mixed(9), 20))
 def numbers(x, n):
     found, where = [], []

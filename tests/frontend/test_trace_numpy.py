@@ -390,6 +390,6 @@ def test_loops_over_known_counts_unroll():
             total += row
         for k in range(x.shape[1]):
             total[k] *= k
-        return total, [row * 2 for row in x], {k: x[k] for k in range(2)}
+        return total, [row * 2 for row in x[:2]], {k: x[k] for k in range(2)}
 
     check(program, F4)

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.control.conditions import truth
-from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Undefined
+from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Possible, Undefined, given
 from weft.compiler.frontend.control.lists import Restack, settled
 from weft.compiler.frontend.control.loops import Counted, for_node, variables_of, while_node
 from weft.compiler.frontend.control.places import Place, cells
 from weft.compiler.frontend.control.sequences import Range, as_sequence
 from weft.compiler.frontend.control.sequences import Sequence as Items
-from weft.compiler.frontend.control.statements import Raised, branch
+from weft.compiler.frontend.control.statements import Raised, branch, unwrapped
 from weft.compiler.frontend.hooks import PlainHooks, Thunk
-from weft.compiler.frontend.number import number, size_number
+from weft.compiler.frontend.number import as_expr, number, size_number
 from weft.ir.errors import UnsupportedError
 from weft.ir.expr import Expr
+from weft.ir.types import BOOL
 
 if TYPE_CHECKING:
     from weft.compiler.frontend.tracing import TracingHooks
@@ -153,6 +154,32 @@ class ControlHooks:
             return self.compare_chain(symbols[1:], right, *others[1:])
 
         return self._chain(value, [further], stop_at=False)
+
+    def comprehension(self, source: Any, loop: Callable[..., Any], plain: Callable[..., Any], /) -> Any:
+        """Evaluate a list comprehension: a long one over a range or an array as a loop."""
+        items = self._long(source)
+        return plain(source) if items is None else unwrapped(loop(items))
+
+    def _long(self, source: Any) -> Items | None:
+        """What a loop goes over that is not unrolled."""
+        items = as_sequence(self.trace, given(source))
+        return (
+            None if items is None or (isinstance(items.length, int) and items.length <= UNROLLED) else items
+        )
+
+    def reduction(
+        self, fn: Any, source: Any, loop: Callable[..., Any], plain: Callable[..., Any], /, *rest: Any
+    ) -> Any:
+        """Evaluate `sum(... for ...)` and its kin: a long one over a range or an array as a loop."""
+        items = self._long(source)
+        if items is None or fn not in (sum, any, all, min, max):
+            return self.hooks.call(fn, plain(source), *rest)
+        found = unwrapped(loop(items, *(rest or (0,))) if fn is sum else loop(items))
+        if fn in (min, max) and type(found) is Possible:
+            empty = ValueError(f"{fn.__name__}() arg is an empty sequence")
+            self.trace.fail_unless(as_expr(self.trace, found.present, BOOL), empty)
+            return found.value
+        return found
 
     # ---- statements
 

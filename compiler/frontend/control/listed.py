@@ -141,11 +141,13 @@ def _is_plain(item: Any) -> bool:
 def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
     """`owner[key] = value`: the arrays are written."""
     stack = settled(trace, owner)
-    slot = stack.slot
+    slot: Slot | None = stack.slot
     try:
         slot = join(stack.slot, loosen(value))
     except Conflict:
         slot = None
+    if isinstance(slot, Array) and slot == stack.slot and not isinstance(key, slice):
+        return _set_array(trace, owner, stack, key, value)
     if not isinstance(slot, Number | Scalar) or isinstance(key, slice):
         raise trace.refuse(
             "an item of a list that a compiled loop indexes or appended to is replaced by something else",
@@ -158,6 +160,26 @@ def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
         stack = settled(trace, owner, slot)
     stack.slot = slot
     stack.arrays()[0][key] = value
+    return None
+
+
+def _set_array(trace: Trace, owner: list[Any], stack: Stack, key: Any, value: TracedArray) -> None:
+    """Replace an array: memory of its own for all, as the one that was there stays what it is."""
+    part = stack.parts[0]
+    base = None if value.view.base is None else value.view.base.storage
+    if base is part.view.storage and _is_same_item(stack.arrays()[0][key], value):
+        return  # `items[k] += v` has written it
+    made = new_array(trace, part.expr)
+    following = Stack(trace, stack.slot, [made], stack.position, stack.capacity)
+    following.extends(stack, 0, is_exact=True)
+    following.arrays()[0][key] = value
+    trace.link(made.view.storage, part.view.storage)
+    trace.note(owner)
+    owner[:] = [following]
+
+
+def _is_same_item(a: TracedArray, b: TracedArray) -> bool:
+    return a.view.lenses == b.view.lenses
 
 
 def repeated(trace: Trace, items: Any, count: Any) -> list[Any] | None:

@@ -7,11 +7,11 @@ which passes there are (`compiler/pipeline.py`).
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 
+from weft import config
 from weft.compiler.pipeline import PASSES
 
 OPTIMIZATIONS = tuple(step.name for step in PASSES if not step.required)
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _fails(command: list[str], limit: int) -> bool:
     """Whether the program fails with so many optimizations; says so."""
-    environment = {**os.environ, "WEFT_PASS_LIMIT": str(limit)}
+    environment = config.environment_with(WEFT_PASS_LIMIT=str(limit))
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     last = (done.stderr.strip() or done.stdout.strip()).splitlines()
     shown = f"fails ({last[-1] if last else f'status {done.returncode}'})" if done.returncode else "works"

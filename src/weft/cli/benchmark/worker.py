@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import sys
 import timeit
 import warnings
@@ -23,6 +22,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from weft import config
 from weft.cli.benchmark import programs
 from weft.cli.files import load_file
 
@@ -65,7 +65,7 @@ def _weft(row: Any) -> Callable[..., Any]:
 
 
 def _torch(row: Any, *, compiled: bool = False) -> Callable[..., Any]:
-    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    threads = int(config.environment_with().get("OMP_NUM_THREADS", "1"))
     return import_module("weft.cli.benchmark.training_torch").step_of(row, threads, compiled=compiled)
 
 
