@@ -222,11 +222,19 @@ def _for(writer: Writer, op: Op) -> None:
 def _unrolled(writer: Writer, op: Op, indices: range) -> None:
     (region,) = op.regions
     texts = [writer.use(v) for v in op.operands[3:]]
+    _bind_index(writer, region)
     for index in indices:
         writer.names[region.params[0]] = str(index)
         _bind(writer, region.params[1:], texts)
         texts = writer.region(region)
     _bind(writer, op.results, texts)
+
+
+def _bind_index(writer: Writer, region: Region) -> None:
+    """Sizes in the body may be written in the loop's index: its parameter has the name of the symbol."""
+    index = region.params[0]
+    if index.name:
+        writer.module.symbols[index.name] = index
 
 
 def _bind(writer: Writer, values: Sequence[Value], texts: Sequence[str]) -> None:
@@ -308,6 +316,7 @@ def _serial(writer: Writer, op: Op, trips: int | None) -> None:
     hole, poll = writer.hole(), _Poll(writer, _poll_interval(writer, op, trips))
     names = [writer.fresh() for _ in region.params]
     _bind(writer, region.params, names)
+    _bind_index(writer, region)
     writer.loop_depth += 1
     results = writer.region(region)
     writer.loop_depth -= 1

@@ -48,9 +48,13 @@ def resolve(code: CodeType, lasti: int) -> Location:
 
 
 def source_lines(file: str, module: dict[str, Any] | None = None) -> list[str]:
-    """The lines of a source file, or of the text of `python -c`; none if there is no source."""
+    """The lines of a source file, or of the text of `python -c`; none if there is no source.
+
+    Other modules than the main one may have functions of "<string>" too: those of named tuples, for one.
+    """
     lines = linecache.getlines(file, module)
-    if not lines and file == "<string>" and "-c" in sys.orig_argv[:-1]:
+    is_main = module is None or module.get("__name__") == "__main__"
+    if not lines and is_main and file == "<string>" and "-c" in sys.orig_argv[:-1]:
         text = sys.orig_argv[sys.orig_argv.index("-c") + 1]
         return [f"{line}\n" for line in text.split("\n")]
     return lines

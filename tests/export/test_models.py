@@ -120,7 +120,8 @@ def test_steps_and_predictions(name, target, expected, tmp_path):
         pytest.skip(f"needs {', '.join(missing) or 'the linkers of ziglang'}")
     report = exported_model(name, tmp_path / "libnet.so", name="net", target=target)
     weights = sum(size for symbol, size in report.sizes if "_initial_" in symbol)
-    assert report.library_bytes - weights < 120_000
+    if target in ("host", "aarch64"):
+        assert report.library_bytes - weights < 120_000
     x, digits = inputs()
     (tmp_path / "in").write_bytes(x.tobytes() + digits.tobytes())
     e.run_c(tmp_path, DRIVER, report.library, "in", "out", compiler=(compiler,), runner=runner)

@@ -156,3 +156,16 @@ def walrus_in_while(x):
 )
 def test_program(fn, args):
     agree(fn, *args)
+
+
+def test_an_argument_in_a_container_that_both_paths_return():
+    def plain(x):
+        if x[0] > 0:
+            return (x, x * 2), {"a": x, "b": [x, x + 1]}
+        return (x, x), {"a": x, "b": [x, x]}
+
+    for x in (np.ones(3), -np.ones(3)):
+        (first, _), rest = weft.compile(plain)(x)
+        assert first is x
+        assert rest["a"] is x
+        assert rest["b"][0] is x

@@ -480,7 +480,7 @@ def wrap(trace: Trace, slot: Slot, values: Iterator[Value]) -> Any:
     """The user's value for the IR values that carry a slot."""
     match slot:
         case Same(value):
-            return value
+            return value.array if type(value) is Frozen else value
         case Number(kind):
             return number(trace, Expr(trace.builder, next(values)), kind)
         case Scalar():
