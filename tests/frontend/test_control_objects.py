@@ -6,8 +6,10 @@ sizes.
 
 import math
 
+import numpy as np
 import pytest
 
+import weft
 from tests.frontend.test_control_programs import agree, mixed, ramp
 
 PROGRAMS = []
