@@ -15,19 +15,6 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config):
-    """The whole suite runs in two processes, a file in one of them; a choice of tests as it was asked for."""
-    options = config.option
-    if (
-        config.args_source is pytest.Config.ArgsSource.TESTPATHS
-        and not options.usepdb
-        and not options.collectonly
-    ):
-        if config.pluginmanager.hasplugin("xdist") and options.numprocesses is None and options.dist == "no":
-            options.numprocesses, options.dist = 2, "loadfile"
-
-
 @pytest.fixture
 def bless(request):
     return request.config.getoption("--bless")
