@@ -80,7 +80,8 @@ def _same(found, want, tolerance, where):
         equal = (found == want) | ((found != found) & (want != want))
         if tolerance and want.dtype.kind == "f":
             most = float(np.nanmax(np.abs(np.where(np.isfinite(want), want, 0)), initial=1.0))
-            equal |= np.abs(found.astype("f8") - want.astype("f8")) <= tolerance * max(most, 1.0)
+            allowed = max(tolerance, 4 * float(np.finfo(want.dtype).eps)) * max(most, 1.0)
+            equal |= np.abs(found.astype("f8") - want.astype("f8")) <= allowed
     if not np.all(equal):
         at = tuple(int(k[0]) for k in np.nonzero(~np.asarray(equal))) if np.ndim(equal) else ()
         raise Disagreement(

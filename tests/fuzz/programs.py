@@ -28,7 +28,7 @@ class Case:
     facts: set[str] = field(default_factory=set)
 
 
-FEATURES = 3  # ops in turn for each program
+FEATURES = 4  # ops in turn for each program
 FEATURED = sorted(set(tensor_ops()) - {"constant", "each"})  # there are many; passes make it
 
 
