@@ -10,7 +10,6 @@ Not here: the native side (`backends/cpu/entry_lock.py`).
 from __future__ import annotations
 
 import ctypes
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -18,10 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from weft.runtime.forks import Lock
+
 HEADER_BYTES = 64
 _WAIT_SECONDS = 1e-5
 _PATIENCE = 4  # how often one who comes new lets others go first
-_python = threading.Lock()
+_python = Lock()
 
 Take = Callable[[int, int, int], int]
 Give = Callable[[int, int], int]

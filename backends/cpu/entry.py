@@ -14,7 +14,6 @@ import ctypes
 import importlib
 import platform
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -41,6 +40,7 @@ from weft.backends.cpu.memory import process_memory
 from weft.backends.cpu.native_text import translate
 from weft.backends.cpu.threads import process_pool
 from weft.runtime import locks
+from weft.runtime.forks import Lock
 from weft.runtime.variant import Variant
 
 # Indices in NumPy's table of C functions, part of its stable ABI.
@@ -197,7 +197,7 @@ def numpy_symbols() -> dict[str, int]:
     }
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _made: list[Entries] = []
 
 

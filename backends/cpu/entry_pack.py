@@ -6,7 +6,6 @@ list or tuple, and array checks precede alias tests. Holds no native code.
 
 import ctypes
 import sys
-import threading
 from collections.abc import Sequence
 
 from weft.backends.cpu.entry_records import (
@@ -21,6 +20,7 @@ from weft.backends.cpu.entry_records import (
     TreeRecord,
 )
 from weft.runtime import signature
+from weft.runtime.forks import Lock
 from weft.runtime.signature import NewArray, Scalar, Symbol, Table, Tree
 from weft.runtime.variant import Variant
 
@@ -34,7 +34,7 @@ _NUMBER_KINDS = {
 }
 
 
-_lock = threading.Lock()  # of the counts that Python writes
+_lock = Lock()  # of the counts that Python writes
 
 
 class TableError(ValueError):

@@ -7,7 +7,6 @@ a poll from native code is not given.
 
 import ctypes
 import struct
-import threading
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, Self, cast
@@ -15,6 +14,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from weft.runtime.context import Context
+from weft.runtime.forks import Lock
 from weft.runtime.locks import taken
 from weft.runtime.signature import Binding, NewArray, RawOutput, Scalar, build, match
 from weft.runtime.variant import Variant
@@ -65,7 +65,7 @@ class PortableEntries:
     def __init__(self, parallel_for: int) -> None:
         self.type: type[Any] = PortableEntry
         self.parallel_for = parallel_for
-        self._lock = threading.Lock()
+        self._lock = Lock()
         _entries[:] = [self]
 
     def set_slow(self, entry: object, slow: Callable[..., object]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from weft.backends.cpu.link import exclusive
+from weft.runtime.forks import Lock
 
 QUIET_SECONDS = 0.2
 
@@ -20,7 +21,7 @@ class Later:
 
     def __init__(self, steps: Sequence[Callable[[], object]]) -> None:
         self._steps = list(steps)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._thread: threading.Thread | None = None
         self._touched = 0.0
         os.register_at_fork(after_in_child=self._forget)
@@ -60,5 +61,4 @@ class Later:
 
     def _forget(self) -> None:
         """In a child after fork: the thread is gone."""
-        self._lock = threading.Lock()
         self._thread = None

@@ -16,7 +16,6 @@ the pool when its thread ends.
 
 import ctypes
 import os
-import threading
 
 from weft.backends.cpu.elf import LoadedObject
 from weft.backends.cpu.link import (
@@ -41,6 +40,7 @@ from weft.backends.cpu.native import (
     static_words,
 )
 from weft.backends.cpu.native_text import translate
+from weft.runtime.forks import Lock
 from weft.runtime.layout import Pointer, Struct, Words, i64
 
 MEGABYTE = 1 << 20
@@ -440,7 +440,7 @@ def _build() -> bytes:
     )
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _memories: list[Memory] = []
 
 

@@ -16,7 +16,6 @@ another has the pool, runs serially.
 
 import ctypes
 import os
-import threading
 
 from weft.backends.cpu.elf import LoadedObject
 from weft.backends.cpu.link import (
@@ -46,6 +45,7 @@ from weft.backends.cpu.native import (
     static_words,
 )
 from weft.backends.cpu.native_text import translate
+from weft.runtime.forks import Lock
 from weft.runtime.layout import Pointer, Struct, Words, i64
 
 MAX_THREADS = 256
@@ -384,7 +384,7 @@ def _build() -> bytes:
     return compile_text(pool_text(host_architecture()), baseline_machine(), passes=RUNTIME_PASSES)
 
 
-_lock = threading.Lock()
+_lock = Lock()
 
 
 _pools: list[ThreadPool] = []

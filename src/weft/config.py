@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, replace
 from pathlib import Path
-from threading import Lock
 from types import MappingProxyType
 from typing import cast
 
 from weft.ir import CodeOptions, Options, RunOptions, UserError
 from weft.ir.dataclass import dataclass
+from weft.runtime.forks import Lock
 
 library: set[str] = set()
 """Top-level names of modules whose functions are called as they are and never rewritten; add to it freely."""

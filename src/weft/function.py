@@ -9,7 +9,6 @@ tables (`guards.py`), what varies (`history.py`).
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +46,7 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol
 from weft.native import Built, build
 from weft.reasons import Key, advice, describe_difference, key_of_variant, nearest
+from weft.runtime.forks import Lock
 from weft.runtime.variant import Variant
 from weft.specs import argument_spec, examples
 
@@ -127,8 +127,8 @@ class Core:
         self._entry = weakref.ref(entry)
         self.entries, self.make_entry = entries, make_entry
         self.shape = Shape.of(fn)
-        self.lock = threading.RLock()
-        self.publishing = threading.Lock()
+        self.lock = Lock()
+        self.publishing = Lock()
         self.lanes: dict[CodeOptions, Lane] = {}
         self.histories: dict[object, History] = {}
         self.hidden = History()
@@ -540,14 +540,6 @@ def _blocks_changed(count: int) -> None:
             core.show_variants(shown=not count)
 
 
-def _after_fork() -> None:
-    """Locks that other threads of the parent held are free in the child."""
-    for core in list(_cores):
-        core.lock, core.publishing, core.thread = threading.RLock(), threading.Lock(), threading.local()
-
-
 config.subscribe(_blocks_changed)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 __all__ = ["Core", "Settings", "Tools", "Version", "Work", "program_of"]

@@ -7,8 +7,6 @@ of dtypes and ranks that it has seen. Not here: what functions mean (`weft.compi
 
 from __future__ import annotations
 
-import functools
-import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +15,11 @@ import numpy
 
 from weft.api import compile
 from weft.compiler.frontend.promote import BUILT
+from weft.runtime.forks import Lock
 
 np: Any = numpy  # typed so: it is called with traced arrays
 _MOST_PROGRAMS = 256
-_LOCK = threading.Lock()
+_LOCK = Lock()
 
 
 class Function:
@@ -31,12 +30,15 @@ class Function:
         self.__module__ = "weft.numpy"
         self.__doc__ = fn.__doc__
         self.fn, self.static = fn, static
+        self._compiled: Any = None
 
-    @functools.cached_property
+    @property
     def compiled(self) -> Any:
         """The compiled function."""
         with _LOCK:
-            return compile(self.fn, static=self.static, max_variants=_MOST_PROGRAMS)
+            if self._compiled is None:
+                self._compiled = compile(self.fn, static=self.static, max_variants=_MOST_PROGRAMS)
+            return self._compiled
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it, compiled."""

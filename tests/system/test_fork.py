@@ -1,7 +1,12 @@
 """Threads compile while the process forks: children are right and none hangs."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+
+from weft.runtime.forks import Lock
 
 SCRIPT = """
 import os, random, signal, threading, time
@@ -42,3 +47,24 @@ def test_forks_while_threads_compile(tmp_path, monkeypatch):
     monkeypatch.setenv("WEFT_CACHE_DIR", str(tmp_path))
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=200)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_lock_that_another_thread_holds_is_free_in_a_child():
+    lock, is_held, may_end = Lock(), threading.Event(), threading.Event()
+
+    def hold():
+        with lock:
+            is_held.set()
+            may_end.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    is_held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)  # ends the child
+        with lock:
+            os._exit(0)
+    may_end.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
