@@ -22,8 +22,14 @@ from weft.ir.dims import DimLike, as_symbol, evaluate_dim, symbols_of
 from weft.ir.parse import parse_dim
 from weft.ir.types import DTYPES
 
-MARK = "weft-library-1\n"
+MARK = "weft-library-2\n"
 """What the metadata in a library begins with."""
+ROWS = {
+    "variables": ("name", "dtype", "shape", "offset"),
+    "arguments": ("path", "kind", "dtype", "shape", "symbol", "is_written"),
+    "outputs": ("name", "dtype", "shape"),
+}
+"""The columns of tables in the metadata, which are lists there: names would take most of the room."""
 _SHARED = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\0asm")
 """What files of shared libraries begin with: ELF, Windows, macOS, WebAssembly."""
 _NUMBERS: dict[str, Any] = {
@@ -44,7 +50,7 @@ def load_library(path: str | os.PathLike[str]) -> Library:
     is_object = data[:4] == b"\x7fELF" and data[16:18] != b"\x03\x00"
     if start < 0 or is_object or not data.startswith(_SHARED):
         raise UserError(f"{file} is not a shared library that weft.export wrote", fix='export with kind="so"')
-    facts = json.loads(data[start + len(MARK) : data.index(b"\0", start)])
+    facts = json.loads(data[start + len(MARK) : data.index(b"\0", start)], object_hook=_with_names)
     machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
     system = {"Darwin": "macos"}.get(platform.system(), platform.system().lower())
     given = {"arm64": "aarch64"}.get(facts["architecture"], facts["architecture"])
@@ -54,6 +60,14 @@ def load_library(path: str | os.PathLike[str]) -> Library:
             fix="export for this target",
         )
     return Library(_loaded(file.resolve(), data, facts), facts)
+
+
+def _with_names(facts: dict[str, Any]) -> dict[str, Any]:
+    """With the rows of tables as dicts."""
+    tables = {key: names for key, names in ROWS.items() if key in facts}
+    return facts | {
+        key: [dict(zip(names, row, strict=True)) for row in facts[key]] for key, names in tables.items()
+    }
 
 
 def _loaded(file: Path, data: bytes, facts: Mapping[str, Any]) -> ctypes.CDLL:

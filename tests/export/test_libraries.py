@@ -146,7 +146,7 @@ def test_sizes(target, tmp_path):
     """At most 40 KB beside the weights, training and prediction."""
     training = e.Training()
     weights = sum(v.value.nbytes for v in weft.variables(training.network))
-    report = training.export(tmp_path / "libmlp.so", target=target, optimize="size")
+    report = training.export(tmp_path / "libmlp.so", target=target)
     assert report.library_bytes - weights < 40_000
     sizes = dict(report.sizes)
     assert sizes["mlp_initial_0"] == 64 * 256 * 4

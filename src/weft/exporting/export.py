@@ -293,7 +293,7 @@ def code_sizes(data: bytes) -> tuple[tuple[str, int], ...]:
 
 
 def _metadata(library: Library, target: Target) -> dict[str, Any]:
-    """What `weft.load_library` needs to know."""
+    """What `weft.load_library` needs to know; the rows have the columns of `weft.library.ROWS`."""
     return {
         "name": library.name,
         "architecture": target.architecture,
@@ -302,7 +302,7 @@ def _metadata(library: Library, target: Target) -> dict[str, Any]:
         "has_threads": library.has_threads,
         "mark": state_mark(library) if library.variables else 0,
         "variables": [
-            {"name": v.name, "dtype": v.dtype.name, "shape": list(v.shape), "offset": at}
+            [v.name, v.dtype.name, list(v.shape), at]
             for v, at in zip(library.variables, library.offsets, strict=False)
         ],
         "functions": [_function_facts(one) for one in library.functions],
@@ -315,17 +315,11 @@ def _function_facts(one: Function) -> dict[str, Any]:
         "symbol": one.symbol,
         "uses_state": one.uses_state,
         "arguments": [
-            {
-                "name": a.name, "path": a.path, "kind": a.kind, "dtype": a.dtype.name, "symbol": a.symbol,
-                "shape": [show_dim(d) for d in a.shape], "is_written": a.is_written,
-            }
+            [a.path, a.kind, a.dtype.name, [show_dim(d) for d in a.shape], a.symbol, int(a.is_written)]
             for a in one.arguments
         ],
         "sizes": [[size.name, size.symbol, size.lower] for size in one.sizes],
-        "outputs": [
-            {"name": o.name, "dtype": o.dtype.name, "shape": [show_dim(d) for d in o.shape]}
-            for o in one.outputs
-        ],
+        "outputs": [[o.name, o.dtype.name, [show_dim(d) for d in o.shape]] for o in one.outputs],
         "tree": one.tree,
         "parameters": one.parameters,
     }  # fmt: skip

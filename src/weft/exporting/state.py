@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from weft.exporting.records import FILE, OTHER_FILE, Library, Stored
-from weft.exporting.wrapper import Text, check_state, literal, state_mark, string
+from weft.exporting.wrapper import SMALL, Text, check_state, literal, state_mark, string
 
 # fmt: off
 _FILE_TYPES = {"bool": "BOOL", "u8": "U8", "i8": "I8", "i16": "I16", "u16": "U16", "i32": "I32", "u32": "U32",
@@ -83,7 +83,7 @@ def state_text(library: Library) -> str:
         parts.append(f"@{name}_mode_read = internal constant {string('rb')}")
         parts.append(f"@{name}_mode_write = internal constant {string('wb')}")
         parts.append(f"@{name}_part = internal constant {string('.part')}")
-        parts += [_save(library, len(header)), _load(library, len(header))]
+        parts += [_places(library), _save(library, len(header)), _load(library, len(header))]
     return "\n".join(parts) + "\n"
 
 
@@ -108,7 +108,7 @@ def _init(library: Library) -> str:
             text.line(f"call void @llvm.memset.p0.i64(ptr {place}, i8 0, i64 {size}, i1 false)")
     text.line(f"store i64 {state_mark(library)}, ptr %state, align 8")
     text.line("ret i32 0")
-    return text.function(f"i32 @{library.name}_init(ptr %state) nounwind")
+    return text.function(f"i32 @{library.name}_init(ptr %state) {SMALL}")
 
 
 def _save(library: Library, header: int) -> str:
@@ -126,10 +126,9 @@ def _save(library: Library, header: int) -> str:
     text.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {end}, ptr @{name}_part, i64 6, i1 false)")
     file = text.let(f"call ptr @fopen(ptr {beside}, ptr @{name}_mode_write)")
     text.leave_if(text.let(f"icmp eq ptr {file}, null"), FILE)
-    fine = "true"
-    for place, size in [(f"@{name}_file_header", header), *_places(text, library)]:
-        count = text.let(f"call {word} @fwrite(ptr {place}, {word} 1, {word} {size}, ptr {file})")
-        fine = text.let(f"and i1 {fine}, {text.let(f'icmp eq {word} {count}, {size}')}")
+    count = text.let(f"call {word} @fwrite(ptr @{name}_file_header, {word} 1, {word} {header}, ptr {file})")
+    begun = text.let(f"icmp eq {word} {count}, {header}")
+    fine = text.let(f"and i1 {begun}, {_each_place(text, library, 'fwrite', file)}")
     closed = text.let(f"icmp eq i32 {text.let(f'call i32 @fclose(ptr {file})')}, 0")
     fine = text.let(f"and i1 {fine}, {closed}")
     text.line(f"br i1 {fine}, label %finish, label %give_up")
@@ -141,18 +140,41 @@ def _save(library: Library, header: int) -> str:
     text.lines.append("give_up:")
     text.let(f"call i32 @remove(ptr {beside})")
     text.line(f"ret i32 {FILE}")
-    return text.function(f"i32 @{name}_save(ptr %state, ptr %path) nounwind")
+    return text.function(f"i32 @{name}_save(ptr %state, ptr %path) {SMALL}")
 
 
-def _places(text: Text, library: Library) -> list[tuple[str, int]]:
-    """Address and bytes of each variable, in the order of the file."""
-    offsets = library.offsets
-    return [(text.at("%state", offsets[k]), len(library.variables[k].content)) for k in file_order(library)]
+def _places(library: Library) -> str:
+    """The table of where each variable lies in the state and its bytes, in the order of the file."""
+    word, offsets = word_of(library), library.offsets
+    numbers = [n for k in file_order(library) for n in (offsets[k], len(library.variables[k].content))]
+    listed = ", ".join(f"{word} {n}" for n in numbers)
+    return f"@{library.name}_places = internal constant [{len(numbers)} x {word}] [{listed}]"
+
+
+def _each_place(text: Text, library: Library, call: str, file: str) -> str:
+    """A loop that reads or writes each variable; gives whether all bytes were."""
+    name, word, before = library.name, word_of(library), text.label
+    entry = f"getelementptr inbounds [2 x {word}], ptr @{name}_places, i64 %each.place"
+    text.lines += [
+        "  br label %each", "each:",
+        f"  %each.place = phi i64 [ 0, %{before} ], [ %each.after, %each ]",
+        f"  %each.fine = phi i1 [ true, %{before} ], [ %each.still, %each ]",
+        f"  %each.where = {entry}, i64 0", f"  %each.offset = load {word}, ptr %each.where",
+        f"  %each.much = {entry}, i64 1", f"  %each.bytes = load {word}, ptr %each.much",
+        f"  %each.values = getelementptr inbounds i8, ptr %state, {word} %each.offset",
+        f"  %each.count = call {word} @{call}(ptr %each.values, {word} 1, {word} %each.bytes, ptr {file})",
+        f"  %each.whole = icmp eq {word} %each.count, %each.bytes",
+        "  %each.still = and i1 %each.fine, %each.whole", "  %each.after = add i64 %each.place, 1",
+        f"  %each.left = icmp ult i64 %each.after, {len(library.variables)}",
+        "  br i1 %each.left, label %each, label %all", "all:",
+    ]  # fmt: skip
+    text.label = "all"
+    return "%each.still"
 
 
 def _load(library: Library, header: int) -> str:
     """Read a file with exactly our table; a state that was read in part is marked as none."""
-    text, name, word = Text(), library.name, word_of(library)
+    text, name = Text(), library.name
     text.leave_if_null(["%state", "%path"])
     file = text.let(f"call ptr @fopen(ptr %path, ptr @{name}_mode_read)")
     text.leave_if(text.let(f"icmp eq ptr {file}, null"), FILE)
@@ -168,10 +190,8 @@ def _load(library: Library, header: int) -> str:
         f"  %closed = call i32 @fclose(ptr {file})", f"  ret i32 {OTHER_FILE}", "values:",
     ]  # fmt: skip
     text.line("store i64 0, ptr %state, align 8")
-    fine = "true"
-    for place, size in _places(text, library):
-        count = text.let(f"call {word} @fread(ptr {place}, {word} 1, {word} {size}, ptr {file})")
-        fine = text.let(f"and i1 {fine}, {text.let(f'icmp eq {word} {count}, {size}')}")
+    text.label = "values"
+    fine = _each_place(text, library, "fread", file)
     at_end = text.let(f"icmp eq i32 {text.let(f'call i32 @fgetc(ptr {file})')}, -1")
     fine = text.let(f"and i1 {fine}, {at_end}")
     text.let(f"call i32 @fclose(ptr {file})")
@@ -179,4 +199,4 @@ def _load(library: Library, header: int) -> str:
     text.leave_if(bad, OTHER_FILE)
     text.line(f"store i64 {state_mark(library)}, ptr %state, align 8")
     text.line("ret i32 0")
-    return text.function(f"i32 @{name}_load(ptr %state, ptr %path) nounwind")
+    return text.function(f"i32 @{name}_load(ptr %state, ptr %path) {SMALL}")

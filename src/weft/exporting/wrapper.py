@@ -12,6 +12,7 @@ from weft.backends.cpu.threads import DEFAULT_SPINS
 from weft.exporting.records import (
     ARENA,
     ARENA_EXTRA,
+    FIRST_SITE,
     MESSAGES,
     NULL,
     SIZE,
@@ -35,6 +36,8 @@ _VALUES = {"bool": "i8 zeroext", "i8": "i8 signext", "i16": "i16 signext", "i32"
 # fmt: on
 ARENA_MARK = 0x57454654_4152454E
 """What `arena_init` writes, together with the arena's address."""
+SMALL = "nounwind minsize optsize"
+"""Of functions whose time does not count."""
 _SITES = {"index": "an index is out of bounds", "zero": "division by zero"}
 
 
@@ -144,7 +147,7 @@ def _bind(text: Text, function: Function) -> str:
     values |= {a.symbol: a.name for a in function.arguments if a.kind == "integer"}
     for slot, symbol in enumerate(function.interface.numbers):
         text.line(f"store i64 %{values[symbol]}, ptr {text.at(numbers, 8 * slot)}, align 8")
-    code = text.let(f"call i32 @{function.interface.prepare_name}(ptr {numbers})")
+    code = text.let(f"call i32 @{function.interface.prepare_name}(ptr {numbers}) noinline")
     text.leave_if(text.let(f"icmp eq i32 {code}, {OVERFLOWED}"), TOO_LARGE)
     text.leave_if(text.let(f"icmp ne i32 {code}, 0"), UNFIT)
     return numbers
@@ -273,7 +276,7 @@ def _arena_size(function: Function) -> str:
     lines = [line.replace("ret i32 ", "ret i64 -") for line in text.lines]
     text.lines = lines
     names = [f"i64 %{name}" for name in arena_parameters(function)]
-    return text.function(f"i64 @{function.symbol}_arena_size({', '.join(names)}) nounwind")
+    return text.function(f"i64 @{function.symbol}_arena_size({', '.join(names)}) {SMALL}")
 
 
 def arena_parameters(function: Function) -> list[str]:
@@ -291,7 +294,7 @@ def _arena_init(name: str) -> str:
     text.line(f"store i64 {text.let(f'xor i64 {address}, {ARENA_MARK}')}, ptr %arena, align 1")
     text.line(f"store i64 %bytes, ptr {text.at('%arena', 8)}, align 1")
     text.line("ret i32 0")
-    return text.function(f"i32 @{name}_arena_init(ptr %arena, i64 %bytes) nounwind")
+    return text.function(f"i32 @{name}_arena_init(ptr %arena, i64 %bytes) {SMALL}")
 
 
 # ---------------------------------------------------------------- messages
@@ -313,14 +316,22 @@ def _messages(library: Library) -> str:
     messages = messages_of(library)
     parts = [f"@{library.name}_message_{k} = internal constant {string(m)}" for k, m in messages.items()]
     parts.append(f"@{library.name}_message_unknown = internal constant {string('unknown error')}")
-    cases = "\n".join(f"    i32 {k}, label %case{k}" for k in messages)
-    ends = [f"case{k}:\n  ret ptr @{library.name}_message_{k}" for k in messages]
-    body = f"  switch i32 %code, label %unknown [\n{cases}\n  ]\nunknown:\n"
-    body += f"  ret ptr @{library.name}_message_unknown\n"
-    parts.append(
-        f"define ptr @{library.name}_strerror(i32 %code) nounwind {{\n{body}{chr(10).join(ends)}\n}}"
-    )
+    # Two tables: one of all codes would be mostly empty.
+    failures = [k for k in messages if k >= FIRST_SITE]
+    both = [
+        _switch(library.name, "general", [k for k in messages if k < FIRST_SITE], "unknown"),
+        _switch(library.name, "failure", failures, "general"),
+    ]
+    body = "\n".join(reversed(both)) + f"\nunknown:\n  ret ptr @{library.name}_message_unknown\n"
+    parts.append(f"define ptr @{library.name}_strerror(i32 %code) nounwind {{\n{body}}}")
     return "\n".join(parts)
+
+
+def _switch(name: str, label: str, codes: Sequence[int], other: str) -> str:
+    """A block that gives the message of one of these codes, or goes on."""
+    cases = " ".join(f"i32 {k}, label %case{k}" for k in codes)
+    ends = "\n".join(f"case{k}:\n  ret ptr @{name}_message_{k}" for k in codes)
+    return f"{label}:\n  switch i32 %code, label %{other} [ {cases} ]\n{ends}"
 
 
 def version_text(name: str, version: str, metadata: str) -> str:
