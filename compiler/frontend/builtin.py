@@ -18,7 +18,7 @@ from weft.compiler.frontend.control.conditions import truth, truth_value
 from weft.compiler.frontend.control.folding import add_up, all_of, any_of, smallest
 from weft.compiler.frontend.control.folding import largest as largest_of
 from weft.compiler.frontend.control.joins import Conflict, Same, is_listed, join, lower, wrap
-from weft.compiler.frontend.control.listed import sort
+from weft.compiler.frontend.control.listed import copied, sort
 from weft.compiler.frontend.control.lists import exact_length, settled
 from weft.compiler.frontend.control.sequences import (
     Sequence,
@@ -257,8 +257,13 @@ def _sorted(trace: Trace, values: Any, *, key: Any = None, reverse: bool = False
     )
 
 
+@_means(list)
+def _list(trace: Trace, *values: Any) -> list[Any]:
+    return copied(trace, values[0]) if len(values) == 1 and is_listed(values[0]) else list(*values)
+
+
 _PLAIN = (
-    abs, round, list, tuple, dict, set, frozenset, map, filter,
+    abs, round, tuple, dict, set, frozenset, map, filter,
     hash, iter, next, hasattr, callable, id, slice, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""

@@ -5,7 +5,7 @@ Not here: how the runtime builds results (`runtime/`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeAlias
 
 from weft.compiler.frontend.arguments import children, is_node
@@ -21,7 +21,7 @@ from weft.compiler.frontend.control.joins import (
     Tree,
     is_listed,
 )  # fmt: skip
-from weft.compiler.frontend.control.lists import Row, Stack, settled
+from weft.compiler.frontend.control.lists import Row, Stack, has_rows, settled
 from weft.compiler.frontend.number import TracedNumber, as_expr, size_number
 from weft.compiler.frontend.source import Source
 from weft.compiler.frontend.storage import Lens, Pick, Storage, View
@@ -125,6 +125,14 @@ class ResultItems:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultShared:
+    """A container that the result holds at several places: one object for each number."""
+
+    number: int
+    node: ResultNode
+
+
+@dataclass(frozen=True, slots=True)
 class ResultTree:
     """A container: `like` gives its type, keys and fields; items are nodes."""
 
@@ -141,6 +149,7 @@ ResultNode: TypeAlias = (
     | ResultTree
     | ResultChoice
     | ResultItems
+    | ResultShared
 )
 
 
@@ -150,6 +159,8 @@ def inner_nodes(node: ResultNode) -> tuple[ResultNode, ...]:
         return (ResultValue(node.number, "bool"), node.then, node.otherwise)
     if isinstance(node, ResultItems):
         return (node.count, *node.parts)
+    if isinstance(node, ResultShared):
+        return (node.node,)
     return node.items if isinstance(node, ResultTree) else ()
 
 
@@ -176,6 +187,9 @@ class Outputs:
         self._numbers: dict[int, tuple[Any, int]] = {}
         self._views: dict[int, tuple[Any, int]] = {}
         self._shared = _shared_storages(everything)
+        self._containers: dict[int, int] = {}  # how often each occurs
+        _count_containers(everything, self._containers)
+        self._made: dict[int, ResultShared] = {}
 
     def describe(self, value: Any) -> ResultNode:
         """The node for a value of the user's function."""
@@ -203,19 +217,35 @@ class Outputs:
 
     def _items(self, value: list[Any]) -> ResultNode:
         stack = settled(self.trace, value)
+        for part in stack.parts:
+            views = self._shared[part.view.storage].values()
+            if has_rows(stack.slot) or stack.outer is not None:
+                self._check_alone(part, views)
         count = self.describe(size_number(self.trace, stack.length))
         parts = tuple(self.describe(part) for part in stack.arrays())
         return ResultItems(count, _form(stack.slot), parts)
 
+    def _check_alone(self, part: TracedArray, views: Iterable[TracedArray]) -> None:
+        if any(view is not part for view in views):
+            fix = "return one of them, or a copy: `list(row)`"
+            raise self.trace.refuse("a list of lists and one of its rows are both returned", fix, "E055")
+
     def _object(self, value: Any) -> ResultNode:
-        if is_listed(value):
-            return self._items(value)
-        source = self.inputs.path(value)
+        source = None if is_listed(value) else self.inputs.path(value)
         if source is not None:
             return ResultObject(source)
-        if is_node(value):
-            return ResultTree(value, tuple(self.describe(item) for _, item in children(value)))
-        return ResultConstant(value)
+        if not is_node(value):
+            return ResultConstant(value)
+        if self._containers.get(id(value), 0) < 2:
+            return self._container(value)
+        if id(value) not in self._made:
+            self._made[id(value)] = ResultShared(len(self._made), self._container(value))
+        return self._made[id(value)]
+
+    def _container(self, value: Any) -> ResultNode:
+        if is_listed(value):
+            return self._items(value)
+        return ResultTree(value, tuple(self.describe(item) for _, item in children(value)))
 
     def _array(self, array: TracedArray) -> ResultNode:
         view, storage = array.view, array.view.storage
@@ -300,6 +330,14 @@ def settle_all(trace: Trace, value: Any) -> None:
     elif is_node(value):
         for _, item in children(value):
             settle_all(trace, item)
+
+
+def _count_containers(value: Any, found: dict[int, int]) -> None:
+    if is_node(value):
+        found[id(value)] = found.get(id(value), 0) + (type(value) is not tuple)
+        if found[id(value)] < 2:
+            for _, item in children(value):
+                _count_containers(item, found)
 
 
 def _leaves(value: Any) -> Iterator[Any]:

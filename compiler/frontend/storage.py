@@ -225,6 +225,7 @@ class Storage:
     copies: list[Storage] = field(default_factory=list["Storage"])  # joins that it is part of
     left: bool = False  # written as a part of a join, or a join whose part was written: not to be used
     variable: object = None
+    fixed: bool = False  # not to be written: parts of it may be one and the same list or array in Python
 
     @property
     def type(self) -> TensorType:

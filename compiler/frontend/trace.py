@@ -60,7 +60,7 @@ class Trace:
         self.adopt: Callable[[Any], Any] = _refuse_array
         self.forget_writes: Callable[[], None] = lambda: None  # to what came from outside
         self.note: Callable[[Any], None] = lambda _: None  # told of an object before it changes
-        self.is_before_a_loop: Callable[[Any], bool] = lambda _: False
+        self.is_outer: Callable[[Any], bool] = lambda _: False  # whether a list is older than an open region
         self.repeat: Callable[[Any, Any], Any] = lambda _items, _count: None  # `items * count` of a list
         self.run: Callable[..., Any] = (
             _refuse_array  # calls a function of Weft's own as if it were the user's
@@ -298,6 +298,8 @@ class Trace:
 
     def note_write(self, storage: Storage) -> None:
         """A storage is written: joins by value that it is part of, and a join's parts, are not to be used."""
+        if storage.fixed:
+            raise self.refuse_alias()
         storage.writes += 1
         for other in storage.copies:
             self.leave_storage(other)

@@ -19,8 +19,17 @@ from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.control.folding import contains
 from weft.compiler.frontend.control.hooks import ControlHooks
 from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed
-from weft.compiler.frontend.control.listed import JOINING, by_position, item_of, repeated, set_item
+from weft.compiler.frontend.control.listed import (
+    JOINING,
+    by_position,
+    copied,
+    item_of,
+    kept,
+    repeated,
+    set_item,
+)
 from weft.compiler.frontend.control.listed import joined as joined_items
+from weft.compiler.frontend.control.lists import is_row
 from weft.compiler.frontend.control.places import MUTATORS, Journal
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.hooks import Hooks, PlainHooks
@@ -52,7 +61,7 @@ class TracingHooks:
         self._functions: list[FunctionType] = [] if root is None else [root]
         self._plain = PlainHooks()
         self.journal = Journal()
-        trace.note, trace.is_before_a_loop = self.journal.note, self.journal.is_before_a_loop
+        trace.note, trace.is_outer = self.journal.note, self.journal.is_outer
         trace.run, trace.repeat = self._run, partial(repeated, trace)
         self.control = ControlHooks(self)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
 
@@ -98,7 +107,12 @@ class TracingHooks:
         return self.inputs.capture(Default(name, self._owner(function)), value)
 
     def augmented(self, symbol: str, old: Any, value: Any, /) -> Any:
-        """As Python does."""
+        """As Python does; a list is extended."""
+        if type(old) is list and symbol == "+=":
+            self.call(cast("list[Any]", old).extend, value)
+            return cast(Any, old)
+        if isinstance(old, list | dict | set):
+            self._note_change(old, symbol)
         return self._plain.augmented(symbol, given(old), given(value))
 
     def load_attribute(self, base: Any, name: str, /) -> Any:
@@ -297,14 +311,18 @@ class TracingHooks:
 
     def _call_library(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Anything else, which must not look into traced values."""
-        owner = getattr(fn, "__self__", None)
-        if is_listed(owner) and name_of(fn).rpartition(".")[2] not in ("append", "extend", "copy"):
+        owner, name = getattr(fn, "__self__", None), name_of(fn).rpartition(".")[2]
+        if is_listed(owner) and name == "copy":
+            return copied(self.trace, owner)
+        if is_listed(owner) and name not in ("append", "extend"):
             raise self.trace.refuse(
                 f"list.{fn.__name__} of a list that a compiled loop appended to is not supported",
                 "make it an array first: `a = np.array(items)`", "E055",
             )  # fmt: skip
-        if isinstance(owner, list | dict | set) and name_of(fn).rpartition(".")[2] in MUTATORS:
-            self.journal.note(owner)
+        if isinstance(owner, list | dict | set) and name in MUTATORS:
+            self._note_change(owner, f"{type(owner).__name__}.{name}")
+            if type(owner) is list and args:
+                args = (*args[:-1], kept(self.trace, self.inputs.open(args[-1]), name))
         if (
             isinstance(owner, list | tuple | dict | str | set)
             or getattr(fn, "__module__", None) in _TRANSPARENT
@@ -318,6 +336,27 @@ class TracingHooks:
             fix = "call it outside of the compiled function, or write it with NumPy"
             raise self.trace.refuse(f"{name_of(fn)} cannot take a traced value", fix, "E053")
         return fn(*args, **kwargs)
+
+    def delete_item(self, base: Any, key: Any, /) -> None:
+        """Do `del base[key]` of what the trace made."""
+        base, key = given(base), given_key(key)
+        if is_listed(base) or type(key) in TRACED:
+            fix = "make an array of what is left: `x = np.delete(x, k)`"
+            raise self.trace.refuse("an item by a position of the program is deleted", fix, "E055")
+        self._note_change(base, "del")
+        del base[key]
+
+    def _note_change(self, owner: Any, what: str) -> None:
+        """A container is about to change, not by an assignment to an item."""
+        if self.inputs.path(owner) is not None:
+            raise self.trace.refuse(
+                f"{what} of an object that outlives the call is not supported",
+                "assign to its items, use append, or return a new object", "E055",
+            )  # fmt: skip
+        if is_row(owner):
+            fix = "make rows of their final length, or change a copy: `row = list(rows[i])`"
+            raise self.trace.refuse("a row of a list changes its length in a compiled loop", fix, "E055")
+        self.journal.note(owner)
 
     def _unsupported(self, fn: Any) -> Exception:
         """The error for a NumPy function that the table lacks.

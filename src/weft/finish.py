@@ -35,6 +35,7 @@ class ResultMaker:
         self.traced, self.raw, self.at = traced, raw, at
         self.parameter, self.size, self.known = parameter, size, known
         self.views: dict[int, Any] = {}
+        self.containers: dict[int, Any] = {}
 
     def finish(self, function: FunctionType | None) -> Any:
         """The result; effects of the function are done, in order."""
@@ -57,14 +58,14 @@ class ResultMaker:
             case result.ResultConstant():
                 return node.value
             case result.ResultView():
-                if node.identity not in self.views:
-                    self.views[node.identity] = self._view(node)
-                return self.views[node.identity]
+                return _once(self.views, node.identity, lambda: self._view(node))
             case result.ResultChoice():
                 return self.make(node.then if self.raw[node.number] else node.otherwise)
             case result.ResultItems():
                 arrays = iter([self.make(part) for part in node.parts])
                 return _items(node.form, arrays, int(self.make(node.count)))
+            case result.ResultShared():
+                return _once(self.containers, node.number, lambda: self.make(node.node))
             case result.ResultTree():
                 return rebuild(node.like, [self.make(item) for item in node.items])
             case _:
@@ -98,6 +99,12 @@ class ResultMaker:
         return base[key].copy()
 
 
+def _once(made: dict[int, Any], number: int, make: Callable[[], Any]) -> Any:
+    if number not in made:
+        made[number] = make()
+    return made[number]
+
+
 def _items(form: Any, arrays: Iterator[Any], count: int) -> list[Any]:
     """The items that lie in arrays (`ResultItems`)."""
     if form in ("float", "int", "bool"):
@@ -106,8 +113,9 @@ def _items(form: Any, arrays: Iterator[Any], count: int) -> list[Any]:
         return list(next(arrays)[:count])
     match form:
         case ("list", inner):
-            whole = next(arrays)
-            return [_items(inner, iter([row]), len(row)) for row in whole[:count]]
+            whole = [next(arrays)[:count] for _ in range(_width(inner))]
+            rows = zip(*whole, strict=True)
+            return [_items(inner, iter(parts), len(parts[0])) for parts in rows]
         case ("or None", inner):
             values, flags = _items(inner, arrays, count), next(arrays)
             return [value if flag else None for value, flag in zip(values, flags, strict=False)]
@@ -117,6 +125,21 @@ def _items(form: Any, arrays: Iterator[Any], count: int) -> list[Any]:
         case _:
             _, value = form
             return [value] * count
+
+
+def _width(form: Any) -> int:
+    """How many arrays an item lies in."""
+    match form:
+        case ("list", inner):
+            return _width(inner)
+        case ("or None", inner):
+            return _width(inner) + 1
+        case ("tree", _, forms):
+            return sum(map(_width, forms))
+        case ("constant", _):
+            return 0
+        case _:
+            return 1
 
 
 def paths_read(traced: Traced) -> list[source.Source]:

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.control.aliases import written_in
+from weft.compiler.frontend.control.contents import grown_slot
 from weft.compiler.frontend.control.joins import Conflict
-from weft.compiler.frontend.control.lists import Listed, ListPlace, grown_slot
+from weft.compiler.frontend.control.lists import Listed, ListPlace
 from weft.compiler.frontend.control.statements import arrays_in
 from weft.compiler.frontend.control.variables import Traced, Variables
 from weft.compiler.frontend.trace import Trace

@@ -7,6 +7,9 @@ A test that is known while tracing leaves the statement to Python. Not here: loa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from functools import partial
+from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.code import all_code
@@ -140,8 +143,19 @@ class ControlHooks:
         def run(thunk: Thunk) -> Callable[[], None]:
             return lambda: place.set(thunk())
 
-        branch(self.hooks, condition, [run(then), run(orelse)], places, list(places))
+        self._branch(condition, [run(then), run(orelse)], places, list(places))
         return place.value
+
+    def _branch(
+        self, condition: Expr, parts: Sequence[Thunk | None], places: dict[str, Place], live: Sequence[str]
+    ) -> None:
+        """Trace both parts, again where a list has to be a stack before."""
+        undo = Undo(self.hooks, places)
+        try:
+            branch(self.hooks, condition, parts, places, live)
+        except Restack as wanted:
+            self._restack(wanted, undo)
+            self._branch(condition, parts, places, live)
 
     def compare_chain(self, symbols: Sequence[str], first: Any, /, *others: Thunk) -> Any:
         """Compare neighbours until one is false."""
@@ -201,7 +215,7 @@ class ControlHooks:
             elif orelse is not None:
                 orelse()
             return
-        branch(self.hooks, found, [then, orelse], cells(written, then, orelse), live)
+        self._branch(found, [then, orelse], cells(written, then, orelse), live)
 
     def while_(
         self,
@@ -236,7 +250,7 @@ class ControlHooks:
     def _restack(self, wanted: Restack, undo: Undo) -> None:
         """Give a list a stack before a statement is traced again; raise where it is to be earlier."""
         undo.run()
-        if self.hooks.journal.is_before_a_loop(wanted.owner):
+        if self.hooks.journal.is_outer(wanted.owner):
             raise wanted
         settled(self.trace, wanted.owner, wanted.slot)
 
@@ -270,7 +284,7 @@ class ControlHooks:
                 def rest() -> None:
                     self._run_while(test, body, stop, places, error)
 
-                return branch(self.hooks, going, [rest, None], places, list(places))
+                return self._branch(going, [rest, None], places, list(places))
         raise error
 
     def for_(
@@ -337,14 +351,12 @@ class ControlHooks:
             if stopped is True:
                 return
             if stopped is not False:
-                going = stopped.apply("logical_not")
-                return branch(
-                    self.hooks,
-                    going,
-                    [lambda: self._unroll(items, body, stop, places), None],
-                    places,
-                    list(places),
-                )
+                going, (rest,) = stopped.apply("logical_not"), tee(items, 1)  # that may be traced again
+                further = partial(self._further, rest, body, stop, places)
+                return self._branch(going, [further, None], places, list(places))
+
+    def _further(self, items: Any, body: Callable[[Any], Any], stop: Thunk, places: dict[str, Place]) -> None:
+        self._unroll(copy(items), body, stop, places)
 
     def assert_(self, test: Any, message: Thunk | None, /) -> None:
         """Do `assert test, message`."""

@@ -174,6 +174,10 @@ class Extended:
         """The value that they carry."""
         raise NotImplementedError
 
+    def join(self, other: Extended) -> Extended:
+        """The slot that takes values of both; raises Conflict if there is none."""
+        raise Conflict(f"{self.show()} and {other.show()} differ")
+
     def show(self) -> str:
         """In the user's words."""
         raise NotImplementedError
@@ -293,7 +297,11 @@ def join(a: Slot, b: Slot) -> Slot:
         return _with_none(a) if b.value is None else join(a, loosen(b.value))
     if isinstance(a, Tree) and isinstance(b, Tree):
         return _join_trees(a, b)
-    return a if a == b else _join_numbers(a, b)
+    if a == b:
+        return a
+    if isinstance(a, Extended) and isinstance(b, Extended):
+        return a.join(b)
+    return _join_numbers(a, b)
 
 
 def _join_same(a: Same, b: Same) -> Slot:

@@ -25,7 +25,15 @@ from weft.compiler.frontend.control.joins import (
     lower,
     types,
 )  # fmt: skip
-from weft.compiler.frontend.control.lists import Restack, Row, Stack, can_stack, settled
+from weft.compiler.frontend.control.lists import (
+    Restack,
+    Row,
+    Stack,
+    can_stack,
+    has_rows,
+    link_stacks,
+    settled,
+)
 from weft.compiler.frontend.control.sequences import as_bound
 from weft.compiler.frontend.number import as_dim
 from weft.compiler.frontend.trace import Trace
@@ -134,6 +142,39 @@ def item_of(trace: Trace, owner: list[Any], key: Any) -> Any:
     return stack.at(key, arrays)
 
 
+def copied(trace: Trace, owner: list[Any]) -> list[Any]:
+    """A list of the same items; if these are lists, writing one of them makes the other not to be used."""
+    stack = settled(trace, owner)
+    parts = [new_array(trace, part.expr) for part in stack.arrays()]
+    made = Stack(trace, stack.slot, parts, stack.length, stack.length)
+    if has_rows(stack.slot):
+        link_stacks(trace, made, stack)
+    return [made]
+
+
+def kept(trace: Trace, value: Any, name: str) -> Any:
+    """What a list gets that a value is appended to; it extends a list by items of its own."""
+    if name == "extend":
+        return copied(trace, value) if is_listed(value) else value
+    for one in _lists_in(value):
+        if not trace.is_outer(one) or (is_listed(one) and len(one) == 1):
+            continue
+        if can_stack(one):
+            raise Restack(one, None)
+        fix = "append a copy: `rows.append(list(row))`"
+        raise trace.refuse("a list from before a compiled loop or branch is appended in it", fix, "E055")
+    return value
+
+
+def _lists_in(value: Any) -> list[list[Any]]:
+    """The lists in a value, those in lists not."""
+    if type(value) is list:
+        return [typing.cast("list[Any]", value)]
+    if type(value) is tuple:
+        return [one for item in typing.cast("tuple[Any, ...]", value) for one in _lists_in(item)]
+    return []
+
+
 def _is_plain(item: Any) -> bool:
     return not is_listed([item])
 
@@ -155,12 +196,40 @@ def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
             "E055",
         )
     if types(slot) != types(stack.slot):
-        if trace.is_before_a_loop(owner):
-            raise Restack(owner, slot)
-        stack = settled(trace, owner, slot)
-    stack.slot = slot
+        stack = _widened(trace, owner, stack, slot)
+    stack.widen(slot)
     stack.arrays()[0][key] = value
     return None
+
+
+def _widened(trace: Trace, owner: list[Any], stack: Stack, slot: Slot) -> Stack:
+    """The items of a list in arrays of another dtype, with those of the lists that it is a row of."""
+    rows = [stack]
+    while rows[-1].outer is not None:
+        outer = rows[-1].outer
+        if not isinstance(outer.slot, Row):
+            fix = "begin with numbers of the kind that is stored, as in [0.0] * n"
+            raise trace.refuse("a list in a tuple gets a number of another kind", fix, "E055")
+        slot = Row(slot, outer.slot.count)
+        rows.append(outer)
+    whole = rows[-1].holder if len(rows) > 1 else owner
+    assert whole is not None
+    if trace.is_outer(whole):
+        raise Restack(whole, slot)
+    made = settled(trace, whole, slot)
+    for row in rows[:-1][::-1]:
+        assert isinstance(slot, Row)
+        slot = row.slot = slot.item
+        row.parts = [_seen_in(part, new) for part, new in zip(row.parts, made.parts, strict=True)]
+    return stack if len(rows) > 1 else made
+
+
+def _seen_in(part: TracedArray, whole: TracedArray) -> TracedArray:
+    """What a view shows, in other memory."""
+    view = whole.view
+    for lens in part.view.lenses:
+        view = view.through(lens)
+    return TracedArray(part.trace, view)
 
 
 def _set_array(trace: Trace, owner: list[Any], stack: Stack, key: Any, value: TracedArray) -> None:
@@ -209,7 +278,7 @@ def by_position(trace: Trace, owner: Any, key: Any) -> bool:
     if not traced or type(owner) is not list or not can_stack(owner):
         return False
     found = typing.cast("list[Any]", owner)
-    if trace.is_before_a_loop(found):
+    if trace.is_outer(found):
         raise Restack(found, None)
     settled(trace, found)
     return True

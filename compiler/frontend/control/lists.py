@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from typing import Any
 
+import numpy as np
+
 from weft.compiler.frontend.arguments import children, is_node, rebuild
 from weft.compiler.frontend.control.joins import (
     Array,
@@ -34,12 +36,13 @@ from weft.compiler.frontend.control.joins import (
     lower,
     types,
 )
-from weft.compiler.frontend.number import TracedNumber, as_expr, number
+from weft.compiler.frontend.number import TracedNumber, as_expr, number, size_number
+from weft.compiler.frontend.promote import numpy_dtype
 from weft.compiler.frontend.storage import Slice
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, new_array
 from weft.ir.dataclass import dataclass
-from weft.ir.dims import DimLike, maximum
+from weft.ir.dims import DimLike
 from weft.ir.expr import Expr, cast
 from weft.ir.node import Region, Value
 from weft.ir.types import I64, TensorType, Type
@@ -65,6 +68,8 @@ class Stack(Segment):
         self.more: DimLike = 0
         self.is_exact = True  # whether it is longer by just that
         self.room = capacity  # the most items, in sizes that hold where it is looked at
+        self.outer: Stack | None = None  # that whose item it is: then its arrays are views of the other's
+        self.holder: list[Any] | None = None  # a list that it is all of
         self._bound: tuple[Region, DimLike] | None = None
 
     @property
@@ -116,7 +121,16 @@ class Stack(Segment):
     def at(self, index: Any, arrays: Sequence[TracedArray] | None = None) -> Any:
         """The item at a position that the arrays take as an index."""
         leaves = iter([array[index] for array in (self.arrays() if arrays is None else arrays)])
-        return _item(self.trace, self.slot, leaves)
+        made = _item(self.trace, self.slot, leaves)
+        if isinstance(self.slot, Row):
+            made[0].outer = self
+        return made
+
+    def widen(self, slot: Slot) -> None:
+        """Note that its items are of a kind that lies in memory as that which they had."""
+        self.slot = slot
+        if self.outer is not None and isinstance(self.outer.slot, Row):
+            self.outer.widen(Row(slot, self.outer.slot.count))
 
 
 def _first(trace: Trace, part: TracedArray, length: DimLike) -> TracedArray:
@@ -213,6 +227,12 @@ class Row(Extended):
         parts = [new_array(trace, trace.expr(next(values))) for _ in types(self.item)]
         return [Stack(trace, self.item, parts, self.count, self.count)]
 
+    def join(self, other: Extended) -> Extended:
+        """The slot of rows of this kind and another."""
+        if not isinstance(other, Row) or self.count != other.count:
+            raise Conflict("lists of different lengths")
+        return Row(join(self.item, other.item), self.count)
+
     def show(self) -> str:
         """In the user's words."""
         return "a list"
@@ -283,7 +303,12 @@ def pack(trace: Trace, slot: Slot, capacity: DimLike, content: Content) -> tuple
         if isinstance(position, Expr):
             position = Expr(trace.builder, position.value)
     else:
-        buffers = [_empty(trace, ty) for ty in stacked(slot, capacity)]
+        known = _constants(items, slot)
+        if known is not None:
+            position, items = known.size, items[known.size :]
+            buffers = [_widened(trace, _constant(trace, known, slot), known.size, capacity)]
+        else:
+            buffers = [_empty(trace, ty) for ty in stacked(slot, capacity)]
     for item in items:
         if isinstance(item, Few):
             for k, one in enumerate(item.items):
@@ -296,6 +321,23 @@ def pack(trace: Trace, slot: Slot, capacity: DimLike, content: Content) -> tuple
             buffers = _written(trace, buffers, position, lower(trace, slot, value))
             position = _moved(trace, position, 1)
     return buffers, position
+
+
+def _constants(items: Sequence[Any], slot: Slot) -> Any:
+    """The numbers known while tracing that a content begins with, as an array; None if there are few."""
+    count = next((k for k, item in enumerate(items) if not _is_known(item)), len(items))
+    return np.array(items[:count]) if count > 1 and isinstance(slot, Number | Scalar) else None
+
+
+def _is_known(item: Any) -> bool:
+    return type(item) in (bool, int, float) or isinstance(item, np.bool | np.number)
+
+
+def _constant(trace: Trace, known: Any, slot: Slot) -> Value:
+    ty = types(slot)[0]
+    assert isinstance(ty, TensorType)
+    held = TensorType(ty.dtype, known.shape)
+    return trace.builder.constant(known.astype(numpy_dtype(ty.dtype)), held).value
 
 
 def _empty(trace: Trace, ty: Type) -> Value:
@@ -385,9 +427,11 @@ def item_slot(items: Sequence[Any], slot: Slot | None = None) -> Slot:
 def _loosened(item: Any) -> Slot:
     """The slot of one item: all its leaves may differ from those of others."""
     item = item.value if type(item) is Maybe else item
-    if is_listed(item):
-        return row_of(item)
+    if type(item) is list:
+        return row_of(typing.cast("list[Any]", item))
     if is_node(item):
+        if not isinstance(item, tuple):
+            raise Conflict(f"a {type(item).__name__}, which could change later")
         return Tree(item, tuple(_loosened(part) for _, part in children(item)))
     return loosen(item)
 
@@ -422,64 +466,6 @@ def room(items: Sequence[Any]) -> DimLike:
     return total
 
 
-def grown_slot(before: Content, after: Content, trips: DimLike, known: Any, *, stops: bool) -> Listed:
-    """The slot of a list that a body gives the content `after`; `before` is what the loop begins with."""
-    items = list(after.items)
-    slot: Slot | None = known.item if isinstance(known, Listed) else None
-    more: DimLike
-    if isinstance(known, Listed):
-        first = items[0]
-        assert isinstance(first, Stack)
-        more, exact = first.more, first.is_exact
-        added = items[1:]
-    else:
-        added, more, exact = items[len(before.items) :], 0, True
-    slot = item_slot([*before.items, *items], slot)
-    each = exact_length(added)
-    exact = exact and each is not None and not stops
-    start = exact_length(before.items) if exact else None
-    more = more + room(added)
-    base = before.items[0] if before.items else None
-    if isinstance(base, Stack) and base.elastic:
-        kept = Stack(base.trace, slot, (), 0, base.capacity)
-        kept.extends(base, room(before.items[1:]) + more * trips, is_exact=start is not None)
-        return Listed(slot, base.capacity, start, more if start is not None else 0, extends=kept)
-    return Listed(slot, room(before.items) + more * trips, start, more if start is not None else 0)
-
-
-def joined_content(contents: Sequence[Content]) -> Listed:
-    """The slot of a list that two paths give different contents."""
-    slot: Slot | None = None
-    for content in contents:
-        slot = item_slot(content.items, slot) if content.items else slot
-    if slot is None:
-        raise Conflict("no items")
-    lengths = [exact_length(content.items) for content in contents]
-    exact = lengths[0] if all(one is not None and one == lengths[0] for one in lengths) else None
-    stacks = [content.items[0] for content in contents if isinstance(content.items[0], Stack)]
-    if stacks and stacks[0].elastic:
-        return Listed(slot, stacks[0].capacity, exact, 0, exact, branch_of(contents))
-    rooms = [room(content.items) for content in contents]
-    most = rooms[0]
-    for one in rooms[1:]:
-        most = maximum(most, one)
-    return Listed(slot, most, exact, 0, exact)
-
-
-def branch_of(contents: Sequence[Content]) -> Stack:
-    """What a stack that is one of several contents extends."""
-    firsts = [content.items[0] for content in contents]
-    made = Stack(firsts[0].trace, firsts[0].slot, (), 0, firsts[0].capacity)
-    more: DimLike = 0
-    exact: list[DimLike | None] = []
-    for first, content in zip(firsts, contents, strict=True):
-        more = maximum(more, first.more + room(content.items[1:]))
-        exact.append(exact_length(content.items[1:]) if first.is_exact else None)
-    made.extends(firsts[0], 0, is_exact=None not in exact and len(set(map(str, exact))) == 1)
-    made.more = more
-    return made
-
-
 class Restack(BaseException):
     """A loop needs a list as a stack from before it; no Exception: user code must not catch it."""
 
@@ -505,8 +491,10 @@ def can_stack(owner: Any) -> bool:
 def settled(trace: Trace, owner: list[Any], slot: Slot | None = None) -> Stack:
     """All items of a list as one stack, which the list then holds."""
     if len(owner) == 1 and isinstance(owner[0], Stack) and slot in (None, owner[0].slot):
+        owner[0].holder = owner
         return owner[0]
     first = owner[0]
+    _check_rows(trace, owner)
     capacity = first.capacity if isinstance(first, Stack) and first.elastic else room(owner)
     try:
         slot = item_slot(owner, slot)
@@ -519,8 +507,77 @@ def settled(trace: Trace, owner: list[Any], slot: Slot | None = None) -> Stack:
     if isinstance(first, Stack):
         made.extends(first, room(owner[1:]), is_exact=exact_length(owner[1:]) is not None)
     trace.note(owner)
-    owner[:] = [made]
+    items, owner[:] = list(owner), [made]
+    made.holder = owner
+    if has_rows(slot):
+        _adopt(trace, items, made)
     return made
+
+
+def is_row(owner: Any) -> bool:
+    """Whether a list shows a part of what another holds."""
+    return is_listed(owner) and any(isinstance(item, Stack) and item.outer is not None for item in owner)
+
+
+def _check_rows(trace: Trace, owner: list[Any]) -> None:
+    """Raise UnsupportedError for a list that has one row twice, or is a row itself that becomes longer."""
+    rows = [id(item) for item in owner if type(item) is list]
+    if len(set(rows)) < len(rows):
+        text, fix = "a list holds the same list twice", "hold copies: `[list(row) for row in rows]`"
+        raise trace.refuse(text, fix, "E055")
+    if len(owner) > 1 and is_row(owner):
+        fix = "make rows of their final length, or append to a copy: `row = list(rows[i])`"
+        raise trace.refuse("a row of a list changes its length in a compiled loop", fix, "E055")
+
+
+def has_rows(slot: Slot) -> bool:
+    """Whether items are lists, or hold some: who holds one sees its items change."""
+    return isinstance(slot, Row) or (isinstance(slot, Tree) and any(map(has_rows, slot.items)))
+
+
+def _adopt(trace: Trace, items: Sequence[Any], made: Stack) -> None:
+    """Let rows that were lists of their own show what the stack holds: who has one sees it change.
+
+    Those that lie in another stack are copied: once one of the two is written, the other is not to be used.
+    """
+    position: Position = 0
+    for item in items:
+        if isinstance(item, Stack):
+            link_stacks(trace, made, item)
+            position = _moved(trace, position, item.position)
+        elif isinstance(item, Few):
+            position = _moved(trace, position, as_expr(trace, item.count, I64))
+        else:
+            at = number(trace, position, int) if isinstance(position, Expr) else size_number(trace, position)
+            _show(trace, item.value if type(item) is Maybe else item, made.at(at))
+            position = _moved(trace, position, 1)
+
+
+def link_stacks(trace: Trace, made: Stack, origin: Stack) -> None:
+    """Note that a stack holds rows that another one held."""
+    for new, old in zip(made.parts, origin.parts, strict=True):
+        if type(old) is TracedArray:
+            trace.link(new.view.storage, old.view.storage)
+            new.view.storage.fixed |= old.view.storage.fixed
+
+
+def _show(trace: Trace, item: Any, shown: Any) -> None:
+    """Give the lists in an item the content that they have in a stack."""
+    if type(item) is tuple:
+        for one, other in zip(typing.cast("tuple[Any, ...]", item), shown, strict=True):
+            _show(trace, one, other)
+    elif type(item) is list:
+        row, stack = typing.cast("list[Any]", item), shown[0]
+        if is_listed(row) and len(row) == 1:
+            link_stacks(trace, stack, row[0])
+        if trace.is_outer(row):
+            if not is_listed(row):
+                raise Restack(row, None)
+            return
+        trace.note(row)
+        parts, row[:] = list(row), [stack]
+        if has_rows(stack.slot):
+            _adopt(trace, parts, stack)
 
 
 def stack_of(trace: Trace, value: Any) -> Stack | None:

@@ -163,7 +163,7 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
     """Trace until the slots are those that the body gives back."""
     trace = hooks.trace
     for _ in range(_ROUNDS):
-        mark, moves = hooks.journal.begin(loop=True), len(trace.moves)
+        mark, moves = hooks.journal.begin(), len(trace.moves)
         try:
             traced = run(variables.types())
             contents = mark.contents()

@@ -107,7 +107,6 @@ class Mark:
     """What was there when a region began, and the old contents of what it has changed since."""
 
     outer: set[int]
-    loop: bool = False
     saved: dict[int, tuple[Any, Any]] = field(default_factory=dict[int, "tuple[Any, Any]"])
 
     def undo(self) -> None:
@@ -126,9 +125,9 @@ class Journal:
     def __init__(self) -> None:
         self.marks: list[Mark] = []
 
-    def begin(self, *, loop: bool = False) -> Mark:
+    def begin(self) -> Mark:
         """A region begins."""
-        mark = Mark(_reachable(), loop)
+        mark = Mark(_reachable())
         self.marks.append(mark)
         return mark
 
@@ -136,9 +135,9 @@ class Journal:
         """It ends; what happens to its changes is the caller's business."""
         assert self.marks.pop() is mark
 
-    def is_before_a_loop(self, owner: Any) -> bool:
-        """Whether an object was there when a loop began whose body is traced."""
-        return any(mark.loop and id(owner) in mark.outer for mark in self.marks)
+    def is_outer(self, owner: Any) -> bool:
+        """Whether an object was there when a loop or branch began whose body is traced."""
+        return any(id(owner) in mark.outer for mark in self.marks)
 
     def note(self, owner: Any) -> None:
         """`owner` is about to change."""

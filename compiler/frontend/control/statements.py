@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.arguments import children, is_node
+from weft.compiler.frontend.control.contents import joined_content
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
     Array,
@@ -31,7 +32,7 @@ from weft.compiler.frontend.control.joins import (
     show,
     wrap,
 )
-from weft.compiler.frontend.control.lists import Content, Few, joined_content
+from weft.compiler.frontend.control.lists import Content, Few, Stack
 from weft.compiler.frontend.control.places import Mark, Part, Place, changed_parts, grown_lists
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
@@ -92,6 +93,9 @@ def branch(
             for name, place in places.items():
                 place.set(before[name])
             mark.undo()
+    except BaseException:
+        mark.undo()
+        raise
     finally:
         trace.facts = known
         hooks.journal.end(mark)
@@ -249,6 +253,8 @@ def arrays_in(value: Any) -> list[TracedArray]:
         return [value]
     if type(value) in (Maybe, Possible):
         return arrays_in(value.value)
+    if isinstance(value, Stack):
+        return [array for part in value.parts for array in arrays_in(part)]
     if is_node(value):
         return [array for _, item in children(value) for array in arrays_in(item)]
     return []

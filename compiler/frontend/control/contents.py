@@ -1,0 +1,71 @@
+"""What a list holds after the iterations of a loop, or after the two paths of a branch.
+
+Not here: the items themselves (`lists.py`), whose lists these are (`growth.py`, `statements.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from weft.compiler.frontend.control.joins import Conflict, Slot
+from weft.compiler.frontend.control.lists import Content, Listed, Stack, exact_length, item_slot, room
+from weft.ir.dims import DimLike, maximum
+
+
+def grown_slot(before: Content, after: Content, trips: DimLike, known: Any, *, stops: bool) -> Listed:
+    """The slot of a list that a body gives the content `after`; `before` is what the loop begins with."""
+    items = list(after.items)
+    slot: Slot | None = known.item if isinstance(known, Listed) else None
+    more: DimLike
+    if isinstance(known, Listed):
+        first = items[0]
+        assert isinstance(first, Stack)
+        more, exact = first.more, first.is_exact
+        added = items[1:]
+    else:
+        added, more, exact = items[len(before.items) :], 0, True
+    slot = item_slot([*before.items, *items], slot)
+    each = exact_length(added)
+    exact = exact and each is not None and not stops
+    start = exact_length(before.items) if exact else None
+    more = more + room(added)
+    base = before.items[0] if before.items else None
+    if isinstance(base, Stack) and base.elastic:
+        kept = Stack(base.trace, slot, (), 0, base.capacity)
+        kept.extends(base, room(before.items[1:]) + more * trips, is_exact=start is not None)
+        return Listed(slot, base.capacity, start, more if start is not None else 0, extends=kept)
+    return Listed(slot, room(before.items) + more * trips, start, more if start is not None else 0)
+
+
+def joined_content(contents: Sequence[Content]) -> Listed:
+    """The slot of a list that two paths give different contents."""
+    slot: Slot | None = None
+    for content in contents:
+        slot = item_slot(content.items, slot) if content.items else slot
+    if slot is None:
+        raise Conflict("no items")
+    lengths = [exact_length(content.items) for content in contents]
+    exact = lengths[0] if all(one is not None and one == lengths[0] for one in lengths) else None
+    stacks = [content.items[0] for content in contents if isinstance(content.items[0], Stack)]
+    if stacks and stacks[0].elastic:
+        return Listed(slot, stacks[0].capacity, exact, 0, exact, branch_of(contents))
+    rooms = [room(content.items) for content in contents]
+    most = rooms[0]
+    for one in rooms[1:]:
+        most = maximum(most, one)
+    return Listed(slot, most, exact, 0, exact)
+
+
+def branch_of(contents: Sequence[Content]) -> Stack:
+    """What a stack that is one of several contents extends."""
+    firsts = [content.items[0] for content in contents]
+    made = Stack(firsts[0].trace, firsts[0].slot, (), 0, firsts[0].capacity)
+    more: DimLike = 0
+    exact: list[DimLike | None] = []
+    for first, content in zip(firsts, contents, strict=True):
+        more = maximum(more, first.more + room(content.items[1:]))
+        exact.append(exact_length(content.items[1:]) if first.is_exact else None)
+    made.extends(firsts[0], 0, is_exact=None not in exact and len(set(map(str, exact))) == 1)
+    made.more = more
+    return made

@@ -1,0 +1,216 @@
+"""Lists of lists in compiled control flow, against plain Python: written, kept by two names, returned.
+
+A program gives what plain Python gives, aliases in the result too, or is refused; one that is refused is in a
+table of its own with its reason.
+"""
+
+import copy
+
+import numpy as np
+import pytest
+
+import weft
+from tests.frontend.test_control_programs import agree
+
+RIGHT, REFUSED = [], []
+
+
+def right(*cases):
+    """Note a program with the arguments of each case; none: a size to unroll, and one that is not."""
+
+    def add(fn):
+        RIGHT.extend((fn, case) for case in cases or ((6,), (300,)))
+        return fn
+
+    return add
+
+
+def refused(match, *args):
+    """Note a program that is refused, and the error."""
+
+    def add(fn):
+        REFUSED.append((fn, match, args or (300,)))
+        return fn
+
+    return add
+
+
+WORDS = np.random.default_rng(3).integers(0, 3, (2, 300))
+
+
+@right((WORDS[0, :8], WORDS[1, :9]), (WORDS[0, :40], WORDS[1, :30]))
+def longest_common_subsequence(a, b):
+    n, m = len(a), len(b)
+    table = [[0] * (m + 1) for _ in range(n + 1)]
+    for i in range(1, n + 1):
+        for j in range(1, m + 1):
+            if a[i - 1] == b[j - 1]:
+                table[i][j] = table[i - 1][j - 1] + 1
+            else:
+                table[i][j] = max(table[i - 1][j], table[i][j - 1])
+    return table[n][m], table
+
+
+@right((6,), (40,))
+def widened_rows(n):
+    rows = [[0] * n for _ in range(n)]
+    for i in range(n):
+        for j in range(n):
+            rows[i][j] = i * j * 0.5
+    return rows
+
+
+@right((6,), (40,))
+def rows_by_iteration_and_by_name(n):
+    rows, others = [[0] * n for _ in range(n)], [[1] * n for _ in range(n)]
+    for i, row in enumerate(rows):
+        for j in range(n):
+            row[j] = i * j
+    for row, other in zip(rows, others, strict=True):
+        row[0], other[1] = other[0], row[2]
+    for i in range(n):
+        row = rows[i]
+        row[-1] += 7
+    return rows, others
+
+
+@right()
+def row_that_has_a_name(n):
+    first = [0, 0, 0]
+    rows = [first, [1, 1, 1], [2, 2, 2]]
+    for i in range(n):
+        rows[i % 3][1] += 1
+        first[2] += rows[0][1]
+    return rows
+
+
+@right((4,), (9,))
+def three_deep(n):
+    cube = [[[0] * n for _ in range(n)] for _ in range(n)]
+    for i in range(n):
+        for j in range(n):
+            for k in range(n):
+                cube[i][j][k] = i * 100 + j * 10 + k
+    return cube
+
+
+@right()
+def lists_in_tuples_and_dicts(n):
+    pair, named = ([0] * n, [1] * n), {"a": [0] * n, "b": [1] * n}
+    rows = [([0, 0, 0], i) for i in range(n)]
+    for i in range(n):
+        pair[0][i] = i
+        named["b"][i] += pair[1][i] + i
+        rows[i][0][1] = i
+    return pair, named, rows
+
+
+@right()
+def rows_that_were_appended(n):
+    rows = []
+    for i in range(n):
+        rows.append([i, 0, 0])
+    for i in range(n):
+        rows[i][1] += i
+    return rows
+
+
+@right()
+def rows_written_in_a_helper(n):
+    def put(row, j, value):
+        row[j] = value
+
+    rows = [[0, 0] for _ in range(n)]
+    for i in range(n):
+        put(rows[i], 1, i)
+    return rows
+
+
+@right()
+def copies_of_a_row(n):
+    row, rows = [0] * 5, []
+    for i in range(n):
+        row[i % 5] = i
+        rows.append(list(row))
+        rows.append(row[:])
+        rows.append(row.copy())
+    return rows
+
+
+@right()
+def row_that_is_seen_by_a_branch(n):
+    rows = [[0, 0, 0], [1, 1, 1]]
+    first = rows[0]
+    for i in range(n):
+        if i % 3:
+            rows[i % 2][0] += 5
+        else:
+            first[1] += 1
+    return rows
+
+
+@right((3,), (9,))
+def the_same_list_twice(n):
+    row = [1, 2]
+    return [row, row], {"row": row, "n": n}
+
+
+@refused("memory of another")
+def row_in_two_lists(n):
+    row = [0, 0, 0]
+    rows, others = [row, [1, 1, 1]], [row, [2, 2, 2]]
+    for i in range(n):
+        rows[i % 2][0] += 1
+        others[i % 2][0] += 2
+    return rows, others
+
+
+@refused("memory of another")
+def same_row_appended_again(n):
+    row, rows = [0, 0, 0], []
+    for i in range(n):
+        row[i % 3] = i
+        rows.append(row)
+    return rows
+
+
+@refused("changes its length")
+def row_that_grows(n):
+    rows = [[0] for _ in range(5)]
+    for i in range(n):
+        rows[i % 5].append(i)
+    return rows
+
+
+@refused("rows are both returned")
+def list_and_its_row(n):
+    rows = [[0] * 3 for _ in range(n)]
+    for i in range(n):
+        rows[i][0] = i
+    return rows, rows[1]
+
+
+def aliases(value, seen, path, found):
+    """Pairs of paths that lead to one list or dict."""
+    if isinstance(value, (list, dict)):
+        if id(value) in seen:
+            found.append((seen[id(value)], path))
+            return found
+        seen[id(value)] = path
+    if isinstance(value, (list, tuple, dict)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            aliases(item, seen, f"{path}.{key}", found)
+    return found
+
+
+@pytest.mark.parametrize(("fn", "args"), RIGHT, ids=[f"{fn.__name__}-{k}" for k, (fn, _) in enumerate(RIGHT)])
+def test_program(fn, args):
+    compiled = agree(fn, *args)
+    found, expected = compiled(*copy.deepcopy(args)), fn(*copy.deepcopy(args))
+    assert aliases(found, {}, "result", []) == aliases(expected, {}, "result", [])
+
+
+@pytest.mark.parametrize(("fn", "match", "args"), REFUSED, ids=[fn.__name__ for fn, _, _ in REFUSED])
+def test_refused(fn, match, args):
+    with pytest.raises(weft.UnsupportedError, match=match):
+        weft.compile(fn)(*args)
