@@ -5,6 +5,7 @@ list or tuple, and array checks precede alias tests. Holds no native code.
 """
 
 import ctypes
+import math
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,7 @@ _NUMBER_KINDS = {
 }
 
 
+_MOST_FIXED = 1 << 40  # bytes of a result whose size is known; beyond, the entry reports what does not fit
 _lock = Lock()  # of the counts that Python writes
 
 
@@ -64,7 +66,8 @@ class PackedTable:
         steps = packer.pack(table)
         slots = sorted(packer.bound)
         outputs = b"".join(self._output(output) for output in table.outputs)
-        tree = [] if table.tree is None else self._tree(table.tree)
+        is_first = table.tree == signature.Output(0) and table.finish is None
+        tree = [] if table.tree is None or is_first else self._tree(table.tree)
         owned = sum(isinstance(step, _OWNING) for step in table.steps)
         words = table.registers + table.numbers + len(table.outputs) + table.pointers + owned + len(tree)
         words += len(table.locks)
@@ -77,6 +80,7 @@ class PackedTable:
                 steps_end=start + len(steps),
                 outputs=self.place(outputs),
                 output_count=len(table.outputs),
+                cell_count=sum(not isinstance(output, NewArray) for output in table.outputs),
                 tree=self.place(b"".join(tree)),
                 tree_count=len(tree),
                 finish=self.keep(table.finish),
@@ -121,14 +125,18 @@ class PackedTable:
 
     def _output(self, output: signature.RawOutput) -> bytes:
         if isinstance(output, NewArray):
+            sizes = [dim for dim in output.dims if isinstance(dim, int)]
+            total = math.prod(sizes) * output.dtype.itemsize
+            is_fixed = len(sizes) == len(output.dims) and min(sizes, default=0) >= 0 and total <= _MOST_FIXED
             pairs = [(0, dim) if isinstance(dim, int) else (1, dim.slot) for dim in output.dims]
-            words = b"".join(word.to_bytes(8, "little", signed=True) for pair in pairs for word in pair)
+            words = sizes if is_fixed else [word for pair in pairs for word in pair]
             return OutputRecord.pack(
                 kind=OutputKind.ARRAY,
                 pointer=output.pointer,
-                rank=len(pairs),
+                rank=len(output.dims),
                 descr=self.keep(output.dtype),
-                words=self.place(words),
+                words=self.place(b"".join(word.to_bytes(8, "little", signed=True) for word in words)),
+                fixed_bytes=total if is_fixed else -1,
             )
         if isinstance(output, Scalar):
             return OutputRecord.pack(

@@ -157,13 +157,18 @@ class OutputKind(enum.IntEnum):
 
 
 class OutputRecord(Struct):
-    """One raw output. `words` are pairs per dimension: 0 and a size, or 1 and a number's slot."""
+    """One raw output.
+
+    `words` are the sizes if `fixed_bytes`, the size in bytes, is not negative; else pairs per dimension:
+    0 and a size, or 1 and a number's slot.
+    """
 
     kind: i32
     pointer: i32
     rank: i64
     descr: Pointer
     words: Pointer
+    fixed_bytes: i64
 
 
 class TreeCode(enum.IntEnum):
@@ -188,7 +193,8 @@ class TreeRecord(Struct):
 class TableRecord(Struct):
     """A variant. Never changes once published, but for the counter of calls.
 
-    `size_slots` are the numbers that a call's sizes and ints are bound to.
+    `size_slots` are the numbers that a call's sizes and ints are bound to, `cell_count` is how many outputs
+    are no arrays. A tree without steps is the first output.
     """
 
     positional_least: i64
@@ -197,6 +203,7 @@ class TableRecord(Struct):
     steps_end: Pointer
     outputs: Pointer
     output_count: i64
+    cell_count: i64
     tree: Pointer
     tree_count: i64
     finish: Pointer

@@ -218,16 +218,25 @@ def entry_large_array(output: OutputRecord, sizes: Words, size_bytes: i64) -> Po
 
 
 @native
-def entry_new_array(frame: Frame, output: OutputRecord) -> Pointer:
-    """A new array of a raw output; 0 with a Python error."""
-    sizes = Words.at(stack(512))
+def entry_sizes(frame: Frame, output: OutputRecord, sizes: Words) -> Words:
+    """Put the sizes of a new array, some of which are numbers of this call, into memory for them."""
     words = Words.at(output.words)
     for i in range(output.rank):
         size = words[2 * i + 1]
         if words[2 * i]:
             size = Words.at(frame.numbers)[size]
         sizes[i] = size
-    size_bytes = entry_bytes(output, sizes)
+    return sizes
+
+
+@native
+def entry_new_array(frame: Frame, output: OutputRecord) -> Pointer:
+    """A new array of a raw output; 0 with a Python error."""
+    sizes = Words.at(output.words)
+    size_bytes = output.fixed_bytes
+    if size_bytes < 0:
+        sizes = entry_sizes(frame, output, Words.at(stack(512)))
+        size_bytes = entry_bytes(output, sizes)
     if size_bytes > LARGE_RESULT_BYTES:
         return entry_large_array(output, sizes, size_bytes)
     entry_keep(output.descr)  # which the call takes
@@ -514,10 +523,15 @@ def entry_finish(frame: Frame, table: TableRecord) -> Pointer:
 @native
 def entry_result(frame: Frame, table: TableRecord) -> Pointer:
     """The call's result; 0 with a Python error."""
-    if not entry_make_numbers(frame, table):
-        return 0
+    if table.cell_count > 0:
+        if not entry_make_numbers(frame, table):
+            return 0
     if table.finish != 0:
         return entry_finish(frame, table)
+    if table.tree_count == 0:
+        result = Words.at(frame.results)[0]
+        Words.at(frame.results)[0] = 0
+        return result
     return entry_build(frame, table)
 
 
@@ -538,9 +552,13 @@ def entry_lay_out(frame: Frame, table: TableRecord, memory: Pointer) -> i64:
     frame.build_stack = frame.owned + 8 * table.owned_count
     frame.locks = frame.build_stack + 8 * table.tree_count
     frame.cells = frame.locks + 8 * table.lock_count
-    words = Words.at(frame.registers)
-    for i in range(table.register_count + table.number_count + table.output_count):
-        words[i] = 0
+    results = Words.at(frame.results)
+    for i in range(table.output_count):
+        results[i] = 0
+    if table.finish != 0:  # sees all, also what this call has not set
+        words = Words.at(frame.registers)
+        for i in range(table.register_count + table.number_count):
+            words[i] = 0
     return 0
 
 
