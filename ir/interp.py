@@ -26,6 +26,7 @@ from weft.ir.walk import dims_of_attribute
 
 Runtime = np.ndarray | int | Buffer | None
 Step = Callable[[], None]
+PythonCall = Callable[[Sequence[np.ndarray], Sequence[tuple[int, ...]]], Sequence[np.ndarray]]
 PARALLEL = ("parallel", "grid", "thread")
 
 
@@ -36,18 +37,22 @@ def interpret(
     traffic: Traffic | None = None,
     seed: int | None = None,
     races: bool = False,
+    callbacks: Sequence[PythonCall] = (),
 ) -> list[np.ndarray]:
     """The results of `fn`: new arrays, and for those that are written to an argument that argument.
 
     Symbols get their values from the shapes of the arguments and from `sizes`. Buffer parameters without an
     argument are results: their memory is made here, and they are appended to what the function returns.
     `traffic` counts bytes; `seed` shuffles the iterations of parallel loops; `races` checks that they
-    share no memory that one writes. Raises IndexFault and other errors of the program with the user's line,
+    share no memory that one writes; `callbacks` are the Python functions that ops `callback` call by number:
+    from arrays, and the shapes of operands and results, to arrays. Raises
+    IndexFault and other errors of the program with the user's line,
     InternalError for what a right program cannot do (memory accessed outside, a race, a result that is not
     of its type).
     """
     machine = Machine(traffic, seed, Races() if races else None)
     machine.known.update(sizes or {})
+    machine.callbacks = callbacks
     given = [np.asarray(a) for a in arguments]
     machine.bind(fn, given)
     returned = machine.run(fn.body)
@@ -85,6 +90,7 @@ class Machine:
         self.in_kernel = False
         self.allocations = 0
         self.thread: Thread | None = None
+        self.callbacks: Sequence[PythonCall] = ()
         self._steps: dict[Region, list[Step]] = {}
 
     # ---- parameters
@@ -195,6 +201,8 @@ class Machine:
 
     def step(self, op: Op) -> Step:
         """A function that runs `op` once."""
+        if op.name == "callback":
+            return lambda: _callback(self, op)  # what it raises is the user's own
         handler = _HANDLERS.get(op.name)
         if handler is not None:
             return lambda: self.guarded(op, handler)
@@ -581,6 +589,26 @@ def failure(code: object, facts: Sequence[int], location: Location | None = None
 def _check(machine: Machine, op: Op) -> None:
     if not _lane_array(machine.values[op.operands[0]]).all():
         raise failure(op.attributes.get("code", ""), (), _location(op))
+
+
+def _callback(machine: Machine, op: Op) -> None:
+    """Results as values, or written to the buffers behind the `inputs`."""
+    call = machine.callbacks[_integer(op.attributes["site"])]  # pyright: ignore[reportArgumentType] -- an int
+    values = [machine.values[v] for v in op.operands]
+    if op.results or "inputs" not in op.attributes:
+        types = [v.type for v in (*op.operands, *op.results)]
+        shapes = [machine.shape(ty.shape) for ty in types if isinstance(ty, TensorType)]
+        machine.set(op, call([_as_array(v) for v in values], shapes))
+        return
+    count, ranks = op.attributes["inputs"], op.attributes["ranks"]
+    assert isinstance(count, int)
+    assert isinstance(ranks, tuple)
+    sizes = iter(values[len(ranks) :])
+    shapes = [tuple([_integer(next(sizes)) for _ in range(cast(int, rank))]) for rank in ranks]
+    found = call([_as_array(v) for v in values[:count]], shapes)
+    for target, array in zip(values[count : len(ranks)], found, strict=True):
+        assert isinstance(target, Buffer)
+        target.array()[...] = array.view(target.dtype).reshape(target.array().shape)
 
 
 _HANDLERS: dict[str, Handler] = {

@@ -69,6 +69,11 @@ def has_effect(op: Op) -> bool:
     )
 
 
+def calls_python(op: Op) -> bool:
+    """Whether `op` or an op in its regions calls a Python function, which sees what ran before."""
+    return op.name == "callback" or any(inner.name == "callback" for r in op.regions for inner in walk(r))
+
+
 def bound_symbol(value: Value) -> Symbol | None:
     """The symbol that a value of type `index(symbol)` stands for."""
     return as_symbol(value.type.dim) if isinstance(value.type, IndexType) else None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from weft.backends.cpu.access import buffer_type
 from weft.backends.cpu.writer import FAILING, Outlined, Writer, type_text
-from weft.ir import BufferType, InternalError, Op, Region, Value
+from weft.ir import BufferType, InternalError, Op, Region, UnsupportedError, Value
 from weft.ir.dims import symbols_of
 from weft.ir.node import Attribute
 from weft.ir.walk import dims_of_attribute, dims_of_type, free_values, values_of, walk
@@ -55,6 +55,35 @@ def call_poll(writer: Writer) -> None:
     after = writer.new_label()
     writer.rarely(writer.let(f"icmp ne i64 {answer}, 0"), writer.halt(), after)
     writer.start(after)
+
+
+def _callback(writer: Writer, op: Op) -> None:
+    """Call Python with the addresses of the operands and their sizes; leave if it raised."""
+    if not writer.module.is_hosted:
+        raise UnsupportedError("a program without Python calls a Python function", code="E051")
+    texts = [writer.use(v) for v in op.operands]
+    count = sum(isinstance(v.type, BufferType) for v in op.operands)
+    pointers, numbers = _table(writer, "ptr", texts[:count]), _table(writer, "i64", texts[count:])
+    function, site = context_field(writer, "callback"), op.attributes["site"]
+    answer = writer.let(f"call i32 {function}(ptr %context, i64 {site}, ptr {pointers}, ptr {numbers})")
+    raised, after = writer.new_label(), writer.new_label()
+    writer.rarely(writer.let(f"icmp ne i32 {answer}, 0"), raised, after)
+    writer.start(raised)
+    for word in (HALT, STOP):
+        place = writer.let(f"getelementptr inbounds i8, ptr %errors, i64 {word}")
+        writer.line(f"store atomic i64 1, ptr {place} monotonic, align 8")
+    writer.jump(writer.halt())
+    writer.start(after)
+
+
+def _table(writer: Writer, ty: str, texts: Sequence[str]) -> str:
+    """Stack memory that holds some values."""
+    array = f"[{max(len(texts), 1)} x {ty}]"
+    table = writer.at_entry(f"alloca {array}, align 8")
+    for number, text in enumerate(texts):
+        place = writer.let(f"getelementptr inbounds {array}, ptr {table}, i64 0, i64 {number}")
+        writer.line(f"store {ty} {text}, ptr {place}, align 8")
+    return table
 
 
 # ---------------------------------------------------------------- what a region takes
@@ -277,7 +306,7 @@ def _poll_interval(writer: Writer, op: Op, trips: int | None) -> int:
         return 0
     inner = {o.name for region in op.regions for o in walk(region)}
     if writer.is_program:
-        return _PROGRAM_POLL if inner & {"kernel", "copy"} else _SCALAR_POLL
+        return _PROGRAM_POLL if inner & {"kernel", "copy", "callback"} else _SCALAR_POLL
     if op.name == "while":
         return _SCALAR_POLL
     is_outer = writer.loop_depth == 0 and not writer.in_parallel and bool(inner & {"for", "while"})
@@ -480,7 +509,7 @@ def _parallel_body(writer: Writer, outliner: Outliner, inner: Outlined, lower: s
 
 
 CONTROL: Mapping[str, Callable[[Writer, Op], None]] = {
-    "for": _for, "while": _while, "if": _if, "kernel": _kernel,
+    "for": _for, "while": _while, "if": _if, "kernel": _kernel, "callback": _callback,
 }  # fmt: skip
 
 __all__ = ["CONTROL", "buffer_type"]

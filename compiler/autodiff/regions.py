@@ -59,6 +59,7 @@ RULES: Mapping[str, RegionRule] = {
 """By the name of the op."""
 
 REASONS: Mapping[str, str] = {
+    "callback": "a callback of Python has no derivative: give one with weft.custom_gradient",
     "fusion": "a fused program cannot be differentiated: differentiate it before it is fused",
     "kernel": "a lowered program cannot be differentiated: differentiate it before it is lowered",
 }

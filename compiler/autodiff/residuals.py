@@ -153,7 +153,13 @@ def names_in(op: Op) -> set[str]:
 
 def without_checks(_builder: Builder, op: Op, _operands: tuple[Value, ...]) -> Sequence[Value] | None:
     """A rule for copies of ops that ran before: what was checked then is not checked again."""
-    return () if op.name == "check" else None
+    if op.name == "callback" and op.results:
+        raise UnsupportedError(
+            "cannot differentiate: the way back would call a callback of Python again",
+            location=op.locations[0] if op.locations else None,
+            fix="call it outside of the `while` or of what weft.remat computes again",
+        )
+    return () if op.name in ("check", "callback") else None
 
 
 def without_zeros(_builder: Builder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:

@@ -317,6 +317,22 @@ class Inputs:
         self._opened.add(id(copy))
         return self.remember(copy, source)
 
+    def hold(self, value: Any) -> Any:
+        """What a callback gets for a value: an object from outside is itself, under a guard that it is.
+
+        A container that the trace has opened is its copy.
+        """
+        if not self.is_outside(value):
+            return self.open(value)
+        source = self.path(value)
+        if source is not None and not is_compared(value):
+            self.guards.append(ObjectGuard(source, "is", value))
+        return value
+
+    def is_outside(self, value: Any) -> bool:
+        """Whether a value is an object that outlives the call, of which the trace has no copy."""
+        return self.path(value) is not None and self.opened(value) is None and not self.is_appended(value)
+
     def looked_at(self, value: Any, *, items: bool = False) -> Any:
         """A container whose truth, keys or items the function asks for: an answer that holds for its size.
 

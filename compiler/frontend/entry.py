@@ -28,6 +28,7 @@ from weft.ir.errors import InternalError
 from weft.ir.node import Func
 from weft.ir.rewrite import rewrite
 from weft.ir.types import IndexType, TensorType
+from weft.runtime.callback import Site
 
 _RESTARTS = 1000
 
@@ -51,6 +52,7 @@ class Traced:
     log: tuple[str, ...]
     replaced: Mapping[str, DimLike] = field(default_factory=dict[str, DimLike])
     raises: tuple[Any, ...] = ()  # exceptions, by the number in the code of an op `check`
+    callbacks: tuple[Site, ...] = ()  # by attribute `site` of an op `callback`
 
     @property
     def pins(self) -> tuple[SizeGuard, ...]:
@@ -94,7 +96,7 @@ def _attempt(
     inputs = Inputs(one, options)
     hooks = TracingHooks(one, inputs, root)
     one.adopt, one.forget_writes = inputs.adopt, inputs.forget_writes
-    one.enter = hooks.call
+    one.enter, one.hold, one.is_outside = hooks.call, inputs.hold, inputs.is_outside
     if root is not None and rewritten_code(root) is None:
         inputs.unhooked = root
     names = () if root is None else root.__code__.co_varnames[: root.__code__.co_argcount]
@@ -177,6 +179,7 @@ def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Trac
         tuple(log),
         dict(one.assumptions.replaced),
         tuple(one.raises),
+        tuple(one.callbacks),
     )
 
 

@@ -22,6 +22,7 @@ from weft.ir.expr import Expr, Number
 from weft.ir.node import Attributes, Func, Op, Region, Value
 from weft.ir.source import LIBRARIES, Location
 from weft.ir.types import BOOL, I64, DType, TensorType
+from weft.runtime.callback import Site
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
@@ -67,6 +68,10 @@ class Trace:
         )
         self._call = call
         self.enter: Callable[..., Any] = call  # a call of a function that is traced like a user's
+        self.is_outside: Callable[[Any], bool] = lambda _: (
+            False
+        )  # whether an object outlives the call, unopened
+        self.hold: Callable[[Any], Any] = lambda value: value  # what a callback gets for a value from outside
         self._builder = Builder(self.func.body)
         self._locations: dict[tuple[int, int], Location] = {}
         self._loops: dict[str, tuple[DimLike, DimLike]] = {}
@@ -77,6 +82,7 @@ class Trace:
         self.groups = 0  # of ops that are marked to be computed again for derivatives
         self.limits: dict[object, tuple[Dim, Region]] = {}  # bounds and counts of slices, by what they are of
         self.raises: list[Any] = []  # exceptions that ops `check` name by number
+        self.callbacks: list[Site] = []  # what ops `callback` name by number
         self.facts: dict[Value, bool] = {}  # what scalars are on the path that is traced
         self._closed: dict[Op | Region, Location | None] = {}
 

@@ -159,11 +159,31 @@ class _Bufferizer:
                     fails = self.builder.expr(self._scalar(op.operands[0])).apply("logical_not")
                     self.builder.locations = op.locations
                     self.builder.emit("fail_if", [fails.value], op.attributes)
+                case "callback":
+                    self._callback(op)
                 case _:
                     operands = [self.memory[v] for v in op.operands]
                     new = Op(op.name, operands, [r.type for r in op.results], op.attributes, (), op.locations)
                     self.builder.region.ops.append(new)
                     self.memory.update(zip(op.results, new.results, strict=True))
+
+    def _callback(self, op: Op) -> None:
+        """Operands as dense memory, then that of the results, then the sizes of all; `ranks` says whose."""
+        operands: list[Value] = []
+        for value in op.operands:
+            memory = self.memory[value]
+            if isinstance(memory.type, BufferType) and memory.type.strided:
+                dense = self._alloc(value.type)
+                self._copy(memory, dense)
+                memory = dense
+            operands.append(memory)
+        results = [self._free_destination(r) or self._alloc(r.type) for r in op.results]
+        shapes = [tensor_operand([v.type]).shape for v in (*op.operands, *op.results)]
+        self.builder.locations = op.locations
+        sizes = [self.builder.emit("dim", (), {"dim": d}).result for shape in shapes for d in shape]
+        facts = {"site": op.attributes["site"], "inputs": len(operands), "ranks": tuple(map(len, shapes))}
+        self.builder.emit("callback", [*operands, *results, *sizes], facts)
+        self.memory.update(zip(op.results, results, strict=True))
 
     def _fusion(self, op: Op) -> None:
         inputs = [self.memory[v] for v in op.operands]

@@ -16,7 +16,7 @@ from weft.ir import Op, Region, TensorType, Value, record
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, symbols_of
 from weft.ir.opdef import Combine, Element, Expand, Scalar
-from weft.ir.walk import dims_of_attribute, dims_of_type, free_values, walk
+from weft.ir.walk import calls_python, dims_of_attribute, dims_of_type, free_values, has_effect, walk
 
 Shape = tuple[DimLike, ...]
 MAX_OPS = 400  # of one kernel; compile time of LLVM grows faster than linearly beyond
@@ -103,6 +103,8 @@ class Partition:
         self.used_by = _users(region)
         self.position = {op: k for k, op in enumerate(region.ops)}
         self.binders: dict[str, Group] = {}  # of symbols that ops of this region bind
+        self.call: Group | None = None  # the last that calls Python, and ops with an effect since
+        self.since: list[Op] = []
         for op in region.ops:
             if self._is_structural(op):
                 self._place_structure(op)
@@ -165,6 +167,7 @@ class Partition:
             if source is not None and source is not group:
                 group.before.add(source)
         group.before.update(self._sizes_read([op, *(link for path in paths for link in path.chain)]))
+        self._keep_order(op, group)
         if op in self.in_place:
             # the old value is overwritten: its other readers come first
             old = op.operands[0]
@@ -195,11 +198,25 @@ class Partition:
         group = Group("structure", (), ops=[op], is_closed=True)
         self.group_of[op] = group
         group.before.update(self._groups_read(op))
+        self._keep_order(op, group)
         if self.binders:
             group.before.update(self._sizes_read([op, *(inner for r in op.regions for inner in walk(r))]))
             group.before.discard(group)
         if op.name == "to_index":
             self.binders.update({s.name: group for s in symbols_of(op.attributes["dim"])})  # pyright: ignore[reportArgumentType] -- a size
+
+    def _keep_order(self, op: Op, group: Group) -> None:
+        """What calls Python comes after all effects and failures before it, and before those after it."""
+        is_call = calls_python(op)
+        if not is_call and not has_effect(op):
+            return
+        if self.call is not None:
+            group.before.add(self.call)
+        if is_call:
+            group.before.update(self.group_of[one] for one in self.since)
+            self.call, self.since = group, []
+        else:
+            self.since.append(op)
 
     def _sizes_read(self, ops: Iterable[Op]) -> "set[Group]":
         """Groups that bind sizes which ops use: in types of operands and results, or in attributes."""

@@ -15,7 +15,7 @@ from weft.ir import BufferType, Builder, Func, Op, Region, Type, Value, VectorTy
 from weft.ir.walk import Use, uses, walk
 
 _LOOPS = ("for", "while")
-_PARTS = ("load", "store", "copy", "for", "while", "if", "yield", "kernel")
+_PARTS = ("load", "store", "copy", "for", "while", "if", "yield", "kernel", "callback")
 
 
 def promote_scalars(fn: Func) -> Func:
@@ -106,6 +106,8 @@ class _Promotion:
                 self.write(builder, op.operands[1], self.read(builder, op.operands[0]))
             case "kernel":
                 self.kernel(builder, op)
+            case "callback":
+                self.callback(builder, op)
             case "if":
                 self.branch(builder, op)
             case "for" | "while":
@@ -175,6 +177,17 @@ class _Promotion:
             self.promoted.add(buffer)
             own = self.values.pop(buffer)
             self.contents[buffer] = builder.emit("load", [own, builder.index(0).value]).result
+
+    def callback(self, builder: Builder, op: Op) -> None:
+        """Python reads and writes memory: a promoted buffer gets some for the time of the call."""
+        written, own = set(_written_by(op)), dict[Value, Value]()
+        for buffer in dict.fromkeys(v for v in op.operands if v in self.promoted):
+            own[buffer] = builder.emit("alloc", (), {"type": buffer.type}).result  # pyright: ignore[reportArgumentType] -- a type
+            if buffer not in written:
+                builder.emit("store", [self.contents[buffer], own[buffer], builder.index(0).value])
+        builder.emit("callback", [own.get(v) or self.value(v) for v in op.operands], op.attributes)
+        for buffer in (b for b in own if b in written):
+            self.contents[buffer] = builder.emit("load", [own[buffer], builder.index(0).value]).result
 
     # ---------------------------------------------------------------- structure
 
@@ -266,8 +279,18 @@ def _stored(regions: Sequence[Region]) -> Iterable[Value]:
         for op in walk(region):
             if op.name in ("store", "copy", "scatter_lanes"):
                 yield op.operands[1]
+            elif op.name == "callback":
+                yield from _written_by(op)
             elif op.name in _LOOPS:
                 yield from _in_place(op).values()
+
+
+def _written_by(op: Op) -> Sequence[Value]:
+    """The buffers that a callback writes."""
+    count, ranks = op.attributes["inputs"], op.attributes["ranks"]
+    assert isinstance(count, int)
+    assert isinstance(ranks, tuple)
+    return op.operands[count : len(ranks)]
 
 
 def _in_place(op: Op) -> dict[int, Value]:

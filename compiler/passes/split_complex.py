@@ -361,7 +361,7 @@ def _convert(builder: Builder, e: Expr, dtype: DType) -> Expr:
     return form.rule({"dtype": dtype}, e)
 
 
-_CARRIERS = ("for", "while", "if", "yield", "kernel", "copy", "return", "dim")
+_CARRIERS = ("for", "while", "if", "yield", "kernel", "copy", "return", "dim", "callback")
 _RULES: Mapping[str, Callable[[_Split, Builder, Op], None]] = {
     "load": _load, "store": _store, "gather_lanes": _gather, "scatter_lanes": _scatter,
     "alloc": _alloc, "view": _view, "prefetch": _prefetch, "constant": _constant, "lookup": _lookup,

@@ -49,6 +49,11 @@ def _infer_custom(_t: Sequence[Type], _a: Attributes, regions: Sequence[Region])
     return tuple(p.type for p in regions[0].params)
 
 
+def _infer_callback(_t: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    """After bufferization results are buffers among the operands, and `types` is gone."""
+    return attributes.get("types", ())  # pyright: ignore[reportReturnType]
+
+
 def _infer_dim(_t: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
     return (IndexType(attributes["dim"]),)  # pyright: ignore[reportArgumentType]
 
@@ -75,5 +80,7 @@ custom_gradient = _define("custom_gradient", "Its first operands; the region mak
 dim = _define("dim", "The size expression `dim` as an index.", _infer_dim)
 from_index = _define("from_index", "An index as an i64 scalar.", _infer_from_index)
 check = _define("check", "Fails with error `code` unless the bool scalar holds.", _nothing, "effect", "can_fail")
+callback = _define("callback", "Calls the Python function number `site` with its operands, in order with other effects; results have `types`.",
+                   _infer_callback, "effect")
 to_index = _define("to_index", "An i64 scalar as the symbol `dim`; fails outside its range.", _infer_dim, "can_fail")
 # fmt: on

@@ -50,6 +50,7 @@ __version__ = VERSION
 # fmt: off
 _HOMES = {
     "weft.batched": ("vmap",),
+    "weft.calling": ("callback",),
     "weft.config": ("disabled", "options"),
     "weft.ir": ("AliasError", "CompileError", "DTypeError", "IndexFault", "InternalError", "OutOfMemoryError",
                 "RuntimeFault", "ShapeError", "UnsupportedError", "UserError", "WeftError"),
@@ -64,7 +65,7 @@ _HOMES = {
 }
 _MODULES = ("config", "nn", "numpy", "optim", "random", "testing")
 _UNBUILT = (
-    "callback", "custom_op", "device",
+    "custom_op", "device",
     "devices",
 )
 # fmt: on
@@ -86,6 +87,7 @@ __all__ = [
     "UserError",
     "Variable",
     "WeftError",
+    "callback",
     "compile",
     "cond",
     "custom_gradient",

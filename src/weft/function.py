@@ -46,6 +46,7 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol
 from weft.native import Built, build
 from weft.reasons import Key, advice, describe_difference, key_of_variant, nearest
+from weft.runtime.callback import server
 from weft.runtime.forks import Lock
 from weft.runtime.variant import Variant
 from weft.specs import argument_spec, examples
@@ -377,7 +378,7 @@ class Core:
         def fail(*found: Any) -> Any:
             return _fail(self.name, built, traced.raises, *found)
 
-        variant = Variant(table, built.program, fail)
+        variant = Variant(table, built.program, fail, server(traced.callbacks))
         key = key_of_variant(traced, work.trees, work.present)
         old = nearest(key, [v.key for v in lane.versions])
         reason = "first call" if old is None else describe_difference(old, key)

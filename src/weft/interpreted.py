@@ -35,7 +35,7 @@ def interpreted(core: Core, args: Sequence[Any], kwargs: Mapping[str, Any]) -> A
         traced, _ = core.trace(work)
     given = [_argument(traced, number, call.read(p.source)) for number, p in enumerate(traced.parameters)]
     with np.errstate(all="ignore"):
-        results = interpret(traced.func, *given, sizes=work.present)
+        results = interpret(traced.func, *given, sizes=work.present, callbacks=traced.callbacks)
     kinds = kinds_of(traced)
     raw = [_KINDS[kinds.get(number, "array")](value) for number, value in enumerate(results)]
     known = dict(work.present)

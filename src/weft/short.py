@@ -13,7 +13,7 @@ from weft.ir.walk import walk
 LIMIT_NS = 5000
 _FLOPS_PER_NS, _BYTES_PER_NS = 8, 4  # of one core, rather too few
 _SIZES = (4096, 1024, 256, 64, 16)
-_UNBOUNDED = frozenset({"for", "while"})
+_UNBOUNDED = frozenset({"for", "while", "callback"})
 
 
 def short_size(fn: Func) -> int:

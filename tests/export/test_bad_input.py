@@ -41,8 +41,7 @@ FUNCTIONS = [
     (lambda x: x[::2], ["f32[n]"], "view"),
     (lambda x: np.zeros(x.shape) if x.shape[0] == 7 else x + 1, ["f32[7]"], None),
     (lambda x: [float(v) for v in x], ["f32[n]"], None),
-    (lambda x: print(x), ["f32[n]"], None),  # noqa: T201
-    (lambda x: weft.callback(lambda v: v, x), ["f32[n]"], None),
+    (lambda x: weft.callback(lambda v: v, x), ["f32[n]"], "calls Python while it runs"),
     (3, ["f32[n]"], "takes a function"),
     ({}, None, "dict"),
     ({"version": (e.softmax, ["f32[n,m]"])}, None, "taken"),

@@ -272,6 +272,12 @@ def _check(core: Core, traced: Traced) -> None:
             location=guard.location,
             fix="give the number in the spec, or as the value of a static argument",
         )
+    if traced.callbacks:
+        raise UnsupportedError(
+            f"{core.name} calls Python while it runs, which a library cannot do",
+            location=traced.callbacks[0].location,
+            fix="leave out its prints, texts of traced values and weft.callback",
+        )
     if traced.effects:
         kinds = ", ".join(sorted({f"{e.kind} of {e.source}" for e in traced.effects}))
         raise UnsupportedError(

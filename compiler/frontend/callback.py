@@ -1,0 +1,354 @@
+"""Calls of Python functions at run time: what they get, what they give, and the op that stands for one.
+
+Arguments are a tree: traced leaves become operands, all else is what it was while tracing. The function gets
+arrays of its own, which are read-only. Not here: `weft.callback` for users (`weft.calls`), prints and texts
+(`text.py`), how a program calls (`weft.runtime.callback`).
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Callable, Mapping, Sequence
+from types import CellType, FunctionType, MethodType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from weft.compiler.frontend.arguments import children, is_node, rebuild
+from weft.compiler.frontend.control.joins import is_listed
+from weft.compiler.frontend.expression import HOOKS
+from weft.compiler.frontend.hooks import Link, PlainHooks
+from weft.compiler.frontend.number import IR_TYPES, TracedNumber, as_expr
+from weft.compiler.frontend.rewrite import is_rewritten
+from weft.compiler.frontend.source import UserValue
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import TRACED, Forwarded, TracedArray, TracedScalar, new_array
+from weft.ir import DTypeError, Expr, Fact, Location, ShapeError, TensorType, UnsupportedError, Value
+from weft.ir.dims import DimLike, show_dim
+from weft.ir.memory import numpy_dtype
+from weft.ir.rules import tensor_operand
+from weft.ir.types import DType
+from weft.runtime.callback import Array, Site
+
+_type: Callable[[Any], Any] = type  # typed so: of a value of any type
+_FIX = "pass what it needs as arguments of weft.callback"
+
+
+class Slot:
+    """Where a traced leaf stands in the arguments: operand `number`, as an array, NumPy scalar or number."""
+
+    __slots__ = ("kind", "number")  # no record: those are looked into
+
+    def __init__(self, number: int, kind: str) -> None:
+        self.number, self.kind = number, kind
+
+
+class Text:
+    """A text that is made when the program runs, of the filled `parts`."""
+
+    __slots__ = ("make", "parts")
+
+    def __init__(self, make: Callable[..., str], parts: Sequence[Any]) -> None:
+        self.make, self.parts = make, parts
+
+
+class Arguments:
+    """Collects the operands of one call; `take` gives the tree to be filled when it is made."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.values: list[Value] = []
+
+    def take(self, value: UserValue) -> Any:
+        """The tree of one argument."""
+        trace = self.trace
+        if isinstance(value, Forwarded):
+            value = value.elements
+        kind = _type(value)
+        if kind is TracedArray:
+            return self._slot(value.expr, "array")
+        if kind is TracedScalar:
+            return self._slot(value.expr, "scalar")
+        if kind is TracedNumber:
+            return self._slot(as_expr(trace, value, IR_TYPES[value.type]), value.type.__name__)
+        if hasattr(kind, "run_time_text"):
+            return Text(value.make, [self.take(part) for part in value.parts])
+        held = trace.hold(value)
+        if held is value and trace.is_outside(value):
+            return held
+        if is_listed(held):
+            raise trace.refuse(
+                "a list that a compiled loop appended to is given to Python",
+                "make it an array first: `np.array(items)`",
+                "E052",
+            )
+        if is_node(held):
+            return rebuild(held, [self.take(item) for _, item in children(held)])
+        if any(_type(part) in TRACED for part in getattr(held, "__dict__", {}).values()):
+            raise trace.refuse(
+                f"an object with traced attributes, {kind.__name__}, is given to Python", _FIX, "E052"
+            )
+        return held
+
+    def _slot(self, value: Expr, kind: str) -> Slot:
+        self.values.append(value.value)
+        return Slot(len(self.values) - 1, kind)
+
+
+_NUMBERS: Mapping[str, Callable[[Any], Any]] = {"int": int, "float": float, "bool": bool, "complex": complex}
+
+
+def filled(tree: Any, operands: Sequence[Any]) -> Any:
+    """Arguments with what the operands are now."""
+    kind = _type(tree)
+    if kind is Slot:
+        array = operands[tree.number]
+        if tree.kind == "array":
+            array.flags.writeable = False
+            return array
+        return array[()] if tree.kind == "scalar" else _NUMBERS[tree.kind](array)
+    if kind is Text:
+        return tree.make(*[filled(part, operands) for part in tree.parts])
+    return (
+        rebuild(tree, [filled(item, operands) for _, item in children(tree)])
+        if is_node(tree) and has_slot(tree)
+        else tree
+    )
+
+
+def has_slot(tree: Any) -> bool:
+    """Whether operands are somewhere in a tree."""
+    return _type(tree) in (Slot, Text) or (
+        is_node(tree) and any(has_slot(item) for _, item in children(tree))
+    )
+
+
+class Declared:
+    """One result: what it is for the user, and its type. In plain Python a size may be a name."""
+
+    __slots__ = ("dtype", "kind", "shape")
+
+    def __init__(self, kind: str, dtype: DType, shape: tuple[DimLike, ...]) -> None:
+        self.kind, self.dtype, self.shape = kind, dtype, shape
+
+    def __str__(self) -> str:
+        if self.kind in _NUMBERS:
+            return f"a Python {self.kind}"
+        shape = f"[{','.join(map(show_dim, self.shape))}]" if self.kind == "array" else ""
+        return f"{self.dtype}{shape}"
+
+
+def checked(
+    one: Declared, shape: Sequence[int], value: UserValue, name: str, location: Location | None
+) -> Array:
+    """What a function returned, as an array of a declared result; raises DTypeError and ShapeError."""
+    made: Any = np.asarray(value)
+    wanted = numpy_dtype(one.dtype)
+    if _type(value) in (bool, int, float, complex) and np.can_cast(made.dtype, wanted, "same_kind"):
+        made = made.astype(wanted)
+    is_array = isinstance(value, np.ndarray)
+    found = f"{made.dtype}{list(made.shape)}" if is_array else f"a {_type(value).__name__}"
+    facts = [Fact("declared", str(one)), Fact("returned", found)]
+    if made.dtype != wanted:
+        raise DTypeError(
+            f"a callback of {name} returned another type than its result declares",
+            location=location,
+            facts=facts,
+            fix=f"convert it there, or declare {found} as its result",
+        )
+    if made.shape != tuple(shape):
+        raise ShapeError(
+            f"a callback of {name} returned another shape than its result declares",
+            location=location,
+            facts=[*facts, Fact("sizes now", str(list(shape)))],
+            fix="return an array of the declared shape, or declare another",
+        )
+    return made
+
+
+def in_order(tree: Any, like: Any, name: str, location: Location | None) -> list[Any]:
+    """The leaves of what a function returned, in the structure that is declared."""
+    if not is_node(like):
+        return [tree]
+    items = list(children(like))
+    kinds = (dict,) if isinstance(like, dict) else (tuple, list)
+    fits = issubclass(_type(tree), kinds) and len(tree) == len(items)
+    if not fits or (kinds == (dict,) and any(key not in tree for key, _ in items)):
+        raise ShapeError(
+            f"a callback of {name} returned another structure than its result declares",
+            location=location,
+            facts=[
+                Fact("declared", f"{_type(like).__name__} of {len(items)}"),
+                Fact("returned", _type(tree).__name__),
+            ],
+            fix="return the structure that `result` has",
+        )
+    pairs = [(one, tree[key if kinds == (dict,) else k]) for k, (key, one) in enumerate(items)]
+    return [leaf for one, item in pairs for leaf in in_order(item, one, name, location)]
+
+
+class PythonCall(NamedTuple):
+    """What a site runs: `function` with the filled arguments; `results` is the tree of declared results."""
+
+    function: Callable[..., Any]
+    arguments: Any
+    results: Any
+    leaves: Sequence[Declared]
+    name: str
+    location: Location | None
+
+    def __call__(self, operands: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> Sequence[Array]:
+        """One call."""
+        arguments = filled(self.arguments, operands)
+        copies = [one for one, tree in zip(arguments, self.arguments, strict=True) if one is not tree]
+        before = [(one, _contents(one)) for one in copies if _type(one) in (list, dict)]
+        returned = self.function(*arguments)
+        for one, items in before:
+            if _contents(one) != items:
+                kind = _type(one).__name__
+                raise UnsupportedError(
+                    f"a callback of {self.name} changes a {kind} that it was given, which is a copy",
+                    code="E055",
+                    location=self.location,
+                    fix="return what it makes, or change an object from outside",
+                )
+        if not self.leaves:
+            return ()
+        found = in_order(returned, self.results, self.name, self.location)
+        together = zip(self.leaves, shapes, found, strict=True)
+        return [checked(one, shape, value, self.name, self.location) for one, shape, value in together]
+
+
+def _contents(container: Any) -> list[int]:
+    """The items of a list or the values of a dict, by identity."""
+    return [id(item) for item in (container.values() if _type(container) is dict else container)]
+
+
+def call_python(
+    trace: Trace, function: Callable[..., Any], args: Sequence[Any], results: Any = None, name: str = ""
+) -> Any:
+    """Write a call of `function` at this place; `results` is a tree of `Declared`, or None."""
+    arguments = Arguments(trace)
+    tree = [arguments.take(value) for value in args]
+    leaves = _leaves(results)
+    types = tuple(TensorType(one.dtype, one.shape) for one in leaves)
+    called = PythonCall(
+        standing_alone(trace, function), tree, results, leaves, name or _name(function), trace.location()
+    )
+    operand_types = [tensor_operand([v.type]) for v in arguments.values]
+    ranks = tuple(len(ty.shape) for ty in (*operand_types, *types))
+    dtypes = (tuple(ty.dtype for ty in operand_types), tuple(ty.dtype for ty in types))
+    site = Site(called, *dtypes, ranks, trace.location())
+    trace.callbacks.append(site)
+    facts = {"site": len(trace.callbacks) - 1, "types": types}
+    op = trace.emit_op("callback", arguments.values, facts)  # pyright: ignore[reportArgumentType] -- types nest
+    made = iter([_wrapped(trace, one, value) for one, value in zip(leaves, op.results, strict=True)])
+    return None if results is None else _rebuilt(results, made)
+
+
+def _leaves(results: Any) -> list[Declared]:
+    if type(results) is Declared:
+        return [results]
+    return [] if results is None else [leaf for _, item in children(results) for leaf in _leaves(item)]
+
+
+def _rebuilt(results: Any, made: Any) -> Any:
+    if type(results) is Declared:
+        return next(made)
+    return rebuild(results, [_rebuilt(item, made) for _, item in children(results)])
+
+
+def _wrapped(trace: Trace, one: Declared, value: Value) -> Any:
+    if one.kind == "array":
+        return new_array(trace, trace.expr(value))
+    if one.kind == "scalar":
+        return TracedScalar(trace, value)
+    kinds = {"int": int, "float": float, "bool": bool, "complex": complex}
+    return TracedNumber(trace, kinds[one.kind], value=value)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", None) or repr(function)
+
+
+# ---------------------------------------------------------------- functions that are part of the traced one
+
+
+def standing_alone(trace: Trace, function: UserValue) -> Callable[..., Any]:
+    """The function as it is to be called when the program runs.
+
+    One made inside of the traced function keeps what its variables are now. Raises UnsupportedError for one
+    that uses traced values, or changes what the trace made.
+    """
+    if isinstance(function, MethodType) and is_rewritten(function.__func__):
+        return MethodType(standing_alone(trace, function.__func__), function.__self__)
+    owner = getattr(function, "__self__", None)
+    if owner is not None and not isinstance(function, type):
+        held = trace.hold(owner)
+        if _type(owner) in (list, dict, set) and (held is not owner or not trace.is_outside(owner)):
+            raise trace.refuse(
+                f"a callback changes a {_type(owner).__name__} made in the compiled function: a copy",
+                "change an object from outside: a global, or an attribute",
+                "E055",
+            )
+        return function
+    if not isinstance(function, FunctionType) or not is_rewritten(function):
+        return trace.hold(function)
+    _refuse_binding(trace, function)
+    names, cells = function.__code__.co_freevars, function.__closure__ or ()
+    root = cells[names.index(HOOKS)].cell_contents.function if HOOKS in names else None
+    outside = root.__code__.co_freevars if root is not None else ()
+    kept: list[CellType] = []
+    for name, cell in zip(names, cells, strict=True):
+        if name == HOOKS:
+            kept.append(CellType(Link(PlainHooks(), root)))  # pyright: ignore[reportArgumentType] -- there is one
+        elif name in outside or not _is_bound(cell):
+            kept.append(cell)
+        else:
+            kept.append(CellType(_constant(trace, name, cell.cell_contents)))
+    made = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, tuple(kept)
+    )
+    made.__kwdefaults__, made.__qualname__ = function.__kwdefaults__, function.__qualname__
+    for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+        _constant(trace, "a default", value)
+    return made
+
+
+def _refuse_binding(trace: Trace, function: FunctionType) -> None:
+    """Refuse a function that binds variables of the traced function, which are gone when it runs."""
+    code = function.__code__
+    for one in dis.get_instructions(code):
+        if one.opname in ("STORE_DEREF", "DELETE_DEREF") and one.argval in code.co_freevars:
+            raise trace.refuse(
+                f"the function of a callback binds {one.argval!r}, a variable of the compiled function",
+                "return the value from the callback", "E055",
+            )  # fmt: skip
+
+
+def _is_bound(cell: CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018 -- raises if it is empty
+    except ValueError:
+        return False
+    return True
+
+
+def _constant(trace: Trace, name: str, value: UserValue) -> Any:
+    """What a variable of the traced function holds, for good."""
+    if _holds_traced(value):
+        raise trace.refuse(f"the function of a callback uses {name!r}, a traced value", _FIX, "E052")
+    if isinstance(value, FunctionType) and is_rewritten(value):
+        return standing_alone(trace, value)
+    if type(value) in (list, dict, set) and not trace.is_outside(value):
+        kind = _type(value).__name__
+        raise trace.refuse(
+            f"the function of a callback uses {name!r}, a {kind} made in the compiled function", _FIX, "E055"
+        )
+    return trace.hold(value)
+
+
+def _holds_traced(value: UserValue) -> bool:
+    return _type(value) in TRACED or (
+        is_node(value) and any(_holds_traced(item) for _, item in children(value))
+    )
