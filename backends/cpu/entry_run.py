@@ -218,7 +218,7 @@ def entry_large_array(output: OutputRecord, sizes: Words, size_bytes: i64) -> Po
 
 
 @native
-def entry_sizes(frame: Frame, output: OutputRecord, sizes: Words) -> Words:
+def entry_sizes(frame: Frame, output: OutputRecord, sizes: Words) -> Pointer:
     """Put the sizes of a new array, some of which are numbers of this call, into memory for them."""
     words = Words.at(output.words)
     for i in range(output.rank):
@@ -226,7 +226,7 @@ def entry_sizes(frame: Frame, output: OutputRecord, sizes: Words) -> Words:
         if words[2 * i]:
             size = Words.at(frame.numbers)[size]
         sizes[i] = size
-    return sizes
+    return address_of(sizes)
 
 
 @native
@@ -235,7 +235,7 @@ def entry_new_array(frame: Frame, output: OutputRecord) -> Pointer:
     sizes = Words.at(output.words)
     size_bytes = output.fixed_bytes
     if size_bytes < 0:
-        sizes = entry_sizes(frame, output, Words.at(stack(512)))
+        sizes = Words.at(entry_sizes(frame, output, Words.at(stack(512))))
         size_bytes = entry_bytes(output, sizes)
     if size_bytes > LARGE_RESULT_BYTES:
         return entry_large_array(output, sizes, size_bytes)
