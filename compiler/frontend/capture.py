@@ -256,6 +256,10 @@ class Inputs:
         if path is not None and str(path) in self._at:
             self.guards.append(ObjectGuard(source, "same", path))
             return self._at[str(path)]
+        if not isinstance(array, np.memmap) and type(array) is not np.ndarray:
+            kind = f"{type(array).__module__}.{type(array).__qualname__}"
+            what = f"{source} is a {kind}: operations of such subclasses are not traced"
+            raise self.trace.refuse(what, f"use np.asarray({source}), and a mask as another array", "E031")
         shape = self.options.hidden_shape(source, array)
         dtype = element_type(array.dtype, self.trace.location())
         spec = ArraySpec(dtype, shape, layout_of(array), array.flags.writeable)

@@ -5,7 +5,7 @@ Not here: how results are described (`result.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -13,7 +13,17 @@ import numpy as np
 
 from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.source import Cell, Global
-from weft.compiler.frontend.storage import Broadcast, Diagonal, Lens, Part, Reshape, Slice, Transpose
+from weft.compiler.frontend.storage import (
+    Bits,
+    Broadcast,
+    Diagonal,
+    Lens,
+    Part,
+    Reshape,
+    Slice,
+    Transpose,
+    Windows,
+)
 from weft.ir.dims import DimLike, evaluate_dim
 
 
@@ -34,13 +44,23 @@ def view_of(base: Any, lenses: Sequence[Lens], sizes: Mapping[str, int]) -> np.n
                 base = base.reshape(tuple(number(d) for d in lens.target))
             case Broadcast():
                 base = np.broadcast_to(base, tuple(number(d) for d in lens.target))
-            case Diagonal():
-                base = base.diagonal(0, -2, -1)[..., : number(lens.size)]
+            case Diagonal() | Windows():
+                base = _read_only(base, lens, number)
+            case Bits():
+                base = base.view(lens.dtype.numpy)
             case Part():
                 base = getattr(base, lens.name)
             case _:
                 raise TypeError(f"{type(lens).__name__} cannot be shown outside of a program")
     return base
+
+
+def _read_only(base: np.ndarray, lens: Diagonal | Windows, number: Callable[[DimLike], int]) -> np.ndarray:
+    if isinstance(lens, Windows):
+        sizes = tuple(number(d) for d in lens.sizes)
+        return np.lib.stride_tricks.sliding_window_view(base, sizes, lens.axes)
+    whole = np.einsum("...ii->...i", base) if lens.is_writeable else base.diagonal(0, -2, -1)
+    return whole[..., : number(lens.size)]
 
 
 def _slice(start: int, size: int, step: int) -> slice:

@@ -355,7 +355,8 @@ def _leaves(value: Any) -> Iterator[Any]:
 def _shared_storages(value: Any) -> dict[Storage, dict[int, Any]]:
     """The views of each storage among the results, by identity of the array object's view."""
     found: dict[Storage, dict[int, Any]] = {}
-    for leaf in _leaves(value):
+    for one in _leaves(value):
+        leaf = one.elements if isinstance(one, MaskedElements) else one
         if isinstance(leaf, TracedArray):
             found.setdefault(leaf.view.storage, {})[id(leaf.view)] = leaf
     return found

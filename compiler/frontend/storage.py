@@ -13,8 +13,9 @@ from dataclasses import field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from weft.compiler.frontend.bits import converted
 from weft.ir.dataclass import dataclass
-from weft.ir.dims import DimLike
+from weft.ir.dims import DimLike, floor_divide
 from weft.ir.node import Region, Value
 from weft.ir.ops.shape import inverse_permutation
 from weft.ir.types import I64, DType, TensorType
@@ -141,9 +142,10 @@ class Broadcast:
 
 @dataclass(frozen=True, slots=True)
 class Diagonal:
-    """The first `size` elements whose indices on the last two axes are equal; such a view is read-only."""
+    """The first `size` elements whose indices on the last two axes are equal; read-only but for einsum's."""
 
     size: DimLike
+    is_writeable: bool = False
 
     def shape(self, shape: Shape) -> Shape:
         return (*shape[:-2], self.size)
@@ -160,6 +162,49 @@ class Diagonal:
         return trace.emit("transpose", [found], {"axes": (*range(1, rank - 1), 0)}) if rank > 2 else found
 
     def write(self, trace: Trace, whole: Value, part: Value) -> Value:
+        if not self.is_writeable:
+            raise ValueError("assignment destination is read-only")
+        assert isinstance(whole.type, TensorType)
+        rank = whole.type.rank
+        places = trace.emit("iota", [], {"size": self.size, "dtype": I64})
+        if rank > 2:
+            part = trace.emit("transpose", [part], {"axes": (rank - 2, *range(rank - 2))})
+        return trace.emit(
+            "scatter", [whole, part, places, places], {"axes": (rank - 2, rank - 1), "mode": "set"}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """All windows of some sizes along `axes`, on new last axes; such a view is read-only."""
+
+    axes: tuple[int, ...]
+    sizes: Shape
+
+    def shape(self, shape: Shape) -> Shape:  # noqa: D102
+        found = list(shape)
+        for axis, size in zip(self.axes, self.sizes, strict=True):
+            found[axis] = found[axis] - size + 1
+        return (*found, *self.sizes)
+
+    def strides(self, shape: Shape, strides: Strides) -> Strides:  # noqa: D102
+        return (*strides, *(strides[k] for k in self.axes))
+
+    def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
+        builder = trace.builder
+        for axis, size in zip(self.axes, self.sizes, strict=True):
+            assert isinstance(whole.type, TensorType)
+            rank = whole.type.rank
+            shape = (whole.type.shape[axis] - size + 1, size)
+            starts, steps = (trace.emit("iota", [], {"size": n, "dtype": I64}) for n in shape)
+            column = builder.reshape(trace.expr(starts), (shape[0], 1))
+            places = builder.broadcast(column, shape) + builder.broadcast(trace.expr(steps), shape)
+            found = trace.emit("gather", [whole, places.value], {"axes": (axis,)})
+            order = (*range(2, axis + 2), 0, *range(axis + 2, rank + 1), 1)
+            whole = trace.emit("transpose", [found], {"axes": order})
+        return whole
+
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
         raise ValueError("assignment destination is read-only")
 
 
@@ -202,6 +247,35 @@ class Part:
     def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
         other = trace.emit("imag" if self.name == "real" else "real", [whole])
         return trace.emit("complex", [part, other] if self.name == "real" else [other, part])
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """The bytes as elements of another dtype; `given` is what they are of."""
+
+    dtype: DType
+    given: DType
+
+    def shape(self, shape: Shape) -> Shape:  # noqa: D102
+        if not shape:
+            return shape
+        length = floor_divide(shape[-1] * self.given.size_bytes, self.dtype.size_bytes)
+        return (*shape[:-1], length)
+
+    def strides(self, shape: Shape, strides: Strides) -> Strides:  # noqa: D102
+        given, wanted = self.given.size_bytes, self.dtype.size_bytes
+        if given == wanted or not shape:
+            return strides
+        others = [None if s is None or given < wanted else s * (given // wanted) for s in strides[:-1]]
+        if strides == row_major(shape):
+            return row_major(self.shape(shape))
+        return (*others, 1)
+
+    def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
+        return converted(trace.expr(whole), self.dtype).value
+
+    def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
+        return converted(trace.expr(part), self.given).value
 
 
 @dataclass(slots=True, eq=False)
@@ -265,14 +339,17 @@ class View:
     def dtype(self) -> DType:
         """Type of the elements that are seen."""
         dtype = self.storage.type.dtype
-        return dtype.part if any(isinstance(lens, Part) for lens in self.lenses) else dtype
+        for lens in self.lenses:
+            if isinstance(lens, Part):
+                dtype = dtype.part
+            elif isinstance(lens, Bits):
+                dtype = lens.dtype
+        return dtype
 
     @property
     def is_writeable(self) -> bool:
         """Whether NumPy lets one write to it."""
-        return self.storage.writeable and not any(
-            isinstance(lens, Broadcast | Diagonal) for lens in self.lenses
-        )
+        return self.storage.writeable and not any(map(_is_read_only, self.lenses))
 
     @property
     def is_dense(self) -> bool:
@@ -299,6 +376,10 @@ class View:
             return
         self.base.write(trace, self.lens.write(trace, self.base.read(trace), part))
         self._seen = (self.storage.version, trace.region, part)
+
+
+def _is_read_only(lens: Lens) -> bool:
+    return isinstance(lens, Broadcast | Windows) or (isinstance(lens, Diagonal) and not lens.is_writeable)
 
 
 def reshape_strides(shape: Shape, strides: Strides, target: Shape) -> Strides | None:
@@ -352,7 +433,7 @@ def _merged(axes: list[tuple[DimLike, DimLike | None]]) -> DimLike | None:
 
 
 __all__ = [
-    "Broadcast", "Lens", "Part", "Pick",
-    "Reshape", "Shape", "Slice", "Storage", "Strides", "Transpose", "View",
+    "Bits", "Broadcast", "Lens", "Part", "Pick",
+    "Reshape", "Shape", "Slice", "Storage", "Strides", "Transpose", "View", "Windows",
     "reshape_strides", "row_major",
 ]  # fmt: skip

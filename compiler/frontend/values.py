@@ -469,7 +469,7 @@ def operand(trace: Trace, value: Any) -> Operand:
         case int() | float() | complex():
             kind = complex if isinstance(value, complex) else float if isinstance(value, float) else int
             return Operand(kind, (), constant=value)
-        case np.ndarray() | list() | tuple():
+        case np.ndarray() | list() | tuple() | range():
             return operand(trace, trace.call(np.asarray, value))
         case Forwarded():
             return operand(trace, value.elements)

@@ -39,7 +39,7 @@ def lower_scatter(kernel: Kernel, builder: Builder) -> None:
         if op.attributes["mode"] != "set":
             name = op.attributes["mode"]
             assert isinstance(name, str)
-            old = writer.load(root.buffer, full)
+            old = writer.splat(writer.load(root.buffer, full), writer.lanes)  # of no elements it is one 0
             new = _combined(writer, name, old, new)
         writer.store(new, root.buffer, full)
 

@@ -1,12 +1,12 @@
 """Runs one call compiled and as plain NumPy on copies: value, dtype, shape, kind, shared memory, arguments, errors. Not here: calls."""
 
-import copy
 import warnings
 
 import numpy as np
 
 import weft
 from weft.ir.errors import DTypeError, UnsupportedError
+from weft.verification import copy_arguments
 
 ROUNDED = {"f": {4: 3e-5, 8: 1e-11, 2: 3e-3}, "c": {8: 3e-5, 16: 1e-11}}
 
@@ -33,7 +33,7 @@ def bound(fn, args, kwargs):
 def check(fn, args, kwargs, *, ignores_sharing=False):
     """ "same", "refused" (by us), "raises" (both); raises Difference."""
     call, arrays = bound(fn, args, kwargs)
-    plain, ours = copy.deepcopy(arrays), [_copied(a) for a in arrays]
+    plain, ours = copy_arguments(arrays), copy_arguments(arrays)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -65,10 +65,6 @@ def check(fn, args, kwargs, *, ignores_sharing=False):
     if not ignores_sharing:
         _same_sharing(found, ours, want, plain)
     return "same"
-
-
-def _copied(a):
-    return a.copy(order="K") if a.flags.forc else np.repeat(a, 2, axis=0)[::2]
 
 
 def same(found, want, where):

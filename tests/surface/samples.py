@@ -2,8 +2,8 @@
 
 import numpy as np
 
-DTYPES = ("f8", "f8", "f4", "f4", "i8", "i4", "i2", "u1", "?", "u4")
-FLOATS = ("f8", "f4")
+DTYPES = tuple("f8 f8 f8 f4 f4 f4 i8 i8 i4 i2 u1 ? ? u4 i1 u2 u8 f2 c16 c8".split())
+FLOATS = ("f8",) * 6 + ("f4",) * 4 + ("f2", "c16")
 SIZES = (0, 1, 2, 3, 5, 8)
 CHANCES = (0.04, 0.16, 0.25, 0.3, 0.15, 0.1)
 
@@ -26,7 +26,7 @@ class Maker:
     def shape(self, low=0, high=3):
         rank = self.int(low, high)
         if high == 3 and self.chance(0.04):
-            return tuple(self.int(1, 2) for _ in range(6))
+            return tuple(self.int(1, 3 if k < 2 else 2) for k in range(6))
         return tuple(int(n) for n in self.rng.choice(SIZES, rank, p=CHANCES))
 
     def a(self, shape=None, dtype=None, low=0, high=3):
@@ -39,23 +39,37 @@ class Maker:
             value = self.rng.integers(0 if dtype.kind == "u" else -9, 10, shape)
         else:
             value = np.round(self.rng.normal(size=shape) * 12) / 4
-            if self.chance(0.15):
+            if dtype.kind == "c":
+                value = value + np.round(self.rng.normal(size=shape) * 4) * 0.5j
+            elif self.chance(0.15):
                 value = np.where(
                     self.rng.random(shape) < 0.2,
                     self.rng.choice([np.nan, np.inf, -np.inf, -0.0], shape),
                     value,
                 )
         value = np.asarray(value).astype(dtype)
-        if value.ndim > 1 and self.chance(0.15):
+        return self._view(value)
+
+    def _view(self, value):
+        """The same, or of the same elements in another order of memory, sometimes one that is only read."""
+        if value.ndim > 1 and self.chance(0.12):
             return np.asfortranarray(value)
-        if value.ndim and self.chance(0.1):
+        if value.ndim > 2 and self.chance(0.2):
+            return np.ascontiguousarray(value.swapaxes(0, 1)).swapaxes(0, 1)
+        if value.ndim and self.chance(0.08):
             return np.repeat(value, 2, axis=0)[::2]
+        if value.ndim and self.chance(0.08):
+            return np.ascontiguousarray(value[..., ::-1])[..., ::-1]
+        if value.ndim and self.chance(0.03):
+            value.flags.writeable = False
         return value
 
     def f(self, shape=None, low=0, high=3):
         """Floats without special values."""
         shape = self.shape(low, high) if shape is None else shape
-        return np.asarray(self.rng.normal(size=shape) * 3).astype(self.pick(*FLOATS))
+        dtype = np.dtype(self.pick(*FLOATS))
+        value = np.asarray(self.rng.normal(size=shape) * 3)
+        return (value + 1j * self.rng.normal(size=shape) if dtype.kind == "c" else value).astype(dtype)
 
     def with_shape(self, shape):
         """One that broadcasts with a shape."""

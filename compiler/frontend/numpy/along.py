@@ -12,12 +12,12 @@ import numpy as np
 
 from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
-from weft.compiler.frontend.numpy.creation import as_shape, constant_array
+from weft.compiler.frontend.numpy.creation import as_shape, as_size, constant_array
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, as_array, elements, new_array, operand
-from weft.ir.dims import DimLike, floor_divide, modulo, product
+from weft.ir.dims import floor_divide, modulo, product
 from weft.ir.errors import IndexFault
 
 
@@ -106,7 +106,7 @@ def ix_(trace: Trace, *args: Any) -> tuple[Any, ...]:
             raise ValueError("Cross index must be 1 dimensional")
         if line.dtype == np.bool_:
             (line,) = trace.call(np.nonzero, line)
-        elif line.view.shape[0] == 0:
+        elif line.view.shape[0] == 0 and not isinstance(one, TracedArray):
             line = line.astype(np.intp)
         made.append(line.reshape(*(1,) * k, -1, *(1,) * (len(args) - 1 - k)))
     return tuple(made)
@@ -155,12 +155,16 @@ triu_indices = implements(np.triu_indices)(_triangle(np.triu_indices))
 @implements(np.tril_indices_from)
 def tril_indices_from(trace: Trace, arr: Any, k: Any = 0) -> Any:
     """Return the indices for the lower-triangle of arr."""
+    if as_array(trace, arr).ndim != 2:
+        raise ValueError("input array must be 2-d")
     return tril_indices(trace, arr.shape[-2], k, arr.shape[-1])
 
 
 @implements(np.triu_indices_from)
 def triu_indices_from(trace: Trace, arr: Any, k: Any = 0) -> Any:
     """Return the indices for the upper-triangle of arr."""
+    if as_array(trace, arr).ndim != 2:
+        raise ValueError("input array must be 2-d")
     return triu_indices(trace, arr.shape[-2], k, arr.shape[-1])
 
 
@@ -184,6 +188,11 @@ def diag_indices(trace: Trace, n: Any, ndim: int = 2) -> tuple[Any, ...]:
 @implements(np.diag_indices_from)
 def diag_indices_from(trace: Trace, arr: Any) -> tuple[Any, ...]:
     """Return the indices to access the main diagonal of an n-dimensional array."""
+    if arr.ndim < 2:
+        raise ValueError("input array must be at least 2-d")
+    first, *rest = arr.view.shape
+    if not all(trace.holds(d, "==", first, "sizes of diag_indices_from") for d in rest):
+        raise ValueError("All dimensions of input must be of equal length")
     return diag_indices(trace, arr.shape[0], arr.ndim)
 
 
@@ -193,18 +202,29 @@ def fill_diagonal(trace: Trace, a: TracedArray, val: Any, wrap: bool = False) ->
     if a.ndim < 2:
         raise ValueError("array must be at least 2-d")
     value = as_array(trace, val)
-    if wrap or value.ndim > 1:
-        raise trace.refuse("np.fill_diagonal with wrap is not built", "write a[i, i] = values", "E054")
     shape = a.view.shape
+    value = value.ravel() if value.ndim > 1 else value
+    if a.ndim == 2 and (wrap or trace.holds(shape[0], "<=", shape[1], "length of a diagonal")):
+        _fill_steps(trace, a, value, wrap=wrap)
+        return
     if a.ndim > 2 and not all(trace.holds(d, "==", shape[0], "sizes in fill_diagonal") for d in shape):
         raise ValueError("All dimensions of input must be of equal length")
-    count: DimLike = shape[0]
-    if a.ndim == 2:
-        count = shape[0] if trace.holds(shape[0], "<=", shape[1], "length of a diagonal") else shape[1]
-    places = trace.call(np.arange, size_number(trace, count))
-    a[(places,) * a.ndim] = (
-        value[: size_number(trace, count)] if value.ndim == 1 and value.view.shape[0] != 1 else value
-    )
+    places = trace.call(np.arange, size_number(trace, shape[0] if a.ndim > 2 else shape[1]))
+    a[(places,) * a.ndim] = _repeated(trace, value, places.shape[0])
+
+
+def _repeated(trace: Trace, value: TracedArray, count: Any) -> Any:
+    """As many values as needed, from the first again at the end."""
+    return trace.call(np.resize, value, count) if value.ndim == 1 and value.view.shape[0] != 1 else value
+
+
+def _fill_steps(trace: Trace, a: TracedArray, value: TracedArray, *, wrap: bool) -> None:
+    """Each element that comes columns + 1 after the last, of all or of the first square."""
+    step = a.shape[1] + 1
+    total = a.size if wrap else a.shape[0] * a.shape[1]
+    places = trace.call(np.arange, (total + step - 1) // step) * step
+    row, column = places // a.shape[1], places % a.shape[1]
+    a[row, column] = _repeated(trace, value, places.shape[0])
 
 
 # ---------------------------------------------------------------- positions in flat memory
@@ -225,7 +245,9 @@ def unravel_index(trace: Trace, indices: Any, shape: Any, order: str = "C") -> t
         return tuple(reversed([*found, size_number(trace, place)]))
     if not isinstance(indices, TracedArray | TracedScalar) and all(isinstance(d, int) for d in sizes):
         return np.unravel_index(indices, sizes)  # pyright: ignore[reportReturnType, reportArgumentType, reportCallIssue] -- numbers
-    rest: Any = indices if type(indices) is not list else as_array(trace, indices)
+    if operand(trace, indices).dtype.kind not in "iu":
+        raise TypeError("only int indices permitted")
+    rest: Any = trace.call(np.int64, indices)
     total = size_number(trace, product(sizes))
     inside = trace.call(np.greater_equal, rest, 0) & trace.call(np.less, rest, total)
     outside = ValueError(f"an index is out of bounds for array with size {total}")
@@ -249,7 +271,14 @@ def ravel_multi_index(
     if order == "F":
         sizes, places, modes = sizes[::-1], places[::-1], modes[::-1]
     total: Any = 0
-    for size, place, how in zip(sizes, places, modes, strict=True):
+    if len(places) != len(sizes):
+        raise ValueError(f"parameter multi_index must be a sequence of length {len(sizes)}")
+    for size, given, how in zip(sizes, places, modes, strict=True):
+        if operand(trace, given).dtype.kind not in "iu":
+            raise TypeError("only int indices permitted")
+        if how != "raise" and trace.holds(as_size(trace, size), "==", 0, "size in ravel_multi_index"):
+            raise ValueError("cannot unravel if shape has zero entries (is empty).")
+        place = given if as_dim(given) is not None else trace.call(np.int64, given)
         inside = place
         if how == "raise":
             fits = trace.call(np.greater_equal, place, 0) & trace.call(np.less, place, size)

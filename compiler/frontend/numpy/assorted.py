@@ -12,10 +12,11 @@ import numpy as np
 
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import common_shape
-from weft.compiler.frontend.numpy.creation import as_shape
+from weft.compiler.frontend.numpy.creation import as_shape, known_elements
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.selection import array_equal
 from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.promote import loop_of
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, as_array, elements, operand, wrap
 from weft.ir.errors import ShapeError
@@ -27,7 +28,7 @@ from weft.ir.errors import ShapeError
 def angle(trace: Trace, z: Any, deg: bool = False) -> Any:
     """Return the angle of the complex argument: that of real numbers is 0 or pi."""
     value = as_array(trace, z)
-    imaginary = value.imag if value.dtype.kind == "c" else trace.call(np.zeros_like, value)
+    imaginary = value.imag if value.dtype.kind == "c" else 0
     result = trace.call(np.arctan2, imaginary, value.real)
     result = result * (180 / np.pi) if deg else result
     return result if operand(trace, z).shape else result[()]
@@ -117,6 +118,22 @@ def rollaxis(trace: Trace, a: Any, axis: int, start: int = 0) -> Any:
     return trace.call(np.moveaxis, array, number, place - 1 if number < place else place)
 
 
+@implements(np.hsplit)
+def hsplit(trace: Trace, ary: Any, indices_or_sections: Any) -> Any:
+    """Split an array into multiple sub-arrays horizontally (column-wise)."""
+    if not as_array(trace, ary).ndim:
+        raise ValueError("hsplit only works on arrays of 1 or more dimensions")
+    return trace.call(np.split, ary, indices_or_sections, 0 if as_array(trace, ary).ndim == 1 else 1)
+
+
+@implements(np.vsplit)
+def vsplit(trace: Trace, ary: Any, indices_or_sections: Any) -> Any:
+    """Split an array into multiple sub-arrays vertically (row-wise)."""
+    if as_array(trace, ary).ndim < 2:
+        raise ValueError("vsplit only works on arrays of 2 or more dimensions")
+    return trace.call(np.split, ary, indices_or_sections, 0)
+
+
 @implements(np.dsplit)
 def dsplit(trace: Trace, ary: Any, indices_or_sections: Any) -> Any:
     """Split array into multiple sub-arrays along the 3rd axis (depth)."""
@@ -172,6 +189,11 @@ def _leaves(trace: Trace, node: Any) -> list[TracedArray]:
 
 def _known_places(trace: Trace, obj: Any, size: Any, what: str) -> Any:
     """Places as a plain array or int: which elements there are decides the size of the result."""
+    if isinstance(obj, bool | np.bool_):
+        raise ValueError(f"a boolean obj of {what} must be one dimensional and match the axis length")
+    known = known_elements(trace, obj) if type(obj) in TRACED else None
+    if known is not None:
+        return known
     if type(obj) in TRACED and as_dim(obj) is None:
         raise trace.refuse(f"{what} at computed places has a result of unknown size", "use a mask", "E051")
     if isinstance(obj, slice):
@@ -216,20 +238,20 @@ def insert(trace: Trace, arr: Any, obj: Any, values: Any, axis: Any = None) -> A
     number = as_axis(trace, axis, array.ndim)
     size = trace.pin(array.view.shape[number], "np.insert")
     places = _known_places(trace, obj, size, "np.insert")
-    # NumPy itself says where old and new elements go
-    old = np.arange(size)
-    marked = (
-        np.insert(old, places, -1)
-        if isinstance(places, int)
-        else np.insert(old, places, -1 - np.arange(len(places)))
-    )
-    count = len(marked) - size
+    old = np.arange(size)  # NumPy itself says where old and new elements go
     new = as_array(trace, values).astype(array.dtype)
-    if isinstance(places, int):
-        new = trace.call(np.moveaxis, new, 0, number) if new.ndim == array.ndim and number else new
-        if new.ndim and new.ndim >= array.ndim:
-            count = trace.pin(new.view.shape[number], "np.insert")
-        marked = np.insert(old, [places] * count, -1 - np.arange(count))
+    if isinstance(places, int) or (len(places) == 1 and places.dtype != bool):
+        new = new[(*(None,) * (array.ndim - new.ndim), ...)]
+        new = trace.call(np.moveaxis, new, 0, number) if isinstance(places, int) else new
+        count = trace.pin(new.view.shape[number], "np.insert")
+        place = places if isinstance(places, int) else int(places[0])
+        marked = np.insert(old, [place] * count, -1 - np.arange(count))
+        if not count:
+            np.insert(old, place, 0)  # raises for a place outside
+    else:
+        places = np.flatnonzero(places) if places.dtype == bool else places
+        count = len(places)
+        marked = np.insert(old, places, -1 - np.arange(count))
     shape = [*array.shape]
     shape[number] = count
     wide = trace.call(np.broadcast_to, new, tuple(shape))
@@ -351,8 +373,9 @@ def joined(trace: Trace, base: Any, key: Any) -> Any:
 @implements(np.ldexp)
 def ldexp(trace: Trace, x1: Any, x2: Any, out: Any = None) -> Any:
     """Returns x1 * 2**x2, element-wise; both steps keep all bits that the result can hold."""
-    one = as_array(trace, x1)
-    one = one if one.dtype.kind == "f" else one.astype(np.float64)
+    kinds = [operand(trace, x).kind for x in (x1, x2)]
+    loop = loop_of(np.ldexp, kinds, [None], dtype=None, casting="same_kind", location=trace.location())
+    one = as_array(trace, x1).astype(loop[-1])
     power = trace.call(np.clip, as_array(trace, x2), -2200, 2200).astype(np.int64)
     steps = [power // 2, power - power // 2]
     halves = [step // 2 for step in steps] + [step - step // 2 for step in steps]
@@ -410,10 +433,20 @@ def vecmat(trace: Trace, x1: Any, x2: Any) -> Any:
     )
 
 
+def _check_order(bitorder: Any) -> None:
+    if not isinstance(bitorder, str):
+        raise TypeError(f"bitorder must be str, not {type(bitorder).__name__}")
+    if bitorder not in ("little", "big"):
+        raise ValueError("'order' must be either 'little' or 'big'")
+
+
 @implements(np.packbits)
 def packbits(trace: Trace, a: Any, /, axis: Any = None, bitorder: str = "big") -> Any:
     """Packs the elements of a binary-valued array into bits in a uint8 array."""
     array = as_array(trace, a)
+    if array.dtype.kind not in "biu":
+        raise TypeError("Expected an input array of integer or boolean data type")
+    _check_order(bitorder)
     if axis is None:
         array, axis = array.ravel(), 0
     number = as_axis(trace, axis, array.ndim)
@@ -435,6 +468,7 @@ def unpackbits(trace: Trace, a: Any, /, axis: Any = None, count: Any = None, bit
     array = as_array(trace, a)
     if array.dtype != np.uint8:
         raise TypeError("Expected an input array of unsigned byte data type")
+    _check_order(bitorder)
     if axis is None:
         array, axis = array.ravel(), 0
     number = as_axis(trace, axis, array.ndim)
@@ -443,5 +477,11 @@ def unpackbits(trace: Trace, a: Any, /, axis: Any = None, count: Any = None, bit
     bits = (moved[..., None] >> (shifts[::-1] if bitorder == "big" else shifts)) & 1
     flat = bits.reshape(*moved.shape[:-1], moved.shape[-1] * 8)
     if count is not None:
+        total = size_number(trace, flat.view.shape[-1])
+        if count < 0 and total + count < 0:
+            raise ValueError("-count larger than number of elements")
         flat = flat[..., :count]
+        if count > total:
+            rest = trace.call(np.zeros, (*flat.shape[:-1], count - total), dtype=np.uint8)
+            flat = trace.call(np.concatenate, [flat, rest], axis=-1)
     return trace.call(np.moveaxis, flat, -1, number).copy()

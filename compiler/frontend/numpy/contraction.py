@@ -16,6 +16,7 @@ from weft.compiler.frontend.numpy.broadcasting import broadcast_to
 from weft.compiler.frontend.numpy.products import multiply_matrices, store
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type
+from weft.compiler.frontend.storage import Diagonal
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, new_array, operand, shape_of
 from weft.ir.dataclass import dataclass
@@ -52,8 +53,8 @@ def einsum(
     subscripts, values = _arguments(operands)
     arrays = [as_array(trace, v) for v in values]
     inputs, result = _parse(subscripts, [a.ndim for a in arrays])
-    if len(arrays) == 1 and out is None and dtype is None and sorted(inputs[0]) == sorted(result):
-        return arrays[0].transpose(*(inputs[0].index(k) for k in result)) if result else arrays[0][()]
+    if len(arrays) == 1 and out is None and dtype is None and set(inputs[0]) == set(result):
+        return _seen(trace, arrays[0], inputs[0], result) if result else arrays[0][()]
     common = common_dtype([a.dtype for a in arrays]) if dtype is None else dtype
     ty = element_type(common, trace.location())
     terms = [
@@ -67,6 +68,23 @@ def einsum(
         terms = [*(t for k, t in enumerate(terms) if k not in (a, b)), joined]
     final = _summed(trace, terms[0], set(result))
     return store(trace, _permuted(trace, final, result).value, out)
+
+
+def _seen(trace: Trace, array: TracedArray, labels: str, result: str) -> TracedArray:
+    """The view that one operand is where nothing is summed: diagonals of it, its axes in another order."""
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first, second = [k for k, one in enumerate(labels) if one == label][:2]
+            _check_diagonal(trace, array.view.shape, first, second, label)
+            moved = trace.call(np.moveaxis, array, (first, second), (-2, -1))
+            array = TracedArray(trace, moved.view.through(Diagonal(moved.view.shape[-1], is_writeable=True)))
+            labels = "".join(one for k, one in enumerate(labels) if k not in (first, second)) + label
+    return array.transpose(*(labels.index(k) for k in result))
+
+
+def _check_diagonal(trace: Trace, shape: Sequence[DimLike], first: int, second: int, label: str) -> None:
+    if not trace.holds(shape[first], "==", shape[second], "sizes of one label of einsum"):
+        raise ValueError(f"dimensions in single operand for collapsing index {label!r} don't match")
 
 
 def _arguments(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
@@ -133,9 +151,7 @@ def _diagonal(trace: Trace, term: Term) -> Term:
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
             first, second = [k for k, one in enumerate(labels) if one == label][:2]
-            shape = shape_of(value)
-            if not trace.holds(shape[first], "==", shape[second], "sizes of one label of einsum"):
-                raise ValueError(f"dimensions in single operand for collapsing index {label!r} don't match")
+            _check_diagonal(trace, shape_of(value), first, second, label)
             value = trace.call(np.diagonal, new_array(trace, value), axis1=first, axis2=second).expr
             labels = "".join(one for k, one in enumerate(labels) if k not in (first, second)) + label
     return Term(value, labels)

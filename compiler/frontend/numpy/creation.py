@@ -182,19 +182,22 @@ def linspace(
     endpoint: bool = True,
     retstep: bool = False,
     dtype: Any = None,
+    axis: int = 0,
 ) -> Any:
     """Return evenly spaced numbers over a specified interval."""
     count = as_size(trace, num)
     common = element_type(common_dtype([operand(trace, v).kind for v in (start, stop)]), trace.location())
-    common = common if common.is_float else F64
+    common = common if common.kind in "fc" else F64
     low, high = (elements(trace, v, common) for v in (start, stop))
-    if shape_of(low) or shape_of(high):
-        raise trace.refuse(
-            "linspace between arrays is not supported", "compute start + step * np.arange(n)", "E050"
-        )
     parts = count - 1 if endpoint else count
+    if shape_of(low) or shape_of(high):
+        ends = [new_array(trace, v) for v in (low, high)]
+        made, step = _between(trace, ends, (count, parts), endpoint, as_dtype(trace, dtype, common))
+        made = trace.call(np.moveaxis, made, 0, axis)
+        return (made, step) if retstep else made
     if isinstance(parts, int) and parts <= 0:
-        return full(trace, (count,), TracedScalar(trace, low.value), dtype)
+        one = full(trace, (count,), TracedScalar(trace, low.value), dtype)
+        return (one, float("nan")) if retstep else one
     step = (high - low) / cast(trace.size(parts), common)
     counted = iota(trace, count, common)
     wide = [trace.builder.broadcast(v, (count,)) for v in (low, high, step)]
@@ -206,6 +209,26 @@ def linspace(
     values = values.apply("floor") if ty.is_integer else values
     made = new_array(trace, cast(values, ty))
     return (made, TracedScalar(trace, step.value)) if retstep else made
+
+
+def _between(
+    trace: Trace, ends: Sequence[Any], sizes: tuple[DimLike, DimLike], endpoint: bool, ty: DType
+) -> tuple[Any, Any]:
+    """`count` arrays evenly between two, which broadcast together, on a new first axis, and the step."""
+    low, high = ends
+    count, parts = sizes
+    delta = high - low
+    if isinstance(parts, int) and parts <= 0:
+        step: Any = delta * np.nan
+        values: Any = trace.call(np.broadcast_to, low, (count, *delta.shape)).copy()
+    else:
+        step = delta / TracedScalar(trace, cast(trace.size(parts), F64).value).astype(delta.dtype)
+        places = new_array(trace, iota(trace, count, F64)).astype(delta.real.dtype)
+        values = low + places.reshape(-1, *(1,) * delta.ndim) * step
+        if endpoint:
+            values[-1] = high
+    values = trace.call(np.floor, values) if ty.is_integer else values
+    return values.astype(ty.numpy), step
 
 
 @implements(np.eye)
@@ -254,6 +277,17 @@ def constant_array(trace: Trace, array: np.ndarray) -> TracedArray:
     return new_array(trace, trace.builder.constant(np.array(array), TensorType(ty, array.shape)))
 
 
+def known_elements(trace: Trace, value: Any) -> np.ndarray | None:
+    """The elements of an array or sequence whose numbers do not depend on the arguments; None for others."""
+    if type(value) is TracedArray:
+        op = value.view.read(trace).op
+        found = op.attributes["value"] if op is not None and op.name == "constant" else None
+        return found if isinstance(found, np.ndarray) else None
+    if isinstance(value, list | tuple | range) and not _contains_traced(value):
+        return np.asarray(value)
+    return None
+
+
 def _contains_traced(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return is_listed(value) or any(map(_contains_traced, value))
@@ -283,6 +317,8 @@ def array(
     """A new array of a value, of nested sequences of values too."""
     if isinstance(object, np.ndarray):
         object = trace.adopt(object)
+    if isinstance(object, range):
+        object = list(object)
     if copy is not True and type(object) is TracedArray:
         return asarray(trace, object, dtype)
     if is_listed(object):
@@ -404,4 +440,4 @@ for _name in (
 ):
     implements(np.dtype(_name).type)(construct(np.dtype(_name)))
 
-__all__ = ["as_dtype", "as_shape", "as_size", "astype", "constant_array", "filled", "iota"]
+__all__ = ["as_dtype", "as_shape", "as_size", "astype", "constant_array", "filled", "iota", "known_elements"]

@@ -1,4 +1,4 @@
-"""Running sums, products and extremes: cumsum and its kin, `ufunc.accumulate`.
+"""Running sums, products and extremes: cumsum and its kin, `ufunc.accumulate`; differences.
 
 Reductions by ufuncs that have no tree of their own are the last element of their scan. Not here: sums and the
 like (`reductions.py`).
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to
-from weft.compiler.frontend.numpy.manipulation import as_axis
+from weft.compiler.frontend.numpy.manipulation import as_axis, concatenate
 from weft.compiler.frontend.numpy.products import store
 from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish, widened
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
 from weft.compiler.frontend.promote import element_type
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import elements, new_array, shape_of
+from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, shape_of
 from weft.ir.dims import product
 from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast, constant, select
@@ -103,6 +103,41 @@ implements(np.cumulative_sum)(_standard(cumsum, 0))
 implements(np.cumulative_prod)(_standard(cumprod, 1))
 
 
+# ---------------------------------------------------------------- differences
+
+
+def _end(trace: Trace, array: TracedArray, axis: int, value: Any) -> TracedArray | None:
+    """What is put before or behind an axis: one number stands for a slice of size 1."""
+    if value is None or value is np._NoValue:  # pyright: ignore[reportPrivateUsage] -- the public default
+        return None
+    one = as_array(trace, value)
+    if one.ndim:
+        return one
+    return trace.call(np.broadcast_to, one, tuple(1 if k == axis else d for k, d in enumerate(array.shape)))
+
+
+@implements(np.diff)
+def diff(
+    trace: Trace, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
+) -> TracedArray:
+    """Calculate the n-th discrete difference along the given axis."""
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n!r}")
+    array = as_array(trace, a)
+    if not n:
+        return array
+    number = as_axis(trace, axis, array.ndim)
+    ends = [_end(trace, array, number, v) for v in (prepend, append)]
+    if any(e is not None for e in ends):
+        parts = [v for v in (ends[0], array, ends[1]) if v is not None]
+        array = concatenate(trace, parts, number)
+    front = (slice(None),) * number
+    for _ in range(n):
+        combine = np.not_equal if array.dtype == np.bool_ else np.subtract
+        array = trace.call(combine, array[(*front, slice(1, None))], array[(*front, slice(None, -1))])
+    return array
+
+
 # ---------------------------------------------------------------- ufunc.accumulate
 
 _SCANS: dict[np.ufunc, tuple[str, str]] = {
@@ -184,7 +219,8 @@ def _reduce(ufunc: np.ufunc) -> Callable[..., Any]:
                 "reduce one axis",
                 "E054",
             )
-        result = value.apply("absolute") if ufunc is np.hypot else value  # what the identity makes of one
+        signed = ufunc is np.hypot and value.dtype.kind in "if"
+        result = value.apply("absolute") if signed else value  # what the identity makes of one
         for number in sorted(axes, reverse=True):
             result = _last(trace, ufunc, result, dtype, number)
         if initial is not NONE:

@@ -187,7 +187,12 @@ def cond(trace: Trace, x: Any, p: Any = None) -> Any:
         raise LinAlgError("cond is not defined on empty arrays")
     if p in (None, 2, -2):
         values = svdvals(trace, array)
-        return values[..., -1] / values[..., 0] if p == -2 else values[..., 0] / values[..., -1]
+        low, high = values[..., -1], values[..., 0]
+        found = low / high if p == -2 else high / low
+        nothing = found != found  # of zeros, unless the matrix has NaN
+        return np.where(nothing & ~np.any(array != array, axis=(-2, -1)), np.inf, found).astype(found.dtype)[
+            ()
+        ]
     return trace.call(np.linalg.norm, array, p, axis=(-2, -1)) * trace.call(
         np.linalg.norm, trace.call(np.linalg.inv, array), p, axis=(-2, -1)
     )

@@ -11,13 +11,22 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.masks import positions, unravelled
+from weft.compiler.frontend.number import size_number
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.order import along, argsort, search, sort
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
 from weft.compiler.frontend.promote import common_dtype, element_type
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of
+from weft.compiler.frontend.values import (
+    TRACED,
+    TracedArray,
+    as_array,
+    elements,
+    new_array,
+    operand,
+    shape_of,
+)
 from weft.ir.errors import IndexFault
 from weft.ir.expr import Expr, cast
 
@@ -71,15 +80,37 @@ def extract(trace: Trace, condition: Any, arr: Any) -> Any:
     return compress(trace, as_array(trace, condition).ravel(), arr)
 
 
-@implements(np.place, np.putmask)
-def place(trace: Trace, arr: TracedArray, mask: Any, vals: Any) -> None:
-    """Change elements of an array based on conditional and input values; more than one value is not built."""
-    values = as_array(trace, vals).ravel()
-    if values.view.shape[0] != 1:
-        raise trace.refuse(
-            "np.place and np.putmask with several values are not built", "write x[mask] = value", "E054"
-        )
-    trace.call(np.copyto, arr, values[0], where=as_array(trace, mask).astype(bool), casting="unsafe")
+def _written(*, by_place: bool) -> Callable[..., Any]:
+    """Values, repeated as often as needed, where a mask holds: the next there, or that of the same place."""
+
+    def composition(trace: Trace, arr: TracedArray, mask: Any, vals: Any) -> None:
+        values, held = as_array(trace, vals).ravel(), as_array(trace, mask).astype(bool)
+        if type(arr) is not TracedArray:
+            raise TypeError("argument 1 must be numpy.ndarray")
+        if type(vals) in TRACED and not np.can_cast(values.dtype, arr.dtype, "safe"):
+            what = f"Cannot cast array data from dtype('{values.dtype}') to dtype('{arr.dtype}') safely"
+            raise TypeError(what)
+        if held.size != arr.size:
+            raise ValueError("place: mask and data must be the same size")
+        count = values.view.shape[0]
+        if count == 0:
+            if not by_place:
+                nothing = trace.call(np.logical_not, trace.call(np.any, held))
+                trace.fail_unless(nothing.expr, ValueError("Cannot insert from an empty array!"))
+            return
+        held = held.reshape(arr.shape)
+        if count == 1:
+            trace.call(np.copyto, arr, values[0], where=held, casting="unsafe")
+            return
+        places = trace.call(np.arange, arr.size) if by_place else trace.call(np.cumsum, held.ravel()) - 1
+        taken = values[places % size_number(trace, count)].reshape(arr.shape)
+        trace.call(np.copyto, arr, taken, where=held, casting="unsafe")
+
+    return composition
+
+
+implements(np.place)(_written(by_place=False))
+implements(np.putmask)(_written(by_place=True))
 
 
 # ---------------------------------------------------------------- unique
@@ -115,6 +146,27 @@ def _unique(trace: Trace, flat: TracedArray, *, equal_nan: bool, wants_order: bo
     return found
 
 
+def _unique_slices(trace: Trace, array: TracedArray, axis: int) -> dict[str, Any]:
+    """As `_unique`, of the slices along an axis, in the order of their elements."""
+    moved = trace.call(np.moveaxis, array, axis, 0)
+    count = moved.view.shape[0]
+    rows = moved.reshape(moved.shape[0], -1) if trace.holds(count, ">", 0, "slices of np.unique") else None
+    width = 0 if rows is None else trace.pin(rows.view.shape[1], "elements of a slice of np.unique")
+    if rows is None or not width:
+        raise trace.refuse("np.unique of slices without elements is not built", "use a flat array", "E054")
+    order = trace.call(np.lexsort, [rows[:, k] for k in reversed(range(width))])
+    line = rows[order]
+    differ = trace.call(np.any, line[1:] != line[:-1], axis=1)
+    starts = trace.call(np.concatenate, [trace.call(np.ones, 1, dtype=bool), differ])
+    at = new_array(trace, positions(trace, starts.expr, 1))
+    numbers = trace.call(np.cumsum, starts) - 1
+    inverse = trace.call(np.empty_like, numbers)
+    inverse[order] = numbers
+    ends = trace.call(np.concatenate, [at[1:], trace.call(np.full, 1, count, dtype=np.int64)])
+    values = trace.call(np.moveaxis, moved[order[at]], 0, axis)
+    return {"values": values, "index": order[at], "inverse": inverse, "counts": ends - at}
+
+
 @implements(np.unique)
 def unique(
     trace: Trace,
@@ -129,14 +181,17 @@ def unique(
 ) -> Any:
     """Find the unique elements of an array."""
     array = as_array(trace, ar)
-    if axis is not None and array.ndim != 1:
-        raise trace.refuse("np.unique along an axis is not built yet", "use it on a flat array", "E054")
-    found = _unique(
-        trace, array.ravel(), equal_nan=equal_nan, wants_order=bool(return_index or return_inverse)
-    )
+    number = None if axis is None else as_axis(trace, axis, array.ndim)
+    if number is not None and array.ndim != 1:
+        found = _unique_slices(trace, array, number)
+        return_inverse, shape = bool(return_inverse), (-1,)
+    else:
+        wants_order = bool(return_index or return_inverse)
+        found = _unique(trace, array.ravel(), equal_nan=equal_nan, wants_order=wants_order)
+        shape = array.shape
     wanted = [("index", return_index), ("inverse", return_inverse), ("counts", return_counts)]
     if return_inverse:
-        found["inverse"] = found["inverse"].reshape(array.shape)
+        found["inverse"] = found["inverse"].reshape(shape)
     results = [found["values"], *(found[name] for name, is_wanted in wanted if is_wanted)]
     return results[0] if len(results) == 1 else tuple(results)
 
@@ -168,6 +223,8 @@ def isin(
     kind: Any = None,
 ) -> Any:
     """Calculates element in test_elements, broadcasting over element only."""
+    if kind not in (None, "sort", "table"):
+        raise ValueError(f"Invalid kind: {kind!r}. Please use None, 'sort' or 'table'.")
     one, tests = operand(trace, element), as_array(trace, test_elements).ravel()
     ty = element_type(common_dtype([one.kind, tests.dtype]), trace.location())
     values = one.expr(trace, ty)
@@ -199,11 +256,27 @@ def intersect1d(
 ) -> Any:
     """Find the intersection of two arrays."""
     if return_indices:
-        raise trace.refuse("np.intersect1d with indices is not built", "use np.isin", "E054")
+        return _met(trace, as_array(trace, ar1).ravel(), as_array(trace, ar2).ravel(), assume_unique)
     dtype = trace.call(np.result_type, as_array(trace, ar1), as_array(trace, ar2))
     first = as_array(trace, ar1).ravel().astype(dtype)
     first = sort(trace, first) if assume_unique else unique(trace, first)
     return first[isin(trace, first, ar2)]
+
+
+def _met(trace: Trace, one: TracedArray, other: TracedArray, assume_unique: bool) -> tuple[Any, Any, Any]:
+    """What two arrays have in common, and where it is in each."""
+    given: list[Any] = [one, other]
+    firsts: list[Any] = [None, None]
+    if not assume_unique:
+        for k in range(2):
+            given[k], firsts[k] = unique(trace, given[k], return_index=True)
+    both = trace.call(np.concatenate, given)
+    order = argsort(trace, both)
+    line = both[order]
+    held = trace.call(np.nonzero, line[1:] == line[:-1])[0]
+    places: list[Any] = [order[held], order[held + 1] - given[0].shape[0]]
+    places = [at if first is None else first[at] for at, first in zip(places, firsts, strict=True)]
+    return line[held], *places
 
 
 @implements(np.setxor1d)

@@ -5,15 +5,17 @@ What NumPy gives as a view is a view here. Not here: indexing (`indexing.py`), c
 
 from __future__ import annotations
 
+import operator
+import typing
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
 
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import common_shape, show_shape
-from weft.compiler.frontend.numpy.creation import as_shape, as_size, diagonal_mask
+from weft.compiler.frontend.numpy.creation import as_shape, as_size, diagonal_mask, known_elements
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type
 from weft.compiler.frontend.storage import (
@@ -35,7 +37,7 @@ from weft.ir.expr import Expr, select
 
 def as_axis(trace: Trace, axis: Any, rank: int) -> int:
     """An axis argument as a number from 0; raises ShapeError (NumPy's AxisError is a ValueError)."""
-    number = axis.__index__()
+    number = operator.index(axis)
     if not -rank <= number < rank:
         raise ShapeError(
             f"axis {number} is out of bounds for array of dimension {rank}",
@@ -61,6 +63,8 @@ def as_axes(trace: Trace, axes: Any, rank: int) -> tuple[int, ...]:
 def reshape(trace: Trace, a: Any, shape: Any, order: str = "C", copy: bool | None = None) -> TracedArray:
     """Gives a new shape to an array without changing its data."""
     array = as_array(trace, a)
+    if order == "A" and array.ndim > 1 and _in_memory_order(trace, array, order) is not array:
+        order = "F"
     if order == "F":
         return transpose(trace, reshape(trace, transpose(trace, array), as_shape_with_gap(shape)[::-1]))
     target = _complete(trace, array, as_shape_with_gap(shape))
@@ -112,12 +116,32 @@ def _rest(trace: Trace, total: DimLike, known: DimLike) -> DimLike:
 def ravel(trace: Trace, a: Any, order: str = "C") -> TracedArray:
     """Return a contiguous flattened array."""
     array = as_array(trace, a)
+    if order in ("A", "K") and array.ndim > 1:
+        array, order = _in_memory_order(trace, array, order), "C"
     if order == "F":
         return ravel(trace, transpose(trace, array))
     flat = (product(array.view.shape),)
     if array.view.is_dense:
         return TracedArray(trace, array.view.through(Reshape(flat, row_major(flat))))
     return new_array(trace, trace.builder.reshape(array.expr, flat))
+
+
+def _in_memory_order(trace: Trace, array: TracedArray, order: str) -> TracedArray:
+    """The axes in the order in which memory has them; for "A" only if that is the reverse of C's."""
+    view = array.view
+    if None in view.strides:
+        what = f"order {order!r} of an array whose order in memory is not known"
+        raise trace.refuse(what, "use order='C'", "E054")
+    if view.is_dense:
+        return array
+    turned = tuple(reversed(range(array.ndim)))
+    for axes in [turned] if order == "A" else permutations(range(array.ndim)):
+        found = transpose(trace, array, axes)
+        if found.view.is_dense:
+            return found
+    if order == "K" and any(isinstance(lens, Transpose) for lens in view.lenses):
+        raise trace.refuse("order 'K' of a transposed view with gaps is not built", "copy it first", "E054")
+    return array
 
 
 @implements(np.expand_dims)
@@ -330,14 +354,27 @@ def append(trace: Trace, arr: Any, values: Any, axis: Any = None) -> TracedArray
 # ---------------------------------------------------------------- splitting
 
 
-@implements(np.split, np.array_split)
+@implements(np.split)
 def split(trace: Trace, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[TracedArray]:
+    """Split an array into multiple sub-arrays as views into `ary`, of equal size."""
+    count = as_dim(indices_or_sections)
+    if isinstance(count, int) and count > 0:
+        array = as_array(trace, ary)
+        size = array.view.shape[as_axis(trace, axis, array.ndim)]
+        if not trace.holds(modulo(size, count), "==", 0, "sections of split"):
+            raise ValueError("array split does not result in an equal division")
+    return array_split(trace, ary, indices_or_sections, axis)
+
+
+@implements(np.array_split)
+def array_split(trace: Trace, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[TracedArray]:
     """Split an array into multiple sub-arrays as views into `ary`."""
     array = as_array(trace, ary)
     number = as_axis(trace, axis, array.ndim)
     size = array.view.shape[number]
-    if isinstance(indices_or_sections, Sequence):
-        places = [0, *indices_or_sections, None]
+    known = known_elements(trace, indices_or_sections)
+    if known is not None or isinstance(indices_or_sections, Sequence):
+        places = [0, *(indices_or_sections if known is None else known.tolist()), None]
     else:
         places = _sections(trace, size, indices_or_sections.__index__())
     front = (slice(None),) * number
@@ -345,24 +382,14 @@ def split(trace: Trace, ary: Any, indices_or_sections: Any, axis: int = 0) -> li
 
 
 def _sections(trace: Trace, size: DimLike, count: int) -> list[Any]:
+    if count <= 0:
+        raise ValueError("number sections must be larger than 0.")
     if not trace.holds(modulo(size, count), "==", 0, "sections of split"):
         known = trace.pin(size, "split into unequal sections")
         lengths = [known // count + (k < known % count) for k in range(count)]
         return [sum(lengths[:k]) for k in range(count + 1)]
     from_dim = floor_divide(size, count)
     return [size_number(trace, from_dim * k) for k in range(count + 1)]
-
-
-@implements(np.hsplit)
-def hsplit(trace: Trace, ary: Any, indices_or_sections: Any) -> list[TracedArray]:
-    """Split an array into multiple sub-arrays horizontally (column-wise)."""
-    return split(trace, ary, indices_or_sections, 0 if as_array(trace, ary).ndim == 1 else 1)
-
-
-@implements(np.vsplit)
-def vsplit(trace: Trace, ary: Any, indices_or_sections: Any) -> list[TracedArray]:
-    """Split an array into multiple sub-arrays vertically (row-wise)."""
-    return split(trace, ary, indices_or_sections, 0)
 
 
 @implements(np.unstack)
@@ -457,13 +484,21 @@ def _cut(trace: Trace, value: Expr, axis: int, start: DimLike, size: DimLike) ->
 def repeat(trace: Trace, a: Any, repeats: Any, axis: Any = None) -> TracedArray:
     """Repeat each element of an array after themselves."""
     array = as_array(trace, a)
-    count = as_dim(repeats)
-    if count is None:
-        raise trace.refuse("np.repeat by an array is not built yet", "repeat by one number", "E051")
+    known, count = known_elements(trace, repeats), as_dim(repeats)
+    if count is None and known is None:
+        raise trace.refuse(
+            "np.repeat by numbers that only a run knows has a result of unknown size",
+            "repeat by one number, or by a list of numbers", "E051",
+        )  # fmt: skip
     if axis is None:
         array, axis = ravel(trace, array), 0
     number = as_axis(trace, axis, array.ndim)
     shape = array.view.shape
+    if known is not None and known.size != 1:
+        places = np.repeat(np.arange(trace.pin(shape[number], "np.repeat")), known)
+        return array[(*(slice(None),) * number, places)]
+    if count is None:
+        count = int(typing.cast(np.ndarray, known).item())
     value = trace.builder.reshape(array.expr, (*shape[: number + 1], 1, *shape[number + 1 :]))
     value = trace.builder.broadcast(value, (*shape[: number + 1], count, *shape[number + 1 :]))
     return new_array(
@@ -548,38 +583,6 @@ def trace_of(
 ) -> Any:
     """Return the sum along diagonals of the array."""
     return trace.call(np.sum, diagonal(trace, a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
-
-
-def _end(trace: Trace, array: TracedArray, axis: int, value: Any) -> TracedArray | None:
-    """What is put before or behind an axis: one number stands for a slice of size 1."""
-    if value is None or value is np._NoValue:  # pyright: ignore[reportPrivateUsage] -- the public default
-        return None
-    one = as_array(trace, value)
-    if one.ndim:
-        return one
-    return broadcast_to(trace, one, tuple(1 if k == axis else d for k, d in enumerate(array.shape)))
-
-
-@implements(np.diff)
-def diff(
-    trace: Trace, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
-) -> TracedArray:
-    """Calculate the n-th discrete difference along the given axis."""
-    if n < 0:
-        raise ValueError(f"order must be non-negative but got {n!r}")
-    array = as_array(trace, a)
-    if not n:
-        return array
-    number = as_axis(trace, axis, array.ndim)
-    ends = [_end(trace, array, number, v) for v in (prepend, append)]
-    if any(e is not None for e in ends):
-        parts = [v for v in (ends[0], array, ends[1]) if v is not None]
-        array = concatenate(trace, parts, number)
-    front = (slice(None),) * number
-    for _ in range(n):
-        combine = np.not_equal if array.dtype == np.bool_ else np.subtract
-        array = trace.call(combine, array[(*front, slice(1, None))], array[(*front, slice(None, -1))])
-    return array
 
 
 @implements(np.ascontiguousarray)

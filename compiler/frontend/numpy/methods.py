@@ -5,14 +5,17 @@ Methods that are functions with another name are one line each. Not here: operat
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
+from weft.compiler.frontend.bits import converted
 from weft.compiler.frontend.number import IR_TYPES, number, size_number
 from weft.compiler.frontend.numpy.creation import as_shape, astype
-from weft.compiler.frontend.storage import Part, Reshape
+from weft.compiler.frontend.promote import element_type
+from weft.compiler.frontend.storage import Bits, Part, Reshape
 from weft.compiler.frontend.values import (
     METHODS,
     PROPERTIES,
@@ -25,9 +28,9 @@ from weft.compiler.frontend.values import (
     shape_of,
 )
 from weft.ir import UserError
-from weft.ir.dims import product
+from weft.ir.dims import modulo, product
 from weft.ir.expr import cast
-from weft.ir.types import U64
+from weft.ir.types import U64, DType
 from weft.runtime.variables import assigned_dtype, check_shape
 
 
@@ -200,12 +203,45 @@ def _to_device(value: Any, device: Any, /, *, stream: Any = None) -> Any:
 
 
 @_method("view")
-def _view(value: TracedArray, dtype: Any = None) -> Any:
-    if dtype is not None and not (isinstance(dtype, type) and issubclass(dtype, np.ndarray)):
-        raise value.trace.refuse(
-            "a view of another dtype is not built yet", "use astype for a conversion", "E051"
-        )
+def _view(value: Any, dtype: Any = None, type: Any = None) -> Any:
+    """The same memory, as elements of another dtype too."""
+    is_array = isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray)
+    if dtype is not None and not is_array:
+        target = element_type(dtype, value.trace.location())
+        if target != value.element:
+            return _as_bits(value, target)
+    if isinstance(value, TracedScalar):
+        return value
     return TracedArray(value.trace, value.view.through(Reshape(value.view.shape, value.view.strides)))
+
+
+def _as_bits(value: Any, target: DType) -> Any:
+    trace, given = value.trace, value.element.size_bytes
+    wanted = target.size_bytes
+    if isinstance(value, TracedScalar):
+        if given != wanted or target.is_complex or value.element.is_complex:
+            raise trace.refuse("a scalar as one of another size is not built", "use np.atleast_1d", "E054")
+        return TracedScalar(trace, converted(value.expr, target).value)
+    view = value.view
+    if given != wanted or target.is_complex or value.element.is_complex:
+        if not view.shape:
+            raise ValueError(
+                "Changing the dtype of a 0d array is only supported if the itemsize is unchanged"
+            )
+        if given != wanted and view.strides[-1] is None:
+            raise trace.refuse(
+                "a view of an array with gaps as a dtype of another size", "copy it first", "E054"
+            )
+        if given != wanted and view.shape[-1] != 1 and view.strides[-1] != 1:
+            raise ValueError("To change to a dtype of a different size, the last axis must be contiguous")
+        if wanted > given:
+            rest = modulo(view.shape[-1], wanted // given)
+            if not trace.holds(rest, "==", 0, "bytes of the last axis of a view"):
+                raise ValueError(
+                    "When changing to a larger dtype, its size must be a divisor of the total size in bytes "
+                    "of the last axis of the array."
+                )
+    return TracedArray(trace, view.through(Bits(target, value.element)))
 
 
 def part_of(value: Any, name: Literal["real", "imag"]) -> Any:

@@ -18,7 +18,16 @@ from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of, wrap
+from weft.compiler.frontend.values import (
+    Operand,
+    TracedArray,
+    as_array,
+    elements,
+    new_array,
+    operand,
+    shape_of,
+    wrap,
+)
 from weft.ir.dims import DimLike, product
 from weft.ir.errors import IndexFault, ShapeError
 from weft.ir.expr import Expr, cast
@@ -218,7 +227,7 @@ def _median(*, skips_nan: bool) -> Callable[..., Any]:
         keepdims: Any = False,
     ) -> Any:
         value, shape, axes = _rows(trace, a, axis)
-        if not value.dtype.is_float:
+        if value.dtype.kind not in "fc":
             value = cast(value, F64)
         size = shape_of(value)[-1]
         if size == 0:
@@ -300,6 +309,18 @@ def _position(trace: Trace, method: str, count: Any, q: Any) -> tuple[Any, Any, 
     raise ValueError(f"{method!r} is not a valid method. Use one of: {known}")
 
 
+def _check_shares(trace: Trace, q: Any, shares: Operand, scale: float) -> None:
+    """Raise ValueError, while tracing or when the program runs, for a share outside of its range."""
+    what = ValueError(
+        "Percentiles must be in the range [0, 100]" if scale > 1 else "Quantiles must be in the range [0, 1]"
+    )
+    if shares.constant is None:
+        inside = trace.call(np.greater_equal, q, 0) & trace.call(np.less_equal, q, scale)
+        trace.fail_unless(trace.call(np.all, inside).expr, what)
+    elif isinstance(shares.constant, complex) or not 0 <= shares.constant <= scale:
+        raise what
+
+
 def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
     def composition(
         trace: Trace,
@@ -323,17 +344,10 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
                 "numpy boolean subtract, the `-` operator, is not supported, "
                 "use the bitwise_xor, the `^` operator, or the logical_xor function instead."
             )
+        if given.is_complex:
+            raise TypeError("a must be an array of real numbers")
         value = value if value.dtype.is_float else cast(value, F64)
-        what = ValueError(
-            "Percentiles must be in the range [0, 100]"
-            if scale > 1
-            else "Quantiles must be in the range [0, 1]"
-        )
-        if shares.constant is None:
-            inside = trace.call(np.greater_equal, q, 0) & trace.call(np.less_equal, q, scale)
-            trace.fail_unless(trace.call(np.all, inside).expr, what)
-        elif isinstance(shares.constant, complex) or not 0 <= shares.constant <= scale:
-            raise what
+        _check_shares(trace, q, shares, scale)
         share = (
             trace.call(np.true_divide, trace.call(np.asarray, q), scale)
             if scale > 1
@@ -398,7 +412,8 @@ def _interpolated(
         ends.append(trace.call(np.take_along_axis, line, index, -1))
     rest = trace.call(np.where, low < 0, 0.0, rest) if method in _CONTINUOUS else rest
     step = ends[1] - ends[0]
-    weight, other = trace.call(np.asarray, rest), trace.call(np.asarray, 1 - rest)
+    rest = trace.call(np.asarray, rest).astype(places.dtype)
+    weight, other = rest, 1 - rest
     if is_weak:  # NumPy computes it in float64, but the result keeps the dtype of the elements
         weight, other = weight.astype(step.dtype), other.astype(step.dtype)
     ahead, behind = ends[0] + step * weight, ends[1] - step * other

@@ -6,13 +6,16 @@ derivatives (`signals.py`), roots, which are eigenvalues.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
 
+from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import as_array
+from weft.ir.dims import product
 
 np: Any = numpy  # typed so: it is called with traced arrays
 
@@ -115,7 +118,7 @@ def polydiv(trace: Trace, u: Any, v: Any) -> tuple[Any, Any]:
 
 def _without_leading_zeros(trace: Trace, rest: Any) -> Any:
     """From the first element that is not close to 0 on; the last stays."""
-    counts = np.abs(rest) > 1e-14
+    counts = np.abs(rest) > 1e-8  # NumPy's np.allclose, with its absolute tolerance
     first = np.where(np.any(counts), np.argmax(counts), rest.shape[0] - 1)
     return rest[trace.call(np.arange, rest.shape[0]) >= first]
 
@@ -124,16 +127,28 @@ def _without_leading_zeros(trace: Trace, rest: Any) -> Any:
 def trim_zeros(trace: Trace, filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     """Remove values along a dimension which are zero along all other."""
     array: Any = as_array(trace, filt)
-    if array.ndim != 1:
-        raise trace.refuse("np.trim_zeros of more than one axis is not built", "index the array", "E054")
-    if trace.holds(array.view.shape[0], "==", 0, "elements of trim_zeros"):
+    if trim.lower() not in ("f", "b", "fb", "bf"):
+        raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
+    if trace.holds(product(array.view.shape), "==", 0, "elements of trim_zeros"):
         return array
-    kept = array != 0
-    last = array.shape[0] - 1
+    if array.ndim != 1 or axis == ():
+        named = range(array.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
+        axes = [as_axis(trace, k, array.ndim) for k in named]
+        found = array
+        for number in axes:  # all zeros, or none: what is kept on one axis does not depend on the others
+            others = tuple(k for k in range(array.ndim) if k != number)
+            found = np.compress(_untrimmed(trace, np.any(array != 0, axis=others), trim), found, axis=number)
+        return found
+    return array[_untrimmed(trace, array != 0, trim)]
+
+
+def _untrimmed(trace: Trace, kept: Any, trim: str) -> Any:
+    """Where elements stay, of those that may."""
+    last = kept.shape[0] - 1
     first = np.argmax(kept) if "f" in trim.lower() else 0
     end = last - np.argmax(kept[::-1]) if "b" in trim.lower() else last
-    places = trace.call(np.arange, array.shape[0])
-    return array[(places >= first) & (places <= end) & np.any(kept)]
+    places = trace.call(np.arange, kept.shape[0])
+    return (places >= first) & (places <= end) & np.any(kept)
 
 
 __all__ = ["poly", "polydiv", "polyfit"]

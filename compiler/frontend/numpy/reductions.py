@@ -323,6 +323,26 @@ def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[E
     return cast(result, given) if given == F16 and dtype is None else result, value, axes
 
 
+def _variance_where(where: Any) -> Callable[..., tuple[Expr, Expr, tuple[int, ...]]]:
+    """As `_variance`, of the elements where a mask holds."""
+
+    def composition(
+        trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any
+    ) -> tuple[Expr, Expr, tuple[int, ...]]:
+        given = elements(trace, a)
+        ty = _real(given, dtype, trace)
+        value: Any = wrap(trace, cast(given, ty))
+        away = value - mean(trace, value, axis, keepdims=True, where=where)
+        squares = away.real * away.real + away.imag * away.imag if ty.is_complex else away * away
+        held = wrap(trace, broadcast_to(trace, elements(trace, where, BOOL), shape_of(given)))
+        count = trace.call(np.maximum, sum_(trace, held, axis) - ddof, 0).astype(ty.part.numpy)
+        result = elements(trace, trace.call(np.true_divide, sum_(trace, squares, axis, where=where), count))
+        axes = chosen_axes(trace, axis, len(shape_of(given)))
+        return cast(result, given.dtype if dtype is None and given.dtype == F16 else ty.part), given, axes
+
+    return composition
+
+
 @implements(np.var)
 def var(
     trace: Trace,
@@ -333,10 +353,13 @@ def var(
     ddof: Any = 0,
     keepdims: Any = NONE,
     *,
+    where: Any = True,
     correction: Any = NONE,
 ) -> Any:
     """Compute the variance along the specified axis."""
-    result, value, axes = _variance(trace, a, axis, dtype, ddof if correction is NONE else correction)
+    ddof = ddof if correction is NONE else correction
+    moment = _variance if where is True or where is NONE else _variance_where(where)
+    result, value, axes = moment(trace, a, axis, dtype, ddof)
     return finish(trace, result, shape_of(value), axes, keepdims, out)
 
 
@@ -350,10 +373,13 @@ def std(
     ddof: Any = 0,
     keepdims: Any = NONE,
     *,
+    where: Any = True,
     correction: Any = NONE,
 ) -> Any:
     """Compute the standard deviation along the specified axis."""
-    result, value, axes = _variance(trace, a, axis, dtype, ddof if correction is NONE else correction)
+    ddof = ddof if correction is NONE else correction
+    moment = _variance if where is True or where is NONE else _variance_where(where)
+    result, value, axes = moment(trace, a, axis, dtype, ddof)
     return finish(trace, result.apply("sqrt"), shape_of(value), axes, keepdims, out)
 
 
@@ -389,20 +415,42 @@ def average(
     if weights is None:
         result = mean(trace, a, axis, keepdims=keepdims)
         sizes = [size_number(trace, product(operand(trace, v).shape)) for v in (a, result)]
-        return result, trace.call(np.full_like, result, trace.call(np.true_divide, *sizes))
+        count = trace.call(np.full_like, result, trace.call(np.true_divide, *sizes))
+        return result, count if type(result) is TracedArray else count[()]
     values, scales = trace.call(np.asarray, a), trace.call(np.asarray, weights)
-    if scales.ndim != values.ndim:
-        number = as_axis(trace, 0 if axis is None else axis, values.ndim)
-        scales = scales[tuple(slice(None) if k == number else None for k in range(values.ndim))]
-        scales = trace.call(np.broadcast_to, scales, values.shape)
+    scales = _along(trace, scales, values, axis)
     dtype = np.result_type(values.dtype, scales.dtype, *([np.float64] if values.dtype.kind in "biu" else ()))
     scale = sum_(trace, scales, axis, dtype, keepdims=keepdims)
+    whole = trace.call(np.all, trace.call(np.not_equal, scale, 0))
+    trace.fail_unless(whole.expr, ZeroDivisionError("Weights sum to zero, can't be normalized"))
     result = sum_(trace, values.astype(dtype) * scales, axis, dtype, keepdims=keepdims) / scale
     if not returned:
         return result
     shape = operand(trace, result).shape
     wide = broadcast_to(trace, elements(trace, scale), shape)
     return result, wrap(trace, wide)
+
+
+def _along(trace: Trace, scales: Any, values: Any, axis: Any) -> Any:
+    """Weights as wide as the values; those of fewer axes lie along `axis`."""
+    same = scales.ndim == values.ndim and all(
+        trace.holds(p, "==", q, "sizes of weights")
+        for p, q in zip(scales.view.shape, values.view.shape, strict=True)
+    )
+    if same:
+        return scales
+    if axis is None:
+        raise TypeError("Axis must be specified when shapes of a and weights differ.")
+    axes = chosen_axes(trace, axis, values.ndim)
+    fits = scales.ndim == len(axes) and all(
+        trace.holds(p, "==", values.view.shape[k], "sizes of weights")
+        for p, k in zip(scales.view.shape, axes, strict=True)
+    )
+    if not fits:
+        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+    scales = trace.call(np.transpose, scales, tuple(int(k) for k in np.argsort(axes)))
+    scales = scales[tuple(slice(None) if k in axes else None for k in range(values.ndim))]
+    return trace.call(np.broadcast_to, scales, values.shape)
 
 
 def _ignoring_nan(reduce: Callable[..., Any], start: float) -> Callable[..., Any]:

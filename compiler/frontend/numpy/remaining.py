@@ -5,19 +5,19 @@ Functions of NumPy called on traced arrays are those of the table. Not here: met
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy
 from numpy.lib import stride_tricks
 
-from weft.compiler.frontend.number import size_number
 from weft.compiler.frontend.numpy.creation import as_shape
-from weft.compiler.frontend.numpy.manipulation import as_axes
+from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.written import each
+from weft.compiler.frontend.storage import Windows
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, as_array, operand
+from weft.compiler.frontend.values import TRACED, TracedArray, as_array, operand
 from weft.ir.dims import product
 
 np: Any = numpy  # typed so: it is called with traced arrays
@@ -104,22 +104,21 @@ def unique_inverse(trace: Trace, x: Any) -> Any:
 def sliding_window_view(
     trace: Trace, x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
-    """All windows of a shape, as a new array: what is written to it does not reach x."""
+    """All windows of a shape: a view that is only read."""
     array: Any = as_array(trace, x)
     sizes = as_shape(trace, window_shape)
-    axes = tuple(range(array.ndim)) if axis is None else as_axes(trace, axis, array.ndim)
+    named = axis if isinstance(axis, Sequence) else (axis,)
+    axes = tuple(range(array.ndim)) if axis is None else tuple(as_axis(trace, k, array.ndim) for k in named)
     if len(sizes) != len(axes):
         raise ValueError("Must provide matching length window_shape and axis")
     if writeable:
         raise trace.refuse("a window that may be written is not built", "write to the array", "E054")
+    lengths = list(array.view.shape)
     for number, size in zip(axes, sizes, strict=True):
-        length = array.view.shape[number]
-        if not trace.holds(length, ">=", size, "size of a window"):
+        if not trace.holds(lengths[number], ">=", size, "size of a window"):
             raise ValueError("window shape cannot be larger than input array shape")
-        starts = trace.call(np.arange, size_number(trace, length - size + 1))
-        places = starts[:, None] + trace.call(np.arange, size_number(trace, size))
-        array = np.moveaxis(np.take(array, places, axis=number), number + 1, -1)
-    return array
+        lengths[number] = lengths[number] - size + 1
+    return TracedArray(trace, array.view.through(Windows(axes, sizes)))
 
 
 # ---------------------------------------------------------------- histograms of points

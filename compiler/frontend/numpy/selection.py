@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.number import as_dim, is_number, number
-from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
+from weft.compiler.frontend.number import as_dim, is_number, number, size_number
+from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
+from weft.compiler.frontend.numpy.manipulation import as_axes
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
 from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of, wrap
-from weft.ir.expr import Expr, select
+from weft.ir.dims import product
+from weft.ir.expr import Expr, cast, select
+from weft.ir.types import BOOL
 
 
 @implements(np.where)
@@ -43,6 +46,13 @@ def select_(trace: Trace, condlist: Any, choicelist: Any, default: Any = 0) -> T
     """Return an array drawn from elements in choicelist, depending on conditions."""
     kinds = [operand(trace, c).kind for c in (*choicelist, default)]
     ty = element_type(common_dtype(kinds), trace.location())
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    if not len(condlist):
+        raise ValueError("select with an empty condition list is not possible")
+    for k, condition in enumerate(condlist):
+        if operand(trace, condition).dtype != np.bool_:
+            raise TypeError(f"invalid entry {k} in condlist: should be boolean ndarray")
     result: Any = wrap(trace, elements(trace, default, ty))
     for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
         result = where(trace, condition, wrap(trace, elements(trace, choice, ty)), result)
@@ -121,11 +131,12 @@ def array_equal(trace: Trace, a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     same = len(x.shape) == len(y.shape) and all(
         trace.holds(p, "==", q, "shapes in array_equal") for p, q in zip(x.shape, y.shape, strict=True)
     )
-    return (
-        number(trace, elements(trace, trace.call(np.all, trace.call(np.equal, a1, a2))), bool)
-        if same
-        else False
-    )
+    if not same:
+        return False
+    equal = trace.call(np.equal, a1, a2)
+    if equal_nan and x.dtype.kind in "fc" and y.dtype.kind in "fc":
+        equal = equal | (trace.call(np.isnan, a1) & trace.call(np.isnan, a2))
+    return number(trace, elements(trace, trace.call(np.all, equal)), bool)
 
 
 @implements(np.nan_to_num)
@@ -134,12 +145,18 @@ def nan_to_num(
 ) -> Any:
     """Replace NaN and infinities with finite numbers."""
     value = elements(trace, x)
+    if value.dtype.is_complex:
+        found = x if not copy and type(x) is TracedArray else as_array(trace, x).copy()
+        for part in (found.real, found.imag):
+            part[...] = nan_to_num(trace, part, True, nan, posinf, neginf)
+        return found if shape_of(value) else found[()]
     if value.dtype.is_float:
         info = np.finfo(value.dtype.numpy)  # pyright: ignore[reportArgumentType]
         high, low = (info.max if posinf is None else posinf), (info.min if neginf is None else neginf)
-        value = _replaced(trace, value, value.ne(value), nan)
-        value = _replaced(trace, value, value.eq(float("inf")), high)
-        value = _replaced(trace, value, value.eq(float("-inf")), low)
+        given = value
+        value = _replaced(trace, value, given.ne(given), nan)
+        value = _replaced(trace, value, given.eq(float("inf")), high)
+        value = _replaced(trace, value, given.eq(float("-inf")), low)
     if copy or type(x) is not TracedArray:
         return wrap(trace, value)
     x.write(value)
@@ -159,7 +176,11 @@ def round_(trace: Trace, a: Any, decimals: int = 0, out: Any = None) -> Any:
         for part in ("real", "imag"):
             getattr(found, part)[...] = round_(trace, getattr(as_array(trace, a), part), decimals)
         return found if shape_of(value) or out is not None else found[()]
+    if value.dtype == BOOL and decimals == 0:
+        return trace.call(np.rint, a, out=out)
     if not value.dtype.is_float:
+        if value.dtype == BOOL:
+            raise TypeError("Cannot cast ufunc output from dtype('float64') to dtype('bool') safely")
         if decimals < 0:
             tens = round_(trace, trace.call(np.true_divide, a, 1.0), decimals).astype(
                 numpy_dtype(value.dtype)
@@ -182,20 +203,36 @@ def fix(trace: Trace, x: Any, out: Any = None) -> Any:
 @implements(np.copyto)
 def copyto(trace: Trace, dst: TracedArray, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     """Copies values from one array to another, broadcasting as necessary."""
-    trace.call(np.positive, src, out=dst, where=where, casting=casting)
+    one = operand(trace, src)
+    weak = isinstance(one.kind, type) and np.result_type(one.constant or 0, dst.dtype) == dst.dtype
+    if not weak and not np.can_cast(one.dtype, dst.dtype, casting):  # pyright: ignore[reportArgumentType]
+        what = f"Cannot cast array data from {one.dtype!r} to {dst.dtype!r} according to the rule {casting!r}"
+        raise TypeError(what)
+    value = cast(elements(trace, src), dst.element)
+    value = truth(elements(trace, src)) if dst.element == BOOL else value
+    value = fit(trace, value, dst.view.shape, "a source")
+    if where is not True:
+        mask = elements(trace, where)
+        if mask.dtype != BOOL:
+            raise TypeError(f"Cannot cast array data from {mask.dtype.numpy!r} to dtype('bool') safely")
+        value = select(fit(trace, mask, dst.view.shape, "a mask"), value, dst.expr)
+    dst.write(value)
 
 
 @implements(np.sinc)
 def sinc(trace: Trace, x: Any) -> Any:
     """Return the normalized sinc function."""
-    value = _as_float(trace, x)
-    angle = np.pi * trace.call(np.where, value == 0, 1.0e-20, value)
+    value = np.pi * (as_array(trace, x) if operand(trace, x).dtype.kind in "fc" else _as_float(trace, x))
+    least = np.finfo(value.dtype).eps if value.dtype.kind == "f" else 1.0e-20
+    angle = trace.call(np.where, value == 0, value.dtype.type(least), value)
     result = trace.call(np.sin, angle) / angle
     return result if operand(trace, x).shape else result[()]
 
 
 def _infinity(sign: float) -> Any:
     def composition(trace: Trace, x: Any, out: Any = None) -> Any:
+        if operand(trace, x).dtype.kind == "c":
+            raise TypeError("This operation is not supported for complex values: it would be ambiguous.")
         return trace.call(np.equal, x, sign * np.inf, out=out)
 
     return composition
@@ -224,10 +261,13 @@ def shape(trace: Trace, a: Any) -> tuple[Any, ...]:
 
 
 @implements(np.size)
-def size(trace: Trace, a: Any, axis: int | None = None) -> Any:
-    """Return the number of elements along a given axis."""
+def size(trace: Trace, a: Any, axis: Any = None) -> Any:
+    """Return the number of elements along a given axis, or several."""
     array = trace.call(np.asarray, a)
-    return array.size if axis is None else array.shape[axis]
+    if axis is None:
+        return array.size
+    axes = as_axes(trace, axis, array.ndim)
+    return size_number(trace, product(tuple(array.view.shape[k] for k in axes)))
 
 
 @implements(np.result_type)

@@ -14,7 +14,7 @@ from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.creation import as_size, constant_array
 from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
-from weft.compiler.frontend.numpy.written import windows_dot
+from weft.compiler.frontend.numpy.written import windows_dot, without_outside
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, operand
 from weft.ir.errors import ShapeError
@@ -36,11 +36,22 @@ def gradient(trace: Trace, f: Any, *varargs: Any, axis: Any = None, edge_order: 
     """Return the gradient of an N-dimensional array: central differences, one-sided ones at the edges."""
     array = _floats(as_array(trace, f))
     axes = tuple(range(array.ndim)) if axis is None else as_axes(trace, axis, array.ndim)
-    if len(varargs) not in (0, 1, len(axes)):
+    is_one = len(varargs) == 1 and not operand(trace, varargs[0]).shape
+    if varargs and not is_one and len(varargs) != len(axes):
         raise TypeError("invalid number of arguments")
+    for number, one in zip(axes, varargs, strict=False):
+        _check_places(trace, array, number, one)
     spacings = list(varargs) * len(axes) if len(varargs) == 1 else list(varargs) or [1.0] * len(axes)
     found = [_slope(trace, array, number, h, edge_order) for number, h in zip(axes, spacings, strict=True)]
     return found[0] if len(axes) == 1 else tuple(found)
+
+
+def _check_places(trace: Trace, f: TracedArray, axis: int, spacing: Any) -> None:
+    shape = operand(trace, spacing).shape
+    if len(shape) > 1:
+        raise ValueError("distances must be either scalars or 1d")
+    if shape and not trace.holds(shape[0], "==", f.view.shape[axis], "samples of a gradient"):
+        raise ValueError("when 1d, distances must match the length of the corresponding dimension")
 
 
 def _slope(trace: Trace, f: TracedArray, axis: int, spacing: Any, edge_order: int) -> Any:
@@ -58,7 +69,8 @@ def _slope(trace: Trace, f: TracedArray, axis: int, spacing: Any, edge_order: in
         middle = (f[_cut(axis, 2, None)] - f[_cut(axis, None, -2)]) / (2.0 * h)
         gaps = [h, h, h, h]
     else:
-        lengths = trace.call(np.diff, as_array(trace, spacing))
+        places = as_array(trace, spacing)
+        lengths = trace.call(np.diff, _floats(places) if places.dtype.kind in "iu" else places)
         wide = lengths.reshape(*(1,) * axis, -1, *(1,) * (rank - 1 - axis))
         before, after = wide[_cut(axis, None, -1)], wide[_cut(axis, 1, None)]
         a = -after / (before * (before + after))
@@ -115,6 +127,11 @@ def trapezoid(trace: Trace, y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1
 def ediff1d(trace: Trace, ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """The differences between consecutive elements of an array."""
     flat = as_array(trace, ary).ravel()
+    for name, one in (("to_end", to_end), ("to_begin", to_begin)):
+        if one is not None and not np.can_cast(as_array(trace, one).dtype, flat.dtype, "same_kind"):
+            raise TypeError(
+                f"dtype of `{name}` must be compatible with input `ary` under the `same_kind` rule."
+            )
     parts = [trace.call(np.subtract, flat[1:], flat[:-1])]
     if to_begin is not None:
         parts.insert(0, as_array(trace, to_begin).ravel().astype(flat.dtype))
@@ -180,6 +197,8 @@ def _slid(trace: Trace, a: Any, v: Any, mode: str, *, flips: bool) -> Any:
         np.concatenate, [trace.call(np.zeros, low, dtype=dtype), x, trace.call(np.zeros, high, dtype=dtype)]
     )
     result = _windows_dot(trace, padded, taps, count)
+    if dtype.kind in "fc" and mode != "valid":  # 0 times an infinite tap is not what lies outside
+        result = trace.enter(without_outside, result, padded, taps, count, m, low, n)
     return result[::-1].copy() if reversed_result else result
 
 
@@ -215,6 +234,8 @@ def interp(
     trace: Trace, x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
     """One-dimensional linear interpolation for monotonically increasing sample points."""
+    if as_array(trace, fp).dtype.kind == "c":
+        return _interp_complex(trace, x, xp, as_array(trace, fp), (left, right), period)
     at = _floats(as_array(trace, x)).astype(np.float64)
     places, values = (as_array(trace, v).astype(np.float64) for v in (xp, fp))
     if places.ndim != 1 or values.ndim != 1:
@@ -244,6 +265,17 @@ def interp(
         result = trace.call(np.where, at < places[0], low, result)
     result = trace.call(np.where, at != at, at, result)
     return result if operand(trace, x).shape else result[()]
+
+
+def _interp_complex(trace: Trace, x: Any, xp: Any, fp: Any, ends: tuple[Any, Any], period: Any) -> Any:
+    """The real and the imaginary parts each for itself."""
+    found: Any = None
+    for name in ("real", "imag"):
+        outer = [None if v is None else getattr(as_array(trace, v), name) for v in ends]
+        part = as_array(trace, interp(trace, x, xp, getattr(fp, name), *outer, period))
+        found = trace.call(np.zeros, part.shape, dtype=np.complex128) if found is None else found
+        getattr(found, name)[...] = part
+    return found if operand(trace, x).shape else found[()]
 
 
 def _between(trace: Trace, at: Any, places: Any, values: Any, last: Any) -> Any:
@@ -348,8 +380,20 @@ def _window(fn: Callable[..., Any]) -> Callable[..., Any]:
     return composition
 
 
-for _fn in (np.bartlett, np.blackman, np.hamming, np.hanning, np.kaiser):
+for _fn in (np.bartlett, np.blackman, np.hamming, np.hanning):
     implements(_fn)(_window(_fn))
+
+
+@implements(np.kaiser)
+def kaiser(trace: Trace, M: Any, beta: Any) -> Any:  # noqa: N803
+    """Return the Kaiser window."""
+    size = as_size(trace, M)
+    if trace.holds(size, "<=", 1, "length of kaiser"):
+        return trace.call(np.ones, size_number(trace, size))
+    middle = (M - 1) / 2.0
+    place = (trace.call(np.arange, size_number(trace, size)) - middle) / middle
+    height = trace.call(np.i0, beta * trace.call(np.sqrt, 1 - place * place))
+    return height / trace.call(np.i0, trace.call(np.asarray, beta, dtype=float))
 
 
 @implements(np.logspace)
@@ -361,9 +405,10 @@ def logspace(
     endpoint: bool = True,
     base: Any = 10.0,
     dtype: Any = None,
+    axis: int = 0,
 ) -> Any:
     """Return numbers spaced evenly on a log scale."""
-    powers = trace.call(np.linspace, start, stop, num, endpoint=endpoint)
+    powers = trace.call(np.linspace, start, stop, num, endpoint=endpoint, axis=axis)
     result = trace.call(np.power, base, powers)
     return result if dtype is None else result.astype(dtype)
 

@@ -249,6 +249,8 @@ def _log_softmax(trace: Trace, x: Any, axis: Any = None) -> Any:
 def i0(trace: Trace, x: Any) -> Any:
     """Modified Bessel function of the first kind, order 0: the coefficients are NumPy's own."""
     array: Any = as_array(trace, x)
+    if array.dtype.kind == "c":
+        raise TypeError("i0 not supported for complex values")
     size = np.abs(array.astype(np.float64) if array.dtype.kind != "f" else array)
 
     def series(at: Any, values: Sequence[float]) -> Any:

@@ -44,9 +44,9 @@ def cov(
         x = trace.call(np.concatenate, [x, _observations(trace, as_array(trace, y), dtype, rowvar)], axis=0)
     ddof = (0 if bias else 1) if ddof is None else ddof
     weights: Any = None
-    for one in (fweights, aweights):
+    for name, one in (("fweights", fweights), ("aweights", aweights)):
         if one is not None:
-            scale = as_array(trace, one).astype(np.float64)
+            scale = _checked_weights(trace, name, as_array(trace, one), x)
             weights = scale if weights is None else weights * scale
     average = trace.call(np.average, x, axis=1, weights=weights)
     if weights is None:
@@ -58,9 +58,21 @@ def cov(
             divisor = total - ddof * trace.call(np.sum, weights * as_array(trace, aweights)) / total
     centered = x - average[:, None]
     scaled = centered if weights is None else centered * weights
-    product = trace.call(np.matmul, centered, scaled.T)
+    product = trace.call(np.matmul, centered, scaled.T.conj())
     result = product / (trace.call(np.maximum, divisor, 0) if type(divisor) in TRACED else max(divisor, 0))
     return trace.call(np.squeeze, result)
+
+
+def _checked_weights(trace: Trace, name: str, given: TracedArray, x: Any) -> TracedArray:
+    if name == "fweights" and given.dtype.kind not in "biu":
+        whole = trace.call(np.all, given == trace.call(np.rint, given))
+        trace.fail_unless(whole.expr, TypeError("fweights must be integer"))
+    if given.ndim > 1:
+        raise RuntimeError(f"cannot handle multidimensional {name}")
+    if not trace.holds(given.view.shape[0], "==", x.view.shape[1], f"number of {name}"):
+        raise RuntimeError(f"incompatible numbers of samples and {name}")
+    trace.fail_unless(trace.call(np.all, given >= 0).expr, ValueError(f"{name} cannot be negative"))
+    return given.astype(np.float64)
 
 
 def _observations(trace: Trace, array: TracedArray, dtype: Any, rowvar: bool) -> Any:
@@ -74,9 +86,13 @@ def corrcoef(trace: Trace, x: Any, y: Any = None, rowvar: bool = True, *, dtype:
     matrix = cov(trace, x, y, rowvar, dtype=dtype)
     if matrix.ndim == 0:
         return matrix / matrix
-    deviation = trace.call(np.sqrt, trace.call(np.diagonal, matrix))
+    deviation = trace.call(np.sqrt, trace.call(np.diagonal, matrix).real)
     scaled = matrix / deviation[:, None] / deviation[None, :]
-    return trace.call(np.clip, scaled, -1, 1)
+    if scaled.dtype.kind != "c":
+        return trace.call(np.clip, scaled, -1, 1)
+    for part in (scaled.real, scaled.imag):
+        part[...] = trace.call(np.clip, part, -1, 1)
+    return scaled
 
 
 # ---------------------------------------------------------------- counting
@@ -118,8 +134,10 @@ def _counted(trace: Trace, places: Any, weights: Any, size: Any) -> Any:
         total = trace.call(np.zeros, size, dtype=np.int64)
         trace.call(np.add.at, total, places, 1)
     else:
-        total = trace.call(np.zeros, size, dtype=np.float64)
-        trace.call(np.add.at, total, places, as_array(trace, weights).astype(np.float64))
+        scale = as_array(trace, weights)
+        kind = np.complex128 if scale.dtype.kind == "c" else np.float64
+        total = trace.call(np.zeros, size, dtype=kind)
+        trace.call(np.add.at, total, places, scale.astype(kind))
     return total
 
 
@@ -132,6 +150,8 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
     count = as_dim(bins)
     if count is None:
         edges = as_array(trace, bins)
+        if not edges.ndim:
+            raise TypeError("`bins` must be an integer, a string, or an array")
         if edges.ndim != 1:
             raise ValueError("`bins` must be 1d, when an array")
         rises = trace.call(np.all, edges[:-1] <= edges[1:])
@@ -217,13 +237,15 @@ def histogram2d(
     trace: Trace, x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Compute the bi-dimensional histogram of two data samples."""
-    columns = [as_array(trace, v).ravel().astype(np.float64) for v in (x, y)]
+    given = [as_array(trace, v).ravel() for v in (x, y)]
+    if not trace.holds(given[0].view.shape[0], "==", given[1].view.shape[0], "lengths of x and y"):
+        raise ValueError("x and y must have the same length.")
+    common = trace.call(np.result_type, *given)
+    columns = [v.astype(common) for v in given]
     both = isinstance(bins, Sequence) and len(bins) == 2
     each = list(bins) if both else [bins, bins]
     ranges = [None, None] if range is None else list(range)
-    edges = [
-        _edges(trace, c, b, r)[0].astype(np.float64) for c, b, r in zip(columns, each, ranges, strict=True)
-    ]
+    edges = [_edges(trace, c, b, r)[0] for c, b, r in zip(columns, each, ranges, strict=True)]
     counts = [e.shape[0] - 1 for e in edges]
     total: Any = None
     inside: Any = None

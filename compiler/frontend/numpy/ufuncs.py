@@ -13,6 +13,7 @@ import numpy as np
 
 from weft.compiler.frontend.number import NUMBERS, TracedNumber, plain_product
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
+from weft.compiler.frontend.numpy.creation import known_elements
 from weft.compiler.frontend.numpy.table import enter, implements
 from weft.compiler.frontend.promote import element_type, loop_of
 from weft.compiler.frontend.trace import Trace
@@ -21,6 +22,7 @@ from weft.compiler.frontend.values import (
     TracedArray,
     TracedScalar,
     as_array,
+    elements,
     operand,
     shape_of,
     wrap,
@@ -255,6 +257,10 @@ def apply(
 def _outputs(
     ufunc: np.ufunc, inputs: tuple[Any, ...], out: Any
 ) -> tuple[tuple[Any, ...], tuple[TracedArray | None, ...]]:
+    if inputs[ufunc.nin :] and out is not None:
+        raise TypeError("cannot specify 'out' as both a positional and keyword argument")
+    if isinstance(out, tuple) and len(out) != ufunc.nout:
+        raise ValueError("The 'out' tuple must have exactly one entry per ufunc output")
     given = inputs[ufunc.nin :] or (out if isinstance(out, tuple) else (out,))
     if len(inputs) < ufunc.nin or len(given) > ufunc.nout:
         raise TypeError(f"{ufunc.__name__}() takes {ufunc.nin} inputs and {ufunc.nout} outputs")
@@ -290,8 +296,14 @@ def _check_power(trace: Trace, ufunc: np.ufunc, operands: list[Operand], types: 
         size = operands[1].dim
         if size is not None and not trace.changes(size):
             exponent = 0 if trace.holds(size, ">=", 0, "sign of an exponent") else -1
-        if isinstance(exponent, int | float) and exponent < 0:
-            raise ValueError("Integers to negative integer powers are not allowed.")
+        what = ValueError("Integers to negative integer powers are not allowed.")
+        if isinstance(exponent, int | float):
+            if exponent < 0:
+                raise what
+        elif types[1].kind == "i":
+            given = operands[1].expr(trace, types[1])
+            fits = wrap(trace, given.apply("greater_equal", constant(given, 0)))
+            trace.fail_unless(elements(trace, trace.call(np.all, fits)), what)
 
 
 def _beyond(ufunc: np.ufunc, operands: list[Operand]) -> bool | None:
@@ -391,7 +403,8 @@ def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
     def composition(
         trace: Trace, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None
     ) -> Any:
-        given = np.asarray([i.__index__() for i in indices], np.int64)
+        known = known_elements(trace, indices)
+        given = np.asarray([i.__index__() for i in indices] if known is None else known, np.int64)
         value = trace.call(np.moveaxis, as_array(trace, array), axis, 0)
         length = trace.pin(value.view.shape[0], "axis of reduceat")
         parts: list[Any] = []
@@ -400,7 +413,10 @@ def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
                 raise IndexError(f"index {start} out-of-bounds in {ufunc.__name__}.reduceat [0, {length})")
             stop = int(given[k + 1]) if k + 1 < len(given) else length
             part = value[start : max(stop, start + 1)]
-            parts.append(trace.call(ufunc.reduce, part, axis=0, dtype=dtype))
+            reduced = trace.call(ufunc.reduce, part, axis=0, dtype=dtype)
+            if ufunc is np.hypot and stop <= start + 1:  # the element itself, its sign too
+                reduced = part[0].astype(reduced.dtype)
+            parts.append(reduced)
         result = trace.call(np.moveaxis, trace.call(np.stack, parts), 0, axis)
         if out is None:
             return result.copy()

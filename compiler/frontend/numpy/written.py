@@ -34,3 +34,14 @@ def windows_dot(x: Any, taps: Any, count: Any, size: Any, whole: Any) -> Any:
     for k in range(8 * whole, size):
         total += x[k : k + count] * taps[k]
     return total
+
+
+def without_outside(found: Any, x: Any, taps: Any, count: Any, size: Any, front: Any, length: Any) -> Any:
+    """`windows_dot` where taps are not finite: what lies outside of x[front:][:length] counts nothing."""
+    if not np.all(np.isfinite(taps)):
+        places = np.arange(count) - front
+        found = np.zeros(count, x.dtype)
+        for k in range(size):
+            inside = (places + k >= 0) & (places + k < length)
+            found += np.where(inside, x[k : k + count] * taps[k], 0)
+    return found

@@ -1,0 +1,250 @@
+"""Calls as users write them, with forms of arguments that generators rarely make; each against NumPy."""
+
+import numpy as np
+import pytest
+
+import weft
+from tests.surface.check import check
+
+windows = np.lib.stride_tricks.sliding_window_view
+RNG = np.random.default_rng(5)
+N = RNG.normal(size=(2, 3, 4))
+M = np.arange(6).reshape(3, 2)
+NAN = np.array([1 + 1j, complex(np.nan, np.inf), complex(-np.inf, 2)])
+
+
+def insertions(a, b):
+    return (
+        np.insert(a, [1], [1, 2, 3], axis=1),
+        np.insert(a, 1, [1, 2, 3], axis=1),
+        np.insert(a, [1], [[1], [2], [3]], axis=1),
+        np.insert(a, [0, 2], [[5], [6]], axis=0),
+        np.insert(b, [2, 2], [5, 6]),
+        np.insert(b, slice(1, 4), [5, 6, 7]),
+        np.delete(b, np.array([1, 3])),
+        np.split(b, np.array([1, 3])),
+        np.repeat(a, [1, 0, 2], axis=0),
+        np.repeat(b, np.array([3])),
+    )
+
+
+def averages(x, w, held):
+    return (
+        np.average(x, weights=w, axis=(0, 1)),
+        np.average(x, weights=w.T, axis=(1, 0)),
+        np.average(x, returned=True),
+        np.var(x, axis=1, where=held, ddof=1),
+        np.std(x, where=held, keepdims=True),
+        np.size(x, (0, 1)),
+    )
+
+
+def in_memory_order(a, b):
+    return (
+        a.T.ravel("A"),
+        a.T.ravel("K"),
+        b.transpose(1, 2, 0).ravel("K"),
+        a.T.reshape(6, order="A"),
+        a.T.flatten("K"),
+        a[:, ::2].ravel("K"),
+    )
+
+
+def sliding(a, b):
+    return (
+        windows(a, 3),
+        windows(b, (2, 2)),
+        windows(b, (2, 3), (1, 1)),
+        windows(a, 5)[:, ::2],
+        windows(b + 1, (2,), (0,)),
+        windows(b, 2, 1).sum(-1),
+    )
+
+
+def lines(a, b):
+    return (
+        np.linspace(a, b, 5),
+        np.linspace(a, 2, 5, axis=-1, retstep=True),
+        np.linspace(a, b, 5, endpoint=False, dtype=int),
+        np.linspace(a, b, 1),
+        np.linspace(a[0] + 1j, 3, 4),
+    )
+
+
+def unique_rows(a):
+    asked = {"return_index": True, "return_inverse": True, "return_counts": True}
+    return np.unique(a, axis=0), np.unique(a, axis=1, **asked), np.unique(a, axis=-1)
+
+
+def common(a, b):
+    return np.intersect1d(a, b, return_indices=True), np.intersect1d(a, b + 0.5)
+
+
+def views(a, b):
+    np.einsum("ii->i", a)[:] = 1
+    np.einsum("kiji->jki", b)[:] = 7
+    return np.einsum("iji->ji", b[0].transpose(0, 1, 2))
+
+
+def steps(a, b, c):
+    np.fill_diagonal(a, 4, wrap=True)
+    np.fill_diagonal(b, [1, 2])
+    np.fill_diagonal(c, [1, 2])
+
+
+def written(a, b, v):
+    np.place(a, a > 2, [44, 55])
+    np.putmask(b, b > 2, v)
+    np.nan_to_num(v, copy=False)
+
+
+def without_edges(a):
+    return tuple(np.trim_zeros(a, trim, axis) + 0 for trim in ("fb", "f") for axis in (None, -1))
+
+
+def numbers(a, z, e):
+    return (
+        np.nan_to_num(z),
+        np.nan_to_num(z, nan=1.5, posinf=7),
+        np.ldexp(5, e),
+        np.ldexp(np.int8(3), e),
+        np.array_equal(a, a, equal_nan=True),
+        np.float_power(e, range(4)),
+        np.hypot.reduceat(a, [3, 1]),
+        np.hypot.reduce(a > 0),
+        e**e,
+    )
+
+
+def statistics(z, x, w):
+    return (
+        np.cov(z),
+        np.corrcoef(z),
+        np.cov(z, fweights=[1, 2, 3, 1]),
+        np.median(z, axis=1),
+        np.nanmedian(z),
+        np.histogram(x, 3, weights=w + 1j),
+        np.histogram2d(x, x.astype("f4"), [[0, 1, 2], 2]),
+        np.quantile(x.astype("f4"), np.float32(0.3), method="midpoint"),
+        np.interp(x, [0, 1, 2], np.array([1j, 2, 3 + 1j])),
+    )
+
+
+def with_infinite_taps(x, w):
+    modes = ("full", "same", "valid")
+    return tuple(
+        f(a, b, mode) for f in (np.convolve, np.correlate) for a, b in ((x, w), (w, x)) for mode in modes
+    )
+
+
+def smaller_integers(i, u):
+    return (
+        np.unravel_index(i, (3, 4)),
+        np.unravel_index(u, (3, 4), order="F"),
+        np.ravel_multi_index((i % 3, u % 4), (3, 4)),
+        np.gradient(i.astype("f8"), u[::-1]),
+        np.sinc(i.astype("f2")),
+        np.sinc(i + 0j),
+        np.round(i > 2),
+        np.angle(i > 2),
+        np.kaiser(5, i[1]),
+    )
+
+
+def copied(a, b, c, d):
+    np.copyto(a, b)
+    np.copyto(c, d, where=b > 0)
+    np.add.at(a[:0], np.zeros(0, int), True)
+
+
+def other_dtypes(a, b, c):
+    a.view("i8")[1:] ^= 5
+    a.view("u1")[..., ::8] = 0
+    c.view("f4")[:, 1] = 7
+    root = (np.int32(0x5F3759DF) - (b.view(np.int32) >> 1)).view(np.float32)
+    return (
+        a.view("u4"),
+        a.view("c16"),
+        a.T.view("i8"),
+        b.view("u1"),
+        b.view("f8"),
+        c.view("f4"),
+        c.view("u2"),
+        root,
+        (b > 0).view("u1"),
+        b[0, 0].view("u4"),
+    )
+
+
+BORDERED = np.zeros((4, 5), int)
+BORDERED[1:3, 2:4] = 1
+CALLS = {
+    "insertions": (insertions, M, np.arange(6)),
+    "averages": (averages, N, RNG.random((2, 3)), N > 0),
+    "in_memory_order": (in_memory_order, M.T.copy(), N),
+    "sliding": (sliding, np.arange(8), np.arange(20).reshape(4, 5)),
+    "lines": (lines, np.arange(3), np.arange(6).reshape(2, 3)),
+    "unique_rows": (unique_rows, RNG.integers(0, 2, (7, 3))),
+    "common": (common, np.array([1, 1, 2, 3, 4]), np.array([2, 1, 4, 6])),
+    "views": (views, RNG.normal(size=(3, 3)), RNG.normal(size=(2, 3, 4, 3))),
+    "steps": (steps, np.zeros((9, 2)), np.zeros((3, 5)), np.zeros((3, 3, 3))),
+    "written": (written, np.arange(6), np.arange(6.0), np.array([1.0, np.nan, np.inf, 5.0])),
+    "without_edges": (without_edges, BORDERED),
+    "statistics": (statistics, RNG.normal(size=(3, 4)) + 1j * RNG.normal(size=(3, 4)), N[0, 0], N[1, 0]),
+    "with_infinite_taps": (with_infinite_taps, RNG.normal(size=9), np.array([1.0, np.nan, np.inf])),
+    "smaller_integers": (smaller_integers, np.arange(6, dtype="i2"), np.arange(6, dtype="u1")),
+    "copied": (
+        copied,
+        np.zeros(3, bool),
+        np.array([0, 2, 1]) > 0,
+        np.zeros(3, "i1"),
+        np.arange(3, dtype="i4"),
+    ),
+    "other_dtypes": (other_dtypes, N[0].copy(), np.abs(N[1]).astype("f4"), (N[0] + 1j).astype("c8")),
+    "numbers": (numbers, np.array([1.0, -2.0, np.nan, -3.0]), NAN, np.arange(4)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_forms_of_arguments(name):
+    fn, *args = CALLS[name]
+    assert check(fn, args, {}) == "same"
+
+
+@pytest.mark.parametrize(
+    ("fn", "args"),
+    [
+        (lambda a, b: a**b, (np.arange(5), np.arange(5) - 2)),
+        (lambda a, w: np.average(a, weights=w), (N, RNG.random((2, 3)))),
+        (lambda a: np.insert(a, 9, 1), (np.arange(6),)),
+        (lambda a: np.place(a, a > 2, []), (np.arange(6),)),
+        (lambda a, v: np.putmask(a, a > 2, v), (np.arange(6), np.arange(4.0))),
+        (lambda a: np.tril_indices_from(a), (np.arange(6),)),
+        (lambda a: np.split(a, 4), (np.arange(6),)),
+        (lambda a: np.sum(a, axis=1.5), (np.arange(6),)),
+        (lambda a: np.unravel_index(a, (3, 4)), (np.arange(6.0),)),
+        (lambda a: np.percentile(a, 50), (NAN,)),
+        (lambda a, b: np.copyto(a, b), (np.arange(3), np.arange(3.0))),
+        (lambda a: np.cov(a, fweights=[1.5, 1, 2]), (NAN,)),
+        (lambda a: np.gradient(a, a[0]), (N[0],)),
+        (lambda a: np.diag_indices_from(a), (N[0],)),
+        (lambda a: a.T.view("i4"), (N[0],)),
+        (lambda a: a.view("c16"), (N[0, :, :3].copy(),)),
+        (lambda a, w: np.average(a, weights=w), (np.arange(3), np.zeros(3))),
+        (lambda a: np.select([a, a], [a, a]), (np.arange(6),)),
+    ],
+)
+def test_errors_are_numpys(fn, args):
+    assert check(fn, list(args), {}) == "raises"
+
+
+def test_arguments_are_not_overwritten():
+    given = np.array([3.0, 1.0, 2.0])
+    assert weft.compile(lambda a: np.median(a, overwrite_input=True))(given) == 2.0
+    assert given.tolist() == [3.0, 1.0, 2.0]
+
+
+def test_polynomials_of_complex_roots():
+    found = weft.compile(np.poly)(np.array([1j, -1j]))
+    assert found.dtype == np.complex128
+    assert np.allclose(found, [1, 0, 1])
