@@ -13,7 +13,7 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, Number
-from weft.ir.node import Attributes, Op, Region
+from weft.ir.node import Attributes, Op, Region, Value
 from weft.ir.types import BOOL, DType, TensorType, Type, VectorType
 
 Arrays = tuple[np.ndarray, ...]
@@ -31,6 +31,10 @@ class Context(Protocol):
 
     def read(self, number: int, index: Sequence[DimLike]) -> Expr:
         """The element of operand `number` at `index`; in `piecewise`, only lanes of the piece are read."""
+        ...
+
+    def element(self, value: Value) -> Expr:
+        """The element of a tensor of rank 0 that ops outside of any region compute from the operands."""
         ...
 
     def index_value(self, index: DimLike) -> Expr:

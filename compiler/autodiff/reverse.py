@@ -317,7 +317,7 @@ def accumulate(total: Expr, more: Expr) -> Expr:
 
 def unsupported(op: Op, reason: str = "") -> UnsupportedError:
     """The error for an op that is not differentiated, at its line."""
-    reason = reason or REASONS.get(op.name, f"{op.name} has no derivative")
+    reason = reason or REASONS.get(op.name, f"{op.attributes.get('op', op.name)} has no derivative")
     return UnsupportedError(
         f"cannot differentiate: {reason}",
         location=location_of(op),

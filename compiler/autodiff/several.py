@@ -27,14 +27,14 @@ from weft.compiler.autodiff.inline import (
 from weft.compiler.autodiff.loops import put
 from weft.compiler.autodiff.residuals import without_checks
 from weft.compiler.frontend.arguments import children, is_node, map_tree
-from weft.compiler.frontend.number import TracedNumber, as_expr
+from weft.compiler.frontend.number import IR_TYPES, TracedNumber, as_expr
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, elements
-from weft.ir import DTypeError, Expr, IndexType, Region, ShapeError, TensorType, Value, record
+from weft.ir import DTypeError, Expr, IndexType, Region, ShapeError, TensorType, Value, WeftError, record
 from weft.ir.builder import Builder
 from weft.ir.dims import DimLike, Symbol, atom_dim, bounds, product
-from weft.ir.rewrite import Cloner, fresh_name
-from weft.ir.types import F64
+from weft.ir.rewrite import Cloner, fresh_name, inline
+from weft.ir.types import F64, Type
 
 Call = Callable[..., Any]
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
@@ -170,6 +170,96 @@ def with_custom(trace: Trace, call: Call, fn: Call, args: Sequence[Any], kwargs:
         ]
     )
     return map_tree(lambda _: next(wrapped), result)
+
+
+class _Leaf:
+    """A leaf of what a way back is given: a value, a float or not, of a Python number or not; else itself."""
+
+    __slots__ = ("is_float", "is_value", "itself", "number", "value")
+
+    def __init__(self, trace: Trace, leaf: Any) -> None:
+        is_number = type(leaf) is TracedNumber and leaf.dim is None
+        self.is_value = is_number or type(leaf) in (TracedArray, TracedScalar)
+        self.is_float = output_of(trace, leaf) is not None
+        self.number: Any = leaf.type if is_number else None
+        self.itself = None if self.is_value else leaf
+        self.value: Value | None = None  # what it is, until the op is written
+        if is_number:
+            self.value = as_expr(trace, leaf, IR_TYPES[leaf.type]).value
+        elif self.is_value:
+            self.value = elements(trace, leaf).value
+
+    def again(self, trace: Trace, value: Value | None) -> Any:
+        """What the user had, of another value."""
+        if value is None:
+            return self.itself
+        return wrap(trace, value) if self.number is None else TracedNumber(trace, self.number, value=value)
+
+
+class _Late:
+    """A way back that is traced where a derivative needs it: `pull(cotangent, result, *args)`.
+
+    `result` and `args` are trees of `_Leaf`.
+    """
+
+    def __init__(self, trace: Trace, call: Call, pull: Call, result: Any, args: Any) -> None:
+        self.trace, self.call, self.pull, self.line = trace, call, pull, trace.location()
+        self.result, self.args = result, args
+        self.floats = [leaf.is_float for leaf in leaves_of(args) if leaf.is_value]
+
+    def region(self, types: Sequence[Type]) -> Region:
+        """A region from cotangents, results and arguments to cotangents of the arguments."""
+        trace = self.trace
+        frame = trace.open(repeats=False)
+        try:
+            self._trace([frame.region.add_param(ty) for ty in types])
+        except WeftError as error:
+            error.location = error.location or self.line
+            raise
+        finally:
+            ends = trace.close(frame)
+        if any(value is not frame.before[storage] for storage, value in ends.items()):
+            raise trace.refuse("a derivative writes an array", "let it only compute gradients")
+        return frame.region
+
+    def _trace(self, values: Sequence[Value]) -> None:
+        trace, params = self.trace, iter(values)
+        leaves: list[_Leaf] = list(leaves_of(self.args))
+
+        def taken(tree: Any) -> tuple[Any, list[Value | None]]:
+            found = [next(params) if leaf.is_value else None for leaf in leaves_of(tree)]
+            items = iter(found)
+            return map_tree(lambda leaf: leaf.again(trace, next(items)), tree), found
+
+        cotangent = map_tree(lambda leaf: wrap(trace, next(params)) if leaf.is_value else None, self.result)
+        result, _ = taken(self.result)
+        args, given = taken(self.args)
+        like = [v if leaf.is_float else None for v, leaf in zip(given, leaves, strict=True)]
+        found: Any = self.call(self.pull, cotangent, result, *args)
+        if len(args) == 1 and (_type(found) is not tuple or len(list(leaves_of(found))) != 1):
+            found = (found,)
+        gradients = _matching(trace, found, like, "gradient")
+        pairs = [(v, g) for v, g in zip(like, gradients, strict=True) if v is not None]
+        trace.emit_op("yield", [_zeros(trace, v) if g is None else g for v, g in pairs])
+
+    def gradients(self, builder: Builder, values: Sequence[Value]) -> list[Expr | None]:
+        """Write the way back for cotangents, results and arguments."""
+        made = iter(inline(builder, self.region([v.type for v in values]), values, taken=self.trace.names))
+        return [builder.expr(next(made)) if is_float else None for is_float in self.floats]
+
+
+def with_known(trace: Trace, call: Call, result: Any, args: Sequence[Any], pull: Call) -> Any:
+    """A result whose derivative is `pull(cotangent, result, *args)`, traced only when one is asked for."""
+    outputs, inputs = (map_tree(lambda leaf: _Leaf(trace, leaf), tree) for tree in (result, list(args)))
+    known = [leaf.value for leaf in leaves_of(outputs) if leaf.value is not None]
+    fixed = [trace.emit("stop_gradient", [v]) for v in known]  # its own ops are not differentiated
+    operands = [*fixed, *(leaf.value for leaf in leaves_of(inputs) if leaf.value is not None)]
+    for leaf in (*leaves_of(outputs), *leaves_of(inputs)):
+        leaf.value = None
+    late: Any = _Late(trace, call, pull, outputs, inputs)
+    made = iter(trace.emit_op("known_gradient", operands, {"count": len(fixed), "pull": late}).results)
+    trace.marked = True
+    return map_tree(lambda leaf: leaf.again(trace, next(made) if leaf.is_value else None), outputs)
 
 
 def _zeros(trace: Trace, like: Value) -> Value:

@@ -9,6 +9,7 @@ becomes (`rules.py`), how a function is traced for a lane (`weft.vmap`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from weft.compiler.batching.rules import Stacks, rule_of, shape_of
 from weft.ir.builder import Builder
@@ -17,7 +18,8 @@ from weft.ir.errors import UnsupportedError
 from weft.ir.expr import Expr
 from weft.ir.node import Op, Region, Value
 from weft.ir.rewrite import Cloner
-from weft.ir.types import IndexType, TensorType
+from weft.ir.rules import tensor_operand
+from weft.ir.types import IndexType, TensorType, Type
 from weft.ir.walk import free_values
 
 
@@ -64,6 +66,12 @@ class Batcher:
         match op.name:
             case "check":
                 self._check(op, builder)
+            case "known_gradient":
+                operands = [self.stack(v, builder).value for v in op.operands]
+                late: Any = _StackedPull(op.attributes["pull"], self.size, self.index)
+                made = builder.emit(op.name, operands, {**op.attributes, "pull": late})
+                for old, new in zip(op.results, made.results, strict=True):
+                    self.bind(old, new)
             case "if" if op.operands[0] not in self.batched:
                 self._branch(op, builder)
             case "for" if not any(v in self.batched for v in op.operands[:3]):
@@ -201,6 +209,33 @@ class Batcher:
             )
         zero = builder.constant(0, TensorType(ty.dtype))
         return builder.broadcast(zero, (self.size, *ty.shape))
+
+
+class _StackedPull:
+    """The way back of an op that knows its derivative, for stacks of lanes."""
+
+    def __init__(self, pull: object, size: DimLike, index: Callable[[], Symbol]) -> None:
+        self.pull: Any = pull
+        self.size, self.index = size, index
+        self.floats: list[bool] = self.pull.floats
+
+    def gradients(self, builder: Builder, values: Sequence[Value]) -> list[Expr | None]:
+        """Write it for stacks of cotangents, results and arguments."""
+        types = [tensor_operand([v.type]) for v in values]
+        lane: Region = self.pull.region([TensorType(ty.dtype, ty.shape[1:]) for ty in types])
+        batcher = Batcher(self.size, self.index)
+        for old, new in zip(lane.params, values, strict=True):
+            batcher.bind(old, new)
+        batcher.ops(lane.ops[:-1], builder, lane.terminator.operands)
+        found = iter([batcher.stack(v, builder) for v in lane.terminator.operands])
+        return [next(found) if is_float else None for is_float in self.floats]
+
+    def region(self, types: Sequence[Type]) -> Region:
+        """The same as a region, for stacks of stacks."""
+        made = Region(types)
+        inner = Builder(made)
+        inner.emit("yield", [e.value for e in self.gradients(inner, made.params) if e is not None])
+        return made
 
 
 def _reads(op: Op, known: set[Value]) -> bool:

@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from weft.ir.builder import Builder
-from weft.ir.dims import DimLike, product
+from weft.ir.dims import DimLike, product, symbol, symbols_of
 from weft.ir.expr import Expr
-from weft.ir.node import Attribute, Op
+from weft.ir.node import Attribute, Func, Op, Region, Value
 from weft.ir.opdef import REGISTRY, Combine, Scalar
+from weft.ir.ops.custom import index_names
+from weft.ir.ops.custom import rule_of as custom_rule
+from weft.ir.rewrite import fresh_name, inline
 from weft.ir.rules import tensor_operand
-from weft.ir.types import I64
+from weft.ir.text import show
+from weft.ir.types import I64, TensorType
 
 Rule = Callable[["Stacks", Op, Sequence[Expr], Sequence[bool]], "Expr | None"]
 
@@ -141,6 +145,34 @@ def _scatter(stacks: Stacks, op: Op, operands: Sequence[Expr], flags: Sequence[b
     return stacks.emit("scatter", table, values, *indices, axes=(0, *axes), mode=op.attributes["mode"])
 
 
+def _custom(stacks: Stacks, op: Op, operands: Sequence[Expr], flags: Sequence[bool]) -> Expr:
+    """The rule of a lane, which reads its own lane of each stack."""
+    rule, names = custom_rule(op.attributes), index_names(op.attributes)
+    taken, region = {*rule.symbols, *names}, Region()
+    lane, lanes = symbol(fresh_name("lane", taken), 0), symbol(fresh_name("lanes", taken), 1)
+    inside = Builder(region)
+    values: list[Value] = []
+    for param, is_stack in zip(rule.params, flags, strict=True):
+        ty = tensor_operand([param.type])
+        if not is_stack:
+            values.append(region.add_param(ty))
+            continue
+        stack = region.add_param(TensorType(ty.dtype, (lanes, *ty.shape)))
+        facts = {
+            "start": (lane, *(0 for _ in ty.shape)),
+            "size": (1, *ty.shape),
+            "step": (1,) * (ty.rank + 1),
+        }
+        one = inside.expr(inside.emit("slice", [stack], facts).result)
+        values.append(inside.reshape(one, ty.shape).value)
+    inside.emit("return", inline(inside, rule, values))
+    own = {s.name: s for d in (lane, lanes) for s in symbols_of(d)}
+    text = show(Func(rule.name, region, {**rule.symbols, **own}, into=(-1,)), names=False)
+    shape = (stacks.size, *_dims(op, "shape"))
+    index = (next(iter(own)), *names)
+    return stacks.emit("custom", *operands, op=op.attributes["op"], rule=text, index=index, shape=shape)
+
+
 def _merged(stacks: Stacks, op: Op, operands: Sequence[Expr], flags: Sequence[bool]) -> Expr | None:
     """Ops whose first operand is a batch already."""
     if any(flags[1:]):
@@ -168,6 +200,7 @@ _RULES: dict[str, Rule] = {
     "dot": _dot,
     "gather": _gather,
     "scatter": _scatter,
+    "custom": _custom,
     "lu": _along,
     "triangular": _along,
     "cholesky": _along,

@@ -184,9 +184,9 @@ def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Trac
 
 
 def without_custom(fn: Func) -> Func:
-    """The program with what each `custom_gradient` hands on in its place."""
-    name = "custom_gradient"
-    return rewrite(fn, lambda _b, op, operands: operands[: len(op.results)] if op.name == name else None)
+    """The program with what ops that know their own derivative hand on in their place."""
+    names = ("custom_gradient", "known_gradient")
+    return rewrite(fn, lambda _b, op, operands: operands[: len(op.results)] if op.name in names else None)
 
 
 def _unique(guards: Sequence[ObjectGuard]) -> tuple[ObjectGuard, ...]:

@@ -16,6 +16,7 @@ from weft.ir import Op, Region, TensorType, Value, record
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, symbols_of
 from weft.ir.opdef import Combine, Element, Expand, Scalar
+from weft.ir.ops.custom import reads_of
 from weft.ir.walk import calls_python, dims_of_attribute, dims_of_type, free_values, has_effect, walk
 
 Shape = tuple[DimLike, ...]
@@ -295,6 +296,8 @@ class Partition:
             return False  # the memory that is written must be there before
         if self._try_inline(source, group, op, number, paths[number]):
             return True
+        if any(self._repeats_any(inner, source) for inner in group.ops if inner.name == "custom"):
+            return False  # what its rule reads often is computed once
         if source.kind != "pointwise":  # ops that were inlined into the group read the source too
             paths = [path_of(v) for inner in group.ops for v in inner.operands]
         from_source = [p for p in paths if self.source_group(p.source) is source]
@@ -320,9 +323,16 @@ class Partition:
             return False  # loops of its own are cut where the pieces meet
         return not (any(link.name == "broadcast" for link in path.chain) or self._repeats(op, number))
 
+    def _repeats_any(self, op: Op, source: Group) -> bool:
+        """Whether the op reads elements of an operand that the group computes more than once."""
+        numbers = [k for k, v in enumerate(op.operands) if self.source_group(path_of(v).source) is source]
+        return any(self._repeats(op, k) for k in numbers)
+
     @staticmethod
     def _repeats(op: Op, number: int) -> bool:
         """Whether the op reads elements of this operand more than once, or in no order."""
+        if op.name == "custom":
+            return reads_of(op.attributes, number) > 1
         return op.name in ("dot", "scatter", "gather") or (op.name, number) in (
             ("pad", 1),
             ("search", 0),

@@ -491,6 +491,11 @@ class OpContext:
         """The element of operand `number`."""
         return self.writer.element(self.op.operands[number], index)
 
+    def element(self, value: Value) -> Expr:
+        """The element of a tensor of rank 0 that ops outside of the fusion compute, at a place they name."""
+        with self.writer.scope(floor=True):
+            return self.writer.element(value, ())
+
     def index_value(self, index: DimLike) -> Expr:
         """An index as an i64 value."""
         self.writer.observed.append(index)

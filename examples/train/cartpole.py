@@ -93,8 +93,9 @@ def main(arguments=None):
     """Train as the command line says; whether the bound is reached, as an exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="one seed and few rounds")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds the full setting runs")
     options = parser.parse_args(arguments)
-    seeds, rounds, bound = (1, 30, 100) if options.short else (5, 250, 475)
+    seeds, rounds, bound = (1, 30, 100) if options.short else (options.seeds, 250, 475)
     found = [train(seed, rounds) for seed in range(seeds)]
     mean = float(np.mean(found))
     print(f"lengths {', '.join(f'{n:.0f}' for n in found)}; mean {mean:.0f}, at least {bound} expected")

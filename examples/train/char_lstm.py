@@ -66,12 +66,13 @@ def main(arguments=None):
     """Train as the command line says; whether the bound is reached, as an exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="one seed and few steps")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds the full setting runs")
     options = parser.parse_args(arguments)
     text, test = texts(100_000 if options.short else 20_000_000)
     bound = 4.45 if options.short else gzip_bits(test)
     setting = (400, 64, 1e-2, (16, 32)) if options.short else (2500, 256, 4e-3, (64, 64))
     found = []
-    for seed in range(1 if options.short else 5):
+    for seed in range(1 if options.short else options.seeds):
         found.append(train(seed, *setting, text, test))
         print(f"seed {seed}: {found[-1]:.3f} bits per character", flush=True)
     mean = float(np.mean(found))

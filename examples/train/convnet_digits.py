@@ -79,8 +79,9 @@ def main(arguments=None):
     """Train as the command line says; whether the bound is reached, as an exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="one seed and few epochs")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds the full setting runs")
     options = parser.parse_args(arguments)
-    seeds, epochs, bound = (range(1), 4, 0.95) if options.short else (range(5), 30, 0.985)
+    seeds, epochs, bound = (range(1), 4, 0.95) if options.short else (range(options.seeds), 30, 0.985)
     data = digits()
     found = []
     for seed in seeds:

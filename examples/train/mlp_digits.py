@@ -93,9 +93,10 @@ def main(arguments=None):
     """Train as the command line says; gives the mean accuracy."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="one seed and few epochs")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds the full setting runs")
     parser.add_argument("--save", type=Path, help="a .safetensors file to keep the training in")
     options = parser.parse_args(arguments)
-    seeds, epochs, bound = (range(1), 15, 0.96) if options.short else (range(5), 60, 0.975)
+    seeds, epochs, bound = (range(1), 15, 0.96) if options.short else (range(options.seeds), 60, 0.975)
     data = digits()
     found = []
     for seed in seeds:

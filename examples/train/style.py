@@ -71,8 +71,9 @@ def main(arguments=None):
     """Run as the command line says; whether the bound is reached, as an exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="one seed, a small image")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds the full setting runs")
     options = parser.parse_args(arguments)
-    seeds, size, rounds, bound = (1, 32, 3, 0.1) if options.short else (5, 128, 20, 0.01)
+    seeds, size, rounds, bound = (1, 32, 3, 0.1) if options.short else (options.seeds, 128, 20, 0.01)
     found = [run(seed, size, rounds) for seed in range(seeds)]
     mean = float(np.mean(found))
     print(f"mean {mean:.2e} of the distance at the start, at most {bound:g} expected")

@@ -86,8 +86,11 @@ def main(arguments=None):
     """Train as the command line says; whether the bound is reached, as an exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="one seed and few steps")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds the full setting runs")
     options = parser.parse_args(arguments)
-    seeds, steps, rows, bound = (1, 3000, 100_000, 4.0) if options.short else (5, 20_000, 1_000_000, 1.0)
+    seeds, steps, rows, bound = (
+        (1, 3000, 100_000, 4.0) if options.short else (options.seeds, 20_000, 1_000_000, 1.0)
+    )
     found = []
     for seed in range(seeds):
         found.append(train(seed, steps, rows))

@@ -65,6 +65,7 @@ def main(arguments=None):
     """Train as the command line says; whether the bound is reached, as an exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="one seed and few steps")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds the full setting runs")
     options = parser.parse_args(arguments)
     most, count, steps, bound = (
         (1_000_000, 1000, 1000, 0.70) if options.short else (20_000_000, 5000, 8000, 0.85)
@@ -80,7 +81,7 @@ def main(arguments=None):
         chances / chances.sum(),
     )
     found = []
-    for seed in range(1 if options.short else 5):
+    for seed in range(1 if options.short else options.seeds):
         found.append(train(seed, steps, (len(words), 64, 512), data))
         print(f"seed {seed}: {found[-1]:.1%} of held-out pairs beat a random word", flush=True)
     mean = float(np.mean(found))

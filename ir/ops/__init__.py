@@ -3,6 +3,7 @@
 from weft.ir.ops import (
     control,
     conv,
+    custom,
     elementwise,
     factor,
     fourier,
@@ -20,6 +21,7 @@ from weft.ir.ops import (
 __all__ = [
     "control",
     "conv",
+    "custom",
     "elementwise",
     "factor",
     "fourier",

@@ -5,9 +5,11 @@ Regions see outer values. A loop's parameters are its index and what it carries;
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from weft.ir.errors import ShapeError
-from weft.ir.node import Attributes, Region
+from weft.ir.expr import Expr
+from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import InferRule, OpDef, Scalar, define
 from weft.ir.types import I64, IndexType, TensorType, Type
 
@@ -54,6 +56,18 @@ def _infer_callback(_t: Sequence[Type], attributes: Attributes, _r: Sequence[Reg
     return attributes.get("types", ())  # pyright: ignore[reportReturnType]
 
 
+def _infer_known(types: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
+    count = attributes["count"]
+    assert isinstance(count, int)
+    return tuple(types[:count])
+
+
+def _known_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
+    pull: Any = op.attributes["pull"]
+    found: Sequence[Expr] = pull.gradients(g[0].builder, [e.value for e in (*g, *y, *x[len(y) :])])
+    return (*(None for _ in y), *found)
+
+
 def _infer_dim(_t: Sequence[Type], attributes: Attributes, _r: Sequence[Region]) -> Sequence[Type]:
     return (IndexType(attributes["dim"]),)  # pyright: ignore[reportArgumentType]
 
@@ -77,6 +91,8 @@ each = define(OpDef("each", "The region, a loop whose elements do not read one a
                     _infer_box, None, None, Scalar(), 200, None))
 kernel = _define("kernel", "One kernel `name` of the loop level; closes over buffers and sizes.", _nothing, "effect", "loop")
 custom_gradient = _define("custom_gradient", "Its first operands; the region makes cotangents of the others from theirs. Only while tracing.", _infer_custom)
+known_gradient = define(OpDef("known_gradient", "Its first `count` operands; the object `pull` writes cotangents of the others. Only while tracing.",
+                              _infer_known, None, _known_vjp, None, 0, None))
 dim = _define("dim", "The size expression `dim` as an index.", _infer_dim)
 from_index = _define("from_index", "An index as an i64 scalar.", _infer_from_index)
 check = _define("check", "Fails with error `code` unless the bool scalar holds.", _nothing, "effect", "can_fail")

@@ -15,6 +15,7 @@ from weft.version import VERSION
 if TYPE_CHECKING:
     from weft.config import disabled, options
     from weft.control import cond, fori_loop, scan, while_loop
+    from weft.custom import custom_op
     from weft.exporting.export import export
     from weft.ir import (
         AliasError,
@@ -59,13 +60,14 @@ _HOMES = {
     "weft.library": ("load_library",),
     "weft.runtime.checkpoint": ("Checkpointer", "load", "save"),
     "weft.runtime.variables": ("Module", "Variable", "variables"),
+    "weft.custom": ("custom_op",),
     "weft.control": ("cond", "fori_loop", "scan", "while_loop"),
     "weft.transforms": ("custom_gradient", "grad", "hessian", "hvp", "jacobian", "jvp", "remat",
                         "stop_gradient", "value_and_grad", "vjp"),
 }
 _MODULES = ("config", "nn", "numpy", "optim", "random", "testing")
 _UNBUILT = (
-    "custom_op", "device",
+    "device",
     "devices",
 )
 # fmt: on
@@ -91,6 +93,7 @@ __all__ = [
     "compile",
     "cond",
     "custom_gradient",
+    "custom_op",
     "disabled",
     "export",
     "fori_loop",

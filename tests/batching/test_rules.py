@@ -86,4 +86,4 @@ def check(name, attributes, arrays, stacks, flags):
 
 def test_every_op_has_a_rule_or_is_known_to_go_lane_by_lane():
     without = {n for n in NAMES if rule_of(n) is None}
-    assert without <= {"positions", "conv_filters", "constant", "iota"}, without
+    assert without <= {"positions", "conv_filters", "constant", "iota", "place"}, without

@@ -9,7 +9,7 @@ from weft.ir.dims import Symbol, as_symbol, atom_dim, fold_dim, symbol
 from weft.ir.expr import Expr, select
 from weft.ir.interp import interpret
 from weft.ir.node import Func, Op, Region
-from weft.ir.opdef import REGISTRY
+from weft.ir.opdef import REGISTRY, Scalar
 from weft.ir.types import I64, BufferType, TensorType, VectorType, dtype_of
 
 
@@ -85,6 +85,19 @@ class ElementContext:
         operands = [self.buffers[number], self.index_value(offset).value]
         return self.builder.expr(self.builder.emit("load", operands, {"lanes": 1}).result)
 
+    def element(self, value):
+        op, form = value.op, REGISTRY[value.op.name].form
+        if op.name == "constant":
+            return self.builder.constant(op.attributes["value"], VectorType(value.type.dtype, 1))
+        if isinstance(form, Scalar):
+            operands = [self.element(v) for v in op.operands]
+            return (
+                form.rule(op.attributes, *operands)
+                if form.rule
+                else operands[0].apply(op.name, *operands[1:])
+            )
+        return form.rule(Beside(self, op), op, ())
+
     def as_index(self, value, lower, upper):
         name = next(self.names)
         self.symbols[name] = value
@@ -123,6 +136,25 @@ class ElementContext:
             "fail_if", [bad.value, value.value, size.value, self.builder.index(axis).value], {"code": "index"}
         )
         return select(bad, wrapped.like(0), wrapped)
+
+
+class Beside:
+    """The same for an op outside of the region: its operands are computed too, or are buffers."""
+
+    def __init__(self, context, op):
+        self.context, self.op = context, op
+
+    def __getattr__(self, name):
+        return getattr(self.context, name)
+
+    def read(self, number, index):
+        value = self.op.operands[number]
+        if value.op is None:
+            return self.context.read(value.index, index)
+        return REGISTRY[value.op.name].form.rule(Beside(self.context, value.op), value.op, index)
+
+    def index_of(self, number, index, size, axis):
+        return self.as_index(self.check_index(self.element(self.op.operands[number]), size, axis), 0, size)
 
 
 def run_element(name, attributes, arrays, indices):
