@@ -109,9 +109,24 @@ def _leaf_spec(value: Any) -> ArgumentSpec:
     return FloatSpec(kind) if kind in (float, complex) else StaticSpec(value)
 
 
+class ListSnapshot(list[Any]):
+    """The items that a list had at the end of a path; `owner` is the list."""
+
+    owner: list[Any]
+
+
+class DictSnapshot(dict[Any, Any]):
+    """What a dict held at the end of a path; `owner` is the dict."""
+
+    owner: dict[Any, Any]
+
+
+SNAPSHOTS = (ListSnapshot, DictSnapshot)
+
+
 def is_node(value: Any) -> bool:
     """Whether a value is a container that is looked into."""
-    return type(value) in (tuple, list, dict) or _is_record(value)
+    return type(value) in (tuple, list, dict, *SNAPSHOTS) or _is_record(value)
 
 
 def _is_record(value: Any) -> bool:
@@ -123,7 +138,7 @@ def _is_record(value: Any) -> bool:
 
 def children(value: Any) -> Iterator[tuple[Any, Any]]:
     """Keys and items of a container; a record's keys are its field names."""
-    if type(value) is dict:
+    if type(value) in (dict, DictSnapshot):
         yield from value.items()
     elif is_dataclass(value):
         yield from ((f.name, getattr(value, f.name)) for f in fields(value))
@@ -136,8 +151,10 @@ def children(value: Any) -> Iterator[tuple[Any, Any]]:
 def rebuild(like: Any, items: list[Any]) -> Any:
     """A container like `like` with other items, made without running the user's code."""
     kind: Any = _type(like)
-    if kind is dict:
+    if kind in (dict, DictSnapshot):
         return dict(zip(like, items, strict=True))
+    if kind is ListSnapshot:
+        return items
     if is_dataclass(like):
         made = object.__new__(kind)
         for one, item in zip(fields(like), items, strict=True):

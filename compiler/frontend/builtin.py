@@ -18,8 +18,7 @@ from weft.compiler.frontend.control.conditions import truth, truth_value
 from weft.compiler.frontend.control.folding import add_up, all_of, any_of, smallest
 from weft.compiler.frontend.control.folding import largest as largest_of
 from weft.compiler.frontend.control.joins import Conflict, Same, is_listed, join, lower, wrap
-from weft.compiler.frontend.control.listed import copied, sort
-from weft.compiler.frontend.control.lists import exact_length, settled
+from weft.compiler.frontend.control.listed import copied, sort, spread
 from weft.compiler.frontend.control.sequences import (
     Sequence,
     as_sequence,
@@ -27,6 +26,10 @@ from weft.compiler.frontend.control.sequences import (
     make_range,
     make_reversed,
     make_zip,
+)
+from weft.compiler.frontend.control.settling import (
+    exact_length,
+    settled,
 )
 from weft.compiler.frontend.mathematics import MATHEMATICS
 from weft.compiler.frontend.number import (
@@ -271,7 +274,7 @@ _PLAIN = (
 
 def _as_it_is(fn: Any) -> Callable[..., Any]:
     def meaning(trace: Trace, *args: Any, **kwargs: Any) -> Any:
-        return fn(*args, **kwargs)
+        return fn(*(spread(trace, value) for value in args), **kwargs)
 
     return meaning
 

@@ -250,6 +250,35 @@ class ExpressionRewriter(ast.NodeTransformer):
         made = ast.FunctionDef(name, args, [*declared, *(body or [ast.Pass()])], [])
         return located(made, place)
 
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """Show the operands of what may be a sum or multiple of a list to a hook."""
+        self.generic_visit(node)
+        constants = [isinstance(part, ast.Constant) for part in (node.left, node.right)]
+        if isinstance(node.op, ast.Add) and not any(constants):
+            return hook("add", node, node.left, node.right)
+        if isinstance(node.op, ast.Mult) and not all(constants):
+            return hook("multiply", node, node.left, node.right)
+        return node
+
+    def visit_List(self, node: ast.List) -> ast.expr:
+        """Show what is unpacked into a list to a hook."""
+        if isinstance(node.ctx, ast.Load):
+            node.elts = [self._element(part) for part in node.elts]
+            return node
+        return self.generic_visit(node)
+
+    def _element(self, part: ast.expr) -> ast.expr:
+        if isinstance(part, ast.Starred):
+            return located(ast.Starred(hook("display", part.value, self.visit(part.value)), part.ctx), part)
+        return self.visit(part)
+
+    def visit_Starred(self, node: ast.Starred) -> ast.expr:
+        """Show what is unpacked into a display or a call to a hook."""
+        node.value = self.visit(node.value)
+        if isinstance(node.ctx, ast.Load):
+            node.value = hook("spread", node.value, node.value)
+        return node
+
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         """Take `and` and `or` to hooks that evaluate their operands as needed."""
         others = self.thunks(node.values[1:])
@@ -274,9 +303,10 @@ class ExpressionRewriter(ast.NodeTransformer):
         return hook("if_expression", node, self.visit(node.test), *branches)
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """Take chains, and comparisons that give Python's own bool, to hooks."""
+        """Take chains, and comparisons that may be of containers, to hooks."""
         symbols = [COMPARISON_SYMBOLS[type(op)] for op in node.ops]
-        if len(symbols) == 1 and isinstance(node.ops[0], ASKED):
+        plain = any(isinstance(part, ast.Constant) for part in (node.left, node.comparators[0]))
+        if len(symbols) == 1 and (isinstance(node.ops[0], ASKED) or not plain):
             left: ast.expr = self.visit(node.left)
             return hook("compare", node, ast.Constant(symbols[0]), left, self.visit(node.comparators[0]))
         others = self.thunks(node.comparators) if len(symbols) > 1 else None

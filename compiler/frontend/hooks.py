@@ -91,6 +91,26 @@ class Hooks(Protocol):
 
     # -- expressions -----------------------------------------------------------------------------------------
 
+    def add(self, left: UserValue, right: UserValue, /) -> UserValue:
+        """Evaluate `left + right`."""
+        ...
+
+    def multiply(self, left: UserValue, right: UserValue, /) -> UserValue:
+        """Evaluate `left * right`."""
+        ...
+
+    def display(self, value: UserValue, /) -> UserValue:
+        """Give what `[*value]` goes over."""
+        ...
+
+    def spread(self, value: UserValue, /) -> UserValue:
+        """Give what `*value` in a call or tuple goes over."""
+        ...
+
+    def unpack(self, value: UserValue, /) -> UserValue:
+        """Give what `a, b = value` goes over."""
+        ...
+
     def call(self, fn: UserValue, /, *args: UserValue, **kwargs: UserValue) -> UserValue:
         """Evaluate `fn(*args, **kwargs)`; `enter` of `rewrite.py` does it for user code."""
         ...
@@ -116,7 +136,7 @@ class Hooks(Protocol):
         ...
 
     def compare(self, symbol: str, left: UserValue, right: UserValue, /) -> UserValue:
-        """Evaluate one of `is`, `is not`, `in`, `not in`; the others by themselves go to their operands."""
+        """Evaluate a comparison; `==` and `<` with a constant go to their operands."""
         ...
 
     def compare_chain(self, symbols: Sequence[str], first: UserValue, /, *others: Thunk) -> UserValue:
@@ -319,6 +339,26 @@ class PlainHooks:
     ) -> UserValue:
         """Do as it stands."""
         return self.call(fn, plain(source), *rest)
+
+    def add(self, left: UserValue, right: UserValue, /) -> UserValue:
+        """Add."""
+        return left + right
+
+    def multiply(self, left: UserValue, right: UserValue, /) -> UserValue:
+        """Multiply."""
+        return left * right
+
+    def display(self, value: UserValue, /) -> UserValue:
+        """Leave it to Python."""
+        return value
+
+    def spread(self, value: UserValue, /) -> UserValue:
+        """Leave it to Python."""
+        return value
+
+    def unpack(self, value: UserValue, /) -> UserValue:
+        """Leave it to Python."""
+        return value
 
     def augmented(self, symbol: str, old: UserValue, value: UserValue, /) -> UserValue:
         """Do the in-place operation."""

@@ -21,7 +21,14 @@ from weft.compiler.frontend.control.joins import (
     Tree,
     is_listed,
 )  # fmt: skip
-from weft.compiler.frontend.control.lists import Row, Stack, has_rows, settled
+from weft.compiler.frontend.control.lists import (
+    Row,
+    Stack,
+)
+from weft.compiler.frontend.control.settling import (
+    has_rows,
+    settled,
+)
 from weft.compiler.frontend.number import TracedNumber, as_expr, size_number
 from weft.compiler.frontend.source import Source
 from weft.compiler.frontend.storage import Lens, Pick, Storage, View

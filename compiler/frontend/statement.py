@@ -275,6 +275,15 @@ class StatementRewriter:
             node.exc = hook("raise_", node.exc, node.exc)
         return [node]
 
+    def on_assign(self, node: ast.Assign) -> list[ast.stmt]:
+        """Show what is taken apart to a hook, unless it stands there in parts."""
+        in_parts = isinstance(node.value, ast.Tuple | ast.List)
+        takes_apart = any(isinstance(target, ast.Tuple | ast.List) for target in node.targets)
+        self._parts(node)
+        if takes_apart and not in_parts:
+            node.value = hook("unpack", node.value, node.value)
+        return [node]
+
     def on_augmented(self, node: ast.AugAssign) -> list[ast.stmt]:
         """Rebind a name to, or store, what a hook makes of the old value and the operand."""
         expressions, symbol = self.expressions, ast.Constant(SYMBOLS[type(node.op)])
@@ -340,6 +349,7 @@ _HANDLERS: dict[type[ast.stmt], Callable[[StatementRewriter, Any], list[ast.stmt
     ast.For: StatementRewriter.on_for,
     ast.Assert: StatementRewriter.on_assert,
     ast.Raise: StatementRewriter.on_raise,
+    ast.Assign: StatementRewriter.on_assign,
     ast.AugAssign: StatementRewriter.on_augmented,
     ast.AnnAssign: StatementRewriter.on_annotated,
     ast.Delete: StatementRewriter.on_delete,

@@ -61,6 +61,8 @@ class Trace:
         self.adopt: Callable[[Any], Any] = _refuse_array
         self.forget_writes: Callable[[], None] = lambda: None  # to what came from outside
         self.note: Callable[[Any], None] = lambda _: None  # told of an object before it changes
+        self.gather: Callable[[Any], Any] = lambda _: None  # makes a list with segments one of a single one
+        self.share: Callable[..., None] = lambda *_: None  # told of containers that must not change
         self.is_outer: Callable[[Any], bool] = lambda _: False  # whether a list is older than an open region
         self.repeat: Callable[[Any, Any], Any] = lambda _items, _count: None  # `items * count` of a list
         self.run: Callable[..., Any] = (
@@ -307,12 +309,12 @@ class Trace:
         if storage.fixed:
             raise self.refuse_alias()
         storage.writes += 1
-        for other in storage.copies:
-            self.leave_storage(other)
-        for other in storage.origins:
+        origins = _closure([storage], lambda one: one.origins)
+        for other in origins[1:]:
             if other.parameter is not None:
                 raise self.refuse_alias()
             other.writes += 1
+        for other in _closure(origins, lambda one: one.copies)[1:]:
             self.leave_storage(other)
 
     def leave_storage(self, storage: Storage) -> None:
@@ -329,6 +331,7 @@ class Trace:
 
     def link(self, copy: Storage, origin: Storage) -> None:
         """Note that an array joined by value may be, in Python, one that was there before."""
+        copy.fixed |= origin.fixed
         if origin is not copy and origin not in copy.origins:
             copy.origins.append(origin)
             origin.copies.append(copy)
@@ -405,6 +408,13 @@ class Trace:
     def refuse(self, sentence: str, fix: str, code: str = "E050") -> UnsupportedError:
         """The error for something not supported, at the user's line."""
         return UnsupportedError(sentence, code=code, location=self.location(), fix=fix)
+
+
+def _closure(found: list[Storage], further: Callable[[Storage], list[Storage]]) -> list[Storage]:
+    """Storages and all that they lead to, in order."""
+    for one in found:
+        found += [other for other in further(one) if other not in found]
+    return found
 
 
 def _refuse_array(array: Any) -> Any:

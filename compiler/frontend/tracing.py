@@ -23,14 +23,16 @@ from weft.compiler.frontend.control.listed import (
     JOINING,
     by_position,
     copied,
+    equal_lists,
     item_of,
     kept,
     repeated,
     set_item,
+    spread,
 )
 from weft.compiler.frontend.control.listed import joined as joined_items
-from weft.compiler.frontend.control.lists import is_row
 from weft.compiler.frontend.control.places import MUTATORS, Journal
+from weft.compiler.frontend.control.settling import is_row, settled
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.hooks import Hooks, PlainHooks
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
@@ -60,7 +62,8 @@ class TracingHooks:
         self.written: dict[tuple[int, Any], Any] = {}
         self._functions: list[FunctionType] = [] if root is None else [root]
         self._plain = PlainHooks()
-        self.journal = Journal()
+        self.journal = Journal(self._shared_refused)
+        trace.share, trace.gather = self.journal.share, partial(settled, trace)
         trace.note, trace.is_outer = self.journal.note, self.journal.is_outer
         trace.run, trace.repeat = self._run, partial(repeated, trace)
         self.control = ControlHooks(self)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
@@ -77,6 +80,12 @@ class TracingHooks:
         made = rewrite(function, self.hooks)
         assert made is not None
         return unwrapped(made(*args))
+
+    def _shared_refused(self) -> Exception:
+        return self.trace.refuse(
+            "a list, dict or object is changed that may or may not be another one: both names would see it",
+            "make one of them anew before, for example by `items = list(items)`", "E064",
+        )  # fmt: skip
 
     def _owner(self, function: FunctionType) -> FunctionType | None:
         return None if function is self.root else function
@@ -105,6 +114,37 @@ class TracingHooks:
         if is_written_in_numpy(function.__globals__.get("__name__") or ""):
             return value
         return self.inputs.capture(Default(name, self._owner(function)), value)
+
+    def add(self, left: Any, right: Any, /) -> Any:
+        """As Python does; lists whose items lie in arrays are copied."""
+        left, right = given(left), given(right)
+        if type(left) is list and type(right) is list:
+            left, right = (cast("list[Any]", self.inputs.open(v)) for v in (left, right))
+            left, right = (copied(self.trace, v) if is_listed(v) else v for v in (left, right))
+        return left + right
+
+    def multiply(self, left: Any, right: Any, /) -> Any:
+        """As Python does; a list whose items lie in arrays is copied."""
+        left, right = given(left), given(right)
+        items = left if type(left) is list else right
+        return self._multiplied(items, right if items is left else left) if is_listed(items) else left * right
+
+    def _multiplied(self, items: list[Any], count: Any) -> list[Any]:
+        made: list[Any] = []
+        for _ in range(count.__index__()):
+            made += copied(self.trace, items)
+        return made
+
+    def display(self, value: Any, /) -> Any:
+        """Give what `[*value]` goes over."""
+        value = self.inputs.open(given(value))
+        return copied(self.trace, value) if is_listed(value) else value
+
+    def spread(self, value: Any, /) -> Any:
+        """Give what `*value` goes over in a call or a tuple."""
+        return spread(self.trace, self.inputs.open(given(value)))
+
+    unpack = spread
 
     def augmented(self, symbol: str, old: Any, value: Any, /) -> Any:
         """As Python does; a list is extended."""
@@ -199,6 +239,7 @@ class TracingHooks:
             base = self.inputs.open(base)
             self._effect("setitem", source, key, value)
         if is_listed(base) or by_position(self.trace, base, key):
+            self.journal.check(base)
             return set_item(self.trace, base, key, value)
         if type(base) not in TRACED:
             self.journal.note(base)
@@ -221,6 +262,19 @@ class TracingHooks:
                 return found if symbol == "in" else self.control.not_(found)
         elif type(left) is Possible and right is None:
             return self.control.not_(left.present) if symbol == "is" else left.present
+        elif is_listed(left) or is_listed(right):
+            return self._compare_lists(symbol, left, right)
+        elif symbol not in ("is", "is not"):
+            left, right = self.inputs.open(left), self.inputs.open(right)
+        return self._plain.compare(symbol, left, right)
+
+    def _compare_lists(self, symbol: str, left: Any, right: Any) -> Any:
+        if symbol in ("==", "!="):
+            found = equal_lists(self.trace, left, self.inputs.open(right))
+            return found if symbol == "==" else self.control.not_(found)
+        if symbol not in ("is", "is not") or (is_row(left) and left is not right and type(right) is list):
+            fix = "compare their items, or arrays made of them"
+            raise self.trace.refuse(f"`{symbol}` of lists whose items the program computes", fix, "E055")
         return self._plain.compare(symbol, left, right)
 
     def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
@@ -327,7 +381,8 @@ class TracingHooks:
             isinstance(owner, list | tuple | dict | str | set)
             or getattr(fn, "__module__", None) in _TRANSPARENT
         ):
-            return fn(*map(self.inputs.open, args), **kwargs)
+            collects = isinstance(owner, list | dict | set)
+            return fn(*(self.inputs.open(v) if collects else self.spread(v) for v in args), **kwargs)
         if getattr(fn, "takes_traced", False):
             return fn(
                 *map(self.inputs.open, args), **{name: self.inputs.open(v) for name, v in kwargs.items()}

@@ -190,6 +190,94 @@ def list_and_its_row(n):
     return rows, rows[1]
 
 
+@right()
+def copies_by_operators(n):
+    a = [0] * n
+    for i in range(n):
+        a[i] = i
+    five = [5]
+    b, c, d, e, f = a + five, a * 2, [*a, 7], tuple(a[:3]), [1]
+    f += a
+    a[0] = 9
+    return a, b, c, d, e, f
+
+
+@right()
+def comparisons_of_rows(n):
+    rows = [[0] * 3 for _ in range(n)]
+    for i in range(n):
+        rows[i][0] = i
+    return rows[0] == rows[0], rows[0] == rows[1], rows[1] != rows[2], rows[0] == [0, 0, 0]
+
+
+@right((40,), (300,))
+def rows_that_are_exchanged(n):
+    last, following = [0] * (n + 1), [0] * (n + 1)
+    for i in range(n):
+        for j in range(1, n + 1):
+            following[j] = last[j - 1] + 1 if (i * j) % 3 else max(last[j], following[j - 1])
+        last, following = following, last
+    return last, following
+
+
+@right((40,), (300,))
+def row_that_is_bound_anew(n):
+    last = [0] * (n + 1)
+    for i in range(n):
+        row = [i] + [0] * n
+        for j in range(1, n + 1):
+            row[j] = min(row[j - 1], last[j]) + (i * j) % 4
+        last = row
+    return last
+
+
+@right()
+def row_by_a_condition(n):
+    rows = [[(i * 7) % 5, i, 2] for i in range(n)]
+    best = rows[0]
+    for i in range(n):
+        if rows[i][0] > best[0]:
+            best = rows[i]
+    return best, n
+
+
+@refused("both names would see it", np.array([1.0, 2.0]))
+def one_of_two_lists(x):
+    a, b = [1, 2], [3, 4]
+    one = a if x[0] > 1 else b
+    one[0] = 9
+    return a, b
+
+
+@refused("both names would see it")
+def dict_that_was_appended(n):
+    found, last = [], {"v": 0}
+    for i in range(n):
+        last = {"v": i}
+        found.append(last)
+    last["v"] = 77
+    return found
+
+
+@refused("memory of another")
+def row_from_before_a_loop(n):
+    rows = [[0] * 3]
+    first = rows[0]
+    for i in range(n):
+        rows.append([i] * 3)
+        rows[0][1] += i
+    return first
+
+
+@refused("memory of another")
+def array_that_was_appended_twice(n):
+    a, found = np.zeros(3), []
+    for _ in range(n):
+        found.append(a)
+    found[0][0] = 5
+    return found[1]
+
+
 def aliases(value, seen, path, found):
     """Pairs of paths that lead to one list or dict."""
     if isinstance(value, (list, dict)):

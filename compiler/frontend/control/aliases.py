@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.joins import Same
 from weft.compiler.frontend.control.lists import Listed
 from weft.compiler.frontend.control.rotation import Rotation
-from weft.compiler.frontend.control.statements import arrays_in
 from weft.compiler.frontend.control.variables import Traced, Variables
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace

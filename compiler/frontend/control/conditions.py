@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from weft.compiler.frontend.control.joins import Maybe, Possible, is_listed
-from weft.compiler.frontend.control.lists import exact_length, settled
+from weft.compiler.frontend.control.settling import (
+    exact_length,
+    settled,
+)
 from weft.compiler.frontend.number import TracedNumber, as_expr, number, size_number
 from weft.compiler.frontend.number import truth as truth_of_number
 from weft.compiler.frontend.trace import Trace

@@ -8,9 +8,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from weft.compiler.frontend.control.joins import Conflict, Slot
-from weft.compiler.frontend.control.lists import Content, Listed, Stack, exact_length, item_slot, room
+from weft.compiler.frontend.arguments import children, is_node
+from weft.compiler.frontend.control.joins import Conflict, Frozen, Maybe, Possible, Slot, is_same
+from weft.compiler.frontend.control.lists import (
+    Content,
+    Few,
+    Listed,
+    Stack,
+)
+from weft.compiler.frontend.control.settling import (
+    exact_length,
+    item_slot,
+    room,
+)
+from weft.compiler.frontend.values import TracedArray
 from weft.ir.dims import DimLike, maximum
+
+
+def arrays_in(value: Any) -> list[TracedArray]:
+    """The arrays in a value, frozen or not, in order."""
+    if type(value) is Frozen:
+        return [value.array]
+    if type(value) is TracedArray:
+        return [value]
+    if type(value) in (Maybe, Possible):
+        return arrays_in(value.value)
+    if isinstance(value, Stack):
+        return [array for part in value.parts for array in arrays_in(part)]
+    if isinstance(value, Content | Few):
+        return [array for item in value.items for array in arrays_in(item)]
+    if is_node(value):
+        return [array for _, item in children(value) for array in arrays_in(item)]
+    return []
 
 
 def grown_slot(before: Content, after: Content, trips: DimLike, known: Any, *, stops: bool) -> Listed:
@@ -21,15 +50,17 @@ def grown_slot(before: Content, after: Content, trips: DimLike, known: Any, *, s
     if isinstance(known, Listed):
         first = items[0]
         assert isinstance(first, Stack)
-        more, exact = first.more, first.is_exact
-        added = items[1:]
-    else:
-        added, more, exact = items[len(before.items) :], 0, True
+        exact = first.is_exact and exact_length(items[1:]) is not None
+        more = first.more + room(items[1:])
+    elif all(map(is_same, before.items, items)):
+        added = items[len(before.items) :]
+        exact, more = exact_length(added) is not None, room(added)
+    else:  # the body has made them one stack
+        exact = exact_length(items) is not None and exact_length(before.items) is not None
+        more = room(items) - room(before.items)
     slot = item_slot([*before.items, *items], slot)
-    each = exact_length(added)
-    exact = exact and each is not None and not stops
+    exact = exact and not stops
     start = exact_length(before.items) if exact else None
-    more = more + room(added)
     base = before.items[0] if before.items else None
     if isinstance(base, Stack) and base.elastic:
         kept = Stack(base.trace, slot, (), 0, base.capacity)

@@ -5,14 +5,23 @@ Not here: what a list holds then (`lists.py`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.control.aliases import written_in
-from weft.compiler.frontend.control.contents import grown_slot
-from weft.compiler.frontend.control.joins import Conflict
-from weft.compiler.frontend.control.lists import Listed, ListPlace
-from weft.compiler.frontend.control.statements import arrays_in
+from weft.compiler.frontend.control.contents import arrays_in, grown_slot
+from weft.compiler.frontend.control.joins import Conflict, Segment
+from weft.compiler.frontend.control.lists import (
+    Listed,
+    ListPlace,
+)
+from weft.compiler.frontend.control.settling import (
+    Restack,
+    can_stack,
+    has_rows,
+)
+from weft.compiler.frontend.control.sharing import containers_in
 from weft.compiler.frontend.control.variables import Traced, Variables
 from weft.compiler.frontend.trace import Trace
 
@@ -28,6 +37,7 @@ def grow_lists(
     for name, owner in grown.items():
         if name not in variables.places:
             hooks.journal.note(owner)
+            _settle_rows(trace, owner)
             place = ListPlace(name, owner)
             variables.places[name], variables.before[name] = place, place.get()
             traced.ends[name] = traced.lists[id(owner)]
@@ -54,6 +64,19 @@ def grow_lists(
     return again
 
 
+def _settle_rows(trace: Trace, owner: list[Any]) -> None:
+    """Have the rows of a list in one stack before a loop in which it grows: who holds one sees it change."""
+    rows = [item for item in owner if not isinstance(item, Segment) and any(containers_in(item))]
+    if not rows:
+        return
+    if can_stack(owner):
+        raise Restack(owner, None)
+    if any(type(one) is list for item in rows for one in containers_in(item)):
+        fix = "begin with an empty list, or make the loop's items a list of their own"
+        raise trace.refuse("a list that holds lists gets items in a loop", fix, "E055")
+    trace.share(*(one for item in rows for one in containers_in(item)))
+
+
 def check_items(trace: Trace, variables: Variables, done: Traced, results: Mapping[str, Any]) -> None:
     """Raise UnsupportedError if an array in a list is written after it was appended, or may be.
 
@@ -66,11 +89,14 @@ def check_items(trace: Trace, variables: Variables, done: Traced, results: Mappi
         if not isinstance(slot, Listed)
         for array in arrays_in(done.ends[name])
     }
+    added = [item for name in variables.slots for item in _added(variables, done, name)]
+    times = Counter(array.view.storage for item in added for array in arrays_in(item))
     for name, slot in variables.slots.items():
         if not isinstance(slot, Listed):
             continue
         stack = variables.places[name].get().items[0]
-        for array in (a for item in done.ends[name].items[1:] for a in arrays_in(item)):
+        _leave_before(trace, variables, done, name, stack)
+        for array in (a for item in _added(variables, done, name) for a in arrays_in(item)):
             storage = array.view.storage
             if storage in written:
                 raise trace.refuse_alias()
@@ -82,5 +108,28 @@ def check_items(trace: Trace, variables: Variables, done: Traced, results: Mappi
             if other is not None and other in results:
                 origins += [one.view.storage for one in arrays_in(results[other])]
             for part in stack.parts:
+                # items that are one array
+                part.view.storage.fixed |= storage.depth <= len(trace.frames) or times[storage] > 1
                 for origin in origins:
                     trace.link(part.view.storage, origin)
+
+
+def _added(variables: Variables, done: Traced, name: str) -> list[Any]:
+    """What an iteration appends to a list."""
+    return done.ends[name].items[1:] if isinstance(variables.slots[name], Listed) else []
+
+
+def _leave_before(trace: Trace, variables: Variables, done: Traced, name: str, stack: Any) -> None:
+    """Refuse rows that were taken before a loop, and are used where it has written the list."""
+    slot = variables.slots[name]
+    if not isinstance(slot, Listed) or not has_rows(slot.item):
+        return
+    begin = [array.view.storage for array in arrays_in(variables.wrapped[name].items[0])]
+    before = [array.view.storage for array in arrays_in(variables.before[name])]
+    for param, one, part in zip(begin, before, stack.parts, strict=False):
+        trace.link(part.view.storage, one)
+        if param.writes and one in done.frame.before:
+            raise trace.refuse_alias()
+        if param.writes:
+            trace.leave_storage(one)
+        part.view.storage.fixed |= param.fixed

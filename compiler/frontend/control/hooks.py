@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.control.conditions import truth
 from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Possible, Undefined, given
-from weft.compiler.frontend.control.lists import Restack, settled
 from weft.compiler.frontend.control.loops import Counted, for_node, variables_of, while_node
 from weft.compiler.frontend.control.places import Place, cells
 from weft.compiler.frontend.control.sequences import Range, as_sequence
 from weft.compiler.frontend.control.sequences import Sequence as Items
+from weft.compiler.frontend.control.settling import (
+    Restack,
+    settled,
+)
 from weft.compiler.frontend.control.statements import Raised, branch, unwrapped
 from weft.compiler.frontend.hooks import PlainHooks, Thunk
 from weft.compiler.frontend.number import as_expr, number, size_number
@@ -36,7 +39,7 @@ MOST_COPIES = 16
 """Of one statement, by such loops in each other's functions."""
 UNROLLED_IF_NEEDED = 256
 """One that cannot be a loop node, because Python must know its items, at most so many times."""
-_NEEDS_ITEMS = ("E051", "E052", "E055", "E062", "E063", "E060")
+_NEEDS_ITEMS = ("E051", "E052", "E055", "E062", "E063", "E060", "E064")
 
 
 class ResultPlace:
@@ -385,6 +388,7 @@ class Undo:
         self.hooks, self.places = hooks, places
         self.before = {name: place.get() for name, place in places.items()}
         self.effects, self.moves = len(hooks.effects), len(hooks.trace.moves)
+        self.shared = len(hooks.journal.shared)
         self.ops = len(hooks.trace.region.ops)
         self.written = dict(hooks.written)
 
@@ -394,6 +398,7 @@ class Undo:
             place.set(self.before[name])
         del self.hooks.effects[self.effects :]
         self.hooks.trace.forget_moves(self.moves)
+        self.hooks.journal.forget_shared(self.shared)
         del self.hooks.trace.region.ops[self.ops :]
         self.hooks.written = self.written
 

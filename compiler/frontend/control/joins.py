@@ -12,7 +12,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from weft.compiler.frontend.arguments import children, is_node, rebuild
+from weft.compiler.frontend.arguments import (
+    SNAPSHOTS,
+    DictSnapshot,
+    ListSnapshot,
+    children,
+    is_node,
+    rebuild,
+)
 from weft.compiler.frontend.number import IR_TYPES, TracedNumber, as_expr, number
 from weft.compiler.frontend.promote import element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
@@ -174,9 +181,9 @@ class Extended:
         """The value that they carry."""
         raise NotImplementedError
 
-    def join(self, other: Extended) -> Extended:
+    def join(self, other: Extended | Tree) -> Extended:
         """The slot that takes values of both; raises Conflict if there is none."""
-        raise Conflict(f"{self.show()} and {other.show()} differ")
+        raise Conflict(f"{self.show()} and {show(other)} differ")
 
     def show(self) -> str:
         """In the user's words."""
@@ -195,10 +202,21 @@ class Segment:
         """With the present elements of arrays."""
         raise NotImplementedError
 
+    def slot_of(self, owner: list[Any]) -> Extended:
+        """The slot of the list that it is in; raises Conflict if that cannot be carried."""
+        raise Conflict("lists of lengths that the program computes")
+
 
 def is_listed(value: Any) -> bool:
     """Whether a value is a list that a compiled loop or branch appended to."""
-    return type(value) is list and any(isinstance(item, Segment) for item in typing.cast("list[Any]", value))
+    return segment_of(value) is not None
+
+
+def segment_of(value: Any) -> Segment | None:
+    """The first segment in a list."""
+    if type(value) not in (list, ListSnapshot):
+        return None
+    return next((item for item in typing.cast("list[Any]", value) if isinstance(item, Segment)), None)
 
 
 Slot: TypeAlias = Same | Number | Scalar | Array | Tree | Optional | Nullable | Extended
@@ -214,8 +232,34 @@ def freeze(trace: Trace, value: Any) -> Any:
         return Possible(trace, freeze(trace, value.value), value.present)
     if isinstance(value, Segment):
         return value.frozen(trace)
-    if type(value) is tuple or (is_node(value) and _holds_arrays(value)):
+    if type(value) is list:
+        return _snapshot(trace, typing.cast("list[Any]", value))
+    if type(value) is dict:
+        named = typing.cast("dict[Any, Any]", value)
+        held = DictSnapshot({key: freeze(trace, item) for key, item in named.items()})
+        held.owner = named
+        return held
+    if type(value) is tuple or (is_node(value) and type(value) not in SNAPSHOTS and _holds_arrays(value)):
         return rebuild(value, [freeze(trace, item) for _, item in children(value)])
+    return value
+
+
+def _snapshot(trace: Trace, owner: list[Any]) -> ListSnapshot:
+    if is_listed(owner):
+        trace.gather(owner)
+    made = ListSnapshot(freeze(trace, item) for item in owner)
+    made.owner = owner
+    return made
+
+
+def thawed(value: Any) -> Any:
+    """The arrays and containers themselves of which a value holds what they had at the end of a path."""
+    if type(value) is Frozen:
+        return value.array
+    if type(value) in SNAPSHOTS:
+        return value.owner
+    if type(value) is tuple:
+        return tuple(map(thawed, typing.cast("tuple[Any, ...]", value)))
     return value
 
 
@@ -225,7 +269,7 @@ def _holds_arrays(value: Any) -> bool:
 
 def is_same(a: Any, b: Any) -> bool:
     """Whether two values are one, so that nothing needs to be carried."""
-    a, b = (v.array if type(v) is Frozen else v for v in (a, b))
+    a, b = (thawed(v) if type(v) is Frozen or type(v) in SNAPSHOTS else v for v in (a, b))
     if a is b:
         return True
     if type(a) is not type(b):
@@ -261,24 +305,37 @@ def loosen(value: Any) -> Slot:
             return Scalar(value.element)
         case np.generic():
             return Scalar(element_type(typing.cast("np.generic[Any]", value).dtype))
-        case TracedArray():
-            return Array(TensorType(value.element, value.view.shape))
-        case Frozen():
-            return Array(TensorType(value.array.element, value.array.view.shape))
+        case TracedArray() | Frozen():
+            array = value.array if type(value) is Frozen else value
+            return Array(TensorType(array.element, array.view.shape))
         case Maybe():
             return Optional(carried(value.value))
         case Possible():
             return Nullable(carried(value.value))
+        case _ if is_listed(value):
+            return _listed_slot(value)
         case _ if is_node(value):
-            return Tree(value, tuple(Same(item) for _, item in children(value)))
+            return Tree(_plain(value), tuple(Same(item) for _, item in children(value)))
         case _:
             raise Conflict(f"{value!r} is known only while tracing")
 
 
+def _listed_slot(value: Any) -> Slot:
+    segment = segment_of(value)
+    assert segment is not None
+    return segment.slot_of(value)
+
+
+def _plain(value: Any) -> Any:
+    return rebuild(value, [item for _, item in children(value)]) if type(value) in SNAPSHOTS else value
+
+
 def carried(value: Any) -> Slot:
     """The slot of a value that only some paths have: it stays what it is unless the program computes it."""
+    if is_listed(value):
+        return _listed_slot(value)
     if is_node(value):
-        return Tree(value, tuple(carried(item) for _, item in children(value)))
+        return Tree(_plain(value), tuple(carried(item) for _, item in children(value)))
     traced = (TracedNumber, TracedScalar, TracedArray, Frozen, Possible)
     return loosen(value) if type(value) in traced else Same(value)
 
@@ -299,8 +356,10 @@ def join(a: Slot, b: Slot) -> Slot:
         return _join_trees(a, b)
     if a == b:
         return a
-    if isinstance(a, Extended) and isinstance(b, Extended):
+    if isinstance(a, Extended) and isinstance(b, Extended | Tree):
         return a.join(b)
+    if isinstance(b, Extended) and isinstance(a, Tree):
+        return b.join(a)
     return _join_numbers(a, b)
 
 
@@ -488,7 +547,7 @@ def wrap(trace: Trace, slot: Slot, values: Iterator[Value]) -> Any:
     """The user's value for the IR values that carry a slot."""
     match slot:
         case Same(value):
-            return value.array if type(value) is Frozen else value
+            return thawed(value)
         case Number(kind):
             return number(trace, Expr(trace.builder, next(values)), kind)
         case Scalar():

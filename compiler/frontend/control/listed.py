@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.arguments import is_node
+from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.joins import (
     Array,
     Conflict,
@@ -26,15 +27,18 @@ from weft.compiler.frontend.control.joins import (
     types,
 )  # fmt: skip
 from weft.compiler.frontend.control.lists import (
-    Restack,
     Row,
     Stack,
+)
+from weft.compiler.frontend.control.sequences import as_bound
+from weft.compiler.frontend.control.settling import (
+    Restack,
     can_stack,
+    exact_length,
     has_rows,
     link_stacks,
     settled,
 )
-from weft.compiler.frontend.control.sequences import as_bound
 from weft.compiler.frontend.number import as_dim
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, new_array
@@ -164,6 +168,38 @@ def kept(trace: Trace, value: Any, name: str) -> Any:
         fix = "append a copy: `rows.append(list(row))`"
         raise trace.refuse("a list from before a compiled loop or branch is appended in it", fix, "E055")
     return value
+
+
+def spread(trace: Trace, value: Any) -> Any:
+    """The items of a list of which Python must know how many there are; other values as they are."""
+    if not is_listed(value):
+        return value
+    stack = settled(trace, value)
+    arrays = stack.arrays()
+    count = trace.pin(stack.length, "the number of items of a list that is taken apart")
+    return [stack.at(k, arrays) for k in range(count)]
+
+
+def equal_lists(trace: Trace, left: Any, right: Any) -> Any:
+    """`left == right`, at least one of them with items in arrays."""
+    if type(left) is not list or type(right) is not list:
+        return False
+    if not left or not right:
+        known = [exact_length(one) for one in (left, right)]
+        if None in known:
+            raise trace.refuse("a list is compared with an empty one", "use `not items`", "E055")
+        return all(trace.holds(length or 0, "==", 0, "length of lists") for length in known)
+    one, other = settled(trace, left), settled(trace, list(right))
+    if not trace.holds(one.length, "==", other.length, "length of lists that are compared"):
+        return False
+    if len(one.parts) != len(other.parts) or isinstance(one.slot, Array) or isinstance(other.slot, Array):
+        raise trace.refuse("lists of different structure are compared", "compare arrays of them", "E055")
+    pairs = zip(one.arrays(), other.arrays(), strict=True)
+    found = [truth_value(trace, trace.call(np.array_equal, a, b)) for a, b in pairs]
+    both = found[0]
+    for more in found[1:]:
+        both = both & more
+    return both
 
 
 def _lists_in(value: Any) -> list[list[Any]]:

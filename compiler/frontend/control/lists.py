@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.arguments import children, is_node, rebuild
+from weft.compiler.frontend.arguments import rebuild
 from weft.compiler.frontend.control.joins import (
     Array,
     Conflict,
@@ -30,13 +30,11 @@ from weft.compiler.frontend.control.joins import (
     Slot,
     Tree,
     freeze,
-    is_listed,
     join,
-    loosen,
     lower,
     types,
 )
-from weft.compiler.frontend.number import TracedNumber, as_expr, number, size_number
+from weft.compiler.frontend.number import TracedNumber, as_expr, number
 from weft.compiler.frontend.promote import numpy_dtype
 from weft.compiler.frontend.storage import Slice
 from weft.compiler.frontend.trace import Trace
@@ -126,6 +124,12 @@ class Stack(Segment):
             made[0].outer = self
         return made
 
+    def slot_of(self, owner: list[Any]) -> Extended:
+        """The slot of the list that it is all of."""
+        if len(owner) > 1 or isinstance(self.position, Expr):
+            raise Conflict("lists of lengths that the program computes")
+        return Row(self.slot, self.position)
+
     def widen(self, slot: Slot) -> None:
         """Note that its items are of a kind that lies in memory as that which they had."""
         self.slot = slot
@@ -151,7 +155,10 @@ def _item(trace: Trace, slot: Slot, leaves: Iterator[Any]) -> Any:
         case Scalar() | Array():
             return next(leaves)
         case Tree(like, items):
-            return rebuild(like, [_item(trace, one, leaves) for one in items])
+            made = rebuild(like, [_item(trace, one, leaves) for one in items])
+            if not isinstance(made, tuple):
+                trace.share(made)  # a copy
+            return made
         case Nullable(inner):
             value = _item(trace, inner, leaves)
             return Possible(trace, value, number(trace, next(leaves).expr, bool))
@@ -227,8 +234,13 @@ class Row(Extended):
         parts = [new_array(trace, trace.expr(next(values))) for _ in types(self.item)]
         return [Stack(trace, self.item, parts, self.count, self.count)]
 
-    def join(self, other: Extended) -> Extended:
+    def join(self, other: Extended | Tree) -> Extended:
         """The slot of rows of this kind and another."""
+        if isinstance(other, Tree) and type(other.like) is list and len(other.items) == self.count:
+            slot = self.item
+            for one in other.items:
+                slot = join(slot, one)
+            return Row(slot, self.count)
         if not isinstance(other, Row) or self.count != other.count:
             raise Conflict("lists of different lengths")
         return Row(join(self.item, other.item), self.count)
@@ -312,14 +324,14 @@ def pack(trace: Trace, slot: Slot, capacity: DimLike, content: Content) -> tuple
     for item in items:
         if isinstance(item, Few):
             for k, one in enumerate(item.items):
-                buffers = _written(trace, buffers, _moved(trace, position, k), lower(trace, slot, one))
-            position = _moved(trace, position, as_expr(trace, item.count, I64))
+                buffers = _written(trace, buffers, moved(trace, position, k), lower(trace, slot, one))
+            position = moved(trace, position, as_expr(trace, item.count, I64))
         elif isinstance(item, Stack):
             buffers, position = _joined(trace, buffers, position, item, slot, capacity)
         else:
             value = item.value if type(item) is Maybe else item
             buffers = _written(trace, buffers, position, lower(trace, slot, value))
-            position = _moved(trace, position, 1)
+            position = moved(trace, position, 1)
     return buffers, position
 
 
@@ -356,7 +368,8 @@ def _widened(trace: Trace, value: Value, held: DimLike, capacity: DimLike) -> Va
     return trace.builder.reshape(Expr(trace.builder, wide), (capacity, *value.type.shape[1:])).value
 
 
-def _moved(trace: Trace, position: Position, by: Position) -> Position:
+def moved(trace: Trace, position: Position, by: Position) -> Position:
+    """A position further on."""
     if not isinstance(position, Expr) and not isinstance(by, Expr):
         return position + by
     left = position if isinstance(position, Expr) else trace.size(position)
@@ -405,181 +418,4 @@ def _joined(
     parts = [new_array(trace, Expr(trace.builder, one)) for one in stack.values(slot)]
     filled = [_first(trace, part, length).expr.value for part in parts]
     made = [_update(trace, a, b, start) for a, b in zip(buffers, filled, strict=True)]
-    return made, _moved(trace, position, stack.position)
-
-
-# ---------------------------------------------------------------- what a content is
-
-
-def item_slot(items: Sequence[Any], slot: Slot | None = None) -> Slot:
-    """The slot of all items; raises Conflict if they have none in common."""
-    for item in items:
-        if isinstance(item, Few):
-            slot = item_slot(item.items, slot)
-        else:
-            found = item.slot if isinstance(item, Stack) else _loosened(item)
-            slot = found if slot is None else join(slot, found)
-    if slot is None:
-        raise Conflict("no items")
-    return slot
-
-
-def _loosened(item: Any) -> Slot:
-    """The slot of one item: all its leaves may differ from those of others."""
-    item = item.value if type(item) is Maybe else item
-    if type(item) is list:
-        return row_of(typing.cast("list[Any]", item))
-    if is_node(item):
-        if not isinstance(item, tuple):
-            raise Conflict(f"a {type(item).__name__}, which could change later")
-        return Tree(item, tuple(_loosened(part) for _, part in children(item)))
-    return loosen(item)
-
-
-def row_of(items: list[Any]) -> Row:
-    """The slot of a list that is itself an item."""
-    count = exact_length(items)
-    if count is None:
-        raise Conflict("a list of items whose number differs")
-    return Row(item_slot(items), count)
-
-
-def exact_length(items: Sequence[Any]) -> DimLike | None:
-    """The number of items if it is a size that is known without running the program so far."""
-    total: DimLike = 0
-    for item in items:
-        length = item.position if isinstance(item, Stack) else 1
-        if isinstance(item, Few) or isinstance(length, Expr):
-            return None
-        total = total + length
-    return total
-
-
-def room(items: Sequence[Any]) -> DimLike:
-    """The most items that there can be."""
-    total: DimLike = 0
-    for item in items:
-        if isinstance(item, Stack):
-            total = total + item.room
-        else:
-            total = total + (len(item.items) if isinstance(item, Few) else 1)
-    return total
-
-
-class Restack(BaseException):
-    """A loop needs a list as a stack from before it; no Exception: user code must not catch it."""
-
-    def __init__(self, owner: list[Any], slot: Slot | None) -> None:
-        super().__init__()
-        self.owner, self.slot = owner, slot
-
-
-def can_stack(owner: Any) -> bool:
-    """Whether a list can be taken by traced positions: its items are numbers, or rows of numbers."""
-    rows = [item for item in owner if is_node(item)]
-    if type(owner) is not list or not owner or len(set(map(id, rows))) < len(rows):
-        return False
-    try:
-        slot = item_slot(typing.cast("list[Any]", owner))
-    except Conflict:
-        return False
-    while isinstance(slot, Row):
-        slot = slot.item
-    return isinstance(slot, Number | Scalar)
-
-
-def settled(trace: Trace, owner: list[Any], slot: Slot | None = None) -> Stack:
-    """All items of a list as one stack, which the list then holds."""
-    if len(owner) == 1 and isinstance(owner[0], Stack) and slot in (None, owner[0].slot):
-        owner[0].holder = owner
-        return owner[0]
-    first = owner[0]
-    _check_rows(trace, owner)
-    capacity = first.capacity if isinstance(first, Stack) and first.elastic else room(owner)
-    try:
-        slot = item_slot(owner, slot)
-        buffers, position = pack(trace, slot, capacity, Content(owner))
-    except Conflict as conflict:
-        raise trace.refuse(
-            f"the items of a list have different types: {conflict}", "give all items one type", "E055"
-        ) from None
-    made = Stack(trace, slot, [new_array(trace, trace.expr(one)) for one in buffers], position, capacity)
-    if isinstance(first, Stack):
-        made.extends(first, room(owner[1:]), is_exact=exact_length(owner[1:]) is not None)
-    trace.note(owner)
-    items, owner[:] = list(owner), [made]
-    made.holder = owner
-    if has_rows(slot):
-        _adopt(trace, items, made)
-    return made
-
-
-def is_row(owner: Any) -> bool:
-    """Whether a list shows a part of what another holds."""
-    return is_listed(owner) and any(isinstance(item, Stack) and item.outer is not None for item in owner)
-
-
-def _check_rows(trace: Trace, owner: list[Any]) -> None:
-    """Raise UnsupportedError for a list that has one row twice, or is a row itself that becomes longer."""
-    rows = [id(item) for item in owner if type(item) is list]
-    if len(set(rows)) < len(rows):
-        text, fix = "a list holds the same list twice", "hold copies: `[list(row) for row in rows]`"
-        raise trace.refuse(text, fix, "E055")
-    if len(owner) > 1 and is_row(owner):
-        fix = "make rows of their final length, or append to a copy: `row = list(rows[i])`"
-        raise trace.refuse("a row of a list changes its length in a compiled loop", fix, "E055")
-
-
-def has_rows(slot: Slot) -> bool:
-    """Whether items are lists, or hold some: who holds one sees its items change."""
-    return isinstance(slot, Row) or (isinstance(slot, Tree) and any(map(has_rows, slot.items)))
-
-
-def _adopt(trace: Trace, items: Sequence[Any], made: Stack) -> None:
-    """Let rows that were lists of their own show what the stack holds: who has one sees it change.
-
-    Those that lie in another stack are copied: once one of the two is written, the other is not to be used.
-    """
-    position: Position = 0
-    for item in items:
-        if isinstance(item, Stack):
-            link_stacks(trace, made, item)
-            position = _moved(trace, position, item.position)
-        elif isinstance(item, Few):
-            position = _moved(trace, position, as_expr(trace, item.count, I64))
-        else:
-            at = number(trace, position, int) if isinstance(position, Expr) else size_number(trace, position)
-            _show(trace, item.value if type(item) is Maybe else item, made.at(at))
-            position = _moved(trace, position, 1)
-
-
-def link_stacks(trace: Trace, made: Stack, origin: Stack) -> None:
-    """Note that a stack holds rows that another one held."""
-    for new, old in zip(made.parts, origin.parts, strict=True):
-        if type(old) is TracedArray:
-            trace.link(new.view.storage, old.view.storage)
-            new.view.storage.fixed |= old.view.storage.fixed
-
-
-def _show(trace: Trace, item: Any, shown: Any) -> None:
-    """Give the lists in an item the content that they have in a stack."""
-    if type(item) is tuple:
-        for one, other in zip(typing.cast("tuple[Any, ...]", item), shown, strict=True):
-            _show(trace, one, other)
-    elif type(item) is list:
-        row, stack = typing.cast("list[Any]", item), shown[0]
-        if is_listed(row) and len(row) == 1:
-            link_stacks(trace, stack, row[0])
-        if trace.is_outer(row):
-            if not is_listed(row):
-                raise Restack(row, None)
-            return
-        trace.note(row)
-        parts, row[:] = list(row), [stack]
-        if has_rows(stack.slot):
-            _adopt(trace, parts, stack)
-
-
-def stack_of(trace: Trace, value: Any) -> Stack | None:
-    """The items of a list with segments; None for anything else."""
-    return settled(trace, value) if is_listed(value) else None
+    return made, moved(trace, position, stack.position)

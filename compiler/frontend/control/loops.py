@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weft.compiler.frontend.arguments import is_node
 from weft.compiler.frontend.control.aliases import check_aliases, written_in
 from weft.compiler.frontend.control.conditions import truth
+from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.growth import check_items, grow_lists
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
@@ -39,9 +40,9 @@ from weft.compiler.frontend.control.rotation import (
     rotation_of,
     trips,
 )
+from weft.compiler.frontend.control.sharing import share_carried, share_results
 from weft.compiler.frontend.control.statements import (
     Raised,
-    arrays_in,
     effect_refused,
     join_named,
     lower_any,
@@ -51,7 +52,7 @@ from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
-from weft.compiler.frontend.values import TracedArray, TracedScalar
+from weft.compiler.frontend.values import TracedScalar
 from weft.ir.builder import Builder
 from weft.ir.dims import DimLike, atom_dim, floor_divide
 from weft.ir.expr import Expr
@@ -163,7 +164,7 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
     """Trace until the slots are those that the body gives back."""
     trace = hooks.trace
     for _ in range(_ROUNDS):
-        mark, moves = hooks.journal.begin(), len(trace.moves)
+        mark, moves, shared = hooks.journal.begin(), len(trace.moves), len(hooks.journal.shared)
         try:
             traced = run(variables.types())
             contents = mark.contents()
@@ -181,6 +182,7 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
             return traced
         trace.seal(traced.frame)
         trace.forget_moves(moves)
+        hooks.journal.forget_shared(shared)
     raise trace.refuse("the types of what a loop carries do not settle", "give each name one type", "E061")
 
 
@@ -269,6 +271,9 @@ def trace_body(
     stops = False
     try:
         variables.bind(trace, params[skip:])
+        for name, made in variables.wrapped.items():
+            if type(made) is not Content:
+                share_carried(hooks.journal, variables.before[name], made)
         try:
             body()
             found = False if stop is None else truth(trace, stop())
@@ -289,7 +294,8 @@ def trace_body(
     except BaseException:
         trace.close(frame)
         raise
-    return Traced(frame, params, ends, trace.leave(frame), stops=stops, lists=lists)
+    mark = hooks.journal.marks[-1]
+    return Traced(frame, params, ends, trace.leave(frame), stops=stops, lists=lists, mark=mark)
 
 
 def _end(trace: Trace, variables: Variables, name: str, place: Place) -> Any:
@@ -339,7 +345,7 @@ def _bind_results(
     for storage, value in zip(written, results[count:], strict=True):
         trace.set_value(storage, value)
     values = iter(results[:count])
-    turned: dict[str, TracedArray] = {}
+    turned: dict[str, Any] = {}
     bound: dict[str, Any] = {}
     for name, slot in variables.slots.items():
         place = variables.places[name]
@@ -364,6 +370,7 @@ def _bind_results(
     elif turns is not None:
         bind_selected(trace, variables, turns, turned, variables.places[TURNS].get())
     check_items(trace, variables, done, bound)
+    share_results(trace, hooks.journal, variables, done)
 
 
 def _link_all(trace: Trace, made: Any, sources: Sequence[Sequence[Storage]]) -> None:

@@ -7,6 +7,7 @@ Not here: what values are (`joins.py`).
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
@@ -107,6 +108,7 @@ class Mark:
     """What was there when a region began, and the old contents of what it has changed since."""
 
     outer: set[int]
+    noted: dict[int, Any] = field(default_factory=dict[int, Any])
     saved: dict[int, tuple[Any, Any]] = field(default_factory=dict[int, "tuple[Any, Any]"])
 
     def undo(self) -> None:
@@ -122,8 +124,10 @@ class Mark:
 class Journal:
     """Notes changes of containers and objects while regions are traced."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusal: Callable[[], Exception]) -> None:
         self.marks: list[Mark] = []
+        self.shared: dict[int, Any] = {}  # containers that may be others, or copies of what others hold
+        self.refusal = refusal  # the error for a change of one
 
     def begin(self) -> Mark:
         """A region begins."""
@@ -139,9 +143,29 @@ class Journal:
         """Whether an object was there when a loop or branch began whose body is traced."""
         return any(id(owner) in mark.outer for mark in self.marks)
 
+    def share(self, *owners: Any) -> None:
+        """From now on, changing these is an error."""
+        self.shared.update((id(one), one) for one in owners)
+
+    def forget_shared(self, length: int) -> None:
+        """Take back what was shared since there were so many."""
+        for key in list(self.shared)[length:]:
+            del self.shared[key]
+
+    def references(self) -> Counter[int]:
+        """How many variables and items lead to each container, by id."""
+        return _references()
+
+    def check(self, owner: Any) -> None:
+        """Raise UnsupportedError for a change of what others may hold that would not see it."""
+        if id(owner) in self.shared:
+            raise self.refusal()
+
     def note(self, owner: Any) -> None:
         """`owner` is about to change."""
+        self.check(owner)
         for mark in self.marks:
+            mark.noted[id(owner)] = owner
             if id(owner) in mark.outer and id(owner) not in mark.saved:
                 mark.saved[id(owner)] = (owner, _copy(owner))
 
@@ -186,25 +210,33 @@ def _keys(content: Any) -> list[Any]:
 
 def _reachable() -> set[int]:
     """Containers and objects that variables of the frames on the stack lead to, by id."""
-    found: set[int] = set()
+    return set(_references())
+
+
+def _references() -> Counter[int]:
+    found: Counter[int] = Counter()
     stack: list[Any] = []
+    seen: set[tuple[str, int]] = set()  # variables that functions share
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and frame.f_code.co_name != "_attempt":
-        name = frame.f_globals.get("__name__", "")
+        name, code = frame.f_globals.get("__name__", ""), frame.f_code
         if not str(name).startswith("weft."):
-            stack += frame.f_locals.values()
+            inner = {*code.co_freevars, *code.co_cellvars}
+            held = frame.f_locals.items()
+            stack += [value for key, value in held if key not in inner or (key, id(value)) not in seen]
+            seen.update((key, id(value)) for key, value in held if key in inner)
         frame = frame.f_back
     while stack and len(found) < _MOST:
         value: Any = stack.pop()
-        if isinstance(value, _LEAVES) or id(value) in found:
+        if isinstance(value, _LEAVES):
+            continue
+        found[id(value)] += 1
+        if found[id(value)] > 1:
             continue
         if isinstance(value, _SEQUENCES):
-            found.add(id(value))
             stack += value
         elif isinstance(value, _BUILTIN[1]):
-            found.add(id(value))
             stack += value.values()
         elif hasattr(value, "__dict__") and not str(_type(value).__module__).startswith("weft."):
-            found.add(id(value))
             stack += _vars(value).values()
     return found

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from math import lcm
 from typing import Any
 
-from weft.compiler.frontend.control.joins import UNDEFINED, Array, Frozen, Number, Slot
+from weft.compiler.frontend.control.contents import arrays_in
+from weft.compiler.frontend.control.joins import UNDEFINED, Array, Extended, Frozen, Number, Slot, is_listed
 from weft.compiler.frontend.control.places import Part, Place
 from weft.compiler.frontend.control.variables import Variables
 from weft.compiler.frontend.number import TracedNumber
@@ -49,7 +50,7 @@ def rotation_of(
     """The exchange that a traced body makes, if it writes to one of the arrays; it uses none of `touched`."""
     owner: dict[Storage, str] = {}
     for name, slot in variables.slots.items():
-        if isinstance(slot, Array) and _whole(variables.before[name]) is not None:
+        if isinstance(slot, Array | Extended) and _whole(variables.before[name]) is not None:
             param = _whole(variables.wrapped[name])
             if param is not None:
                 owner[param] = name
@@ -70,8 +71,16 @@ def rotation_of(
 
 def _whole(value: Any) -> Storage | None:
     """The storage that an array shows all of."""
-    array = value.array if type(value) is Frozen else value
-    return array.view.storage if type(array) is TracedArray and array.view.base is None else None
+    array = _only_array(value)
+    return array.view.storage if array is not None and array.view.base is None else None
+
+
+def _only_array(value: Any) -> TracedArray | None:
+    """The array that a value is, or a list holds its items in."""
+    if type(value) in (TracedArray, Frozen) or is_listed(value):
+        found = arrays_in(value)
+        return found[0] if len(found) == 1 else None
+    return None
 
 
 def _permuted(sources: dict[str, str]) -> dict[str, str]:
@@ -115,39 +124,46 @@ def trips(lower: DimLike, upper: DimLike, step: int) -> DimLike:
 
 
 def bind_exactly(
-    trace: Trace, variables: Variables, turns: Rotation, found: Mapping[str, TracedArray], count: DimLike
+    trace: Trace, variables: Variables, turns: Rotation, found: Mapping[str, Any], count: DimLike
 ) -> None:
     """Give each name the array that it holds after `count` iterations, with what that holds then."""
     rest = modulo(count, turns.period)
     reason = "which array a name holds after a loop that exchanges them"
     which = next((k for k in range(turns.period - 1) if trace.holds(rest, "==", k, reason)), turns.period - 1)
     for name, other in turns.after(which).items():
-        array = variables.before[other]
-        trace.set_value(array.view.storage, found[name].view.storage.value)
-        _bind(variables, name, array)
+        trace.set_value(_storage(variables.before[other]), _storage(found[name]).value)
+        _bind(variables, name, variables.before[other])
 
 
 def bind_selected(
-    trace: Trace, variables: Variables, turns: Rotation, found: Mapping[str, TracedArray], count: TracedNumber
+    trace: Trace, variables: Variables, turns: Rotation, found: Mapping[str, Any], count: TracedNumber
 ) -> None:
     """Give the arrays what they hold after a loop that counted its turns; a name may be any of them."""
     assert count.value is not None
-    values = {name: Expr(trace.builder, array.view.storage.value) for name, array in found.items()}
+    values = {name: Expr(trace.builder, _storage(array).value) for name, array in found.items()}
     contents = dict(values)
     for k in range(1, turns.period):
         here = Expr(trace.builder, count.value).apply("equal", trace.constant(k, I64))
         shown = {other: name for name, other in turns.after(k).items()}
         for name, value in contents.items():
-            mask = trace.expr(trace.emit("broadcast", [here.value], {"shape": found[name].view.shape}))
+            mask = trace.expr(
+                trace.emit("broadcast", [here.value], {"shape": _storage(found[name]).type.shape})
+            )
             contents[name] = select(mask, values[shown[name]], value)
     for name, value in contents.items():
-        trace.set_value(variables.before[name].view.storage, value.value)
+        trace.set_value(_storage(variables.before[name]), value.value)
     for name, array in found.items():
         for other in turns.sources:
-            trace.link(array.view.storage, variables.before[other].view.storage)
+            trace.link(_storage(array), _storage(variables.before[other]))
         _bind(variables, name, array)
 
 
-def _bind(variables: Variables, name: str, array: TracedArray) -> None:
+def _storage(value: Any) -> Storage:
+    found = _whole(value)
+    assert found is not None
+    return found
+
+
+def _bind(variables: Variables, name: str, array: Any) -> None:
     place: Any = variables.places[name]  # of a kind that holds arrays
     place.set(array)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from weft.compiler.frontend.control.joins import Maybe, given, is_listed
-from weft.compiler.frontend.control.lists import settled
+from weft.compiler.frontend.control.settling import (
+    settled,
+)
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, size_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, elements

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from weft.compiler.frontend.arguments import children, is_node
-from weft.compiler.frontend.control.contents import joined_content
+from weft.compiler.frontend.control.contents import arrays_in, joined_content
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
     Array,
@@ -19,7 +18,6 @@ from weft.compiler.frontend.control.joins import (
     Frozen,
     Maybe,
     Optional,
-    Possible,
     Same,
     Segment,
     Slot,
@@ -30,10 +28,12 @@ from weft.compiler.frontend.control.joins import (
     loosen,
     lower,
     show,
+    thawed,
     wrap,
 )
-from weft.compiler.frontend.control.lists import Content, Few, Stack
+from weft.compiler.frontend.control.lists import Content, Few
 from weft.compiler.frontend.control.places import Mark, Part, Place, changed_parts, grown_lists
+from weft.compiler.frontend.control.sharing import share_joined
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
@@ -139,6 +139,8 @@ def _join_all(
         joined[name].set(value)
         for side in sides:
             link_arrays(trace, slots[name], value, side.values.get(name))
+    made = {name: value for name, value in results.items() if not isinstance(slots[name], Same)}
+    share_joined(hooks.journal, mark.outer, made, [side.values for side in sides if not side.raised])
     for one in growth:
         one.finish()
 
@@ -209,7 +211,7 @@ class Growth:
 def _few(content: Content, before: list[Any]) -> tuple[list[Any], Any] | None:
     """The items that a path appended and their number; None if they are not a few, or others changed."""
     items, start = list(content.items), len(before)
-    same = len(items) >= start and all(is_same(a, b) for a, b in zip(items, before, strict=False))
+    same = len(items) >= start and all(map(is_same, items, before))
     added = items[start:]
     if not same or any(isinstance(one, Segment) for one in added[:-1]):
         return None
@@ -243,21 +245,6 @@ def implied(condition: Value, *, holds: bool) -> dict[Value, bool]:
 
 def _is_constant(one: Value, *, value: bool) -> bool:
     return one.op is not None and one.op.name == "constant" and one.op.attributes["value"] == value
-
-
-def arrays_in(value: Any) -> list[TracedArray]:
-    """The arrays in a value, frozen or not, in order."""
-    if type(value) is Frozen:
-        return [value.array]
-    if type(value) is TracedArray:
-        return [value]
-    if type(value) in (Maybe, Possible):
-        return arrays_in(value.value)
-    if isinstance(value, Stack):
-        return [array for part in value.parts for array in arrays_in(part)]
-    if is_node(value):
-        return [array for _, item in children(value) for array in arrays_in(item)]
-    return []
 
 
 def link_arrays(trace: Trace, slot: Slot, joined: Any, value: Any) -> None:
@@ -337,8 +324,8 @@ def _join_sides(trace: Trace, name: str, sides: Sequence[Side]) -> Slot:
     slot: Slot = Same(alive[0].values.get(name, UNDEFINED))
     for side in alive[1:]:
         slot = join_named(trace, name, slot, side.values.get(name, UNDEFINED))
-    if isinstance(slot, Same) and type(slot.value) is Frozen:
-        slot = Same(slot.value.array)
+    if isinstance(slot, Same):
+        slot = Same(thawed(slot.value))
     if isinstance(slot, Optional) and name.startswith("__weft_"):  # read only where it has a value
         return slot.slot if not isinstance(slot.slot, Same) else slot
     return slot

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.joins import UNDEFINED, Same, Slot, types, wrap
-from weft.compiler.frontend.control.lists import Content, Listed
-from weft.compiler.frontend.control.places import Place
-from weft.compiler.frontend.control.statements import arrays_in
+from weft.compiler.frontend.control.lists import (
+    Content,
+    Listed,
+)
+from weft.compiler.frontend.control.places import Mark, Place
+from weft.compiler.frontend.control.settling import (
+    has_rows,
+)
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
 from weft.ir.dims import DimLike
@@ -45,6 +51,11 @@ class Variables:
             if isinstance(slot, Listed):
                 given = slot.after(0 if self.position is None else self.position, elastic=True)
                 self.wrapped[name] = made = wrap(trace, given, values)
+                if has_rows(slot.item):  # of which one taken before the loop does not see what it writes
+                    held = arrays_in(made.items[0]), arrays_in(self.before[name])
+                    for one, other in zip(*held, strict=False):
+                        other.view.storage.copies.append(one.view.storage)
+                        one.view.storage.fixed |= other.view.storage.fixed
                 self.places[name].set(made)
                 continue
             made = wrap(trace, slot, values)
@@ -52,6 +63,7 @@ class Variables:
                 self.params.update((one.view.storage, one.view.storage.value) for one in arrays_in(made))
                 for one, other in zip(arrays_in(made), arrays_in(self.before[name]), strict=False):
                     other.view.storage.copies.append(one.view.storage)
+                    one.view.storage.fixed |= other.view.storage.fixed
             if name in self.flags:
                 made = False
             elif name in self.late:
@@ -73,4 +85,5 @@ class Traced:
     storages: dict[Storage, Value] = field(default_factory=dict[Storage, Value])
     yields: list[Value] = field(default_factory=list[Value])
     stops: bool = False
+    mark: Mark | None = None
     lists: dict[int, Content] = field(default_factory=dict[int, Content])  # contents of lists that it changed
