@@ -221,6 +221,8 @@ class Machine:
                 error.location = _location(op)
             raise
         except IndexError as error:
+            if op.regions or op.name in ("check", "fail_if"):  # the user's own
+                raise
             raise IndexFault(str(error), location=_location(op)) from error
 
     def lanes_step(self, op: Op) -> Step:

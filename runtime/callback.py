@@ -80,7 +80,7 @@ def _noted(location: Location | None) -> Generator[None, None, None]:
     try:
         yield
     except BaseException as error:
-        note = f"raised in a callback of a compiled program at {location}"
+        note = f"raised by a compiled program at {location}"
         is_ours = isinstance(error, WeftError) and error.location == location
         if location is not None and not is_ours and note not in getattr(error, "__notes__", ()):
             error.add_note(note)
@@ -89,7 +89,7 @@ def _noted(location: Location | None) -> Generator[None, None, None]:
 
 def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
     """The traceback from the first frame on that is not Weft's."""
-    while traceback is not None and traceback.tb_next is not None:
+    while traceback is not None:
         if not str(traceback.tb_frame.f_globals.get("__name__", "")).startswith("weft."):
             break
         traceback = traceback.tb_next

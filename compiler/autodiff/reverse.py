@@ -36,7 +36,7 @@ from weft.ir import (
 )  # fmt: skip
 from weft.ir.dims import symbols_of
 from weft.ir.rewrite import Cloner, symbol_names
-from weft.ir.walk import dims_of_type, walk
+from weft.ir.walk import calls_python, dims_of_type, walk
 
 
 def differentiate(
@@ -291,7 +291,7 @@ class Reverse:
         live = set(needed)
         kept: list[Op] = []
         for op in reversed(self.region.ops[self.forward_count :]):
-            if any(v in live for v in op.results):
+            if any(v in live for v in op.results) or calls_python(op):
                 kept.append(op)
                 live.update(used_values(op))
         self.region.ops[self.forward_count :] = reversed(kept)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,7 @@ from weft.compiler.frontend.control.settling import (
     exact_length,
     settled,
 )
+from weft.compiler.frontend.location import user_frame
 from weft.compiler.frontend.mathematics import MATHEMATICS
 from weft.compiler.frontend.number import (
     IR_TYPES,
@@ -38,10 +40,10 @@ from weft.compiler.frontend.number import (
     as_dim,
     as_expr,
     extreme,
-    forced,
     number,
     size_number,
 )
+from weft.compiler.frontend.text import TracedText, print_later, text
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import HIDDEN, TRACED, BoundMethod, Forwarded, TracedArray, TracedScalar
 from weft.ir.dims import product
@@ -89,17 +91,22 @@ def _long(trace: Trace, values: Any) -> Sequence | None:
 
 @_means(isinstance)
 def _isinstance(trace: Trace, value: Any, kinds: Any) -> bool:
-    if type(value) not in TRACED:
+    if type(value) not in _ASKED:
         return isinstance(value, kinds)
     return issubclass(_type_of(value), kinds)
 
 
 @_means(type)
 def _type(trace: Trace, value: Any, *rest: Any) -> Any:
-    return type(value, *rest) if rest or type(value) not in TRACED else _type_of(value)
+    return type(value, *rest) if rest or type(value) not in _ASKED else _type_of(value)
+
+
+_ASKED: Any = (*TRACED, TracedText)
 
 
 def _type_of(value: Any) -> type:
+    if type(value) is TracedText:
+        return str
     if type(value) is TracedArray:
         return np.ndarray if value.view.storage.variable is None or value.view.base is not None else Variable
     return value.dtype.type if type(value) is TracedScalar else value.type
@@ -227,28 +234,34 @@ def _divmod(trace: Trace, a: Any, b: Any) -> Any:
 
 
 def _text(fn: Any) -> None:
-    def meaning(trace: Trace, *values: Any) -> str:
-        for value in values:
-            if type(value) in TRACED and not _is_size(value):
-                raise forced(trace, f"a traced {value!r}", "text")
-        return fn(*(value.__index__() if _is_size(value) else value for value in values))
+    def meaning(trace: Trace, *values: Any) -> Any:
+        return text(trace, fn, *values)
 
     BUILTINS[fn] = meaning
 
 
 _text(str)
 _text(repr)
+_text(ascii)
 _text(format)
+BUILTINS[print] = print_later
+
+
+@_means(breakpoint)
+def _breakpoint(trace: Trace, *args: Any, **kwargs: Any) -> None:
+    """Stop where the function is traced, in the user's frame."""
+    if sys.breakpointhook is not sys.__breakpointhook__:
+        sys.breakpointhook(*args, **kwargs)
+        return
+    import pdb  # loaded when it is asked for
+
+    pdb.Pdb().set_trace(user_frame())
 
 
 BUILTINS[range] = make_range
 BUILTINS[enumerate] = make_enumerate
 BUILTINS[zip] = make_zip
 BUILTINS[reversed] = make_reversed
-
-
-def _is_size(value: Any) -> bool:
-    return type(value) is TracedNumber and value.dim is not None
 
 
 @_means(sorted)

@@ -225,20 +225,29 @@ def _contents(container: Any) -> list[int]:
 
 
 def call_python(
-    trace: Trace, function: Callable[..., Any], args: Sequence[Any], results: Any = None, name: str = ""
+    trace: Trace,
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    results: Any = None,
+    name: str = "",
+    location: Location | None = None,
 ) -> Any:
-    """Write a call of `function` at this place; `results` is a tree of `Declared`, or None."""
+    """Write a call of `function` at this place; `results` is a tree of `Declared`, or None.
+
+    `location` is the user's line, the present one if it is None.
+    """
+    location = location or trace.location()
     arguments = Arguments(trace)
     tree = [arguments.take(value) for value in args]
     leaves = _leaves(results)
     types = tuple(TensorType(one.dtype, one.shape) for one in leaves)
     called = PythonCall(
-        standing_alone(trace, function), tree, results, leaves, name or _name(function), trace.location()
+        standing_alone(trace, function), tree, results, leaves, name or _name(function), location
     )
     operand_types = [tensor_operand([v.type]) for v in arguments.values]
     ranks = tuple(len(ty.shape) for ty in (*operand_types, *types))
     dtypes = (tuple(ty.dtype for ty in operand_types), tuple(ty.dtype for ty in types))
-    site = Site(called, *dtypes, ranks, trace.location())
+    site = Site(called, *dtypes, ranks, location)
     trace.callbacks.append(site)
     facts = {"site": len(trace.callbacks) - 1, "types": types}
     op = trace.emit_op("callback", arguments.values, facts)  # pyright: ignore[reportArgumentType] -- types nest

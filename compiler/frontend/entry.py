@@ -17,9 +17,11 @@ from weft.compiler.frontend.arguments import StaticSpec, spec_of
 from weft.compiler.frontend.assumption import Assumptions, Restart, SizeGuard
 from weft.compiler.frontend.capture import Inputs, ObjectGuard, Parameter, TraceOptions
 from weft.compiler.frontend.code import all_code
+from weft.compiler.frontend.control.statements import Raised
 from weft.compiler.frontend.result import Effect, Outputs, ResultNode, settle_all
 from weft.compiler.frontend.rewrite import resolve_callable, rewritten_code
 from weft.compiler.frontend.source import Argument, Cell, Default, Global, Source
+from weft.compiler.frontend.text import fail
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.tracing import TracingHooks
 from weft.ir.dataclass import dataclass
@@ -108,10 +110,15 @@ def _attempt(
         inputs.argument(Argument(k, names[k] if k < len(names) else ""), tree) for k, tree in enumerate(trees)
     ]
     named = {key: inputs.argument(Argument(key, key), tree) for key, tree in named_trees.items()}
-    if inputs.unhooked is not None:
-        value = _without_source(inputs.unhooked, inputs)(*given, **named)
-    else:
-        value = hooks.call(fn if root is None else root, *given, **named)
+    try:
+        if inputs.unhooked is not None:
+            value = _without_source(inputs.unhooked, inputs)(*given, **named)
+        else:
+            value = hooks.call(fn if root is None else root, *given, **named)
+    except Raised as raised:  # on all paths
+        value = None
+        if raised.exception is not None:
+            fail(one, raised.exception, raised.location)
     return _finish(one, inputs, hooks, value)
 
 

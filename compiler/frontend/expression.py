@@ -199,6 +199,16 @@ class ExpressionRewriter(ast.NodeTransformer):
             return node
         return hook("join_string", node, *parts)
 
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """Take `"..." % values` to a hook."""
+        is_text = isinstance(node.left, ast.JoinedStr) or (
+            isinstance(node.left, ast.Constant) and isinstance(node.left.value, str)
+        )
+        left, right = self.visit(node.left), self.visit(node.right)
+        if is_text and isinstance(node.op, ast.Mod):
+            return hook("percent", node, left, right)
+        return located(ast.BinOp(left, node.op, right), node)
+
     def _part(self, node: ast.expr) -> ast.expr:
         if not isinstance(node, ast.FormattedValue):
             return node

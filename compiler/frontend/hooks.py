@@ -173,6 +173,10 @@ class Hooks(Protocol):
         """Make an f-string of its texts and formatted values."""
         ...
 
+    def percent(self, left: UserValue, right: UserValue, /) -> UserValue:
+        """Evaluate `left % right` where `left` is written as a text."""
+        ...
+
     # -- statements ------------------------------------------------------------------------------------------
     #
     # Bodies are functions without arguments that share the local variables of the user's function as cells
@@ -424,6 +428,10 @@ class PlainHooks:
     def join_string(self, *parts: UserValue) -> UserValue:
         """Join the texts."""
         return "".join(parts)
+
+    def percent(self, left: UserValue, right: UserValue, /) -> UserValue:
+        """Format the values."""
+        return left % right
 
     def if_(
         self,

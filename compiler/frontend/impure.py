@@ -1,6 +1,6 @@
 """Calls whose result depends on more than their arguments: refused while tracing, with what to write instead.
 
-Not here: `print`, which runs at its place once effects are built.
+Not here: `print`, which runs at its place (`text.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
-_OUTSIDE = "call it outside of the compiled function and pass the result as an argument"
+_OUTSIDE = "call it by weft.callback, or outside of the compiled function and pass the result as an argument"
 _RANDOM = "use `weft.random.default_rng`, or draw outside of the compiled function and pass the array"
 _MODULES = {
     "random": _RANDOM,
@@ -22,7 +22,7 @@ _MODULES = {
     "uuid": _OUTSIDE,
     "time": _OUTSIDE,
     "datetime": _OUTSIDE,
-    "logging": "log outside of the compiled function",
+    "logging": "log by weft.callback, or outside of the compiled function",
     "io": _OUTSIDE,
     "_io": _OUTSIDE,
     "os": _OUTSIDE,
@@ -34,7 +34,6 @@ _MODULES = {
     "sys": _OUTSIDE,
 }
 _FUNCTIONS = {
-    builtins.print: "print outside of the compiled function; printing traced values comes with control flow",
     builtins.input: _OUTSIDE,
     builtins.open: _OUTSIDE,
 }

@@ -5,13 +5,14 @@ Taking a position costs a walk over our own frames; line and column are looked u
 
 from __future__ import annotations
 
+import dis
 import linecache
 import os
 import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from types import CodeType, FunctionType, TracebackType
+from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any, NamedTuple
 
 from weft.compiler.frontend.source import UserValue
@@ -29,13 +30,47 @@ class Position(NamedTuple):
 
 def current_position(skip: Callable[[str], bool] | None = None) -> Position:
     """Give the instruction of the innermost frame outside our modules and those whose name `skip` takes."""
+    frame = user_frame(skip)
+    return Position(frame.f_code, frame.f_lasti)
+
+
+def user_frame(skip: Callable[[str], bool] | None = None) -> FrameType:
+    """Give that frame."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  there is no public way
     while frame.f_back is not None:
         module = frame.f_globals.get("__name__") or ""
         if not (module.startswith("weft.") or module == "weft" or (skip is not None and skip(module))):
             break
         frame = frame.f_back
-    return Position(frame.f_code, frame.f_lasti)
+    return frame
+
+
+def is_caught() -> bool:
+    """Whether a function that is traced has a handler for what is raised where it stands."""
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  there is no public way
+    while frame is not None and frame.f_globals.get("__name__") != "weft.compiler.frontend.entry":
+        module = str(frame.f_globals.get("__name__") or "")
+        if not module.startswith("weft.") and _has_handler(frame.f_code, frame.f_lasti):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _has_handler(code: CodeType, lasti: int) -> bool:
+    """Whether an `except` covers an instruction; `with` and `finally` have none that match exceptions."""
+    entries: Any = getattr(dis, "_parse_exception_table")(code)  # noqa: B009 -- it is private
+    targets = {one.target for one in entries if one.start <= lasti < one.end}
+    names: list[str] = []
+    for one in dis.get_instructions(code) if targets else ():
+        if one.offset in targets or names:
+            names.append(one.opname)
+            if len(names) == 2 and one.opname == "POP_TOP":
+                return True
+            if one.opname in ("CHECK_EXC_MATCH", "CHECK_EG_MATCH"):
+                return True
+            if one.opname == "RERAISE":
+                names = []
+    return False
 
 
 def resolve(code: CodeType, lasti: int) -> Location:

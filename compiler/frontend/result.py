@@ -32,6 +32,7 @@ from weft.compiler.frontend.control.settling import (
 from weft.compiler.frontend.number import TracedNumber, as_expr, size_number
 from weft.compiler.frontend.source import Source
 from weft.compiler.frontend.storage import Lens, Pick, Storage, View
+from weft.compiler.frontend.text import TracedText
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import MaskedElements, TracedArray, TracedScalar
 from weft.ir.dataclass import dataclass
@@ -147,8 +148,17 @@ class ResultTree:
     items: tuple[ResultNode, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ResultText:
+    """A text: `make` of the parts."""
+
+    make: Any
+    items: tuple[ResultNode, ...]
+
+
 ResultNode: TypeAlias = (
     ResultValue
+    | ResultText
     | ResultSize
     | ResultObject
     | ResultView
@@ -168,7 +178,7 @@ def inner_nodes(node: ResultNode) -> tuple[ResultNode, ...]:
         return (node.count, *node.parts)
     if isinstance(node, ResultShared):
         return (node.node,)
-    return node.items if isinstance(node, ResultTree) else ()
+    return node.items if isinstance(node, ResultTree | ResultText) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +220,8 @@ class Outputs:
                 return ResultValue(self._number(value, value.value), NUMBER_KINDS[value.type])
             case MaskedElements():
                 return self._array(value.elements)
+            case TracedText():
+                return ResultText(value.make, tuple(map(self.describe, value.parts)))
             case Possible():
                 flag = as_expr(self.trace, value.present, BOOL).value
                 present = self.describe(value.value)

@@ -194,7 +194,10 @@ def _construct(
     if type(made).__call__ is not type.__call__ or made is type or not ours:
         return made(*args, **kwargs)
     plain: UserValue = made.__new__ is object.__new__  # which drops the arguments
-    instance = object.__new__(made) if plain else hooks.call(made.__new__, made, *args, **kwargs)
+    if issubclass(made, BaseException) and not is_user_code(made.__new__, library):
+        instance = made.__new__(made, *args, **kwargs)  # which keeps them
+    else:
+        instance = object.__new__(made) if plain else hooks.call(made.__new__, made, *args, **kwargs)
     if isinstance(instance, made):
         hooks.call(type(instance).__init__, instance, *args, **kwargs)
     return instance

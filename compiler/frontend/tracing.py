@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from weft.compiler.frontend import builtin, impure
+from weft.compiler.frontend import builtin, impure, text
 from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.control.folding import contains
 from weft.compiler.frontend.control.hooks import ControlHooks
@@ -36,7 +36,6 @@ from weft.compiler.frontend.control.settling import is_row, settled
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.hooks import Hooks, PlainHooks
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
-from weft.compiler.frontend.number import TracedNumber, forced
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
 from weft.compiler.frontend.numpy.table import INSTEAD, name_of
@@ -278,13 +277,16 @@ class TracingHooks:
         return self._plain.compare(symbol, left, right)
 
     def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
-        """Format what is known; the text of a traced value is not. A size in a text is pinned."""
-        if type(value) is TracedNumber and value.dim is not None and not self.trace.changes(value.dim):
-            value = value.__index__()
-        value = given(value)
-        if type(value) in TRACED:
-            raise forced(self.trace, f"a traced {value!r}", "text in an f-string")
-        return self._plain.format_value(value, conversion, specification)
+        """Format what is known, the rest when the program runs. A size in a text is pinned."""
+        return text.formatted(self.trace, self.inputs.open(given(value)), conversion, specification)
+
+    def join_string(self, *parts: Any) -> Any:
+        """Make an f-string, now or when the program runs."""
+        return text.joined(self.trace, *parts)
+
+    def percent(self, left: Any, right: Any, /) -> Any:
+        """Format values, each now or when the program runs."""
+        return text.percent(self.trace, left, self.inputs.open(given(right)))
 
     # ---- calls
 
@@ -307,6 +309,10 @@ class TracingHooks:
         if not isinstance(fn, FunctionType | MethodType | type) and not _collects(fn):
             args = tuple(given(value) for value in args)
             kwargs = {name: given(value) for name, value in kwargs.items()}
+        owner: Any = getattr(fn, "__self__", None)
+        if type(owner) is str and fn.__name__ in text.METHODS:
+            opened = [tuple(map(self.inputs.open, args)), {k: self.inputs.open(v) for k, v in kwargs.items()}]
+            return text.method(self.trace, owner, fn.__name__, *opened)
         if is_known(fn):
             if fn in JOINING and args and is_listed(args[0]):
                 return joined_items(self.trace, fn, args, kwargs)
@@ -378,7 +384,7 @@ class TracingHooks:
             if type(owner) is list and args:
                 args = (*args[:-1], kept(self.trace, self.inputs.open(args[-1]), name))
         if (
-            isinstance(owner, list | tuple | dict | str | set)
+            isinstance(owner, list | tuple | dict | str | set | BaseException)
             or getattr(fn, "__module__", None) in _TRANSPARENT
         ):
             collects = isinstance(owner, list | dict | set)
@@ -387,8 +393,11 @@ class TracingHooks:
             return fn(
                 *map(self.inputs.open, args), **{name: self.inputs.open(v) for name, v in kwargs.items()}
             )
-        if any(type(v) in TRACED and not _is_size(v) for v in (*args, *kwargs.values())):
-            fix = "call it outside of the compiled function, or write it with NumPy"
+        if any(
+            (type(v) in TRACED and not _is_size(v)) or type(v) is text.TracedText
+            for v in (*args, *kwargs.values())
+        ):
+            fix = "call it by weft.callback, outside of the compiled function, or write it with NumPy"
             raise self.trace.refuse(f"{name_of(fn)} cannot take a traced value", fix, "E053")
         return fn(*args, **kwargs)
 

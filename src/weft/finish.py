@@ -66,8 +66,9 @@ class ResultMaker:
                 return _items(node.form, arrays, int(self.make(node.count)))
             case result.ResultShared():
                 return _once(self.containers, node.number, lambda: self.make(node.node))
-            case result.ResultTree():
-                return rebuild(node.like, [self.make(item) for item in node.items])
+            case result.ResultTree() | result.ResultText():
+                items = [self.make(item) for item in node.items]
+                return rebuild(node.like, items) if isinstance(node, result.ResultTree) else node.make(*items)
             case _:
                 return node
 

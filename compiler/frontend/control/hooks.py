@@ -25,10 +25,13 @@ from weft.compiler.frontend.control.settling import (
 )
 from weft.compiler.frontend.control.statements import Raised, branch, unwrapped
 from weft.compiler.frontend.hooks import PlainHooks, Thunk
+from weft.compiler.frontend.location import is_caught
 from weft.compiler.frontend.number import as_expr, number, size_number
+from weft.compiler.frontend.text import fail_unless, is_made_later
 from weft.ir.errors import UnsupportedError
 from weft.ir.expr import Expr
 from weft.ir.types import BOOL
+from weft.ir.walk import has_effect
 
 if TYPE_CHECKING:
     from weft.compiler.frontend.tracing import TracingHooks
@@ -367,18 +370,25 @@ class ControlHooks:
         if found is True:
             return
         arguments = () if message is None else (message(),)
+        exception = AssertionError(*arguments)
         if found is False:
-            if len(self.trace.frames) > 1:
-                raise Raised(AssertionError(*arguments))
-            raise AssertionError(*arguments)
-        self.trace.fail_unless(found, AssertionError(*arguments))
+            if len(self.trace.frames) > 1 or is_made_later(exception):
+                raise Raised(exception, self.trace.location())
+            raise exception
+        fail_unless(self.trace, found, exception)
 
     def raise_(self, exception: Any, /) -> Any:
         """Give the exception that Python raises, or end the path that is being traced."""
-        if len(self.trace.frames) == 1:
+        if len(self.trace.frames) == 1 and not self._comes_later(exception):
             return exception
         made = exception() if isinstance(exception, type) else exception
-        raise Raised(made)
+        raise Raised(made, self.trace.location())
+
+    def _comes_later(self, exception: Any) -> bool:
+        """Whether an exception on all paths is the program's: it holds values, or something comes before."""
+        if not isinstance(exception, type) and is_made_later(exception):
+            return True
+        return any(map(has_effect, self.trace.region.ops)) and not is_caught()
 
 
 class Undo:

@@ -51,6 +51,7 @@ from weft.compiler.frontend.control.variables import Traced, Variables
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
+from weft.compiler.frontend.text import fail
 from weft.compiler.frontend.trace import Frame, Trace
 from weft.compiler.frontend.values import TracedScalar
 from weft.ir.builder import Builder
@@ -280,7 +281,7 @@ def trace_body(
             stops = found is not False
         except Raised as raised:
             if raised.exception is not None:
-                trace.fail(raised.exception)
+                fail(trace, raised.exception, raised.location)
         if len(hooks.effects) > effects:
             raise effect_refused(hooks, effects)
         ends = {name: _end(trace, variables, name, place) for name, place in variables.places.items()}

@@ -37,6 +37,7 @@ from weft.compiler.frontend.control.sharing import share_joined
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
+from weft.compiler.frontend.text import fail
 from weft.compiler.frontend.trace import Frame, Trace
 from weft.compiler.frontend.values import TracedArray
 from weft.ir.errors import DTypeError, Fact, WeftError
@@ -44,6 +45,7 @@ from weft.ir.expr import Expr, select
 from weft.ir.node import Op, Region, Value
 from weft.ir.opdef import Scalar as ScalarForm
 from weft.ir.opdef import record
+from weft.ir.source import Location
 from weft.ir.types import IndexType, TensorType
 
 if TYPE_CHECKING:
@@ -57,9 +59,9 @@ _FREE = frozenset({"constant", "dim", "from_index"})
 class Raised(BaseException):
     """The path being traced ends in an exception of the user's; no Exception: user code must not catch it."""
 
-    def __init__(self, exception: Any) -> None:
+    def __init__(self, exception: Any, location: Location | None = None) -> None:
         super().__init__()
-        self.exception = exception
+        self.exception, self.location = exception, location
 
 
 @dataclass(slots=True, eq=False)
@@ -282,7 +284,7 @@ def _trace_side(
     except Raised as raised:
         side.raised = True
         if raised.exception is not None:
-            trace.fail(raised.exception)
+            fail(trace, raised.exception, raised.location)
     except BaseException:
         trace.close(frame)
         raise

@@ -32,6 +32,7 @@ INSTEAD = {
     "ndenumerate": "use a loop over np.ndindex",
     "memmap": "use np.memmap outside of the compiled function, passed as an argument",
     "load": "load it outside of the compiled function, and pass the array",
+    **dict.fromkeys(("save", "savez", "savez_compressed", "savetxt"), "save it by weft.callback"),
     "lib.stride_tricks.as_strided": "use np.lib.stride_tricks.sliding_window_view, or slices",
 }
 """What to use for functions that the table lacks, by their names after `np.`."""
