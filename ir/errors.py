@@ -6,6 +6,7 @@ enter (`weft.api`); the sections that explain each code are in `docs/errors.md`.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -48,6 +49,7 @@ CODES = {
     "E070": "The toolchain refused the code",
     "E080": "A program failed while it ran",
     "E081": "Out of memory",
+    "E082": "An operation made a NaN or an infinity",
     "E090": "An error inside Weft",
     "E091": "The verifier found an invalid program",
     "E092": "A pass failed",
@@ -153,6 +155,33 @@ class OutOfMemoryError(RuntimeFault, MemoryError):
     """Memory of a device is exhausted."""
 
     default_code = "E081"
+
+
+class NotFiniteError(RuntimeFault, FloatingPointError):
+    """Under check="nan": an operation made a NaN or an infinity of finite numbers."""
+
+    default_code = "E082"
+
+
+def not_finite(code: str, facts: Sequence[int], location: Location | None) -> NotFiniteError:
+    """The error of a check whose code is `nan OPERATION COUNT TYPES`.
+
+    The facts are the place in the result or -1, the iteration of the loop around or -1, and the upper halves
+    of the first operands as float64.
+    """
+    _, name, count, types = code.split(" ", 3)
+    place, iteration, packed = facts
+    told = [Fact("operands", types)]
+    if place >= 0:
+        told.append(Fact("element", f"{place} in row-major order"))
+    if packed or place >= 0:
+        halves = struct.pack("<QQ", packed & (2**64 - 2**32), (packed << 32) & (2**64 - 2**32))
+        told.append(Fact("of", ", ".join(f"{x:.5g}" for x in struct.unpack("<dd", halves)[: int(count)])))
+    if iteration >= 0:
+        told.append(Fact("loop index", str(iteration)))
+    sentence = f"{name} gives NaN or an infinity, of operands that are finite"
+    fix = "keep its operands where it is defined, or leave out check= if this is meant"
+    return NotFiniteError(sentence, location=location, facts=told, fix=fix)
 
 
 class InternalError(WeftError, RuntimeError):

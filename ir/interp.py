@@ -15,7 +15,7 @@ import numpy as np
 
 from weft.ir.block import Thread, has_meetings, run_block
 from weft.ir.dims import DimLike, as_symbol, evaluate_dim
-from weft.ir.errors import IndexFault, InternalError, RuntimeFault, ShapeError, WeftError
+from weft.ir.errors import IndexFault, InternalError, RuntimeFault, ShapeError, WeftError, not_finite
 from weft.ir.memory import Buffer, Races, Traffic, allocate, numpy_dtype, wrap
 from weft.ir.node import Attributes, Func, Op, Region, Value
 from weft.ir.opdef import REGISTRY
@@ -580,6 +580,8 @@ def failure(code: object, facts: Sequence[int], location: Location | None = None
         index, size, axis = [*facts, 0, 0, 0][:3]
         sentence = f"index {index} is out of bounds for axis {axis} with size {size}"
         return IndexFault(sentence, location=location)
+    if isinstance(code, str) and code.startswith("nan "):
+        return not_finite(code, facts, location)
     if isinstance(code, str) and code.startswith("raise "):
         name, _, text = code.split(" ", 2)[2].partition(": ")
         found = getattr(builtins, name, None)
@@ -590,7 +592,8 @@ def failure(code: object, facts: Sequence[int], location: Location | None = None
 
 def _check(machine: Machine, op: Op) -> None:
     if not _lane_array(machine.values[op.operands[0]]).all():
-        raise failure(op.attributes.get("code", ""), (), _location(op))
+        facts = [int(_lane_array(machine.values[v])[0]) for v in op.operands[1:]]
+        raise failure(op.attributes.get("code", ""), facts, _location(op))
 
 
 def _callback(machine: Machine, op: Op) -> None:

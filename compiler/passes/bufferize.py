@@ -158,7 +158,8 @@ class _Bufferizer:
                 case "check":
                     fails = self.builder.expr(self._scalar(op.operands[0])).apply("logical_not")
                     self.builder.locations = op.locations
-                    self.builder.emit("fail_if", [fails.value], op.attributes)
+                    facts = [self._scalar(v) for v in op.operands[1:]]
+                    self.builder.emit("fail_if", [fails.value, *facts], op.attributes)
                 case "callback":
                     self._callback(op)
                 case _:

@@ -95,7 +95,7 @@ known_gradient = define(OpDef("known_gradient", "Its first `count` operands; the
                               _infer_known, None, _known_vjp, None, 0, None))
 dim = _define("dim", "The size expression `dim` as an index.", _infer_dim)
 from_index = _define("from_index", "An index as an i64 scalar.", _infer_from_index)
-check = _define("check", "Fails with error `code` unless the bool scalar holds.", _nothing, "effect", "can_fail")
+check = _define("check", "Fails with error `code` unless the bool scalar holds; up to three i64 scalars tell more.", _nothing, "effect", "can_fail")
 callback = _define("callback", "Calls the Python function number `site` with its operands, in order with other effects; results have `types`.",
                    _infer_callback, "effect")
 to_index = _define("to_index", "An i64 scalar as the symbol `dim`; fails outside its range.", _infer_dim, "can_fail")

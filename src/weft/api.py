@@ -39,8 +39,10 @@ def compile(
     The result is called like `fn`. `static` names arguments whose values are compiled in; `dynamic=False`
     makes every size exact; `signature` is a list of specs (`weft.spec`), one for each argument: exactly one
     compile, other arguments are refused. At `max_variants` the least recently used variant is dropped.
-    `fast_math` allows reassociation and contraction of floats. Raises UserError for a value that a keyword
-    cannot take, UnsupportedError for `device` and `check`, which are not built yet.
+    `fast_math` allows reassociation and contraction of floats. `check="nan"` stops at the first operation
+    that makes a NaN or an infinity of finite numbers, with its line, operands and loop index, for the price
+    of a look at each result. Raises UserError for a value that a keyword cannot take, UnsupportedError for
+    `device`, which is not built yet.
     """
     settings = _settings(device, static, dynamic, signature, max_variants, fast_math, check)
     if fn is None:
@@ -75,10 +77,6 @@ def _settings(
         )
     if check not in (None, "nan"):
         raise _bad("check", check, 'None or "nan"')
-    if check is not None:
-        raise UnsupportedError(
-            f"check={check!r} is not built yet", code="E051", fix="leave check= out; see docs/status.md"
-        )
     several = isinstance(static, list | tuple | set | frozenset)
     names: tuple[Any, ...] = tuple(cast(Any, static)) if several else (static,)
     if not all(type(n) in (str, int) for n in names):
@@ -97,6 +95,7 @@ def _settings(
         "dynamic": dynamic,
         "max_variants": max_variants,
         "fast_math": fast_math,
+        "check": check,
         "signature": None if signature is None else tuple(cast(Any, signature)),
     }
 

@@ -34,6 +34,7 @@ from weft.binding import (
     with_alias,
 )
 from weft.checks import check_signature, check_sizes, shared_arrays
+from weft.compiler.debug.finite import check_finite
 from weft.compiler.frontend.arguments import ArraySpec, IntSpec, map_paths
 from weft.compiler.frontend.capture import TraceOptions
 from weft.compiler.frontend.entry import Traced, trace
@@ -44,6 +45,7 @@ from weft.history import MOST_INT, History, Place
 from weft.ir import CodeOptions, CompileError, Func, IndexFault, InternalError, Location, Options, WeftError
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol
+from weft.ir.errors import not_finite
 from weft.native import Built, build
 from weft.reasons import Key, advice, describe_difference, key_of_variant, nearest
 from weft.runtime.callback import server
@@ -64,6 +66,7 @@ class Settings:
     signature: tuple[Any, ...] | None = None
     max_variants: int = 8
     fast_math: bool = False
+    check: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -328,12 +331,13 @@ class Core:
         positional = [tree for path, tree in trees if isinstance(path.key, int)]
         named = {path.key: tree for path, tree in trees if isinstance(path.key, str)}
         try:
-            return trace(self.fn, positional, named, self._trace_options(work, arrays))
+            traced = trace(self.fn, positional, named, self._trace_options(work, arrays))
         except RecursionError as error:
             raise CompileError(
                 f"{self.name} recurses too deeply to be traced",
                 fix="write the recursion as a loop, or make its depth a static argument",
             ) from error
+        return traced if self.settings.check is None else replace(traced, func=check_finite(traced.func))
 
     def _trace_options(self, work: Work, arrays: Mapping[int, Source]) -> TraceOptions:
         hidden, present, ints = (
@@ -509,6 +513,8 @@ def _fail(name: str, built: Built, raises: Sequence[Any], code: int, site: int, 
                 location=location,
                 fix="check the index, or clip it with np.clip",
             )
+        if isinstance(where.code, str) and where.code.startswith("nan "):
+            raise not_finite(where.code, facts, location)
         if isinstance(where.code, str) and where.code.startswith("raise "):
             raise _fresh(raises[int(where.code.split(" ", 2)[1])], location)
         raise WeftError(f"the program failed: {where.code}", location=location, code="E080")

@@ -226,7 +226,6 @@ def test_keywords_and_defaults():
     ("keywords", "error"),
     [
         ({"device": "gpu:0"}, weft.UnsupportedError),
-        ({"check": "nan"}, weft.UnsupportedError),
         ({"check": "inf"}, weft.UserError),
         ({"static": "missing"}, weft.UserError),
         ({"static": 3.5}, weft.UserError),
