@@ -165,6 +165,13 @@ def facts_of(fn: Func) -> Facts:
     return facts
 
 
+def has_loops(region: Region) -> bool:
+    """Whether a `for` stands outside of kernels, at any depth."""
+    return any(
+        op.name == "for" or (op.name != "kernel" and any(map(has_loops, op.regions))) for op in region.ops
+    )
+
+
 PLAIN = ("for", "while", "if", "yield", "load", "store", "constant")
 
 

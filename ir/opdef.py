@@ -49,6 +49,15 @@ class Context(Protocol):
         """The value of the first piece whose bound is above `index`. Bounds ascend; the last is None."""
         ...
 
+    def place_in(
+        self, index: DimLike, places: Sequence[tuple[DimLike, DimLike]], size: DimLike
+    ) -> DimLike | None:
+        """Of pairs (bound, place) the place of the first whose bound is above `index`, in [0, size).
+
+        None where `piecewise` is better: one place is known to be it, or loops are cut at the bounds.
+        """
+        ...
+
     def where(self, condition: Expr, then: Callable[[], Expr], otherwise: Callable[[], Expr]) -> Expr:
         """`then` where the condition holds, else `otherwise`; each reads only in its own lanes."""
         ...

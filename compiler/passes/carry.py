@@ -8,7 +8,7 @@ kernels. Not here: scalars (`promote_scalars.py`), elements that are only read.
 
 from collections.abc import Mapping, Sequence
 
-from weft.compiler.affine import Facts, Poly, constant, facts_of, plus, split, times, unknowns
+from weft.compiler.affine import Facts, Poly, constant, facts_of, has_loops, plus, split, times, unknowns
 from weft.ir import BufferType, Builder, Expr, Func, Op, Region, Value, VectorType
 from weft.ir.dataclass import dataclass
 from weft.ir.rewrite import Cloner
@@ -20,7 +20,7 @@ FARTHEST = 2
 
 def carry(fn: Func) -> Func:
     """The program with recurrences through memory in registers."""
-    if not any(op.name == "for" for op in fn.body.ops):
+    if not has_loops(fn.body):
         return fn
     return _Carry(facts_of(fn)).cloner.function(fn)
 

@@ -8,7 +8,7 @@ kernels, which their schedules make parallel.
 
 from collections.abc import Sequence
 
-from weft.compiler.affine import Facts, facts_of, is_independent
+from weft.compiler.affine import Facts, facts_of, has_loops, is_independent
 from weft.ir import Builder, Expr, Func, Op, Region, Value, record
 from weft.ir.expr import select
 from weft.ir.rewrite import Cloner
@@ -24,7 +24,7 @@ _MOST_WORK = 1 << 30
 
 def spread(fn: Func) -> Func:
     """The program with its independent scalar loops shared out."""
-    if not any(op.name == "for" for op in fn.body.ops):
+    if not has_loops(fn.body):
         return fn
     return _Spread(facts_of(fn)).cloner.function(fn)
 

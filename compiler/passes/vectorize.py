@@ -9,7 +9,7 @@ kernels, whose schedules write vectors themselves.
 
 from collections.abc import Sequence
 
-from weft.compiler.affine import Facts, facts_of, is_independent
+from weft.compiler.affine import Facts, facts_of, has_loops, is_independent
 from weft.ir import Builder, Expr, Func, Op, Region, Value, VectorType, record
 from weft.ir.dataclass import dataclass
 from weft.ir.expr import logical_not, select
@@ -27,7 +27,7 @@ _INDEX = VectorType(I64)
 
 def vectorize(fn: Func, target: Target) -> Func:
     """The program with its innermost independent scalar loops in vectors."""
-    if target.kind != "cpu" or not any(op.name == "for" for op in fn.body.ops):
+    if target.kind != "cpu" or not has_loops(fn.body):
         return fn
     return _Vectorize(facts_of(fn), target).cloner.function(fn)
 

@@ -80,6 +80,7 @@ class Writer:
         self.asked: list[
             tuple[DimLike, DimLike]
         ] = []  # conditions `index < bound` that ranges could not decide
+        self.cut: str | None = None  # the symbol whose axis may be cut at borders, in a probe for cuts
         self.observed: list[DimLike] = []  # indices whose value matters, not only the memory they reach
 
     # ---------------------------------------------------------------- scopes
@@ -534,6 +535,24 @@ class OpContext:
                 condition = self._below(index, bound)
                 return self.where(condition, piece, lambda rest=pieces[k + 1 :]: self.piecewise(index, rest))
         raise InternalError(f"no piece of {self.op.name} holds index {show_dim(index)}")
+
+    def place_in(
+        self, index: DimLike, places: Sequence[tuple[DimLike, DimLike]], size: DimLike
+    ) -> DimLike | None:
+        """A choice between numbers, once for all elements that share it, unless the axis is that of lanes."""
+        writer = self.writer
+        bounds_known = all(writer.decide(index, "<", bound) is not None for bound, _ in places[:-1])
+        if bounds_known or writer.is_spread(index) or writer.cut in {s.name for s in symbols_of(index)}:
+            return None
+        writer.observed.append(index)
+
+        def choose() -> DimLike:
+            found = writer.number(places[-1][1])
+            for bound, place in reversed(places[:-1]):
+                found = select(self._below(index, bound), writer.number(place), found)
+            return self.as_index(found, 0, size)
+
+        return writer.place(self.op, -1, (index,), choose)
 
     def _below(self, index: DimLike, bound: DimLike) -> Expr:
         writer = self.writer

@@ -148,6 +148,7 @@ class Nest:
         kept = [k for k, d in enumerate(space) if d != 1]
         probe = self.kernel.probe()
         names = [probe.fresh("probe") for _ in kept]
+        probe.cut = names[-1] if names else None
         variables = [
             probe.bind(n, probe.builder.index(0), 0, space[k]) for n, k in zip(names, kept, strict=True)
         ]

@@ -452,9 +452,30 @@ def _concatenate_element(context: Context, op: Op, index: Index) -> Expr:
         return lambda: context.read(k, [i - starts[k] if a == axis else i for a, i in enumerate(index)])
 
     last = len(op.operands) - 1
+    rolled, first = _rolled(op, axis), op.operands[0].op
+    if rolled is not None and first is not None:
+        places = [(starts[k + 1], start + (index[axis] - starts[k])) for k, start in enumerate(rolled)]
+        place = context.place_in(index[axis], places, _operand_type(first).shape[axis])
+        if place is not None:
+            return context.read(0, [place - rolled[0] if a == axis else i for a, i in enumerate(index)])
     return context.piecewise(
         index[axis], [(starts[k + 1] if k < last else None, part(k)) for k in range(last + 1)]
     )
+
+
+def _rolled(op: Op, axis: int) -> list[DimLike] | None:
+    """Where the operands begin in one array of which all are slices that differ along the axis alone."""
+    parts = [v.op for v in op.operands]
+    found: list[DimLike] = []
+    for part in parts:
+        if part is None or part.name != "slice" or part.operands != (parts[0] or part).operands:
+            return None
+        whole = [(0, size, 1) for size in _operand_type(part).shape]
+        places = _positions(part.attributes)
+        if places[axis][2] != 1 or places[:axis] + places[axis + 1 :] != whole[:axis] + whole[axis + 1 :]:
+            return None
+        found.append(places[axis][0])
+    return found
 
 
 def _concatenate_vjp(

@@ -163,14 +163,14 @@ def results_of(value: Any) -> list[np.ndarray[Any, Any]]:
 def difference(kind: str, values: Sequence[np.ndarray[Any, Any]], folder: Path) -> float:
     """How far results are from the reference: beside the largest element, or the share that differs.
 
-    Of "mixed" results, floats are compared in the first way, all others in the second.
+    Of "mixed" results, floats and complex numbers are compared in the first way, all others in the second.
     """
     worst = 0.0
     for number, got in enumerate(values):
         wanted: np.ndarray[Any, Any] = np.load(folder / f"{number}.npy")
         if got.shape != wanted.shape:
             return float("inf")
-        exact = kind == "fraction" or (kind == "mixed" and wanted.dtype.kind != "f")
+        exact = kind == "fraction" or (kind == "mixed" and wanted.dtype.kind not in "fc")
         far = float(np.mean(np.not_equal(got, wanted))) if exact else _relative(got, wanted)
         worst = max(worst, far)
     return worst

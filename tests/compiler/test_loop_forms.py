@@ -1,0 +1,59 @@
+"""What becomes of loops: recurrences in registers also under a `while`, rolls without a loop for each border."""
+
+import numpy as np
+
+import weft
+from weft.backends.cpu.target import host_target
+from weft.compiler.frontend.arguments import spec_of
+from weft.compiler.frontend.entry import trace
+from weft.generate import optimize
+from weft.ir import Options
+from weft.ir.walk import walk
+
+
+def lowered(fn, *arguments):
+    return optimize(trace(fn, [spec_of(a) for a in arguments]).func, Options(), host_target())
+
+
+def relax(u, sweeps, least):
+    change, count = 1.0, 0
+    while count < sweeps and change > least:
+        change = 0.0
+        for i in range(1, u.shape[0] - 1):
+            for j in range(1, u.shape[1] - 1):
+                old = u[i, j]
+                u[i, j] = 0.25 * (u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1])
+                change = max(change, abs(u[i, j] - old))
+        count += 1
+    return count, change
+
+
+def test_a_recurrence_under_a_while_is_in_a_register():
+    u = np.random.default_rng(3).random((7, 9))
+    body = [op for op in walk(lowered(relax, u.copy(), 5, 1e-3)) if op.name == "for"][-1].regions[0]
+    assert sum(op.name == "load" for op in walk(body)) == 4  # u[i, j - 1] is what the last iteration wrote
+    plain, compiled = u.copy(), u.copy()
+    assert weft.compile(relax)(compiled, 5, 1e-3) == relax(plain, 5, 1e-3)
+    np.testing.assert_array_equal(compiled, plain)
+
+
+def around(x):
+    return sum(np.roll(np.roll(x, a, 0), b, 1) for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b) - x
+
+
+def test_rolls_of_the_outer_axis_choose_a_row_and_cut_no_loop():
+    x = np.random.default_rng(4).random((5, 40))
+    loops = [op for op in walk(lowered(around, x)) if op.name == "for"]
+    assert len(loops) <= 8  # one nest; the last axis is cut at both borders
+    for shape in ((1, 1), (2, 3), (3, 40), (17, 64)):
+        x = np.random.default_rng(4).random(shape)
+        np.testing.assert_allclose(weft.compile(around)(x), around(x), rtol=1e-14)
+
+
+def test_rolls_that_meet_a_reduction():
+    def energy(x):
+        return (x * np.roll(x, 1, 0)).sum(1), (x * np.roll(x, -2, 0) + np.roll(x, 3, 1)).sum(0)
+
+    x = np.random.default_rng(5).integers(0, 9, (6, 7))
+    for got, wanted in zip(weft.compile(energy)(x), energy(x), strict=True):
+        np.testing.assert_array_equal(got, wanted)
