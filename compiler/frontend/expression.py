@@ -199,16 +199,6 @@ class ExpressionRewriter(ast.NodeTransformer):
             return node
         return hook("join_string", node, *parts)
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        """Take `"..." % values` to a hook."""
-        is_text = isinstance(node.left, ast.JoinedStr) or (
-            isinstance(node.left, ast.Constant) and isinstance(node.left.value, str)
-        )
-        left, right = self.visit(node.left), self.visit(node.right)
-        if is_text and isinstance(node.op, ast.Mod):
-            return hook("percent", node, left, right)
-        return located(ast.BinOp(left, node.op, right), node)
-
     def _part(self, node: ast.expr) -> ast.expr:
         if not isinstance(node, ast.FormattedValue):
             return node
@@ -261,8 +251,13 @@ class ExpressionRewriter(ast.NodeTransformer):
         return located(made, place)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        """Show the operands of what may be a sum or multiple of a list to a hook."""
+        """Show the operands of what may be a sum or multiple of a list, or a text, to a hook."""
+        is_text = isinstance(node.left, ast.JoinedStr) or (
+            isinstance(node.left, ast.Constant) and isinstance(node.left.value, str)
+        )
         self.generic_visit(node)
+        if is_text and isinstance(node.op, ast.Mod):
+            return hook("percent", node, node.left, node.right)
         constants = [isinstance(part, ast.Constant) for part in (node.left, node.right)]
         if isinstance(node.op, ast.Add) and not any(constants):
             return hook("add", node, node.left, node.right)
