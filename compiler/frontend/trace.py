@@ -86,6 +86,9 @@ class Trace:
         self.raises: list[Any] = []  # exceptions that ops `check` name by number
         self.callbacks: list[Site] = []  # what ops `callback` name by number
         self.facts: dict[Value, bool] = {}  # what scalars are on the path that is traced
+        self.put_off: list[Callable[[], Any]] = []  # weak references to what has `do()`
+        self.rooms: dict[tuple[Region, object], Value] = {}  # arrays that hold those whose sizes differ
+        self.widths: dict[tuple[Region, object], Dim] = {}  # the sizes that these have there
         self._closed: dict[Op | Region, Location | None] = {}
 
     # ---- where
@@ -271,9 +274,20 @@ class Trace:
         """Whether `dim` depends on a loop or on what the program computes."""
         return any(s.name in self._loops for s in symbols_of(dim))
 
-    def release_index(self, symbol: Symbol) -> None:
-        """The loop is closed."""
-        del self._loops[symbol.name]
+    def release_index(self, symbol: Symbol) -> tuple[str, tuple[DimLike, DimLike]]:
+        """The loop is closed. What `index_again` needs."""
+        return symbol.name, self._loops.pop(symbol.name)
+
+    @contextmanager
+    def index_again(self, index: tuple[str, tuple[DimLike, DimLike]] | None) -> Generator[None, None, None]:
+        """As if the loop of an index were open, for questions about sizes in its body."""
+        if index is not None:
+            self._loops[index[0]] = index[1]
+        try:
+            yield
+        finally:
+            if index is not None:
+                del self._loops[index[0]]
 
     def pin(self, dim: DimLike, reason: str) -> int:
         """Fix a size to its present value."""
@@ -358,7 +372,12 @@ class Trace:
     # ---- regions
 
     def open(self, *, repeats: bool) -> Frame:
-        """Open a region."""
+        """Open a region. What was put off is done before it, where all paths see it."""
+        put_off, self.put_off = self.put_off, []
+        for reference in put_off:
+            one = reference()
+            if one is not None:
+                one.do()
         frame = Frame(Region(), repeats)
         self.frames.append(frame)
         return frame

@@ -11,6 +11,7 @@ import operator
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -322,13 +323,19 @@ class MaskedElements(Forwarded):
     to `x[mask]` that follows. `make` gathers the elements that x had when it was indexed.
     """
 
-    __slots__ = ("_made", "array", "make", "mask", "operation", "other")
+    __slots__ = ("__weakref__", "_made", "array", "make", "mask", "operation", "other")
 
     def __init__(self, array: TracedArray, mask: Value | None, make: Callable[[], TracedArray]) -> None:
         self.array, self.mask, self.make = array, mask, make
         self.operation: Any = None
         self.other: Any = None
         self._made: TracedArray | None = None
+        array.trace.put_off.append(ref(self))
+
+    def do(self) -> None:
+        """Make the array now: a branch or loop comes, which may use it on some paths only."""
+        if self.operation is None:
+            self._made = self.elements
 
     @property
     def elements(self) -> TracedArray:

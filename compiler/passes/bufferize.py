@@ -12,7 +12,7 @@ from weft.compiler.passes.in_place import is_large_part, is_one_place, returning
 from weft.compiler.passes.in_step import reads_in_step, reads_only_written
 from weft.ir import BufferType, Builder, Func, IndexType, Op, Region, TensorType, Value
 from weft.ir.dataclass import dataclass
-from weft.ir.dims import show_dim
+from weft.ir.dims import show_dim, symbols_of
 from weft.ir.rules import tensor_operand
 from weft.ir.types import INDEX, Type
 from weft.ir.walk import free_values, values_of
@@ -605,10 +605,11 @@ class _Bufferizer:
         return self.builder.emit("alloc", (), {"type": BufferType(ty.dtype, ty.shape)}).result
 
     def _copy(self, source: Value, target: Value) -> None:
-        """Copy a buffer; one with strides by a kernel, which knows them."""
+        """Copy a buffer; one with strides or a computed size by a kernel, which knows these."""
         ty = source.type
         assert isinstance(ty, BufferType)
-        if ty.strided or (isinstance(target.type, BufferType) and target.type.strided):
+        computed = any(s.name not in self.fn.symbols for s in symbols_of(ty.size))
+        if computed or ty.strided or (isinstance(target.type, BufferType) and target.type.strided):
             region = Region([TensorType(ty.dtype, ty.shape)])
             Builder(region).emit("return", region.params)
             self.builder.region.ops.append(

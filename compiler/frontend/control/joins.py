@@ -23,7 +23,7 @@ from weft.compiler.frontend.arguments import (
 from weft.compiler.frontend.number import IR_TYPES, TracedNumber, as_expr, number
 from weft.compiler.frontend.promote import element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import Forwarded, TracedArray, TracedScalar, new_array
+from weft.compiler.frontend.values import Forwarded, MaskedElements, TracedArray, TracedScalar, new_array
 from weft.ir.dataclass import dataclass
 from weft.ir.expr import Expr, cast
 from weft.ir.node import Value
@@ -224,6 +224,8 @@ Slot: TypeAlias = Same | Number | Scalar | Array | Tree | Optional | Nullable | 
 
 def freeze(trace: Trace, value: Any) -> Any:
     """A value at the end of a path, arrays with their present elements."""
+    if type(value) is MaskedElements:
+        value = value.elements
     if type(value) is TracedArray:
         return Frozen(value, value.view.read(trace))
     if type(value) is Maybe:

@@ -31,6 +31,7 @@ from weft.compiler.frontend.control.joins import (
 )
 from weft.compiler.frontend.control.lists import Content, Listed
 from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts, grown_lists
+from weft.compiler.frontend.control.resized import Resized, of_loop
 from weft.compiler.frontend.control.rotation import (
     TURNS,
     Rotation,
@@ -43,6 +44,7 @@ from weft.compiler.frontend.control.rotation import (
 from weft.compiler.frontend.control.sharing import share_carried, share_results
 from weft.compiler.frontend.control.statements import (
     Raised,
+    different,
     effect_refused,
     join_named,
     lower_any,
@@ -123,7 +125,7 @@ def for_node(
                 hooks, [IndexType(index), *types_], lambda: body(counted.item(index)), stop, variables, 1
             )
         finally:
-            trace.release_index(symbol)
+            variables.index = trace.release_index(symbol)
 
     done = _settle(hooks, variables, run)
     turns = rotation_of(variables, done.ends, done.frame.before)
@@ -209,6 +211,7 @@ def _grow(
             again = True
     if again:
         return True
+    variables.ends = {}
     for name, slot in variables.slots.items():
         value = traced.ends[name]
         if (
@@ -223,11 +226,19 @@ def _grow(
                 variables.late.add(name)
                 variables.slots[name] = slot
             continue
-        joined = join_named(trace, name, slot, value)
+        joined = _joined(trace, variables, name, slot, value)
         if _differ(joined, slot):
             variables.slots[name] = joined
             again = again or name not in variables.flags
     return again
+
+
+def _joined(trace: Trace, variables: Variables, name: str, slot: Slot, value: Any) -> Slot:
+    joined = of_loop(trace, variables, name, slot, value)
+    if joined is None and isinstance(slot, Resized):
+        before = Same(variables.before[name])
+        raise different(trace, name, before, value, "nothing bounds how large it grows")
+    return joined or join_named(trace, name, slot, value)
 
 
 def _depends_on_loop(trace: Trace, slot: Slot) -> bool:

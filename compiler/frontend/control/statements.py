@@ -33,6 +33,7 @@ from weft.compiler.frontend.control.joins import (
 )
 from weft.compiler.frontend.control.lists import Content, Few
 from weft.compiler.frontend.control.places import Mark, Part, Place, changed_parts, grown_lists
+from weft.compiler.frontend.control.resized import Size, of_paths
 from weft.compiler.frontend.control.sharing import share_joined
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
@@ -135,7 +136,8 @@ def _join_all(
     joined = {**{name: places[name] for name in live if name in places}, **parts_changed}
     for one in growth:
         joined.update(one.places)
-    slots = {name: _join_sides(trace, name, sides) for name in joined}
+    sizes: dict[Any, Size] = {}
+    slots = {name: _join_sides(trace, name, sides, sizes) for name in joined}
     results = _emit(trace, condition, sides, list(slots.items()), before)
     for name, value in results.items():
         joined[name].set(value)
@@ -315,7 +317,7 @@ def effect_refused(hooks: TracingHooks, before: int) -> WeftError:
     )
 
 
-def _join_sides(trace: Trace, name: str, sides: Sequence[Side]) -> Slot:
+def _join_sides(trace: Trace, name: str, sides: Sequence[Side], sizes: dict[Any, Size]) -> Slot:
     alive = [side for side in sides if not side.raised]
     if name.startswith("__weft_"):  # read only where it has a value
         for side in alive:
@@ -323,6 +325,9 @@ def _join_sides(trace: Trace, name: str, sides: Sequence[Side]) -> Slot:
     first = alive[0].values.get(name)
     if type(first) is Content:
         return _join_contents(trace, [side.values[name] for side in alive])
+    resized = of_paths(trace, [side.values.get(name) for side in alive], sizes)
+    if resized is not None:
+        return resized
     slot: Slot = Same(alive[0].values.get(name, UNDEFINED))
     for side in alive[1:]:
         slot = join_named(trace, name, slot, side.values.get(name, UNDEFINED))

@@ -38,6 +38,9 @@ class Variables:
     params: dict[Storage, Value] = field(default_factory=dict[Storage, Value])  # what arrays begin as
     trips: DimLike | None = None  # how often a counted loop runs, unless it stops
     position: DimLike | None = None  # iterations before the one that is traced
+    index: Any = None  # that of a counted loop whose body was traced
+    sizes: dict[Any, Any] = field(default_factory=dict[Any, Any])  # those that differ, by what they were
+    ends: dict[Any, DimLike] = field(default_factory=dict[Any, DimLike])  # what they are after the last trace
 
     def types(self) -> list[Type]:
         """Types of all carried values."""

@@ -1,0 +1,158 @@
+"""Arrays that change their size in loops and branches: equal to plain Python, with few compiles."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import weft
+
+
+def agree(compiled, fn, *args):
+    """Results, and arguments after the call, are those of plain Python."""
+    mine, theirs = copy.deepcopy(args), copy.deepcopy(args)
+    for found, wanted in ((compiled(*mine), fn(*theirs)), (mine, theirs)):
+        found, wanted = (v if isinstance(v, tuple) else (v,) for v in (found, wanted))
+        for one, other in zip(found, wanted, strict=True):
+            assert type(one) is type(other)
+            assert np.shape(one) == np.shape(other)
+            assert getattr(one, "dtype", None) == getattr(other, "dtype", None)
+            np.testing.assert_allclose(one, other, rtol=1e-13)
+
+
+def pairwise_means(v, n):
+    """A size less in each iteration."""
+    for _ in range(n):
+        v = 0.5 * (v[:-1] + v[1:])
+    return v
+
+
+def above_mean(x):
+    """A mask in a `while` that asks for the size."""
+    rounds = 0
+    while len(x) > 1:
+        x = x[x > x.mean()]
+        rounds += 1
+    return x, rounds
+
+
+def cut_alike(x, y, n):
+    """Two arrays cut by one mask still fit each other."""
+    for i in range(n):
+        keep = x + y > 0.1 * i
+        x = x[keep]
+        y = y[keep] * 2
+    return x, y
+
+
+def escaped(z, n):
+    """In-place arithmetic, positions of what is left, and a way out when nothing is."""
+    z = z.copy()
+    when = np.zeros(len(z), dtype=int)
+    where = np.arange(len(z))
+    for i in range(n):
+        z = z * z - 0.5
+        gone = abs(z) > 1.5
+        when[where[gone]] = i + 1
+        np.logical_not(gone, gone)
+        z = z[gone]
+        where = where[gone]
+    return when, z
+
+
+def stopped(z, n):
+    for i in range(n):
+        if not len(z):
+            break
+        z = z[z > 0.3 * i] + 0.1
+    return z, i
+
+
+def appended(x, n):
+    """Larger by one in each iteration."""
+    for i in range(n):
+        x = np.append(x, x[-1] + i)
+    return x
+
+
+def halved(x):
+    """Larger in a branch, smaller after it."""
+    rounds = 0
+    while len(x) > 1:
+        if len(x) % 2:
+            x = np.append(x, 0.0)
+        x = x[::2] + x[1::2]
+        rounds += 1
+    return x, rounds
+
+
+def one_or_other(x, y):
+    if x[0] > y[0]:
+        z = x[1:]
+    else:
+        z = y
+    return z * 2, len(z)
+
+
+def rows(a, n):
+    for _ in range(n):
+        a = a[a[:, 0] >= a[:, 0].mean()]
+        if a.shape[0] < 2:
+            break
+    return a
+
+
+def nested(x, n):
+    for i in range(n):
+        for j in range(i):
+            x = x[: len(x) - j]
+        x = x * 2
+    return x
+
+
+CASES = {
+    pairwise_means: lambda r, n: (r.random(n), n - 3),
+    above_mean: lambda r, n: (r.random(n),),
+    cut_alike: lambda r, n: (r.random(n), r.random(n), 4),
+    escaped: lambda r, n: (r.random(n) * 2, 5),
+    stopped: lambda r, n: (r.random(n), n),
+    appended: lambda r, n: (r.random(3), n),
+    halved: lambda r, n: (r.random(n),),
+    one_or_other: lambda r, n: (r.random(n), r.random(n)),
+    rows: lambda r, n: (r.random((n, 2)), 4),
+    nested: lambda r, n: (r.random(n), 3),
+}
+
+
+@pytest.mark.parametrize("fn", CASES, ids=lambda fn: fn.__name__)
+def test_arrays_that_change_their_size(fn):
+    generator = np.random.default_rng(3)
+    compiled = weft.compile(fn)
+    for n in (7, 12, 20):
+        agree(compiled, fn, *CASES[fn](generator, n))
+    assert compiled.stats()["compiles"] <= 3, "one compile for the first sizes, few for all"
+
+
+def test_a_size_without_bound_is_refused():
+    @weft.compile
+    def doubled(x):
+        while x.sum() < 100:
+            x = np.concatenate([x, x])
+        return x
+
+    with pytest.raises(weft.DTypeError, match="keep 'x' in one shape"):
+        doubled(np.ones(3))
+
+
+def test_elements_at_a_mask_are_made_where_all_paths_see_them():
+    def maybe(x, wanted):
+        found = x[x > 0.5]
+        total = x[0] * 0
+        if wanted:
+            total = found.sum()
+        return found, total
+
+    compiled = weft.compile(maybe)
+    x = np.random.default_rng(0).random(9)
+    for wanted in (np.bool_(True), np.bool_(False)):
+        agree(compiled, maybe, x, wanted)
