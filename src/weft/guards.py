@@ -35,7 +35,7 @@ from weft.runtime.interface import Guard
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
 _LIBRARIES = ("numpy", "scipy", "math", "cmath")
-_MOST_BYTES = 2**62
+MOST_BYTES = 2**62
 
 Ints: TypeAlias = Sequence[tuple[source.Source, DimLike]]
 
@@ -117,7 +117,7 @@ def _result_limits(traced: Traced, names: Mapping[str, None]) -> list[Guard]:
         ):
             size = product(value.type.shape) * value.type.dtype.size_bytes
             if _is_bound((size,), names):
-                found.append(Guard(size, "<=", _MOST_BYTES))
+                found.append(Guard(size, "<=", MOST_BYTES))
     return found
 
 

@@ -270,6 +270,8 @@ class LibraryFunction:
         dtype = _dtype(facts["dtype"])
         if facts["kind"] == "value":
             return dtype.type(value).item()
+        if not self._shapes[number] and isinstance(value, np.generic | int | float | complex):
+            value = np.asarray(value, dtype)
         if not isinstance(value, np.ndarray):
             raise DTypeError(f"{path} is of type {type(value).__name__}, not an array", fix="convert it")
         array: Any = cast("Any", value)
@@ -286,7 +288,7 @@ class LibraryFunction:
             one = as_symbol(dim)
             if one is not None:
                 known.setdefault(one.name, size)
-        return np.ascontiguousarray(array)
+        return np.asarray(array, order="C")
 
     def _solve(self, values: Sequence[Any], known: dict[str, int]) -> None:
         """Bind sizes that no axis has alone, from axes such as 2*n+1."""

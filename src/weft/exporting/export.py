@@ -159,12 +159,19 @@ def _versions(
         if level != LEVELS[0]:
             made = _functions(f, specs, name, named_target(level), collection, has_threads=threads)
         for one in made:
+            each = [_version(variant, level, site) for variant in one.built]
+            site += sum(len(variant.interface.sites) for variant in each)
             symbol = versioned(one.symbol, level)
-            interface = replace(one.interface, name=f"{symbol}_program")
-            text = for_level(one.text.replace(f"{one.symbol}_program", f"{symbol}_program"), level)
-            found.append(replace(one, symbol=symbol, interface=interface, text=text, first_site=site))
-            site += len(one.interface.sites)
+            found.append(replace(one, symbol=symbol, variants=tuple(each)) if one.variants else each[0])
     return tuple(found)
+
+
+def _version(one: Function, level: str, site: int) -> Function:
+    """The function for a level, its failures numbered from `site`."""
+    symbol = versioned(one.symbol, level)
+    interface = replace(one.interface, name=f"{symbol}_program")
+    text = for_level(one.text.replace(f"{one.interface.name}", f"{symbol}_program"), level)
+    return replace(one, symbol=symbol, interface=interface, text=text, first_site=site)
 
 
 def _check_choice(keyword: str, value: object, values: Sequence[str]) -> None:
@@ -236,7 +243,7 @@ def _functions(
         found.append(
             function_of(one, own, label, f"{name}_{label}", target, collection, site, has_threads=has_threads)
         )
-        site += len(found[-1].interface.sites)
+        site += sum(len(each.interface.sites) for each in found[-1].built)
     return tuple(found)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from weft.exporting.records import C_TYPES, Argument, Function, Library
 from weft.exporting.wrapper import arena_parameters, messages_of
+from weft.guards import MOST_BYTES
 from weft.ir import DType
 from weft.ir.dims import DimLike, show_dim
 
@@ -99,6 +100,7 @@ def _function(library: Library, function: Function) -> list[str]:
             f" *   {argument.name}: {kind if argument.kind != 'value' else argument.dtype.name}{written}"
         )
     lines += [f" *   {size.name}: a size from {size.lower}" for size in function.sizes]
+    lines += [f" *   {relation}" for relation in _relations(function)]
     lines += [f" *   {one.name}: result, {_type(one.dtype, one.shape)}" for one in function.outputs]
     lines[-1] += " */"
     parameters = [
@@ -114,6 +116,14 @@ def _function(library: Library, function: Function) -> list[str]:
         lines.append("/* Bytes of an arena for these sizes; 0: none is needed; below 0: minus a code. */")
         lines += _wrapped(f"int64_t {function.symbol}_arena_size(", sizes)
     return [*lines, ""]
+
+
+def _relations(function: Function) -> list[str]:
+    """What must hold between sizes, in words, where one program serves all that the function takes."""
+    limits = [g for g in function.interface.guards if g.right != MOST_BYTES]
+    if function.variants or not limits:
+        return []
+    return ["where " + " and ".join(f"{show_dim(g.left)} {g.relation} {show_dim(g.right)}" for g in limits)]
 
 
 def _parameter(argument: Argument) -> str:

@@ -35,18 +35,21 @@ from weft.compiler.frontend.source import Argument as ArgumentPath
 from weft.compiler.frontend.source import Attribute, Item, Source
 from weft.exporting import quantize
 from weft.exporting.records import C_TYPES, FIRST_SITE, Argument, Function, Output, Place, Size, Stored
+from weft.exporting.sizes import Compiled, with_other_sizes
 from weft.function import Core, Work, program_of
 from weft.generate import interface_of, optimize
-from weft.guards import Sizes, sizes_of
+from weft.guards import Facts, Sizes, sizes_of
 from weft.ir import BufferType, Func, Options, UnsupportedError, UserError
-from weft.ir.dims import DimLike, as_symbol, symbols_of
+from weft.ir.dims import DimLike, as_symbol, substitute, symbol, symbols_of
 from weft.ir.target import Target
 from weft.ir.types import F32, I8, I64, DType
 from weft.runtime.checkpoint import unique_leaves
+from weft.runtime.interface import Guard
 from weft.runtime.variables import MEMORY, Variable
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
+_LEAST = -(1 << 63)
 _C_WORDS = frozenset(
     """alignas alignof and asm auto bool break case catch char class const continue default delete do double
     else enum explicit export extern false float for friend goto if inline int long mutable namespace new not
@@ -138,12 +141,8 @@ def _dtype_of(spec: Any) -> DType:
     if isinstance(spec, IntSpec):
         return I64
     dtype: DType = IR_TYPES[spec.type] if isinstance(spec, FloatSpec) else spec.dtype
-    is_number = isinstance(spec, FloatSpec | ScalarSpec)
-    if dtype.name not in C_TYPES or (is_number and (dtype.is_complex or dtype.name == "f16")):
-        what, fix = ("numbers", "pass an array of one") if is_number else ("arrays", "")
-        raise UnsupportedError(
-            f"{what} of {dtype} cannot be arguments of an exported function", code="E051", fix=fix
-        )
+    if dtype.name not in C_TYPES:
+        raise UnsupportedError(f"{dtype} cannot be passed to an exported function", code="E051")
     return dtype
 
 
@@ -163,9 +162,37 @@ def function_of(
     core: Core = (fn if hasattr(kind, "is_weft_function") else make_compiled(fn))._weft
     args, kwargs = _specs(core, specs)
     work = core.spec_work(args, kwargs)
-    traced, facts = core.trace(work)
-    _check(core, traced)
-    sizes = _plain_sizes(traced, sizes_of(traced, facts.ints))
+
+    def make(values: Mapping[str, int], number: int, site: int) -> Compiled:
+        chosen = replace(work, present=dict(values))
+        own = f"{symbol}.{number}" if number else symbol
+        traced, facts = core.trace(chosen)
+        _check(core, traced, may_pin=number > 0)
+        return _compiled(
+            core, chosen, (traced, facts), label, own, target, collection, site, has_threads=has_threads
+        )
+
+    first = make(work.present, 0, first_site)
+    if collection.request is not None:
+        return first.function
+    return with_other_sizes(first, work.present, make)
+
+
+def _compiled(
+    core: Core,
+    work: Work,
+    trace: tuple[Traced, Facts],
+    label: str,
+    symbol: str,
+    target: Target,
+    collection: Collection,
+    first_site: int,
+    *,
+    has_threads: bool,
+) -> Compiled:
+    """The function with one program, for the sizes that it was traced with and what is like them."""
+    traced, facts = trace
+    sizes = _all_named(work, traced, _plain_sizes(traced, sizes_of(traced, facts.ints)))
     options = Options(core.code_options(config.current()), config.current().run)
     bound = (*core.shape.bound,)
     fn, stored = program_of(traced, sizes), dict[int, quantize.Stored]()
@@ -192,9 +219,10 @@ def function_of(
     )
     tree = _tree(traced.result, work)
     parameters = [[p.key, p.name, _parameter(p, t, arguments)] for p, t in work.trees]
-    return Function(
+    function = Function(
         label, symbol, arguments, found, outputs, places, interface, text, tree, parameters, first_site
     )
+    return Compiled(function, sizes.guards, lowers)
 
 
 def _quantized(
@@ -264,9 +292,9 @@ def _specs(core: Core, specs: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
     return (tuple(cast("Sequence[Any]", specs)) if isinstance(specs, list | tuple) else (specs,)), {}
 
 
-def _check(core: Core, traced: Traced) -> None:
-    """Raise UnsupportedError or UserError for what a library cannot do."""
-    for guard in traced.pins:
+def _check(core: Core, traced: Traced, *, may_pin: bool) -> None:
+    """Raise UnsupportedError or UserError for what a library cannot do. One of several may pin sizes."""
+    for guard in () if may_pin else traced.pins:
         raise UserError(
             f"{core.name} needs the number of {guard.left}, which is given as a name: {guard.reason}",
             location=guard.location,
@@ -284,6 +312,15 @@ def _check(core: Core, traced: Traced) -> None:
             f"{core.name} changes Python objects ({kinds}), which a library has not",
             fix="return the new value, or keep it in a weft.Variable",
         )
+
+
+def _all_named(work: Work, traced: Traced, sizes: Sizes) -> Sizes:
+    """With all numbers that C passes, in the order of the specs: one may be known, as in `if n == 4`."""
+    known = {n: substitute(symbol(n), traced.replaced) for n in work.present if n not in sizes.names}
+    found = [Guard(symbol(n), "==", v) for n, v in known.items() if as_symbol(v) is None]
+    found += [Guard(g.left, g.relation, g.right) for g in traced.pins]
+    names = dict.fromkeys((*work.present, *sizes.names))
+    return replace(sizes, names=tuple(names), guards=tuple(dict.fromkeys((*sizes.guards, *found))))
 
 
 def _plain_sizes(traced: Traced, sizes: Sizes) -> Sizes:
@@ -347,16 +384,30 @@ def _arguments(
                         f"{core.name} needs the value of {text} while it is compiled",
                         fix="give it as a value",
                     )
-                found.append(Argument(name, text, "integer", I64, symbol=symbol.name))
+                lower = (
+                    traced.func.symbols[symbol.name].lower if symbol.name in traced.func.symbols else _LEAST
+                )
+                found.append(
+                    Argument(
+                        name,
+                        text,
+                        "integer",
+                        I64,
+                        symbol=symbol.name,
+                        lower=lower if lower > _LEAST else None,
+                    )
+                )
                 continue
             if position is not None:
                 where[position] = len(found)
             shape = spec.shape if isinstance(spec, ArraySpec) else ()
             if position is not None and isinstance(spec, ArraySpec):
                 shape = getattr(traced.func.params[position].type, "shape", shape)
-            kind = "array" if isinstance(spec, ArraySpec) else "value"
             assert isinstance(spec, ArraySpec | ScalarSpec | FloatSpec)
-            found.append(Argument(name, text, kind, _dtype_of(spec), tuple(shape), position in written))
+            dtype = _dtype_of(spec)  # C has no numbers of some types: those come by pointer
+            by_pointer = isinstance(spec, ArraySpec) or dtype.is_complex or dtype.name == "f16"
+            kind = "array" if by_pointer else "value"
+            found.append(Argument(name, text, kind, dtype, tuple(shape), position in written))
     return tuple(found), where
 
 

@@ -43,7 +43,7 @@ STATE_HEADER = 64
 class Argument:
     """An argument of the C function: an array by pointer, a number by value, or a Python int.
 
-    `symbol` is the name of the number that an int binds.
+    `symbol` is the name of the number that an int binds, `lower` the least that it may be.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Argument:
     shape: tuple[DimLike, ...] = ()
     is_written: bool = False
     symbol: str = ""
+    lower: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ class Function:
     """One function of a library.
 
     `label` is its name in Python, `symbol` in C; `tree` and `parameters` are the structures of its result and
-    arguments for `weft.load_library`.
+    arguments for `weft.load_library`. One with `variants` has no code of its own: it tries these in order,
+    and the first that takes the sizes runs.
     """
 
     label: str
@@ -110,11 +112,17 @@ class Function:
     tree: Any
     parameters: Any
     first_site: int = FIRST_SITE
+    variants: tuple[Function, ...] = ()
+
+    @property
+    def built(self) -> tuple[Function, ...]:
+        """The functions that have code."""
+        return self.variants or (self,)
 
     @property
     def uses_state(self) -> bool:
         """Whether it reads or writes variables."""
-        return any(place.role == "variable" for place in self.places)
+        return any(place.role == "variable" for one in self.built for place in one.places)
 
     @property
     def arena_bytes(self) -> DimLike:
@@ -143,7 +151,7 @@ class Library:
     @property
     def built(self) -> tuple[Function, ...]:
         """The functions that have code of their own."""
-        return self.versions or self.functions
+        return tuple(each for one in self.versions or self.functions for each in one.built)
 
     @property
     def has_files(self) -> bool:

@@ -107,6 +107,7 @@ def text_of(library: Library) -> str:
             )
         else:
             parts.append(_arena_size(function))
+    parts += [_chains(library, one) for one in library.versions or library.functions if one.variants]
     if not library.is_arena_static:
         parts.append(_arena_init(library.name))
     parts.append(_messages(library))
@@ -145,6 +146,9 @@ def _bind(text: Text, function: Function) -> str:
         text.leave_if(text.let(f"icmp slt i64 %{size.name}, {size.lower}"), SIZE)
     values = {s.symbol: s.name for s in function.sizes}
     values |= {a.symbol: a.name for a in function.arguments if a.kind == "integer"}
+    for argument in function.arguments:
+        if argument.kind == "integer" and argument.lower is not None:
+            text.leave_if(text.let(f"icmp slt i64 %{argument.name}, {argument.lower}"), SIZE)
     for slot, symbol in enumerate(function.interface.numbers):
         text.line(f"store i64 %{values[symbol]}, ptr {text.at(numbers, 8 * slot)}, align 8")
     code = text.let(f"call i32 @{function.interface.prepare_name}(ptr {numbers}) noinline")
@@ -190,6 +194,29 @@ def _function(library: Library, function: Function) -> str:
     site = text.let(f"load i32, ptr {text.at(context, Context.offset('error_location'))}, align 4")
     text.line(f"ret i32 {text.let(f'add i32 {site}, {function.first_site}')}")
     return text.function(f"i32 @{function.symbol}({', '.join(parameters_of(library, function))}) nounwind")
+
+
+def _chains(library: Library, function: Function) -> str:
+    """The function of C, and that of its arena, that try variants: one that refuses changed nothing."""
+    sizes = [f"i64 %{name}" for name in arena_parameters(function)]
+    kinds = [("i32", "", 1), *([] if library.is_arena_static else [("i64", "_arena_size", -1)])]
+    parts: list[str] = []
+    for kind, ending, sign in kinds:
+        text = Text()
+        given = sizes if ending else parameters_of(library, function)
+        for number, one in enumerate(function.variants):
+            own = ", ".join(sizes if ending else parameters_of(library, one))
+            code = text.let(f"call {kind} @{one.symbol}{ending}({own})")
+            if number + 1 < len(function.variants):
+                is_other = text.let(f"icmp eq {kind} {code}, {sign * UNFIT}")
+                is_small = text.let(f"icmp eq {kind} {code}, {sign * SIZE}")
+                goes_on = text.let(f"or i1 {is_other}, {is_small}")
+                text.leave_if(text.let(f"xor i1 {goes_on}, true"), code)
+            else:
+                text.line(f"ret {kind} {code}")
+        lines = text.function(f"{kind} @{function.symbol}{ending}({', '.join(given)}) nounwind")
+        parts.append(lines.replace("  ret i32 ", f"  ret {kind} "))
+    return "\n".join(parts)
 
 
 def parameters_of(library: Library, function: Function) -> list[str]:
