@@ -12,12 +12,20 @@ import torch
 from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parent))
-from torch_cases import COUNT, case, digest, weights
+from torch_cases import ALL, case, digest, weights
 
 
 def conv(o, a):
     call = (functional.conv1d, functional.conv2d, functional.conv3d)[o["rank"] - 1]
     return call(*a, stride=o["stride"], padding=o["padding"], dilation=o["dilation"], groups=o["groups"])
+
+
+def conv_transpose(o, a):
+    call = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)[
+        o["rank"] - 1
+    ]
+    names = ("stride", "padding", "output_padding", "groups", "dilation")
+    return call(*a, **{name: o[name] for name in names})
 
 
 def max_pool(o, a):
@@ -94,6 +102,7 @@ CASES = {
     f.__name__: f
     for f in (
         conv,
+        conv_transpose,
         max_pool,
         avg_pool,
         batch_norm,
@@ -117,7 +126,7 @@ def run(kind, o, a):
 def main():
     """Write all."""
     lines = []
-    for number in range(COUNT):
+    for number in range(ALL):
         kind, options, arrays = case(number)
         tensors = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in arrays]
         try:

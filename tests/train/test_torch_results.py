@@ -8,7 +8,7 @@ import pytest
 import weft
 from weft import nn
 
-from .torch_cases import COUNT, case, digest, weights
+from .torch_cases import ALL, COUNT, case, digest, weights
 
 RESULTS = {
     int(line.split()[0]): line.split()[2:]
@@ -22,6 +22,9 @@ def run(kind, o, a):  # noqa: C901 -- a table of calls
     if kind == "conv":
         call = (nn.conv1d, nn.conv2d, nn.conv3d)[o["rank"] - 1]
         return call(*a, stride=o["stride"], padding=o["padding"], dilation=o["dilation"], groups=o["groups"])
+    if kind == "conv_transpose":
+        names = ("stride", "padding", "output_padding", "groups", "dilation")
+        return getattr(nn, f"{kind}{o['rank']}d")(*a, **{name: o[name] for name in names})
     if kind in ("max_pool", "avg_pool"):
         return getattr(nn, f"{kind}{o['rank']}d")(a[0], o["size"], o["stride"], o["padding"])
     if kind == "batch_norm":
@@ -78,13 +81,13 @@ def known(numbers):
     return [n for n in numbers if RESULTS[n] != ["error"]]
 
 
-@pytest.mark.parametrize("number", known(range(28)))
+@pytest.mark.parametrize("number", known([*range(28), *range(COUNT, COUNT + 6)]))
 def test_compiled(number):
     check(number)
 
 
-@pytest.mark.parametrize("first", range(28, COUNT, 28))
+@pytest.mark.parametrize("first", range(28, ALL, 28))
 def test_the_others_in_the_interpreter(first):
     with weft.options(interpret=True):
-        for number in known(range(first, min(first + 28, COUNT))):
+        for number in known(range(first, min(first + 28, ALL))):
             check(number)

@@ -9,12 +9,14 @@ numbers: products with fixed random arrays. Not here: what torch says (`torch_re
 import numpy as np
 
 COUNT = 560
+ALL = 620
+"""Those from COUNT on are transposed convolutions."""
 
 
 def case(number):
     """The configuration of this number."""
     rng = np.random.default_rng(number)
-    kind = KINDS[number % len(KINDS)]
+    kind = KINDS[number % len(KINDS)] if number < COUNT else conv_transpose
     options, arrays = kind(rng)
     return kind.__name__, options, arrays
 
@@ -48,6 +50,18 @@ def conv(rng):
     sizes = [int(rng.integers(5, 9 if rank < 3 else 7)) for _ in kernel]
     x = rng.normal(size=(int(rng.integers(1, 3)), inputs, *sizes))
     return options, [x, rng.normal(size=(outputs, inputs // groups, *kernel)), rng.normal(size=outputs)]
+
+
+def conv_transpose(rng):
+    """One to three axes, all that torch has."""
+    options, (x, _, _) = conv(rng)
+    rank, groups = options["rank"], options["groups"]
+    shape = (x.shape[1], int(rng.integers(1, 4)), *(int(k) for k in rng.integers(1, 4, rank)))
+    spans = [d * (k - 1) + 1 for k, d in zip(shape[2:], options["dilation"], strict=True)]
+    options["padding"] = [int(rng.integers(0, min(span, 3))) for span in spans]
+    most = [max(s, d) for s, d in zip(options["stride"], options["dilation"], strict=True)]
+    options["output_padding"] = [int(rng.integers(0, m)) for m in most]
+    return options, [x, rng.normal(size=shape), rng.normal(size=shape[1] * groups)]
 
 
 def max_pool(rng):

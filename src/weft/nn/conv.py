@@ -63,6 +63,30 @@ def conv3d(
     return _conv(x, weight, bias, (3, stride, padding, dilation, groups))
 
 
+def conv_transpose1d(
+    x: Any, weight: Any, bias: Any = None, stride: Sizes = 1, padding: Sizes = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Any:  # fmt: skip
+    """Convolve backwards along one axis; filters are [inputs, outputs / groups, ...], as torch's."""
+    return _conv_transpose(x, weight, bias, (1, stride, padding, output_padding, groups, dilation))
+
+
+def conv_transpose2d(
+    x: Any, weight: Any, bias: Any = None, stride: Sizes = 1, padding: Sizes = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Any:  # fmt: skip
+    """Convolve backwards along two axes; filters are [inputs, outputs / groups, ...], as torch's."""
+    return _conv_transpose(x, weight, bias, (2, stride, padding, output_padding, groups, dilation))
+
+
+def conv_transpose3d(
+    x: Any, weight: Any, bias: Any = None, stride: Sizes = 1, padding: Sizes = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Any:  # fmt: skip
+    """Convolve backwards along three axes; filters are [inputs, outputs / groups, ...], as torch's."""
+    return _conv_transpose(x, weight, bias, (3, stride, padding, output_padding, groups, dilation))
+
+
 def max_pool1d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
     """The largest of each window along one axis."""
     return _pool(x, (1, size, stride, padding), -np.inf, _larger)
@@ -138,6 +162,40 @@ def _conv(x: Any, weight: Any, bias: Any, facts: tuple[int, Sizes, Any, Sizes, i
     filters = np.moveaxis(weight, (0, 1), (-1, -2))
     found = _convolve(padded, filters, {"stride": steps, "dilation": gaps, "groups": groups})
     if bias is not None:  # on rows, where it is the end of the product's kernel and its gradient one sum
+        shape = found.shape
+        found = np.reshape(np.reshape(found, (-1, shape[-1])) + bias, shape)
+    return np.moveaxis(found, -1, 1)
+
+
+def _conv_transpose(x: Any, weight: Any, bias: Any, facts: tuple[Any, ...]) -> Any:
+    """A convolution, with turned filters, of the input with zeros between its elements and around them."""
+    rank, stride, padding, more, groups, dilation = facts
+    if x.ndim != rank + 2 or weight.ndim != rank + 2 or x.shape[1] != weight.shape[0]:
+        raise ShapeError(f"conv_transpose{rank}d of {_show(x)} with filters {_show(weight)}",
+                         fix="give [batch, channels, ...] and [channels, outputs / groups, ...]")  # fmt: skip
+    steps, gaps, extra = _each(stride, rank), _each(dilation, rank), _each(more, rank)
+    for e, s, d in zip(extra, steps, gaps):  # noqa: B905 -- all have the rank
+        if e >= max(s, d):
+            raise UserError(f"output_padding {e} is not below stride {s} or dilation {d}", code="E002",
+                            fix="add what is missing as zeros with np.pad")  # fmt: skip
+    last = np.moveaxis(x, 1, -1)
+    counts = [(n - 1) * s + 1 for n, s in zip(last.shape[1:-1], steps)]  # noqa: B905
+    if any([s != 1 for s in steps]):
+        spread = np.zeros((last.shape[0], *counts, last.shape[-1]), x.dtype)
+        spread[(slice(None), *[slice(None, None, s) for s in steps], slice(None))] = last
+        last = spread
+    spans = [d * (k - 1) for k, d in zip(weight.shape[2:], gaps)]  # noqa: B905
+    sides = [(p - q, p - q + e) for p, q, e in zip(spans, _each(padding, rank), extra)]  # noqa: B905
+    cut = tuple([slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(counts, sides)])  # noqa: B905
+    grown = tuple([(max(a, 0), max(b, 0)) for a, b in sides])
+    padded = _padded(last[(slice(None), *cut, slice(None))], grown, 0.0)
+    inputs, outputs = weight.shape[:2]
+    parts = np.reshape(weight, (groups, inputs // groups, outputs, *weight.shape[2:]))
+    turned = parts[(slice(None), slice(None), slice(None), *[slice(None, None, -1)] * rank)]
+    ordered = np.transpose(turned, (*range(3, rank + 3), 1, 0, 2))
+    filters = np.reshape(ordered, (*ordered.shape[:-2], groups * outputs))
+    found = _convolve(padded, filters, {"stride": (1,) * rank, "dilation": gaps, "groups": groups})
+    if bias is not None:
         shape = found.shape
         found = np.reshape(np.reshape(found, (-1, shape[-1])) + bias, shape)
     return np.moveaxis(found, -1, 1)
