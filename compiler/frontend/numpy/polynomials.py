@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy
 
+from weft.compiler.frontend.numpy.eigenvalues import eigvals
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
@@ -25,9 +26,11 @@ def poly(trace: Trace, seq_of_zeros: Any) -> Any:
     """Find the coefficients of a polynomial with the given sequence of roots."""
     zeros: Any = np.atleast_1d(as_array(trace, seq_of_zeros))
     if zeros.ndim == 2:
-        raise trace.refuse(
-            "np.poly of a matrix needs its eigenvalues", "use np.linalg.eigvalsh first", "E054"
-        )
+        rows, columns = zeros.view.shape
+        if not trace.holds(rows, "==", columns, "matrices of np.poly"):
+            raise ValueError("input must be 1d or non-empty square 2d array.")
+        found = poly(trace, eigvals(trace, zeros))
+        return found if zeros.dtype.kind == "c" else found.real.copy()
     if zeros.ndim != 1:
         raise ValueError("input must be 1d or non-empty square 2d array.")
     zeros = zeros.astype(np.result_type(zeros.dtype, np.float64)) if zeros.dtype.kind != "f" else zeros

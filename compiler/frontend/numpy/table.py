@@ -22,9 +22,6 @@ C = TypeVar("C", bound=Composition)
 FUNCTIONS: dict[Any, Composition] = {}
 
 INSTEAD = {
-    "roots": "call it outside of the compiled function",
-    "linalg.eig": "use np.linalg.eigh for a symmetric matrix, or call it outside of the compiled function",
-    "linalg.eigvals": "use np.linalg.eigvalsh for a symmetric matrix, or call it outside of the function",
     "polynomial.Polynomial": "use the functions of np.polynomial.polynomial",
     "poly1d": "use np.polyval, np.polyadd, np.polymul",
     "row_stack": "use np.vstack",
