@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import weft
 from weft.cli import bench, main
 from weft.cli.inspect import parse_arguments
 from weft.compiler.pipeline import PASSES
@@ -117,10 +118,20 @@ def test_specs_nest():
 # ---------------------------------------------------------------- demo, bench
 
 
-def test_demo(capsys):
+def test_demo(capsys, tmp_path):
     pytest.importorskip("sklearn")
-    assert main(["demo", "--epochs", "40"]) == 0
+    pytest.importorskip("safetensors")
+    file = tmp_path / "demo.safetensors"
+    assert main(["demo", "--epochs", "30", "--save", str(file)]) == 0
     shown = capsys.readouterr().out
+    assert "Goes on" not in shown
+    assert main(["demo", "--epochs", "5", "--save", str(file), "--quiet"]) == 0
+    again = " ".join(capsys.readouterr().out.split())
+    assert ": 30 epochs" in again
+    assert int(weft.load(file)["epochs"]) == 35
+    assert main(["demo", "--epochs", "25", "--save", str(file), "--quiet", "--fresh"]) == 0
+    assert int(weft.load(file)["epochs"]) == 25
+    capsys.readouterr()
     for words in (
         "plain NumPy",
         "@weft.compile",

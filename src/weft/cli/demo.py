@@ -21,6 +21,7 @@ import numpy as np
 
 import weft
 from weft.api import compiled_class
+from weft.config import cache_folder, current
 from weft.ir import CompileError, UnsupportedError
 from weft.ir.dataclass import dataclass
 
@@ -43,6 +44,14 @@ class Digits:
 
 
 @dataclass(slots=True)
+class Start:
+    """A network, and how often it has seen all images."""
+
+    parameters: list[Array]
+    epochs: Array
+
+
+@dataclass(slots=True)
 class Training:
     """One way of training, and what came of it."""
 
@@ -59,6 +68,8 @@ class Training:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `weft demo`."""
     parser.add_argument("--epochs", type=int, default=100, help="how often each way sees all images (100)")
+    parser.add_argument("--save", metavar="FILE", help="where the network is kept (in the cache)")
+    parser.add_argument("--fresh", action="store_true", help="do not go on from the network that was kept")
     parser.add_argument("--quiet", action="store_true", help="no progress bars and no source")
 
 
@@ -69,14 +80,30 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.quiet:
         _introduce(console, network, data)
     ways = ways_of(network)
-    _train_all(console, ways, network, data, arguments)
+    file, start = _kept_file(arguments), Start(network.start(), np.zeros((), np.int64))
+    if file is not None and file.exists() and not arguments.fresh:
+        weft.load(file, into=start)
+        reached = float(network.accuracy(start.parameters, data.test_x, data.test_y))
+        console.print(f"[bold]Goes on[/] from {file}: {start.epochs} epochs, {reached:.1%}")
+    _train_all(console, ways, network, data, (start, arguments))
     _report(console, ways, len(data.test_y))
+    if file is not None and not ways[-1].missing:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        weft.save(file, Start(ways[-1].parameters, np.asarray(start.epochs + arguments.epochs)))
+        console.print(f"Kept in {file}; [cyan]weft demo[/] goes on from there, with --fresh it does not")
     _next_steps(console)
     done = [way for way in ways if not way.missing]
     agree = all(_difference(done[0], way) < 1e-3 for way in done)
     if not agree:
         console.print("[red]The parameters differ from NumPy's: please report this.[/]")
     return int(not agree or min(way.accuracy for way in done) < ENOUGH)
+
+
+def _kept_file(arguments: argparse.Namespace) -> Path | None:
+    """Where the network is kept; None without a cache, or without the package that writes the file."""
+    folder = cache_folder(current().run)
+    file = Path(arguments.save) if arguments.save else None if folder is None else folder / "demo.safetensors"
+    return file if find_spec("safetensors") is not None else None
 
 
 def load_digits() -> Digits:
@@ -117,9 +144,16 @@ def ways_of(network: ModuleType) -> list[Training]:
     ]
 
 
-def train(way: Training, network: ModuleType, data: Digits, epochs: int, advance: Callable[[], None]) -> None:
+def train(
+    way: Training,
+    network: ModuleType,
+    data: Digits,
+    run: tuple[Start, int],
+    advance: Callable[[], None],
+) -> None:
     """Train by `way` from the same start, in the same order as the others; time the first step apart."""
-    parameters, rng = network.start(), np.random.default_rng(1)
+    start, epochs = run
+    parameters, rng = [p.copy() for p in start.parameters], np.random.default_rng(1 + int(start.epochs))
     began = perf_counter()
     way.step(network.start(), data.train_x[:BATCH], data.train_y[:BATCH], RATE)
     way.first_s = perf_counter() - began
@@ -153,9 +187,14 @@ def rich(part: str) -> Any:
 
 
 def _train_all(
-    console: Any, ways: Sequence[Training], network: ModuleType, data: Digits, arguments: argparse.Namespace
+    console: Any,
+    ways: Sequence[Training],
+    network: ModuleType,
+    data: Digits,
+    run: tuple[Start, argparse.Namespace],
 ) -> None:
     """Train in each way, with a progress bar for each."""
+    start, arguments = run
     progress = rich("progress")
     columns = (
         progress.TextColumn("  {task.description:<16}"),
@@ -168,7 +207,7 @@ def _train_all(
         for way in ways:
             task = bars.add_task(way.title, total=arguments.epochs, note="")
             try:
-                train(way, network, data, arguments.epochs, lambda task=task: bars.advance(task))
+                train(way, network, data, (start, arguments.epochs), lambda task=task: bars.advance(task))
             except (UnsupportedError, CompileError) as error:
                 way.missing = error.sentence
                 bars.update(task, note="not yet", visible=False)

@@ -30,7 +30,8 @@ from weft.nn.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
 
 __all__ = [
     "attention", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "binary_cross_entropy", "conv1d",
-    "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cross_entropy", "dropout", "elu", "embedding", "erf", "gelu", "global_avg_pool",
+    "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cross_entropy",
+    "dropout", "elu", "embedding", "erf", "gelu", "global_avg_pool",
     "glorot_normal", "glorot_uniform", "group_norm", "gru", "gru_cell", "he_normal", "he_uniform", "huber",
     "kl_divergence", "layer_norm", "leaky_relu", "linear", "log_softmax", "lstm", "lstm_cell", "max_pool1d",
     "max_pool2d", "max_pool3d", "mean_absolute_error", "mean_squared_error", "relu", "rms_norm", "rnn",
