@@ -176,6 +176,36 @@ def other_dtypes(a, b, c):
     )
 
 
+def of_complex(a, b, m):
+    modes = ("full", "same", "valid")
+    return (
+        *(np.correlate(x, y, mode) for x, y in ((a, b), (b, a)) for mode in modes),
+        np.vecmat(b, m),
+        np.matvec(m, b),
+        np.vecdot(m, b),
+        np.isclose(a, a + 1e-9j),
+        np.isclose(a[0], a[1]),
+        np.allclose(a, a),
+    )
+
+
+def ends(a, f, x):
+    return (
+        np.clip(a, min=2),
+        a.clip(2),
+        a.clip(max=2),
+        np.clip(a, None, 3),
+        np.roll(x, 1, axis=(0, 0)),
+        np.roll(x, (1, 2), axis=0),
+        np.argwhere(a[0] > 0),
+        np.isclose(f[0], 2, atol=0, rtol=0.4999999999999999),
+        np.add(f[0], 1, out=...),
+        np.bincount(a[:0], a[:0] * 1.5, 3),
+        np.tensordot(a[0], 2, ((), ())),
+        np.linspace(0, 3, 1, retstep=True),
+    )
+
+
 BORDERED = np.zeros((4, 5), int)
 BORDERED[1:3, 2:4] = 1
 CALLS = {
@@ -201,6 +231,8 @@ CALLS = {
         np.arange(3, dtype="i4"),
     ),
     "other_dtypes": (other_dtypes, N[0].copy(), np.abs(N[1]).astype("f4"), (N[0] + 1j).astype("c8")),
+    "of_complex": (of_complex, NAN[:1] * np.arange(1, 5), 1j * np.arange(1, 3) + 2, np.eye(2) + 1j),
+    "ends": (ends, np.arange(5), np.arange(1, 4, dtype="f4"), M),
     "numbers": (numbers, np.array([1.0, -2.0, np.nan, -3.0]), NAN, np.arange(4)),
 }
 
@@ -231,6 +263,14 @@ def test_forms_of_arguments(name):
         (lambda a: a.T.view("i4"), (N[0],)),
         (lambda a: a.view("c16"), (N[0, :, :3].copy(),)),
         (lambda a, w: np.average(a, weights=w), (np.arange(3), np.zeros(3))),
+        (lambda a: a.T.reshape(6, copy=False), (M,)),
+        (lambda a: np.clip(a, 2), (M,)),
+        (lambda a: np.var(a, ddof=1, correction=0), (M,)),
+        (lambda a, o: np.sum(a, out=o), (M, np.zeros(3, int))),
+        (lambda a: np.vecdot(a, a[:, :1]), (M,)),
+        (lambda a, o: np.fft.fft(a, out=o), (np.arange(8.0), np.zeros(8))),
+        (lambda a: np.linalg.inv(a), (np.eye(2, dtype="f2"),)),
+        (lambda a: np.frexp(a), (NAN,)),
         (lambda a: np.select([a, a], [a, a]), (np.arange(6),)),
     ],
 )

@@ -411,26 +411,27 @@ def bitwise_count(trace: Trace, x: Any, out: Any = None) -> Any:
     return (unsigned & 0x7F).astype(np.uint8)
 
 
+def _with_vectors(trace: Trace, matrix: Any, vector: Any, axis: int, name: str) -> Any:
+    """Sums of the products of matrices with vectors along their axis -1 or -2."""
+    if matrix.ndim < 2 or vector.ndim < 1:
+        raise ValueError(f"{name}: an operand does not have enough dimensions")
+    if not trace.holds(matrix.view.shape[axis], "==", vector.view.shape[-1], "sizes of a product"):
+        raise ValueError(f"{name}: the sizes of the matrix and the vector differ")
+    wide = vector[..., None, :] if axis == -1 else vector[..., :, None]
+    dtype = trace.call(np.result_type, matrix, vector)
+    return trace.call(np.sum, trace.call(np.multiply, wide, matrix), axis=axis, dtype=dtype)
+
+
 @implements(np.matvec)
 def matvec(trace: Trace, x1: Any, x2: Any) -> Any:
     """Matrix-vector dot product of two arrays."""
-    return trace.call(
-        np.sum,
-        trace.call(np.multiply, x1, as_array(trace, x2)[..., None, :]),
-        axis=-1,
-        dtype=trace.call(np.result_type, x1, x2),
-    )
+    return _with_vectors(trace, as_array(trace, x1), as_array(trace, x2), -1, "matvec")
 
 
 @implements(np.vecmat)
 def vecmat(trace: Trace, x1: Any, x2: Any) -> Any:
-    """Vector-matrix dot product of two arrays."""
-    return trace.call(
-        np.sum,
-        trace.call(np.multiply, as_array(trace, x1)[..., :, None], x2),
-        axis=-2,
-        dtype=trace.call(np.result_type, x1, x2),
-    )
+    """Vector-matrix dot product of two arrays, the vector conjugated."""
+    return _with_vectors(trace, as_array(trace, x2), as_array(trace, x1).conj(), -2, "vecmat")
 
 
 def _check_order(bitorder: Any) -> None:

@@ -240,8 +240,9 @@ def _last(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) -> 
                 f"zero-size array to reduction operation {ufunc.__name__} which has no identity",
                 code="E016", location=trace.location(), fix="give an array with elements",
             )  # fmt: skip
-        one = constant(value, 0)
-        dtype = BOOL if ufunc is np.logical_xor else one.dtype
+        given = value.dtype.numpy
+        loop = ufunc.resolve_dtypes((given, given, None))[2] if dtype is None else dtype
+        dtype = BOOL if ufunc is np.logical_xor else element_type(loop, trace.location())
         return broadcast_to(trace, trace.constant(_IDENTITIES[ufunc], dtype), rest)
     scanned = _scanned(trace, ufunc, value, dtype, axis)
     start = tuple(d - 1 if k == axis else 0 for k, d in enumerate(shape))

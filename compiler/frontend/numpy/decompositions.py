@@ -13,7 +13,7 @@ import numpy
 from numpy.linalg import LinAlgError
 
 from weft.compiler.frontend.number import number, size_number
-from weft.compiler.frontend.numpy.linear import as_matrix
+from weft.compiler.frontend.numpy.linear import as_matrix, supported
 from weft.compiler.frontend.numpy.manipulation import as_axes
 from weft.compiler.frontend.numpy.reductions import NONE
 from weft.compiler.frontend.numpy.table import implements
@@ -190,9 +190,8 @@ def cond(trace: Trace, x: Any, p: Any = None) -> Any:
         low, high = values[..., -1], values[..., 0]
         found = low / high if p == -2 else high / low
         nothing = found != found  # of zeros, unless the matrix has NaN
-        return np.where(nothing & ~np.any(array != array, axis=(-2, -1)), np.inf, found).astype(found.dtype)[
-            ()
-        ]
+        nothing = nothing & ~np.any(array != array, axis=(-2, -1))
+        return np.where(nothing, np.inf, found).astype(found.dtype)[()]
     return trace.call(np.linalg.norm, array, p, axis=(-2, -1)) * trace.call(
         np.linalg.norm, trace.call(np.linalg.inv, array), p, axis=(-2, -1)
     )
@@ -202,7 +201,7 @@ def cond(trace: Trace, x: Any, p: Any = None) -> Any:
 def lstsq(trace: Trace, a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """Return the least-squares solution to a linear matrix equation."""
     matrix: Any = new_array(trace, as_matrix(trace, a, square=False))
-    right: Any = as_array(trace, b)
+    right: Any = supported(trace, b)
     is_vector = right.ndim == 1
     right = right[:, None] if is_vector else right
     if matrix.ndim != 2 or right.ndim != 2:

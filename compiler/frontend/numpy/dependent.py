@@ -52,6 +52,8 @@ def flatnonzero(trace: Trace, a: Any) -> TracedArray:
 @implements(np.argwhere)
 def argwhere(trace: Trace, a: Any) -> TracedArray:
     """Find the indices of array elements that are non-zero, grouped by element."""
+    if not as_array(trace, a).ndim:
+        return trace.call(np.stack, nonzero(trace, as_array(trace, a)[None]), axis=1)[:, :0]
     return trace.call(np.stack, nonzero(trace, a), axis=1)
 
 

@@ -110,6 +110,10 @@ def _line(*, inverse: bool) -> Callable[..., Any]:
 def _finish(trace: Trace, value: Expr, out: Any) -> Any:
     if out is None:
         return new_array(trace, value)
+    if type(out) is not TracedArray:
+        raise TypeError("return arrays must be of ArrayType")
+    if not np.can_cast(value.dtype.numpy, out.dtype, "same_kind"):
+        raise TypeError(f"Cannot cast ufunc 'fft' output from {value.dtype.numpy!r} to {out.dtype!r}")
     if tuple(out.view.shape) != shape_of(value):
         raise ShapeError("output array has wrong shape.", location=trace.location())
     out.write(cast(value, out.element))

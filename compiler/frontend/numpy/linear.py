@@ -27,9 +27,17 @@ from weft.ir.ops.factor import factors_of, permuted_rows
 from weft.ir.types import F64, I64
 
 
+def supported(trace: Trace, a: Any) -> TracedArray:
+    """An operand of linear algebra; raises TypeError for float16, as NumPy does."""
+    array = as_array(trace, a)
+    if array.dtype == np.float16:
+        raise TypeError("array type float16 is unsupported in linalg")
+    return array
+
+
 def as_matrix(trace: Trace, a: Any, *, square: bool = True, is_complex: bool = False) -> Expr:
     """The elements as floats, or complex numbers where that is built, checked to be matrices."""
-    array = as_array(trace, a)
+    array = supported(trace, a)
     if array.ndim < 2:
         raise LinAlgError(f"{array.ndim}-dimensional array given. Array must be at least two-dimensional")
     value = array.expr
@@ -114,7 +122,7 @@ def _identity(trace: Trace, like: Expr) -> Expr:
 @implements(np.linalg.solve)
 def solve(trace: Trace, a: Any, b: Any) -> Any:
     """Solve a linear matrix equation, or system of linear scalar equations."""
-    matrix, right = as_matrix(trace, a, is_complex=True), as_array(trace, b)
+    matrix, right = as_matrix(trace, a, is_complex=True), supported(trace, b)
     is_vector = right.ndim == 1
     value = right.expr if right.dtype.kind in "fc" else cast(right.expr, F64)
     value = trace.builder.reshape(value, (*shape_of(value), 1)) if is_vector else value
@@ -223,7 +231,7 @@ def matrix_power(trace: Trace, a: Any, n: Any) -> Any:
             result = array if result is None else trace.call(np.matmul, result, array)
         power >>= 1
         array = trace.call(np.matmul, array, array) if power else array
-    return result.copy() if n == 1 else result
+    return result
 
 
 @implements(np.linalg.multi_dot)

@@ -69,6 +69,8 @@ def reshape(trace: Trace, a: Any, shape: Any, order: str = "C", copy: bool | Non
         return transpose(trace, reshape(trace, transpose(trace, array), as_shape_with_gap(shape)[::-1]))
     target = _complete(trace, array, as_shape_with_gap(shape))
     strides = reshape_strides(array.view.shape, array.view.strides, target)
+    if strides is None and copy is False:
+        raise ValueError("Unable to avoid creating a copy while reshaping.")
     if strides is None or copy:
         made = new_array(trace, trace.builder.reshape(array.expr, target))
         if not copy and None in array.view.strides:  # of an argument with gaps, NumPy may have made a view
@@ -444,8 +446,11 @@ def roll(trace: Trace, a: Any, shift: Any, axis: Any = None) -> TracedArray:
     if axis is None:
         flat = ravel(trace, array)
         return new_array(trace, trace.builder.reshape(roll(trace, flat, shift, 0).expr, array.view.shape))
-    axes = as_axes(trace, axis, array.ndim)
+    axes = [as_axis(trace, k, array.ndim) for k in (axis if isinstance(axis, Sequence) else (axis,))]
     shifts = list(shift) if isinstance(shift, Sequence) else [shift] * len(axes)
+    axes = axes * len(shifts) if len(axes) == 1 else axes
+    if len(axes) != len(shifts):
+        raise ValueError("'shift' and 'axis' should be scalars or 1D sequences of one length")
     value = array.expr
     for number, amount in zip(axes, shifts, strict=True):
         value = _rolled(trace, value, as_dim(amount), number)

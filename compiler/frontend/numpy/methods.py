@@ -60,7 +60,6 @@ for _name, _fn in {
     "take": np.take,
     "diagonal": np.diagonal,
     "trace": np.trace,
-    "clip": np.clip,
     "cumsum": np.cumsum,
     "cumprod": np.cumprod,
     "argsort": np.argsort,
@@ -118,6 +117,11 @@ def _copy(value: Any, order: str = "C") -> Any:
 @_method("flatten")
 def _flatten(value: Any, order: str = "C") -> Any:
     return _copy(value.trace.call(np.ravel, value, order=order))
+
+
+@_method("clip")
+def _clip(value: Any, min: Any = None, max: Any = None, out: Any = None, dtype: Any = None) -> Any:
+    return value.trace.call(np.clip, value, min, max, out, dtype=dtype)
 
 
 @_method("sort")

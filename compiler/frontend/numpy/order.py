@@ -179,6 +179,8 @@ def searchsorted(trace: Trace, a: Any, v: Any, side: str = "left", sorter: Any =
 @implements(np.digitize)
 def digitize(trace: Trace, x: Any, bins: Any, right: bool = False) -> Any:
     """Return the indices of the bins to which each value belongs; bins may fall as well as rise."""
+    if operand(trace, x).dtype.kind == "c":
+        raise TypeError("x may not be complex")
     edges = as_array(trace, bins)
     side = "left" if right else "right"
     if edges.view.shape[0] == 0:

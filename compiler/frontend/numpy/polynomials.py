@@ -33,7 +33,8 @@ def poly(trace: Trace, seq_of_zeros: Any) -> Any:
         return found if zeros.dtype.kind == "c" else found.real.copy()
     if zeros.ndim != 1:
         raise ValueError("input must be 1d or non-empty square 2d array.")
-    zeros = zeros.astype(np.result_type(zeros.dtype, np.float64)) if zeros.dtype.kind != "f" else zeros
+    if zeros.dtype.kind != "f" or zeros.dtype == np.float16:
+        zeros = zeros.astype(np.result_type(zeros.dtype, np.float64))
     if trace.holds(zeros.view.shape[0], "==", 0, "roots of a polynomial"):
         return 1.0
     result: Any = trace.call(np.ones, 1, dtype=zeros.dtype)

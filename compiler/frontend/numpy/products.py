@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
-from weft.compiler.frontend.numpy.manipulation import as_axes
+from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
@@ -156,7 +156,7 @@ def tensordot(trace: Trace, a: Any, b: Any, axes: Any = 2) -> Any:
         count = axes.__index__()
         first, second = tuple(range(rank_a - count, rank_a)), tuple(range(count))
     if not first:
-        return trace.call(np.multiply.outer, a, b)
+        return as_array(trace, trace.call(np.multiply.outer, a, b))
     return new_array(trace, _contract(trace, x, y, first, second))
 
 
@@ -179,12 +179,14 @@ def vdot(trace: Trace, a: Any, b: Any) -> Any:
 @implements(np.vecdot)
 def vecdot(trace: Trace, x1: Any, x2: Any, axis: int = -1) -> Any:
     """Vector dot product of two arrays, the first conjugated."""
-    return trace.call(
-        np.sum,
-        trace.call(np.multiply, as_array(trace, x1).conj(), x2),
-        axis=axis,
-        dtype=np.result_type(x1.dtype, x2.dtype),
-    )
+    x, y = as_array(trace, x1), as_array(trace, x2)
+    places = [as_axis(trace, axis, v.ndim) for v in (x, y)]
+    inner = [v.view.shape[k] for v, k in zip((x, y), places, strict=True)]
+    if not trace.holds(inner[0], "==", inner[1], "lengths of vecdot"):
+        raise ValueError(f"vecdot: the vectors have lengths {inner[0]} and {inner[1]}")
+    x, y = (trace.call(np.moveaxis, v, k, -1) for v, k in zip((x, y), places, strict=True))
+    dtype = np.result_type(x.dtype, y.dtype)
+    return trace.call(np.sum, trace.call(np.multiply, x.conj(), y), axis=-1, dtype=dtype)
 
 
 @implements(np.outer)

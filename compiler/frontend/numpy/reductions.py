@@ -65,6 +65,22 @@ def finish(
         value = trace.builder.reshape(value, tuple(1 if k in axes else d for k, d in enumerate(shape)))
     if out is None:
         return wrap(trace, value)
+    if out is Ellipsis:
+        return new_array(trace, value)
+    if type(out) is tuple and len(out) == 1:
+        out = out[0]
+    if type(out) is not TracedArray:
+        raise TypeError("return arrays must be of ArrayType")
+    if len(out.view.shape) != len(shape_of(value)) or not all(
+        trace.holds(p, "==", q, "sizes of an output")
+        for p, q in zip(out.view.shape, shape_of(value), strict=True)
+    ):
+        raise ShapeError(
+            f"the output {out!r} has another shape than the result {value.type}",
+            code="E012",
+            location=trace.location(),
+            fix="give an output of the result's shape",
+        )
     if not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
         raise DTypeError(
             f"cannot store {value.dtype} in an output of {out.element}",
@@ -323,6 +339,14 @@ def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[E
     return cast(result, given) if given == F16 and dtype is None else result, value, axes
 
 
+def _ddof(ddof: Any, correction: Any) -> Any:
+    if correction is NONE:
+        return ddof
+    if not (type(ddof) is int and ddof == 0):
+        raise ValueError("ddof and correction can't be provided simultaneously.")
+    return correction
+
+
 def _variance_where(where: Any) -> Callable[..., tuple[Expr, Expr, tuple[int, ...]]]:
     """As `_variance`, of the elements where a mask holds."""
 
@@ -357,7 +381,7 @@ def var(
     correction: Any = NONE,
 ) -> Any:
     """Compute the variance along the specified axis."""
-    ddof = ddof if correction is NONE else correction
+    ddof = _ddof(ddof, correction)
     moment = _variance if where is True or where is NONE else _variance_where(where)
     result, value, axes = moment(trace, a, axis, dtype, ddof)
     return finish(trace, result, shape_of(value), axes, keepdims, out)
@@ -377,7 +401,7 @@ def std(
     correction: Any = NONE,
 ) -> Any:
     """Compute the standard deviation along the specified axis."""
-    ddof = ddof if correction is NONE else correction
+    ddof = _ddof(ddof, correction)
     moment = _variance if where is True or where is NONE else _variance_where(where)
     result, value, axes = moment(trace, a, axis, dtype, ddof)
     return finish(trace, result.apply("sqrt"), shape_of(value), axes, keepdims, out)

@@ -35,6 +35,8 @@ def _stored(result: Any, out: Any) -> Any:
 
 def _float(trace: Trace, x: Any) -> Any:
     array: Any = as_array(trace, x)
+    if array.dtype.kind == "c":
+        raise TypeError("ufunc not supported for the input types: complex numbers")
     return (
         array
         if array.dtype.kind == "f"

@@ -22,6 +22,8 @@ from weft.ir.dims import product
 from weft.ir.expr import Expr, cast, select
 from weft.ir.types import BOOL
 
+NONE = np._NoValue  # pyright: ignore[reportPrivateUsage] -- the default of public functions
+
 
 @implements(np.where)
 def where(trace: Trace, condition: Any, x: Any = None, y: Any = None) -> Any:
@@ -77,16 +79,25 @@ def _bounds_within(trace: Trace, a: Any, low: Any, high: Any) -> tuple[Any, Any]
 def clip(
     trace: Trace,
     a: Any,
-    a_min: Any = None,
-    a_max: Any = None,
+    a_min: Any = NONE,
+    a_max: Any = NONE,
     out: Any = None,
     *,
-    min: Any = None,
-    max: Any = None,
+    min: Any = NONE,
+    max: Any = NONE,
     dtype: Any = None,
 ) -> Any:
     """Clip (limit) the values in an array."""
-    low, high = _bounds_within(trace, a, a_min if min is None else min, a_max if max is None else max)
+    if a_min is NONE and a_max is NONE:
+        a_min, a_max = (None if v is NONE else v for v in (min, max))
+    elif a_min is NONE or a_max is NONE:
+        missing = "a_min" if a_min is NONE else "a_max"
+        raise TypeError(f"clip() missing 1 required positional argument: '{missing}'")
+    elif min is not NONE or max is not NONE:
+        raise ValueError(
+            "Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided is forbidden."
+        )
+    low, high = _bounds_within(trace, a, a_min, a_max)
     if low is None and high is None:
         return trace.call(np.positive, a, out=out)
     if low is None:
@@ -102,11 +113,15 @@ def clip(
 @implements(np.isclose)
 def isclose(trace: Trace, a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
     """Returns a boolean array where two arrays are element-wise equal within a tolerance."""
-    x, y = (_as_float(trace, v) for v in (a, b))
-    near = trace.call(np.less_equal, abs(x - y), atol + rtol * abs(y))
-    finite = trace.call(np.isfinite, y)
-    close = (near & finite) | trace.call(np.equal, x, y)
-    return close | (trace.call(np.isnan, x) & trace.call(np.isnan, y)) if equal_nan else close
+    x, y = (v if is_number(v) else as_array(trace, v) for v in (a, b))
+    if is_number(y):
+        y = y * 1.0
+    elif y.dtype.kind not in "fc":
+        y = y.astype(np.float64)
+    near = trace.call(np.less_equal, abs(trace.call(np.subtract, x, y)), atol + rtol * abs(y))
+    close = (near & trace.call(np.isfinite, y)) | trace.call(np.equal, x, y)
+    close = close | (trace.call(np.isnan, x) & trace.call(np.isnan, y)) if equal_nan else close
+    return close if operand(trace, close).shape else trace.call(np.asarray, close)[()]
 
 
 def _as_float(trace: Trace, value: Any) -> Any:

@@ -172,6 +172,9 @@ def _slid(trace: Trace, a: Any, v: Any, mode: str, *, flips: bool) -> Any:
     if x.ndim > 1 or w.ndim > 1:
         raise ValueError("object too deep for desired array")
     x, w = (one.reshape(1) if not one.ndim else one for one in (x, w))
+    if mode is None:
+        raise TypeError("convolve/correlate mode not understood")
+    mode = ("valid", "same", "full")[mode] if type(mode) is int and 0 <= mode < 3 else mode
     if mode not in ("full", "same", "valid"):
         raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
     if any(one.view.shape[0] == 0 for one in (x, w)):
@@ -226,7 +229,7 @@ def convolve(trace: Trace, a: Any, v: Any, mode: str = "full") -> Any:
 @implements(np.correlate)
 def correlate(trace: Trace, a: Any, v: Any, mode: str = "valid") -> Any:
     """Cross-correlation of two 1-dimensional sequences."""
-    return _slid(trace, a, v, mode, flips=False)
+    return _slid(trace, a, as_array(trace, v).conj(), mode, flips=False)
 
 
 @implements(np.interp)

@@ -110,6 +110,12 @@ def bincount(trace: Trace, x: Any, weights: Any = None, minlength: Any = 0) -> A
             "according to the rule 'safe'"
         )
     size = as_size(trace, minlength)
+    if weights is not None:
+        count = as_array(trace, weights).view.shape
+        if len(count) != 1 or not trace.holds(count[0], "==", values.view.shape[0], "number of weights"):
+            raise ValueError("The weights and list don't have the same length.")
+    if trace.holds(values.view.shape[0], "==", 0, "elements of bincount"):
+        return trace.call(np.zeros, size_number(trace, size), dtype=np.int64)
     if trace.holds(size, "==", 0, "minlength of bincount"):
         return (
             trace.call(_DEPENDENT["bincount"], values, weights)
@@ -178,7 +184,7 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
         trace.call(np.where, same, low - 0.5, low)[()],
         trace.call(np.where, same, high + 0.5, high)[()],
     )
-    dtype = trace.call(np.result_type, values, np.float32) if values.dtype.kind == "f" else np.float64
+    dtype = values.dtype if values.dtype.kind == "f" else np.float64
     return trace.call(np.linspace, low, high, bins + 1, endpoint=True, dtype=dtype), True
 
 

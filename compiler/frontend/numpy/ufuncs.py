@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -226,6 +227,9 @@ def apply(
     casting: str = "same_kind",
 ) -> Any:
     """Call a ufunc on any operands; `out` may also follow the inputs."""
+    if out is Ellipsis:
+        found = apply(trace, ufunc, *inputs, where=where, dtype=dtype, casting=casting)
+        return tuple(map(partial(as_array, trace), found)) if ufunc.nout > 1 else as_array(trace, found)
     inputs, outputs = _outputs(ufunc, inputs, out)
     operands = [operand(trace, x) for x in inputs]
     loop = loop_of(
