@@ -518,13 +518,21 @@ def take(
 _AT = {np.add: "add", np.multiply: "multiply", np.minimum: "minimum", np.maximum: "maximum"}
 
 
-def _at(mode: str) -> Any:
-    def composition(trace: Trace, a: TracedArray, indices: Any, b: Any) -> None:
+def _at(ufunc: np.ufunc, mode: str) -> Any:
+    def composition(trace: Trace, a: TracedArray, indices: Any, b: Any = None) -> None:
+        if b is None:
+            raise ValueError("second operand needed for ufunc")
+        if not a.view.is_writeable:
+            raise ValueError("assignment destination is read-only")
         selection = select_key(trace, a, indices)
-        if not selection.indices:
-            raise trace.refuse(
-                "ufunc.at without an index array is not supported", "write `a[i] += b`", "E050"
-            )
+        if not selection.indices:  # every element at most once
+            part: Any = a[indices]
+            if isinstance(part, MaskedElements):
+                part = part.in_place(ufunc, b)
+            else:
+                part = trace.call(ufunc, part, b)
+            trace.call(operator.setitem, a, indices, part)
+            return
         # of truth values a sum is `or`, a product `and`
         how = {"add": "maximum", "multiply": "minimum"}.get(mode, mode) if a.element == BOOL else mode
         scatter(trace, selection, elements(trace, b, a.element), how)
@@ -533,7 +541,7 @@ def _at(mode: str) -> Any:
 
 
 for _ufunc, _mode in _AT.items():
-    implements(_ufunc.at)(_at(_mode))
+    implements(_ufunc.at)(_at(_ufunc, _mode))
 
 
 @implements(np.subtract.at)

@@ -347,19 +347,20 @@ class MaskedElements(Forwarded):
         return self._made
 
     # fmt: off
-    def __iadd__(self, other: Any) -> Any: return self._in_place(np.add, other)
-    def __isub__(self, other: Any) -> Any: return self._in_place(np.subtract, other)
-    def __imul__(self, other: Any) -> Any: return self._in_place(np.multiply, other)
-    def __itruediv__(self, other: Any) -> Any: return self._in_place(np.true_divide, other)
-    def __ifloordiv__(self, other: Any) -> Any: return self._in_place(np.floor_divide, other)
-    def __imod__(self, other: Any) -> Any: return self._in_place(np.remainder, other)
-    def __ipow__(self, other: Any) -> Any: return self._in_place(pow, other)
-    def __iand__(self, other: Any) -> Any: return self._in_place(np.bitwise_and, other)
-    def __ior__(self, other: Any) -> Any: return self._in_place(np.bitwise_or, other)
-    def __ixor__(self, other: Any) -> Any: return self._in_place(np.bitwise_xor, other)
+    def __iadd__(self, other: Any) -> Any: return self.in_place(np.add, other)
+    def __isub__(self, other: Any) -> Any: return self.in_place(np.subtract, other)
+    def __imul__(self, other: Any) -> Any: return self.in_place(np.multiply, other)
+    def __itruediv__(self, other: Any) -> Any: return self.in_place(np.true_divide, other)
+    def __ifloordiv__(self, other: Any) -> Any: return self.in_place(np.floor_divide, other)
+    def __imod__(self, other: Any) -> Any: return self.in_place(np.remainder, other)
+    def __ipow__(self, other: Any) -> Any: return self.in_place(pow, other)
+    def __iand__(self, other: Any) -> Any: return self.in_place(np.bitwise_and, other)
+    def __ior__(self, other: Any) -> Any: return self.in_place(np.bitwise_or, other)
+    def __ixor__(self, other: Any) -> Any: return self.in_place(np.bitwise_xor, other)
     # fmt: on
 
-    def _in_place(self, operation: Any, other: Any) -> Any:
+    def in_place(self, operation: Any, other: Any) -> Any:
+        """Note one operation for the assignment that follows; do any other at once."""
         if self._made is not None or self.operation is not None:
             self.array.trace.call(operation, self.elements, other, out=self.elements)
             return self.elements

@@ -59,13 +59,31 @@ class Matrix:
 
         self.each(0, rows, row)
 
-    def subtract_row(self, target: DimLike, source: DimLike, factor: Expr, start: DimLike) -> None:
+    def subtract_row(
+        self, target: DimLike, source: DimLike, factor: Expr, start: DimLike, stop: DimLike | None = None
+    ) -> None:
         """Take `factor` times one row off another from a column on."""
 
         def one(j: DimLike) -> None:
             self.put(
                 target, j, self.wide(self.get(target, j)) - self.wide(factor) * self.wide(self.get(source, j))
             )
+
+        self.along(start, self.columns if stop is None else stop, one)
+
+    def subtract_square(self, target: DimLike, first: DimLike, start: DimLike) -> None:
+        """Take multiples of four rows off four others, by the factors that these hold, from a column on."""
+        writer = self.writer
+        writer.scopes[-1].is_floor = True
+        factors = [[writer.here(self.get(target + t, first + k)) for k in range(FOUR)] for t in range(FOUR)]
+
+        def one(j: DimLike) -> None:
+            rows = [self.wide(self.get(first + k, j)) for k in range(FOUR)]
+            for t in range(FOUR):
+                left = self.wide(self.get(target + t, j))
+                for k in range(FOUR):
+                    left = left - self.wide(factors[t][k]) * rows[k]
+                self.put(target + t, j, left)
 
         self.along(start, self.columns, one)
 
@@ -126,7 +144,10 @@ def operands_of(kernel: Kernel) -> Sequence[Value]:
 
 
 def lower_lu(kernel: Kernel, builder: Builder) -> None:
-    """Column by column: the largest element below becomes the pivot, its multiples come off those rows."""
+    """Four columns, then what they take off all columns behind them, and so on.
+
+    Every element loses its multiples in the order of the columns, as it would column by column.
+    """
     (operand,) = operands_of(kernel)
 
     def one(m: Matrix) -> None:
@@ -135,26 +156,61 @@ def lower_lu(kernel: Kernel, builder: Builder) -> None:
         dtype = tensor_operand([m.root.value.type]).dtype
         m.each(0, n, lambda i: m.put(n, i, cast(writer.number(i), dtype)))
 
-        def column(k: DimLike) -> None:
-            at = writer.bind(writer.fresh("pivot"), _pivot(m, k), 0, n)
-            writer.scopes[-1].is_floor = True
-            _swap_rows(m, k, at)
-            own, other = m.get(n, k), m.get(n, at)
-            m.put(n, k, other)
-            m.put(n, at, own)
-            pivot = m.get(k, k)
-            safe = select(pivot.eq(0.0), pivot.like(1.0), pivot)
-
-            def row(i: DimLike) -> None:
-                factor = m.get(i, k) / writer.here(safe)
-                m.put(i, k, factor)
-                m.subtract_row(i, k, factor, k + 1)
-
-            m.each(k + 1, n, row)
-
-        m.each(0, n, column)
+        whole = floor_divide(n, FOUR) * FOUR
+        limits = (0, n)
+        serial(
+            writer,
+            "k",
+            writer.number(0),
+            writer.number(whole),
+            limits,
+            lambda k: _panel(m, k, k + FOUR),
+            FOUR,
+        )
+        _panel(m, whole, n)
 
     over_stack(kernel, builder, one)
+
+
+def _panel(m: Matrix, start: DimLike, stop: DimLike) -> None:
+    """Pivots and factors of some columns, then the rows beside these, then all below."""
+    n, writer = m.columns, m.writer
+
+    def column(k: DimLike) -> None:
+        at = writer.bind(writer.fresh("pivot"), _pivot(m, k), 0, n)
+        writer.scopes[-1].is_floor = True
+        _swap_rows(m, k, at)
+        own, other = m.get(n, k), m.get(n, at)
+        m.put(n, k, other)
+        m.put(n, at, own)
+        pivot = m.get(k, k)
+        safe = select(pivot.eq(0.0), pivot.like(1.0), pivot)
+
+        def row(i: DimLike) -> None:
+            factor = m.get(i, k) / writer.here(safe)
+            m.put(i, k, factor)
+            m.subtract_row(i, k, factor, k + 1, stop)
+
+        m.each(k + 1, n, row)
+
+    def beside(i: DimLike) -> None:
+        writer.scopes[-1].is_floor = True
+        m.subtract_rows(i, start, i, lambda k: m.get(i, k), stop)
+
+    m.each(start, stop, column)
+    m.each(start + 1, stop, beside)
+    whole = stop + floor_divide(n - stop, FOUR) * FOUR
+
+    def below(i: DimLike) -> None:
+        writer.scopes[-1].is_floor = True
+        m.subtract_rows(i, start, stop, lambda k: m.get(i, k), stop)
+
+    if stop == n:
+        return
+    limits = (stop, n)
+    serial(writer, "i", writer.number(stop), writer.number(whole), limits,
+           lambda i: m.subtract_square(i, start, stop), FOUR)  # fmt: skip
+    serial(writer, "i", writer.number(whole), writer.number(n), limits, below)
 
 
 def _pivot(m: Matrix, k: DimLike) -> Expr:
@@ -173,6 +229,21 @@ def _pivot(m: Matrix, k: DimLike) -> Expr:
     return writer.builder.loop(
         writer.number(k + 1), writer.number(m.columns), 1, [writer.here(best), writer.here(first)], body
     )[1]
+
+
+def conjugate(x: Expr) -> Expr:
+    """Of real numbers themselves."""
+    return x.apply("conjugate") if x.dtype.is_complex else x
+
+
+def real_part(x: Expr) -> Expr:
+    """Of real numbers themselves."""
+    return real(x) if x.dtype.is_complex else x
+
+
+def like_matrix(x: Expr, like: Expr) -> Expr:
+    """A real number in the dtype of another number."""
+    return x.apply("complex", x.like(0.0)) if like.dtype.is_complex else x
 
 
 def _size(x: Expr) -> Expr:
@@ -230,8 +301,9 @@ def lower_cholesky(kernel: Kernel, builder: Builder) -> None:
 
         def row(k: DimLike) -> None:
             writer.scopes[-1].is_floor = True
-            m.subtract_rows(k, 0, k, lambda above: m.get(above, k), k)
-            scale = sqrt(m.get(k, k))
+            m.subtract_rows(k, 0, k, lambda above: conjugate(m.get(above, k)), k)
+            scale = sqrt(real_part(m.get(k, k)))
+            scale = like_matrix(scale, m.get(k, k))
             m.along(k, n, lambda j: m.put(k, j, m.wide(m.get(k, j)) / m.wide(scale)))
 
         m.each(0, n, row)

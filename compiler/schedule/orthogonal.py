@@ -6,11 +6,18 @@ here: blocks for large matrices, nor one matrix shared by several threads.
 
 from collections.abc import Callable, Sequence
 
-from weft.compiler.schedule.factor import Matrix, operands_of, over_stack
+from weft.compiler.schedule.factor import (
+    Matrix,
+    conjugate,
+    like_matrix,
+    operands_of,
+    over_stack,
+    real_part,
+)
 from weft.compiler.schedule.kernel import Kernel
 from weft.ir import BufferType, Builder, Expr, Value, VectorType
 from weft.ir.dims import Dim, DimLike, minimum
-from weft.ir.expr import absolute, copysign, select, sqrt
+from weft.ir.expr import absolute, copysign, imag, real, select, sqrt
 from weft.ir.ops.orthogonal import MAX_SWEEPS
 from weft.ir.rules import tensor_operand
 from weft.ir.types import F32
@@ -19,7 +26,10 @@ Rows = Sequence[tuple[Callable[[DimLike], Expr], Callable[[DimLike], Expr]]]
 
 
 def _products(m: Matrix, start: DimLike, stop: DimLike, pairs: Rows) -> list[Expr]:
-    """Sums of products of pairs of rows from a column on: whole vectors, lane by lane, then the rest."""
+    """Sums of products of pairs of rows from a column on, the second conjugated.
+
+    Whole vectors, lane by lane, then the rest.
+    """
     writer, lanes = m.writer, m.lanes
     first, last = writer.number(start), writer.number(stop)
     whole = first + (last - first).apply("divide_raw", first.like(lanes)) * lanes
@@ -31,7 +41,7 @@ def _products(m: Matrix, start: DimLike, stop: DimLike, pairs: Rows) -> list[Exp
                 name = writer.fresh("j")
                 j = writer.bind(name, index, start, stop)
                 with writer.over_lanes(name, step):
-                    found = [(m.wide(a(j)), m.wide(b(j))) for a, b in pairs]
+                    found = [(m.wide(a(j)), conjugate(m.wide(b(j)))) for a, b in pairs]
                     return [h + a * b for h, (a, b) in zip(held, found, strict=True)]
 
         return writer.builder.loop(writer.here(low), writer.here(high), step, initial, body)
@@ -103,12 +113,16 @@ class _Reflections:
         m, writer = self.m, self.m.writer
         writer.scopes[-1].is_floor = True
         own = self._row(k)
-        (rest,) = _products(m, k + 1, self.length, [(own, own)])
+        (rest,) = (real_part(e) for e in _products(m, k + 1, self.length, [(own, own)]))
         first = own(k)
-        none = rest.eq(0.0)
-        beta = select(none, first, -copysign(sqrt(first * first + rest), first))
+        size, none = real_part(first), rest.eq(0.0)
+        if self.dtype.is_complex:
+            none = none & imag(first).eq(0.0)
+            rest = rest + imag(first) * imag(first)
+        length = select(none, size, -copysign(sqrt(size * size + rest), size))
+        beta = like_matrix(length, first)
         tau = select(none, first.like(0.0), (beta - first) / select(none, first.like(1.0), beta))
-        factor = select(none, first.like(0.0), 1.0 / select(none, first.like(1.0), first - beta))
+        factor = select(none, first.like(0.0), first.like(1.0) / select(none, first.like(1.0), first - beta))
         m.along(
             k + 1,
             self.length,
@@ -116,17 +130,20 @@ class _Reflections:
         )
         writer.store(beta, self.work, [k, k])
         writer.store(tau, self.scale, [k])
-        m.each(k + 1, self.rows, lambda i: self._reflect(self.work, [], i, k))
+        m.each(k + 1, self.rows, lambda i: self._reflect(self.work, [], i, k, is_back=True))
 
-    def _reflect(self, buffer: Value, before: Sequence[DimLike], i: DimLike, k: DimLike) -> None:
-        """Row i less its part along the reflection of row k, twice."""
+    def _reflect(
+        self, buffer: Value, before: Sequence[DimLike], i: DimLike, k: DimLike, *, is_back: bool = False
+    ) -> None:
+        """Row i less its part along the reflection of row k, twice; `is_back` is its inverse."""
         m, writer = self.m, self.m.writer
         writer.scopes[-1].is_floor = True
         own = self._row(k)
         place = [*before, i]
-        (along,) = _products(m, k + 1, self.length, [(own, lambda j: writer.load(buffer, [*place, j]))])
+        (along,) = _products(m, k + 1, self.length, [(lambda j: writer.load(buffer, [*place, j]), own)])
         here = writer.load(buffer, [*place, k])
-        part = (along + here) * writer.load(self.scale, [k])
+        scale = writer.load(self.scale, [k])
+        part = (along + here) * (conjugate(scale) if is_back else scale)
         writer.store(here - part, buffer, [*place, k])
 
         def one(j: DimLike) -> None:
@@ -201,6 +218,24 @@ def lower_rotate_rows(kernel: Kernel, builder: Builder) -> None:
     over_stack(kernel, builder, one)
 
 
+def _turned(product: Expr) -> tuple[Expr, Expr | None]:
+    """A product of rows as a real number, and what the second row is multiplied by for that."""
+    if not product.dtype.is_complex:
+        return product, None
+    size = real(product).apply("hypot", imag(product))
+    none = size.eq(0.0)
+    divisor = select(none, size.like(1.0), size)
+    parts = (real(product) / divisor, imag(product) / divisor)
+    return size, select(none, parts[0].like(1.0), parts[0]).apply("complex", parts[1])
+
+
+def _scaled(number: Expr, x: Expr) -> Expr:
+    """A real number times another."""
+    if not x.dtype.is_complex:
+        return number * x
+    return (number * real(x)).apply("complex", number * imag(x))
+
+
 def _rotate(m: Matrix, p: Dim, q: Dim, length: DimLike, found: Expr) -> Expr:
     """Make rows p and q orthogonal, if they are not; how many pairs were not so far."""
     writer = m.writer
@@ -211,7 +246,9 @@ def _rotate(m: Matrix, p: Dim, q: Dim, length: DimLike, found: Expr) -> Expr:
     def y(j: DimLike) -> Expr:
         return m.get(q, j)
 
-    a, b, c = _products(m, 0, length, [(x, x), (y, y), (x, y)])
+    a, b, product = _products(m, 0, length, [(x, x), (y, y), (x, y)])
+    a, b = real_part(a), real_part(b)
+    c, phase = _turned(product)
     least = 2.0**-23 if a.dtype == F32 else 2.0**-52
     needs = absolute(c).gt(sqrt(a) * sqrt(b) * least)
 
@@ -225,9 +262,10 @@ def _rotate(m: Matrix, p: Dim, q: Dim, length: DimLike, found: Expr) -> Expr:
 
             def one(j: DimLike) -> None:
                 u, v = m.wide(m.get(p, j)), m.wide(m.get(q, j))
+                v = v if phase is None else v * m.wide(phase)
                 s, t = m.wide(cosine), m.wide(sine)
-                m.put(p, j, s * u - t * v)
-                m.put(q, j, t * u + s * v)
+                m.put(p, j, _scaled(s, u) - _scaled(t, v))
+                m.put(q, j, _scaled(t, u) + _scaled(s, v))
 
             m.along(0, m.columns, one)
             return [writer.here(found) + 1]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from weft.ir.errors import DTypeError, ShapeError
+from weft.ir.errors import DTypeError, ShapeError, UnsupportedError
 from weft.ir.expr import Expr, cast, constant, select
 from weft.ir.matrices import apply_op, column_minus_row, swapped, triangle
 from weft.ir.node import Attributes, Op, Region
@@ -20,7 +20,7 @@ def _square(types: Sequence[Type], name: str) -> TensorType:
     ty = tensor_operand(types)
     if ty.rank < 2 or ty.shape[-1] != ty.shape[-2]:
         raise ShapeError(f"{name} needs square matrices, got {ty}")
-    if not (ty.dtype.is_float or (ty.dtype.is_complex and name != "cholesky")):
+    if not (ty.dtype.is_float or ty.dtype.is_complex):
         raise DTypeError(f"{name} does not take {ty}")
     return ty
 
@@ -165,14 +165,17 @@ def _evaluate_cholesky(_a: Attributes, x: np.ndarray) -> np.ndarray:
     n, result = x.shape[-1], np.triu(x)
     with np.errstate(all="ignore"):
         for k in range(n):
-            result[..., k, k:] /= np.sqrt(result[..., k, k, None])
+            result[..., k, k:] /= np.sqrt(np.real(result[..., k, k, None]))
             row = result[..., k, k + 1 :]
-            result[..., k + 1 :, k + 1 :] -= np.triu(row[..., :, None] * row[..., None, :])
+            result[..., k + 1 :, k + 1 :] -= np.triu(row.conj()[..., :, None] * row[..., None, :])
     return np.asarray(result, order="C")
 
 
 def _cholesky_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
     """U^-1 Phi(g U^T)^T U^-T, both triangles added into the upper one. Source: Murray 2016, "Differentiation of the Cholesky..."."""
+    if x[0].dtype.is_complex:
+        what = "a Cholesky factorization of complex matrices has no derivative yet"
+        raise UnsupportedError(what, code="E053", fix="use real matrices")
     inner = triangle(y[0].apply("dot", swapped(triangle(g[0], lower=False))), lower=True)
     inner = select(column_minus_row(inner).eq(0), inner * 0.5, inner)
     left = apply_op(y[0], "triangular", inner, lower=False, unit=False)
@@ -185,9 +188,11 @@ def _positive(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]
     for x in _matrices(rng):
         n = x.shape[-1]
         yield {}, (np.asarray(np.matmul(x, np.swapaxes(x, -1, -2)) + 2 * np.eye(n), x.dtype),)
+    z = rng.normal(size=(5, 5)) + 1j * rng.normal(size=(5, 5))
+    yield {}, (z @ z.conj().T + 2 * np.eye(5),)
 
 
 cholesky = define(
-    OpDef("cholesky", "Upper U with U^T U = A, of which only the upper triangle is read; NaN where A is not positive definite.",
+    OpDef("cholesky", "Upper U with U^H U = A, of which only the upper triangle is read; NaN where A is not positive definite.",
           lambda types, _a, _r: (_square(types, "cholesky"),), _evaluate_cholesky, _cholesky_vjp, Expand("cholesky"), 8, _positive)
 )  # fmt: skip

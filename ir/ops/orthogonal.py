@@ -23,15 +23,23 @@ def _matrix(types: Sequence[Type], name: str) -> TensorType:
     ty = tensor_operand(types)
     if ty.rank < 2:
         raise ShapeError(f"{name} needs matrices, got {ty}")
-    if not ty.dtype.is_float:
+    if not (ty.dtype.is_float or ty.dtype.is_complex):
         raise DTypeError(f"{name} does not take {ty}")
     return ty
+
+
+def _of_real(x: Expr, name: str) -> None:
+    if x.dtype.is_complex:
+        raise UnsupportedError(
+            f"{name} of complex matrices has no derivative yet", code="E053", fix="use real matrices"
+        )
 
 
 def _matrices(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
     for dtype in ("float32", "float64"):
         for shape in ((1, 1), (3, 5), (2, 4, 4), (2, 19), (0, 3)):
             yield {}, (rng.normal(size=shape).astype(dtype),)
+    yield {}, (rng.normal(size=(3, 5)) + 1j * rng.normal(size=(3, 5)),)
 
 
 # ---------------------------------------------------------------- QR
@@ -53,6 +61,7 @@ def _evaluate_qr(attributes: Attributes, x: np.ndarray) -> np.ndarray:
 
 def _qr_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
     """(gQ + Q S) R^-T, S the symmetric matrix whose lower triangle is that of R gR^T - gQ^T Q. Source: Walter et al. 2010."""
+    _of_real(x[0], "a QR factorization")
     rows, length = tensor_operand([x[0].value.type]).shape[-2:]
     if op.attributes["count"] != rows:
         raise UnsupportedError(
@@ -102,7 +111,11 @@ def _evaluate_rotate(_a: Attributes, x: np.ndarray) -> np.ndarray:
 
 def _rotate(m: np.ndarray, length: int, p: int, q: int) -> bool:
     """Make two rows orthogonal; False if they are."""
-    a, b, c = (m[i, :length] @ m[j, :length] for i, j in ((p, p), (q, q), (p, q)))
+    a, b, product = (m[i, :length] @ m[j, :length].conj() for i, j in ((p, p), (q, q), (p, q)))
+    a, b, c = np.real(a), np.real(b), product
+    if m.dtype.kind == "c":
+        c = np.abs(product)
+        m[q] *= product / c if c else 1
     if not abs(c) > np.finfo(m.dtype).eps * np.sqrt(a) * np.sqrt(b):
         return False
     ratio = (b - a) / (2 * c)
@@ -118,6 +131,7 @@ def _rotate_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
 
     From dV = E V with E antisymmetric, and W W^T staying diagonal. Pairs of equal length get 0.
     """
+    _of_real(x[0], "a singular or eigenvalue decomposition")
     rows, length = tensor_operand([x[0].value.type]).shape[-2:]
     w, v = columns_between(y[0], 0, length), columns_between(y[0], length, rows)
     wanted_w, wanted_v = columns_between(g[0], 0, length), columns_between(g[0], length, rows)
@@ -135,6 +149,6 @@ def _rotate_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
 
 
 rotate_rows = define(
-    OpDef("rotate_rows", "W = V A, with orthogonal V such that the rows of W are orthogonal; each row of W with that of V behind it.",
+    OpDef("rotate_rows", "W = V A, with unitary V such that the rows of W are orthogonal; each row of W with that of V behind it.",
           _infer_rotate, _evaluate_rotate, _rotate_vjp, Expand("rotate_rows"), 200, _matrices)
 )  # fmt: skip

@@ -206,6 +206,14 @@ def ends(a, f, x):
     )
 
 
+def at(a, b, v):
+    np.add.at(a, 0, v)
+    np.add.at(a, a > 2, v)
+    np.maximum.at(a, slice(1, 3), v)
+    np.multiply.at(b, (slice(None), [0, 0]), v)
+    return np.rint(a * (0.3 + 0.7j)), np.spacing((a - 3).astype("f2")), np.spacing(a - 3)
+
+
 BORDERED = np.zeros((4, 5), int)
 BORDERED[1:3, 2:4] = 1
 CALLS = {
@@ -233,6 +241,7 @@ CALLS = {
     "other_dtypes": (other_dtypes, N[0].copy(), np.abs(N[1]).astype("f4"), (N[0] + 1j).astype("c8")),
     "of_complex": (of_complex, NAN[:1] * np.arange(1, 5), 1j * np.arange(1, 3) + 2, np.eye(2) + 1j),
     "ends": (ends, np.arange(5), np.arange(1, 4, dtype="f4"), M),
+    "at": (at, np.arange(6.0), np.arange(6.0).reshape(2, 3), np.array(3.0)),
     "numbers": (numbers, np.array([1.0, -2.0, np.nan, -3.0]), NAN, np.arange(4)),
 }
 
@@ -288,3 +297,11 @@ def test_polynomials_of_complex_roots():
     found = weft.compile(np.poly)(np.array([1j, -1j]))
     assert found.dtype == np.complex128
     assert np.allclose(found, [1, 0, 1])
+
+
+def test_at_of_a_read_only_array():
+    a = np.arange(3.0)
+    a.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        weft.compile(lambda a: np.add.at(a, [0], 1))(a)
+    assert a[0] == 0

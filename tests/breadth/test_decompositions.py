@@ -111,3 +111,51 @@ def test_errors():
         weft.compile(np.linalg.lstsq)(np.ones((3, 2)), np.ones(4))
     with pytest.raises(np.linalg.LinAlgError, match="square"):
         weft.compile(np.linalg.eigh)(np.ones((2, 3)))
+
+
+# ---------------------------------------------------------------- complex matrices
+
+
+def _adjoint(a):
+    return np.swapaxes(a.conj(), -1, -2)
+
+
+def _complex(*shape):
+    return RNG.normal(size=shape) + 1j * RNG.normal(size=shape)
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((4, 4), "c16"), ((2, 5, 3), "c8"), ((3, 6), "c16")], ids=str)
+def test_complex_factors(shape, dtype):
+    a = _complex(*shape).astype(dtype)
+    tolerance = 1e-12 if dtype == "c16" else 1e-4
+    check(lambda a: (np.linalg.qr(a), np.linalg.qr(a, "complete")), a, tolerance=tolerance * 10)
+    u, s, vh = weft.compile(lambda a: np.linalg.svd(a))(a)
+    k = s.shape[-1]
+    assert s.dtype == np.linalg.svdvals(a).dtype
+    np.testing.assert_allclose(s, np.linalg.svdvals(a), rtol=tolerance * 10)
+    np.testing.assert_allclose((u[..., :k] * s[..., None, :]) @ vh[..., :k, :], a, atol=tolerance * 10)
+    for unitary in (u, vh):
+        found = _adjoint(unitary) @ unitary
+        np.testing.assert_allclose(found - np.eye(found.shape[-1]), 0, atol=tolerance * 10)
+    check(np.linalg.pinv, a, tolerance=tolerance * 100)
+
+
+@pytest.mark.parametrize("dtype", ["c16", "c8"])
+def test_hermitian_matrices(dtype):
+    tolerance = 1e-12 if dtype == "c16" else 1e-4
+    basis = np.linalg.qr(_complex(6, 6))[0]
+    a = ((basis * [1, 1, 2, 2, 2, 3]) @ _adjoint(basis)).astype(dtype)
+    values, vectors = weft.compile(np.linalg.eigh)(a)
+    np.testing.assert_allclose(values, [1, 1, 2, 2, 2, 3], atol=tolerance * 10)
+    np.testing.assert_allclose(a @ vectors, vectors * values, atol=tolerance * 10)
+    np.testing.assert_allclose(_adjoint(vectors) @ vectors, np.eye(6), atol=tolerance * 10)
+    both = weft.compile(lambda a: (np.linalg.cholesky(a), np.linalg.cholesky(a, upper=True)))(a)
+    np.testing.assert_allclose(both[0], np.linalg.cholesky(a), atol=tolerance * 10)
+    np.testing.assert_allclose(both[1], _adjoint(both[0]), atol=tolerance * 10)
+    right = _complex(6, 2).astype(dtype)
+    found, want = (
+        f(a[:, :4], right) for f in (weft.compile(lambda a, b: np.linalg.lstsq(a, b)), np.linalg.lstsq)
+    )
+    for one, other in zip(found, want, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(one, other, atol=tolerance * 100)

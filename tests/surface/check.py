@@ -60,22 +60,30 @@ def check(fn, args, kwargs, *, ignores_sharing=False):
             return "raises"
     if failure is not None:
         raise Difference(f"gives {found!r:.100}, NumPy raises {failure!r:.150}")
-    same(found, want, "result")
-    same(ours, plain, "arguments")
+    coarse = max(
+        (
+            ROUNDED["f"].get(a.dtype.itemsize >> (a.dtype.kind == "c"), 0)
+            for a in arrays
+            if a.dtype.kind in "fc"
+        ),
+        default=0,
+    )
+    same(found, want, "result", coarse)
+    same(ours, plain, "arguments", coarse)
     if not ignores_sharing:
         _same_sharing(found, ours, want, plain)
     return "same"
 
 
-def same(found, want, where):
-    """Raise Difference."""
+def same(found, want, where, coarse=0):
+    """Raise Difference; `coarse` is the rounding of the arguments."""
     if isinstance(want, tuple | list):
         if type(found) is not type(want) or len(found) != len(want):
             raise Difference(
                 f"{where}: {type(found).__name__} {found!r:.60}, not {type(want).__name__} {want!r:.60}"
             )
         for k, (a, b) in enumerate(zip(found, want, strict=True)):
-            same(a, b, f"{where}[{k}]")
+            same(a, b, f"{where}[{k}]", coarse)
         return
     if type(found) is not type(want):
         raise Difference(
@@ -90,6 +98,7 @@ def same(found, want, where):
     with np.errstate(all="ignore"):
         equal = (found == want) | ((found != found) & (want != want))
         tolerance = ROUNDED.get(want.dtype.kind, {}).get(want.dtype.itemsize, 0)
+        tolerance = max(tolerance, coarse) if tolerance else 0
         if tolerance:
             finite = np.abs(np.where(np.isfinite(want), want, 0))
             scale = np.maximum(finite, max(float(finite.max(initial=0)) * 0.1, 1e-3))

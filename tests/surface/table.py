@@ -170,7 +170,7 @@ for _name in "add multiply maximum minimum logical_and logical_or logical_xor su
 @calls("at", "add")
 def _(m):
     a = m.a(low=1, high=2)
-    return [a, m.index(len(a), (4,)), m.pick(1, 2)], {}
+    return [a.copy(), m.index(len(a), (4,)), m.pick(1, 2)], {}  # NumPy writes read-only memory here
 
 
 @calls("diff")
@@ -252,7 +252,7 @@ def _(m):
 @calls("interp")
 def _(m):
     n = m.int(1, 6)
-    return [m.f(), np.sort(m.f((n,))), m.f((n,))], m.maybe(left=-1.0, right=2.0)
+    return [np.real(m.f()), np.real(np.sort(m.f((n,)))), m.f((n,))], m.maybe(left=-1.0, right=2.0)
 
 
 # ---------------------------------------------------------------- order and sets
@@ -264,10 +264,18 @@ def _(m):
     return [a], {"axis": m.axis(a, none=a.ndim > 0), "kind": "stable"}
 
 
-@calls("partition")
-def _(m):
-    a = m.a((m.int(3, 8),))
-    return [np.sort(a)[:: m.pick(1, -1)].copy(), m.int(0, 2)], {}
+def _parted(fn):
+    """What a partition promises: its element at k, and the same elements on both sides."""
+
+    def parts(a, k):
+        p = a[fn(a, k)] if fn is np.argpartition else fn(a, k)
+        return p[k], np.sort(p[:k]), np.sort(p[k:])
+
+    return parts
+
+
+for _fn in (np.partition, np.argpartition):
+    CALLS[_fn.__name__] = (_parted(_fn), lambda m: ([m.a((m.int(3, 8),)), m.int(0, 2)], {}))
 
 
 @calls("sort_complex")
@@ -705,7 +713,7 @@ def _(m):
 @calls("polyfit")
 def _(m):
     n = m.int(4, 9)
-    return [np.arange(n) * 1.5, m.f((n,)).astype("f8"), m.int(0, 2)], {}
+    return [np.arange(n) * 1.5, np.real(m.f((n,))).astype("f8"), m.int(0, 2)], {}
 
 
 # ---------------------------------------------------------------- products, linear algebra
@@ -764,7 +772,8 @@ CALLS["einsum"] = (lambda a, b, text: np.einsum(text, a, b), lambda m: ([m.f((3,
 def _square(m):
     n = m.int(1, 5)
     stack = m.pick((), (), (2,))
-    return (m.f((*stack, n, n)) + 6 * np.eye(n)).astype(m.pick("f8", "f8", "f4"))
+    made = m.f((*stack, n, n))
+    return made + (6 * np.eye(n)).astype(made.dtype)
 
 
 @calls(
@@ -778,7 +787,7 @@ def _(m):
 @calls("cholesky", "linalg")
 def _(m):
     a = _square(m)
-    return [(a @ np.swapaxes(a, -1, -2)).astype(a.dtype)], m.maybe(upper=True)
+    return [(a @ np.swapaxes(a.conj(), -1, -2)).astype(a.dtype)], m.maybe(upper=True)
 
 
 @calls("solve tensorsolve", "linalg")
@@ -799,7 +808,7 @@ CALLS["linalg.qr"] = (
 )
 CALLS["linalg.lstsq"] = (np.linalg.lstsq, lambda m: ([m.f((5, 2)), m.f((5,))], {}))
 CALLS["linalg.multi_dot"] = (lambda a, b, c: np.linalg.multi_dot([a, b, c]), lambda m: (
-    [m.f((2, 3)).astype("f8"), m.f((3, 4)).astype("f8"), m.f((4, 2)).astype("f8")], {}))  # fmt: skip
+    [m.f((2, 3)), m.f((3, 4)), m.f((4, 2))], {}))  # fmt: skip
 CALLS["linalg.matrix_power"] = (np.linalg.matrix_power, lambda m: ([_square(m), m.int(-1, 3)], {}))
 
 
@@ -915,7 +924,6 @@ def _(m):
     return [np.sort(m.f((6,))), 2], {}
 
 
-CALLS["argpartition"] = (np.argpartition, lambda m: ([np.sort(m.f((6,))), 2], {}))
 CALLS["ndarray.resize"] = (lambda a: _resized(a), lambda m: ([m.a((2, 3))], {}))
 CALLS["ndarray.to_device"] = (method("to_device"), lambda m: ([m.a(), "cpu"], {}))
 

@@ -1,4 +1,4 @@
-"""`numpy.linalg` by orthogonal factors: qr, svd, eigh of real matrices; pinv, lstsq, rank of these.
+"""`numpy.linalg` by orthogonal factors: qr, svd, eigh; pinv, lstsq, rank of these.
 
 Singular vectors and eigenvectors may differ from LAPACK's by a sign, or a rotation where values are equal.
 Functions of NumPy called on traced arrays are those of the table. Not here: factors (`ir/ops/orthogonal.py`),
@@ -62,7 +62,7 @@ def qr(trace: Trace, a: Any, mode: str = "reduced") -> Any:
 
 
 class _Singular(NamedTuple):
-    """Of A = V^T W with orthogonal rows of W: these, V, and the lengths of the rows of W, largest first.
+    """Of A = V^H W with orthogonal rows of W: these, V, and the lengths of the rows of W, largest first.
 
     Of the transposed A if that has fewer rows (`is_wide` is False).
     """
@@ -81,6 +81,10 @@ def _rotated(trace: Trace, matrix: Expr) -> tuple[Any, Any]:
     return new_array(trace, w), new_array(trace, v)
 
 
+def _squares(x: Any) -> Any:
+    return x.real * x.real + x.imag * x.imag if x.dtype.kind == "c" else x * x
+
+
 def _singular(trace: Trace, a: Any) -> _Singular:
     matrix = as_matrix(trace, a, square=False)
     _check_finite(trace, matrix, "SVD did not converge")
@@ -90,7 +94,7 @@ def _singular(trace: Trace, a: Any) -> _Singular:
     largest: Any = np.max(np.abs(turned), axis=(-2, -1), keepdims=True, initial=0)
     largest = np.where(largest == 0, largest + 1, largest)  # squares neither overflow nor vanish
     w, v = _rotated(trace, (turned / largest).expr)
-    lengths = np.sqrt(np.sum(w * w, axis=-1))
+    lengths = np.sqrt(np.sum(_squares(w), axis=-1))
     order = np.argsort(-lengths, axis=-1)
     values = np.take_along_axis(lengths, order, -1) * largest[..., 0]
     w, v = (np.take_along_axis(one, order[..., None], -2) for one in (w, v))
@@ -104,7 +108,7 @@ def _unit_rows(trace: Trace, found: _Singular, *, full: bool) -> Any:
     units = np.where(good, found.w / np.where(good, lengths, 1), 0).astype(found.w.dtype)
     few, many = shape_of(units.expr)[-2:]
     rest, r = _orthogonal(trace, units.expr, many if full else few)
-    sign = np.where(np.diagonal(r, axis1=-2, axis2=-1)[..., None] < 0, -1, 1).astype(r.dtype)
+    sign = np.where(np.diagonal(r.real, axis1=-2, axis2=-1)[..., None] < 0, -1, 1).astype(r.dtype)
     count = size_number(trace, few)
     first = np.where(good, units, sign * rest[..., :count, :])
     return np.concatenate([first, rest[..., count:, :]], axis=-2) if full else first
@@ -125,7 +129,7 @@ def svd(
     if not compute_uv:
         return found.values
     small, large = found.v, _unit_rows(trace, found, full=full_matrices)
-    left, right = (small, large) if found.is_wide else (large, small)
+    left, right = (small.conj(), large) if found.is_wide else (large, small.conj())
     return _SVD(left.mT.copy(), found.values, right)
 
 
@@ -150,7 +154,7 @@ def _inverse(found: _Singular, share: Any) -> Any:
     limit = share[..., None] * largest if np.ndim(share) else share * largest
     good = found.values > limit
     inverse = np.where(good, 1 / np.where(good, found.values, 1), 0).astype(found.w.dtype)[..., None]
-    left = (found.w * inverse).mT
+    left = (found.w * inverse).mT.conj()
     result = left @ (found.v * inverse)
     return result if found.is_wide else result.mT.copy()
 
@@ -225,7 +229,7 @@ def lstsq(trace: Trace, a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, An
     good = found.values > share * np.max(found.values, initial=0)
     rank = np.sum(good).astype(np.int32)
     rest = right - matrix @ x
-    residual = np.sum(rest * rest, axis=0)
+    residual = np.sum(_squares(rest), axis=0)
     if trace.holds(rows, "<=", columns, "rows and columns of a least-squares problem"):
         residual = residual[:0]
     else:  # given only of a matrix of full rank
@@ -249,14 +253,15 @@ def _symmetric(trace: Trace, a: Any, which: str) -> tuple[Any, Any]:
     _check_finite(trace, matrix, "Eigenvalues did not converge")
     half: Any = new_array(trace, matrix)
     half = np.tril(half) if which == "L" else np.triu(half)
-    eye: Any = trace.call(np.eye, half.shape[-1], dtype=half.dtype)
-    whole = half + half.mT * (1 - eye)
+    eye: Any = trace.call(np.eye, half.shape[-1], dtype=half.real.dtype)
+    beside = half * (1 - eye)
+    whole = beside + beside.mT.conj() + half.real * eye
     most = np.max(np.sum(np.abs(whole), axis=-1, keepdims=True), axis=-2, keepdims=True, initial=0)
     most = trace.expr(trace.emit("stop_gradient", [most.expr.value]))
     _, v = _rotated(trace, (whole + new_array(trace, most) * eye).expr)
-    values = np.sum((v @ whole) * v, axis=-1)
+    values = np.sum((v @ whole) * v.conj(), axis=-1).real
     order = np.argsort(values, axis=-1)
-    return np.take_along_axis(values, order, -1), np.take_along_axis(v, order[..., None], -2)
+    return np.take_along_axis(values, order, -1), np.take_along_axis(v, order[..., None], -2).conj()
 
 
 @implements(np.linalg.eigh)

@@ -21,7 +21,7 @@ from weft.compiler.frontend.promote import element_type
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, new_array, shape_of, wrap
 from weft.ir.dims import DimLike, floor_divide
-from weft.ir.expr import Expr, cast, constant, select
+from weft.ir.expr import Expr, cast, constant, real, select
 from weft.ir.matrices import swapped, triangle
 from weft.ir.ops.factor import factors_of, permuted_rows
 from weft.ir.types import F64, I64
@@ -35,8 +35,8 @@ def supported(trace: Trace, a: Any) -> TracedArray:
     return array
 
 
-def as_matrix(trace: Trace, a: Any, *, square: bool = True, is_complex: bool = False) -> Expr:
-    """The elements as floats, or complex numbers where that is built, checked to be matrices."""
+def as_matrix(trace: Trace, a: Any, *, square: bool = True) -> Expr:
+    """The elements as floats or complex numbers, checked to be matrices."""
     array = supported(trace, a)
     if array.ndim < 2:
         raise LinAlgError(f"{array.ndim}-dimensional array given. Array must be at least two-dimensional")
@@ -46,11 +46,12 @@ def as_matrix(trace: Trace, a: Any, *, square: bool = True, is_complex: bool = F
         raise LinAlgError("Last 2 dimensions of the array must be square")
     if square and rows != columns:
         value = trace.builder.reshape(value, (*shape_of(value)[:-2], rows, rows))
-    if value.dtype.is_complex and not is_complex:
-        raise trace.refuse(
-            "this factorization is not built for complex matrices", "use np.linalg.solve, inv or det", "E051"
-        )
     return value if value.dtype.is_float or value.dtype.is_complex else cast(value, F64)
+
+
+def adjoint(value: Expr) -> Expr:
+    """The matrices transposed and conjugated."""
+    return swapped(value.apply("conjugate") if value.dtype.is_complex else value)
 
 
 def _diagonal(trace: Trace, value: Expr) -> Expr:
@@ -122,7 +123,7 @@ def _identity(trace: Trace, like: Expr) -> Expr:
 @implements(np.linalg.solve)
 def solve(trace: Trace, a: Any, b: Any) -> Any:
     """Solve a linear matrix equation, or system of linear scalar equations."""
-    matrix, right = as_matrix(trace, a, is_complex=True), supported(trace, b)
+    matrix, right = as_matrix(trace, a), supported(trace, b)
     is_vector = right.ndim == 1
     value = right.expr if right.dtype.kind in "fc" else cast(right.expr, F64)
     value = trace.builder.reshape(value, (*shape_of(value), 1)) if is_vector else value
@@ -141,7 +142,7 @@ def solve(trace: Trace, a: Any, b: Any) -> Any:
 @implements(np.linalg.inv)
 def inv(trace: Trace, a: Any) -> Any:
     """Compute the inverse of a matrix."""
-    matrix = as_matrix(trace, a, is_complex=True)
+    matrix = as_matrix(trace, a)
     return new_array(trace, _solve(trace, matrix, _identity(trace, matrix)))
 
 
@@ -160,7 +161,7 @@ def _sign_of(trace: Trace, order: Expr, like: Expr) -> Expr:
 
 def _determinant(trace: Trace, a: Any) -> tuple[Expr, Expr]:
     """The diagonal of U and the sign of the row exchanges."""
-    matrix = as_matrix(trace, a, is_complex=True)
+    matrix = as_matrix(trace, a)
     both, order = _lu(trace, matrix)
     diagonal = _diagonal(trace, both)
     return diagonal, _sign_of(trace, order, diagonal)
@@ -186,15 +187,15 @@ def slogdet(trace: Trace, a: Any) -> Any:
 
 
 def _cholesky(trace: Trace, matrix: Expr, depth: int = _DEPTH) -> Expr:
-    """Upper U with U^T U = A; of large A by halves: U11, U12 = U11^-T A12, and that of A22 - U12^T U12."""
+    """Upper U with U^H U = A; of large A by halves: U11, U12 = U11^-H A12, and that of A22 - U12^H U12."""
     size = shape_of(matrix)[-1]
     if not _is_large(trace, size, depth):
         return trace.expr(trace.emit("cholesky", [matrix.value]))
     half = floor_divide(size, 2)
     low, high = (0, half), (half, size - half)
     first = _cholesky(trace, _block(matrix, low, low), depth - 1)
-    beside = _triangular(trace, swapped(first), _block(matrix, low, high), lower=True, depth=depth - 1)
-    rest = _block(matrix, high, high) - swapped(beside).apply("dot", beside)
+    beside = _triangular(trace, adjoint(first), _block(matrix, low, high), lower=True, depth=depth - 1)
+    rest = _block(matrix, high, high) - adjoint(beside).apply("dot", beside)
     last = _cholesky(trace, rest, depth - 1)
     none = constant(swapped(beside), 0.0)
     return _stacked(trace, [_stacked(trace, [first, beside], -1), _stacked(trace, [none, last], -1)], -2)
@@ -204,11 +205,12 @@ def _cholesky(trace: Trace, matrix: Expr, depth: int = _DEPTH) -> Expr:
 def cholesky(trace: Trace, a: Any, /, *, upper: bool = False) -> Any:
     """Cholesky decomposition."""
     matrix = as_matrix(trace, a)
-    matrix = matrix if upper else swapped(matrix)
+    matrix = matrix if upper else adjoint(matrix)
     found = _cholesky(trace, matrix)
-    good = _all(trace, _diagonal(trace, found).gt(0.0))
+    diagonal = _diagonal(trace, found)
+    good = _all(trace, (real(diagonal) if diagonal.dtype.is_complex else diagonal).gt(0.0))
     trace.fail_unless(good, LinAlgError("Matrix is not positive definite"))
-    return new_array(trace, found if upper else swapped(found))
+    return new_array(trace, found if upper else adjoint(found))
 
 
 # ---------------------------------------------------------------- compositions

@@ -179,8 +179,8 @@ def searchsorted(trace: Trace, a: Any, v: Any, side: str = "left", sorter: Any =
 @implements(np.digitize)
 def digitize(trace: Trace, x: Any, bins: Any, right: bool = False) -> Any:
     """Return the indices of the bins to which each value belongs; bins may fall as well as rise."""
-    if operand(trace, x).dtype.kind == "c":
-        raise TypeError("x may not be complex")
+    if "c" in (operand(trace, x).dtype.kind, as_array(trace, bins).dtype.kind):
+        raise TypeError("x may not be complex, nor bins")
     edges = as_array(trace, bins)
     side = "left" if right else "right"
     if edges.view.shape[0] == 0:
@@ -203,6 +203,8 @@ def _rows(trace: Trace, a: Any, axis: Any) -> tuple[Expr, tuple[DimLike, ...], t
     shape = shape_of(value)
     axes = tuple(sorted(chosen_axes(trace, axis, len(shape))))
     kept = tuple(k for k in range(len(shape)) if k not in axes)
+    if len(axes) > 1 and isinstance(axis, Sequence) and any(shape[k] == 0 for k in kept):
+        raise ValueError("cannot reshape array of size 0 into shape (0,newaxis)")
     order = (*kept, *axes)
     if order != tuple(range(len(shape))):
         value = trace.expr(trace.emit("transpose", [value.value], {"axes": order}))

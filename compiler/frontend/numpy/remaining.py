@@ -67,6 +67,9 @@ def frexp(trace: Trace, x: Any, out: Any = (None, None)) -> tuple[Any, Any]:
 def spacing(trace: Trace, x: Any, out: Any = None) -> Any:
     """Return the distance between x and the nearest adjacent number, with the sign of x."""
     value = _float(trace, x)
+    if value.dtype == np.float16:  # the gap above, of negative numbers too
+        gap = np.nextafter(value, np.float16(np.inf)) - value
+        return _stored(np.where(np.isfinite(value), gap, np.nan).astype(value.dtype), out)
     size = np.abs(value)
     above = np.nextafter(size, np.inf)
     gap = np.where(np.isfinite(above), above - size, size - np.nextafter(size, 0.0))

@@ -237,6 +237,8 @@ def interp(
     trace: Trace, x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
     """One-dimensional linear interpolation for monotonically increasing sample points."""
+    if "c" in (operand(trace, x).dtype.kind, operand(trace, xp).dtype.kind):
+        raise TypeError("Cannot cast array data from complex numbers to dtype('float64') safely")
     if as_array(trace, fp).dtype.kind == "c":
         return _interp_complex(trace, x, xp, as_array(trace, fp), (left, right), period)
     at = _floats(as_array(trace, x)).astype(np.float64)

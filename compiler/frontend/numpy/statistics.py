@@ -147,12 +147,18 @@ def _counted(trace: Trace, places: Any, weights: Any, size: Any) -> Any:
     return total
 
 
-def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[Any, bool]:
-    """Edges of the bins, and whether all bins are equally wide."""
+def _check_bins(trace: Trace, values: TracedArray, bins: Any) -> None:
+    if values.dtype.kind == "c":
+        raise trace.refuse("a histogram of complex numbers is not built", "use their parts", "E054")
     if isinstance(bins, str):
         raise trace.refuse(
             "np.histogram with a rule for bins is not built", "give a number of bins or edges", "E054"
         )
+
+
+def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[Any, bool]:
+    """Edges of the bins, and whether all bins are equally wide."""
+    _check_bins(trace, values, bins)
     count = as_dim(bins)
     if count is None:
         edges = as_array(trace, bins)

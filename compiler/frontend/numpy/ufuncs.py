@@ -54,6 +54,12 @@ def _rounded(name: str) -> Rule:
     return lambda x: x.apply(name) if x.dtype.is_float else x
 
 
+def _rint(x: Expr) -> Expr:
+    if x.dtype.is_complex:
+        return real(x).apply("rint").apply("complex", imag(x).apply("rint"))
+    return x.apply("rint")
+
+
 def _test(name: str, *, of_integers: bool) -> Rule:
     """A test of floats; of integers the answer is known."""
     return lambda x: x.apply(name) if x.dtype.kind in "fc" else constant(x, of_integers, BOOL)
@@ -141,7 +147,6 @@ _SAME = (
     "fmax",
     "sign",
     "sqrt",
-    "rint",
     "signbit",
     "copysign",
     "exp",
@@ -192,6 +197,7 @@ RULES: dict[np.ufunc, Rule] = {
     np.absolute: _absolute,
     np.fabs: _op("absolute"),
     np.reciprocal: _reciprocal,
+    np.rint: _rint,
     np.floor: _rounded("floor"),
     np.ceil: _rounded("ceil"),
     np.trunc: _rounded("trunc"),
