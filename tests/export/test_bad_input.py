@@ -1,5 +1,10 @@
 """What cannot be exported or loaded is a clear error, and leaves no file."""
 
+import errno
+import os
+import resource
+import signal
+
 import exported as e
 import numpy as np
 import pytest
@@ -23,6 +28,7 @@ BAD = [
     ({"quantize": "int8"}, "needs calibration data"),
     ({"name": "int"}, "name of a library"),
     ({"name": "a-b"}, "name of a library"),
+    ({"name": "memcpy"}, "take the place of C's own memcpy"),
 ]
 
 
@@ -42,6 +48,8 @@ FUNCTIONS = [
     (lambda x: np.zeros(x.shape) if x.shape[0] == 7 else x + 1, ["f32[7]"], None),
     (lambda x: [float(v) for v in x], ["f32[n]"], None),
     (lambda x: weft.callback(lambda v: v, x), ["f32[n]"], "calls Python while it runs"),
+    (e.softmax, ["f32[-1,4]"], "not a type"),
+    (e.softmax, [np.ndarray], "has no shape"),
     (3, ["f32[n]"], "takes a function"),
     ({}, None, "dict"),
     ({"version": (e.softmax, ["f32[n,m]"])}, None, "taken"),
@@ -71,6 +79,72 @@ def test_places(tmp_path):
     with pytest.raises(OSError, match="directory"):
         weft.export(e.softmax, ["f32[n,m]"], tmp_path / "libg.so")
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def limited(bytes_written):
+    """For a child: files end at so many bytes, as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_written, bytes_written))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def forked(action):
+    """What a child says that does this: "OSError 27", or how it died."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            action()
+            os.write(write, b"done")
+        except OSError as error:
+            os.write(write, f"OSError {error.errno}".encode())
+        except BaseException as error:
+            os.write(write, str(error).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as said:
+        text = said.read()
+    status = os.waitpid(child, 0)[1]
+    return text or f"signal {os.WTERMSIG(status)}"
+
+
+def test_a_full_disk_leaves_the_old_library(tmp_path):
+    old = weft.export(e.softmax, ["f32[n,m]"], tmp_path / "libf.so").library.read_bytes()
+
+    def export():
+        limited(2000)
+        weft.export(e.softmax, ["f64[n,m]"], tmp_path / "libf.so")
+
+    assert forked(export) == f"OSError {errno.EFBIG}"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["libf.h", "libf.so"]
+    assert (tmp_path / "libf.so").read_bytes() == old
+
+
+def test_a_process_that_is_killed_leaves_the_old_library(tmp_path):
+    old = weft.export(e.softmax, ["f32[n,m]"], tmp_path / "libf.so").library.read_bytes()
+
+    def export():
+        os.chmod = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # when the new one is written, beside it
+        weft.export(e.softmax, ["f64[n,m]"], tmp_path / "libf.so")
+
+    assert forked(export) == "signal 9"
+    assert (tmp_path / "libf.so").read_bytes() == old
+
+
+def test_a_full_disk_leaves_the_old_state(tmp_path):
+    library = weft.load_library(e.Training((6, 8, 3)).export(tmp_path / "libmlp.so").library)
+    library.save(tmp_path / "state")
+    old = (tmp_path / "state").read_bytes()
+    library.train(np.ones((2, 6), np.float32), np.array([0, 1]))
+
+    def save():
+        limited(1000)
+        library.save(tmp_path / "state")
+
+    assert "cannot be read or written" in forked(save)
+    assert (tmp_path / "state").read_bytes() == old
+    assert not (tmp_path / "state.part").exists()
+    library.save(tmp_path / "state")
+    assert (tmp_path / "state").read_bytes() != old
 
 
 def test_loading(tmp_path):

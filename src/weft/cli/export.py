@@ -12,7 +12,7 @@ from typing import Any
 from weft.cli.files import load_function
 from weft.cli.inspect import parse_arguments
 from weft.exporting.export import KINDS, export, file_name
-from weft.exporting.program import check_name
+from weft.exporting.names import check_name
 from weft.ir import UserError
 
 

@@ -21,7 +21,8 @@ from weft.backends.cpu.linking import SUFFIXES, link_shared
 from weft.backends.cpu.target import host_target, machine_of, named_target
 from weft.backends.cpu.threads import SYSTEM_CALLS, pool_text
 from weft.exporting.header import header_text
-from weft.exporting.program import Collection, check_name, function_of
+from weft.exporting.names import check_name, check_symbol
+from weft.exporting.program import Collection, function_of
 from weft.exporting.quantize import KINDS as QUANTIZATIONS
 from weft.exporting.quantize import Layer, Request
 from weft.exporting.records import FIRST_SITE, Function, Library
@@ -212,6 +213,7 @@ def _functions(
     f: Any, specs: Any, name: str, target: Target, collection: Collection, *, has_threads: bool
 ) -> tuple[Function, ...]:
     if not isinstance(f, Mapping):
+        check_symbol(name)
         return (function_of(f, specs, name, name, target, collection, has_threads=has_threads),)
     several = cast("Mapping[Any, Any]", f)
     if specs is not None or not several:

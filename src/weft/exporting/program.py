@@ -5,9 +5,8 @@ Not here: the C side (`wrapper.py`, `header.py`).
 
 from __future__ import annotations
 
-import keyword
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -34,6 +33,7 @@ from weft.compiler.frontend.number import IR_TYPES
 from weft.compiler.frontend.source import Argument as ArgumentPath
 from weft.compiler.frontend.source import Attribute, Item, Source
 from weft.exporting import quantize
+from weft.exporting.names import c_name
 from weft.exporting.records import C_TYPES, FIRST_SITE, Argument, Function, Output, Place, Size, Stored
 from weft.exporting.sizes import Compiled, with_other_sizes
 from weft.function import Core, Work, program_of
@@ -50,13 +50,6 @@ from weft.runtime.variables import MEMORY, Variable
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
 _LEAST = -(1 << 63)
-_C_WORDS = frozenset(
-    """alignas alignof and asm auto bool break case catch char class const continue default delete do double
-    else enum explicit export extern false float for friend goto if inline int long mutable namespace new not
-    operator or private protected public register restrict return short signed sizeof static struct switch
-    template this throw true try typedef typename union unsigned using virtual void volatile while xor
-    arena state""".split()
-)
 
 
 class Collection:
@@ -205,7 +198,7 @@ def _compiled(
     arguments, numbers = _arguments(core, work, traced, facts.ints, interface.numbers, taken)
     ints = {argument.symbol for argument in arguments}
     lowers = {s.name: s.lower for s in traced.func.symbols.values()}
-    found = tuple(Size(_c_name(n, taken), n, lowers.get(n, 1)) for n in interface.numbers if n not in ints)
+    found = tuple(Size(c_name(n, taken), n, lowers.get(n, 1)) for n in interface.numbers if n not in ints)
     outputs = _outputs(lowered, traced, taken)
     places = tuple(
         Place("output", p.number)
@@ -288,8 +281,19 @@ def _specs(core: Core, specs: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
             )
         return (), {}
     if isinstance(specs, Mapping):
-        return (), cast("Mapping[str, Any]", specs)
-    return (tuple(cast("Sequence[Any]", specs)) if isinstance(specs, list | tuple) else (specs,)), {}
+        named = cast("Mapping[str, Any]", specs)
+        _check_shapes(named.values())
+        return (), named
+    given = tuple(cast("Sequence[Any]", specs)) if isinstance(specs, list | tuple) else (specs,)
+    _check_shapes(given)
+    return given, {}
+
+
+def _check_shapes(specs: Iterable[Any]) -> None:
+    if any(one is np.ndarray for one in specs):
+        raise UserError(
+            "the spec np.ndarray has no shape", code="E003", fix='write dtype[sizes], as in "f32[n,784]"'
+        )
 
 
 def _check(core: Core, traced: Traced, *, may_pin: bool) -> None:
@@ -333,28 +337,6 @@ def _plain_sizes(traced: Traced, sizes: Sizes) -> Sizes:
     return replace(sizes, names=tuple(n for n in sizes.names if n not in extra), guards=guards)
 
 
-# ---------------------------------------------------------------- names
-
-
-def _c_name(text: str, taken: set[str]) -> str:
-    """A C identifier like `text` that is not taken, and takes it."""
-    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") or "x"
-    name = f"x{name}" if name[0].isdigit() else name
-    while name in _C_WORDS or name in taken:
-        name += "_"
-    taken.add(name)
-    return name
-
-
-def check_name(name: str, what: str) -> str:
-    """Raise UserError for a name that C does not take."""
-    if not re.fullmatch(r"[A-Za-z_]\w*", name, flags=re.ASCII) or name in _C_WORDS or keyword.iskeyword(name):
-        raise UserError(
-            f"{name!r} cannot be {what} in C", code="E002", fix='give letters, digits and _, as in name="mlp"'
-        )
-    return name
-
-
 def _arguments(
     core: Core,
     work: Work,
@@ -374,7 +356,7 @@ def _arguments(
             if isinstance(spec, StaticSpec) or (isinstance(spec, IntSpec) and isinstance(spec.value, int)):
                 continue
             text = str(path)
-            name = _c_name(text, taken)
+            name = c_name(text, taken)
             position = positions.get(key_of(path))
             if isinstance(spec, IntSpec):
                 symbol = symbols[key_of(path)]
@@ -419,7 +401,7 @@ def _outputs(lowered: Func, traced: Traced, taken: set[str]) -> tuple[Output, ..
         ty = param.type
         if isinstance(ty, BufferType) and not param.name.startswith("a"):
             number = int(param.name[1:])
-            found[number] = Output(_c_name(paths.get(number, f"out_{number}"), taken), ty.dtype, ty.shape)
+            found[number] = Output(c_name(paths.get(number, f"out_{number}"), taken), ty.dtype, ty.shape)
             _dtype_of(ty)
     return tuple(found[k] for k in sorted(found))
 
