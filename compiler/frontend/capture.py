@@ -99,6 +99,7 @@ class Inputs:
         self.unhooked: FunctionType | None = (
             None  # the traced function, if it has no source and runs as it is
         )
+        self.before_copy: Callable[[Any], None] = lambda _: None  # told of a container before it is opened
         self._arrays: dict[int, tuple[Any, TracedArray]] = {}
         self._sources: dict[int, Source] = {}
         self._numbers: dict[str, Any] = {}
@@ -302,6 +303,18 @@ class Inputs:
         """Whether the trace has appended to a list from outside that it has not opened."""
         return id(value) in self._appended
 
+    def appended(self, value: Any) -> list[Any]:
+        """The items that a list from outside got, as one that grows."""
+        return self._appended.setdefault(id(value), [])
+
+    def is_tail(self, items: list[Any]) -> bool:
+        """Whether these are such items, of a list that was not opened since."""
+        return any(items is one for one in self._appended.values())
+
+    def copies(self) -> list[Any]:
+        """The trace's own containers that stand for some from outside."""
+        return [self._paths[key][0] for key in self._opened]
+
     def append_later(self, value: Any, item: Any) -> None:
         """Note an item that the copy of a list will have once it is made."""
         self._appended.setdefault(id(value), []).append(item)
@@ -314,6 +327,7 @@ class Inputs:
         source, held = self.path(value), self.opened(value)
         if source is None or not is_node(value) or held is not None:
             return value if held is None else held
+        self.before_copy(value)
         self._guard_size(source, value)
         items = [self.open(self.capture(step(source, value, key), item)) for key, item in children(value)]
         copy = rebuild(value, items + self._appended.pop(id(value), []))

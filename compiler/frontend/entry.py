@@ -158,6 +158,7 @@ def _bound_spec(value: Any) -> Any:
 
 def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Traced:
     """Close the function: results as the return value and the effects name them, then written parameters."""
+    hooks.effects[:] = hooks.outside.effects(hooks.effects)
     for item in [value, *(effect.value for effect in hooks.effects)]:
         settle_all(one, item)
     outputs = Outputs(one, inputs, [value, [effect.value for effect in hooks.effects]])

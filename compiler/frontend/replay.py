@@ -76,6 +76,13 @@ def replay(effect: Effect, value: Any, target: Any, function: FunctionType | Non
     match effect.kind:
         case "setitem":
             target[effect.key] = value
+        case "extend":
+            target.extend(value)
+        case "content" if isinstance(target, list):
+            target[:] = value
+        case "content":
+            target.clear()
+            target.update(value)
         case "setattr":
             setattr(target, effect.key, value)
         case "append":

@@ -185,11 +185,11 @@ def inner_nodes(node: ResultNode) -> tuple[ResultNode, ...]:
 class Effect:
     """A change of a Python object that outlives the call, replayed after it: `kind` names the statement.
 
-    setitem and setattr: target at `source`, `key`, `value`; append: `value`; global and cell: `source` is the
-    name's path; the delete kinds have no value.
+    setitem and setattr: target at `source`, `key`, `value`; append: `value`; extend: items; content: all that
+    a list or dict holds; global and cell: `source` is the name's path; the delete kinds have no value.
     """
 
-    kind: Literal["setitem", "setattr", "append", "global", "cell", "delitem", "delattr"]
+    kind: Literal["setitem", "setattr", "append", "global", "cell", "delitem", "delattr", "content", "extend"]
     source: Source
     key: Any = None
     value: Any = None
@@ -250,7 +250,7 @@ class Outputs:
             raise self.trace.refuse("a list of lists and one of its rows are both returned", fix, "E055")
 
     def _object(self, value: Any) -> ResultNode:
-        source = None if is_listed(value) else self.inputs.path(value)
+        source = self.inputs.path(value)
         if source is not None:
             return ResultObject(source)
         if not is_node(value):

@@ -39,6 +39,7 @@ from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
 from weft.compiler.frontend.numpy.table import INSTEAD, name_of
+from weft.compiler.frontend.outside import Outside
 from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, rewrite, unsupported_names
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
@@ -62,6 +63,8 @@ class TracingHooks:
         self._functions: list[FunctionType] = [] if root is None else [root]
         self._plain = PlainHooks()
         self.journal = Journal(self._shared_refused)
+        self.outside = Outside(trace, inputs, self.journal, self.written)
+        self.journal.roots, inputs.before_copy = self.outside.roots, self.outside.before_copy
         trace.share, trace.gather = self.journal.share, partial(settled, trace)
         trace.note, trace.is_outer = self.journal.note, self.journal.is_outer
         trace.run, trace.repeat = self._run, partial(repeated, trace)
@@ -191,10 +194,10 @@ class TracingHooks:
             stacked = is_listed(base) or by_position(self.trace, base, key)
             return item_of(self.trace, base, key) if stacked else base[key]
         held = self.inputs.opened(base)
-        if held is not None:
-            return held[key]
-        if isinstance(key, slice) or type(key) in TRACED or self.inputs.is_appended(base):
-            return self.inputs.open(base)[key]
+        if held is not None or isinstance(key, slice) or type(key) in TRACED or self.inputs.is_appended(base):
+            held = self.inputs.open(base)
+            stacked = is_listed(held) or by_position(self.trace, held, key)
+            return item_of(self.trace, held, key) if stacked else held[key]
         return self.inputs.capture(Item(source, key), base[key])
 
     # ---- stores
@@ -203,8 +206,13 @@ class TracingHooks:
         """Note the binding, for this trace and to be replayed."""
         if self._is_there(Global(name, self._owner(function)), value):
             return value
-        self.written[id(function.__globals__), name] = value
-        self._effect("global", Global(name, self._owner(function)), None, value)
+        source, key = Global(name, self._owner(function)), (id(function.__globals__), name)
+        if self._is_in_statement(key) and name in function.__globals__:
+            load = partial(self.inputs.capture, source, function.__globals__[name])
+            self.outside.assign(key, Effect("global", source), value, load)
+            return value
+        self.written[key] = value
+        self._effect("global", source, None, value)
         return value
 
     def store_cell(self, function: FunctionType, name: str, value: Any, /) -> Any:
@@ -212,9 +220,17 @@ class TracingHooks:
         source = Cell(name, self._owner(function))
         if self._is_there(source, value):
             return value
-        self.written[id(source.cell(function)), None] = value
+        cell = source.cell(function)
+        if self._is_in_statement((id(cell), None)):
+            load = partial(self.inputs.capture, source, cell.cell_contents)
+            self.outside.assign((id(cell), None), Effect("cell", source), value, load)
+            return value
+        self.written[id(cell), None] = value
         self._effect("cell", source, None, value)
         return value
+
+    def _is_in_statement(self, key: tuple[int, Any]) -> bool:
+        return self.outside.in_statement or key in self.outside.names
 
     def store_attribute(self, base: Any, name: str, value: Any, /) -> None:
         """Set it on what the trace made; note it for what outlives the call."""
@@ -225,8 +241,12 @@ class TracingHooks:
             return
         if name in getattr(base, "__dict__", ()) and self._is_there(Attribute(source, name), value):
             return
+        if self._is_in_statement((id(base), name)) and name in getattr(base, "__dict__", ()):
+            effect, place = Effect("setattr", source, name), Attribute(source, name)
+            load = partial(self.inputs.capture, place, getattr(base, name))
+            return self.outside.assign((id(base), name), effect, value, load)
         self.written[id(base), name] = value
-        self._effect("setattr", source, name, value)
+        return self._effect("setattr", source, name, value)
 
     def store_item(self, base: Any, key: Any, value: Any, /) -> None:
         """Write an array; set it in what the trace made; note it for what outlives the call."""
@@ -234,7 +254,14 @@ class TracingHooks:
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is not None and self._is_there(Item(source, key), value):
             return
-        if source is not None:
+        if source is not None and isinstance(base, list | dict):
+            is_known = type(key) not in TRACED and not isinstance(key, slice)
+            if self.outside.in_statement or not is_known or is_listed(self.inputs.open(base)):
+                base = self.outside.opened(base, source)
+            else:
+                base = self.inputs.open(base)
+                self._effect("setitem", source, key, value)
+        elif source is not None:
             base = self.inputs.open(base)
             self._effect("setitem", source, key, value)
         if is_listed(base) or by_position(self.trace, base, key):
@@ -325,19 +352,19 @@ class TracingHooks:
     def _call_method(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A method of a list or dict from outside, on the copy that the trace may change."""
         owner, name = fn.__self__, fn.__name__
-        source = self.inputs.path(owner)
+        source, inside = self.inputs.path(owner), self.outside.in_statement
         assert source is not None
-        if name == "append":
-            self._effect("append", source, None, args[0])
-            if self.inputs.opened(owner) is None:  # its items need not be known
-                return self.inputs.append_later(owner, args[0])
-        elif name not in ("get", "items", "keys", "values", "index", "count", "copy"):
-            raise self.trace.refuse(
-                f"{type(owner).__name__}.{name} of an object that outlives the call is not supported",
-                "assign to its items, use append, or return a new object",
-                "E055",
-            )
-        return getattr(self.inputs.open(owner), name)(*args, **kwargs)
+        if name == "append" and type(owner) is list:
+            tail = self.outside.tail(cast("list[Any]", owner), source)
+            if not inside and (tail is not None or not is_listed(self.inputs.open(owner))):
+                self._effect("append", source, None, args[0])
+            if tail is not None:  # its items need not be known
+                self.journal.note(tail)
+                return tail.append(kept(self.trace, self.inputs.open(args[0]), name))
+            if not inside and not is_listed(self.inputs.open(owner)):
+                return self.inputs.open(owner).append(*args)
+        held = self.outside.opened(owner, source) if name in MUTATORS else self.inputs.open(owner)
+        return self._call_library(getattr(held, name), args, kwargs)
 
     def _call_other(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if type(fn) is np.vectorize:  # made outside
@@ -404,6 +431,9 @@ class TracingHooks:
     def delete_item(self, base: Any, key: Any, /) -> None:
         """Do `del base[key]` of what the trace made."""
         base, key = given(base), given_key(key)
+        source = self.inputs.path(base)
+        if source is not None and isinstance(base, list | dict):
+            base = self.outside.opened(base, source)
         if is_listed(base) or type(key) in TRACED:
             fix = "make an array of what is left: `x = np.delete(x, k)`"
             raise self.trace.refuse("an item by a position of the program is deleted", fix, "E055")
@@ -412,11 +442,11 @@ class TracingHooks:
 
     def _note_change(self, owner: Any, what: str) -> None:
         """A container is about to change, not by an assignment to an item."""
-        if self.inputs.path(owner) is not None:
-            raise self.trace.refuse(
-                f"{what} of an object that outlives the call is not supported",
-                "assign to its items, use append, or return a new object", "E055",
-            )  # fmt: skip
+        source = self.inputs.path(owner)
+        if source is not None and self.outside.opened(owner, source) is not owner:
+            fix = "assign to its items, use append, or return a new object"
+            text = f"{what} of an object that outlives the call is not supported"
+            raise self.trace.refuse(text, fix, "E055")
         if is_row(owner):
             fix = "make rows of their final length, or change a copy: `row = list(rows[i])`"
             raise self.trace.refuse("a row of a list changes its length in a compiled loop", fix, "E055")

@@ -46,6 +46,19 @@ def test_views_keep_their_order():
     assert view.flags.f_contiguous
 
 
+def test_items_of_a_list_have_one_type():
+    @weft.compile
+    def mixed(n):
+        items = [0] * n
+        for k in range(n):
+            if k > 2:
+                items[k] = k * 0.5
+        return items
+
+    assert mixed(300)[:4] == [0, 0, 0, 1.5]
+    assert type(mixed(300)[0]) is float
+
+
 def test_an_array_that_is_one_or_another():
     def doubled(x):
         if x[0] > 0:

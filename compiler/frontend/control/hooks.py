@@ -20,8 +20,7 @@ from weft.compiler.frontend.control.places import Place, cells
 from weft.compiler.frontend.control.sequences import Range, as_sequence
 from weft.compiler.frontend.control.sequences import Sequence as Items
 from weft.compiler.frontend.control.settling import (
-    Restack,
-    settled,
+    Again,
 )
 from weft.compiler.frontend.control.statements import Raised, branch, unwrapped
 from weft.compiler.frontend.hooks import PlainHooks, Thunk
@@ -159,7 +158,7 @@ class ControlHooks:
         undo = Undo(self.hooks, places)
         try:
             branch(self.hooks, condition, parts, places, live)
-        except Restack as wanted:
+        except Again as wanted:
             self._restack(wanted, undo)
             self._branch(condition, parts, places, live)
 
@@ -244,7 +243,7 @@ class ControlHooks:
         undo = Undo(self.hooks, places)
         try:
             while_node(self.hooks, test, body, stop, variables_of(self.hooks, kept, stop))
-        except Restack as wanted:
+        except Again as wanted:
             self._restack(wanted, undo)
             self.while_(test, body, stop, written=written, carried=carried, live=live)
         except UnsupportedError as error:
@@ -253,12 +252,12 @@ class ControlHooks:
             undo.run()
             self._run_while(test, body, stop, places, error)
 
-    def _restack(self, wanted: Restack, undo: Undo) -> None:
+    def _restack(self, wanted: Again, undo: Undo) -> None:
         """Give a list a stack before a statement is traced again; raise where it is to be earlier."""
         undo.run()
         if self.hooks.journal.is_outer(wanted.owner):
             raise wanted
-        settled(self.trace, wanted.owner, wanted.slot)
+        wanted.prepare(self.trace)
 
     def _try_test(self, test: Thunk) -> bool | None:
         """The truth of a loop's condition before it, if it is known."""
@@ -318,7 +317,7 @@ class ControlHooks:
         try:
             counted = _counted(self.trace, items)
             for_node(self.hooks, counted, body, stop, variables_of(self.hooks, kept, stop))
-        except Restack as wanted:
+        except Again as wanted:
             self._restack(wanted, undo)
             self.for_(items, body, stop, written=written, carried=carried, live=live)
         except UnsupportedError as error:
@@ -410,7 +409,8 @@ class Undo:
         self.hooks.trace.forget_moves(self.moves)
         self.hooks.journal.forget_shared(self.shared)
         del self.hooks.trace.region.ops[self.ops :]
-        self.hooks.written = self.written
+        self.hooks.written.clear()
+        self.hooks.written.update(self.written)
 
 
 def cells_of(*bodies: Any) -> dict[str, Place]:

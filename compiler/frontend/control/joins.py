@@ -308,7 +308,7 @@ def loosen(value: Any) -> Slot:
         case np.generic():
             return Scalar(element_type(typing.cast("np.generic[Any]", value).dtype))
         case TracedArray() | Frozen():
-            array = value.array if type(value) is Frozen else value
+            array = value.array if isinstance(value, Frozen) else value
             return Array(TensorType(array.element, array.view.shape))
         case Maybe():
             return Optional(carried(value.value))

@@ -67,6 +67,7 @@ class Stack(Segment):
         self.is_exact = True  # whether it is longer by just that
         self.room = capacity  # the most items, in sizes that hold where it is looked at
         self.outer: Stack | None = None  # that whose item it is: then its arrays are views of the other's
+        self.is_first = False  # whether it holds what a list did that had no segments
         self.holder: list[Any] | None = None  # a list that it is all of
         self._bound: tuple[Region, DimLike] | None = None
 
@@ -121,7 +122,7 @@ class Stack(Segment):
         leaves = iter([array[index] for array in (self.arrays() if arrays is None else arrays)])
         made = _item(self.trace, self.slot, leaves)
         if isinstance(self.slot, Row):
-            made[0].outer = self
+            made[0].outer, made[0].is_first = self, self.is_first
         return made
 
     def slot_of(self, owner: list[Any]) -> Extended:
@@ -324,7 +325,8 @@ def pack(trace: Trace, slot: Slot, capacity: DimLike, content: Content) -> tuple
     for item in items:
         if isinstance(item, Few):
             for k, one in enumerate(item.items):
-                buffers = _written(trace, buffers, moved(trace, position, k), lower(trace, slot, one))
+                value = one.value if type(one) is Maybe else one
+                buffers = _written(trace, buffers, moved(trace, position, k), lower(trace, slot, value))
             position = moved(trace, position, as_expr(trace, item.count, I64))
         elif isinstance(item, Stack):
             buffers, position = _joined(trace, buffers, position, item, slot, capacity)

@@ -128,10 +128,11 @@ class Journal:
         self.marks: list[Mark] = []
         self.shared: dict[int, Any] = {}  # containers that may be others, or copies of what others hold
         self.refusal = refusal  # the error for a change of one
+        self.roots: Callable[[], list[Any]] = list  # what else leads to containers
 
     def begin(self) -> Mark:
         """A region begins."""
-        mark = Mark(_reachable())
+        mark = Mark(set(self.references()))
         self.marks.append(mark)
         return mark
 
@@ -154,7 +155,7 @@ class Journal:
 
     def references(self) -> Counter[int]:
         """How many variables and items lead to each container, by id."""
-        return _references()
+        return _references(self.roots())
 
     def check(self, owner: Any) -> None:
         """Raise UnsupportedError for a change of what others may hold that would not see it."""
@@ -208,14 +209,8 @@ def _keys(content: Any) -> list[Any]:
     return list(range(len(content))) if isinstance(content, _BUILTIN[0]) else list(content)
 
 
-def _reachable() -> set[int]:
-    """Containers and objects that variables of the frames on the stack lead to, by id."""
-    return set(_references())
-
-
-def _references() -> Counter[int]:
+def _references(stack: list[Any]) -> Counter[int]:
     found: Counter[int] = Counter()
-    stack: list[Any] = []
     seen: set[tuple[str, int]] = set()  # variables that functions share
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and frame.f_code.co_name != "_attempt":

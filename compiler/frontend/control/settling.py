@@ -83,12 +83,32 @@ def room(items: Sequence[Any]) -> DimLike:
     return total
 
 
-class Restack(BaseException):
-    """A loop needs a list as a stack from before it; no Exception: user code must not catch it."""
+class Again(BaseException):
+    """A statement is to be traced again, once something is prepared.
+
+    That happens before the outermost one at whose beginning `owner` was there. No Exception: user code must
+    not catch it.
+    """
+
+    def __init__(self, owner: Any) -> None:
+        super().__init__()
+        self.owner = owner
+
+    def prepare(self, trace: Trace) -> None:
+        """Do what is needed."""
+        raise NotImplementedError
+
+
+class Restack(Again):
+    """A statement needs a list as a stack from before it."""
 
     def __init__(self, owner: list[Any], slot: Slot | None) -> None:
-        super().__init__()
-        self.owner, self.slot = owner, slot
+        super().__init__(owner)
+        self.slot = slot
+
+    def prepare(self, trace: Trace) -> None:
+        """Make it one."""
+        settled(trace, self.owner, self.slot)
 
 
 def can_stack(owner: Any) -> bool:
@@ -121,6 +141,7 @@ def settled(trace: Trace, owner: list[Any], slot: Slot | None = None) -> Stack:
             f"the items of a list have different types: {conflict}", "give all items one type", "E055"
         ) from None
     made = Stack(trace, slot, [new_array(trace, trace.expr(one)) for one in buffers], position, capacity)
+    made.is_first = not is_listed(owner)
     if isinstance(first, Stack):
         made.extends(first, room(owner[1:]), is_exact=exact_length(owner[1:]) is not None)
     trace.note(owner)
