@@ -64,6 +64,10 @@ class SizeGuard:
         return f"{self.left} {self.relation} {self.right}"
 
 
+_FAR = 2**62
+"""No size or number of a call reaches so far; a guard on the difference would not fit in 64 bits."""
+
+
 @dataclass(slots=True)
 class Assumptions:
     """Everything assumed so far; it outlives restarts. `present` holds the sizes of the call at hand."""
@@ -97,6 +101,8 @@ class Assumptions:
         certain = decide(left, relation, right)
         if certain is not None:
             return certain
+        if isinstance(right, int) and abs(right) >= _FAR:
+            return compare(0, relation, right)
         difference = left - right
         for one, answer in ((relation, True), (INVERSE[relation], False)):
             if (difference, one) in self._known:

@@ -156,3 +156,33 @@ def test_elements_at_a_mask_are_made_where_all_paths_see_them():
     x = np.random.default_rng(0).random(9)
     for wanted in (np.bool_(True), np.bool_(False)):
         agree(compiled, maybe, x, wanted)
+
+
+def test_what_is_made_on_the_only_path_that_goes_on():
+    def checked(x):
+        if x.any():
+            doubled = x * 2
+            total = doubled.sum()
+            many = int(total)
+        else:
+            raise ValueError("nothing to do")
+        return doubled, total, many
+
+    def returned(x):
+        if x.any():
+            return x + 1
+        else:
+            raise ValueError("nothing to do")
+
+    for fn in (checked, returned):
+        compiled = weft.compile(fn)
+        agree(compiled, fn, np.arange(4.0))
+        with pytest.raises(ValueError, match="nothing to do"):
+            compiled(np.zeros(4))
+
+
+def test_a_bound_beyond_all_sizes_is_no_guard():
+    compiled = weft.compile(lambda x, at: np.clip(at, 0, len(x) - 1))
+    for n in (5, 9, 14):
+        agree(compiled, lambda x, at: np.clip(at, 0, len(x) - 1), np.ones(n), np.arange(-2, n + 2))
+    assert compiled.stats()["compiles"] == 2

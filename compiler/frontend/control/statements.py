@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from weft.compiler.frontend.arguments import children, is_node
 from weft.compiler.frontend.control.contents import arrays_in, joined_content
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
@@ -21,6 +22,7 @@ from weft.compiler.frontend.control.joins import (
     Same,
     Segment,
     Slot,
+    carried,
     freeze,
     if_known,
     is_same,
@@ -40,7 +42,7 @@ from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.text import fail
 from weft.compiler.frontend.trace import Frame, Trace
-from weft.compiler.frontend.values import TracedArray
+from weft.compiler.frontend.values import TracedArray, TracedScalar
 from weft.ir.errors import DTypeError, Fact, WeftError
 from weft.ir.expr import Expr, select
 from weft.ir.node import Op, Region, Value
@@ -332,10 +334,25 @@ def _join_sides(trace: Trace, name: str, sides: Sequence[Side], sizes: dict[Any,
     for side in alive[1:]:
         slot = join_named(trace, name, slot, side.values.get(name, UNDEFINED))
     if isinstance(slot, Same):
-        slot = Same(thawed(slot.value))
+        slot = _alone(trace, alive[0], slot.value) if len(alive) < len(sides) else Same(thawed(slot.value))
     if isinstance(slot, Optional) and name.startswith("__weft_"):  # read only where it has a value
         return slot.slot if not isinstance(slot.slot, Same) else slot
     return slot
+
+
+def _alone(trace: Trace, side: Side, value: Any) -> Slot:
+    """The slot of what a name holds on the only path that goes on: what was made there is carried out."""
+    if _is_made_in(trace, value, set(side.frame.region.ops)):
+        return carried(value)
+    return Same(thawed(value))
+
+
+def _is_made_in(trace: Trace, value: Any, ops: set[Op]) -> bool:
+    if type(value) in (TracedScalar, TracedNumber):
+        return value.value is not None and value.value.op in ops
+    if is_node(value):
+        return any(_is_made_in(trace, item, ops) for _, item in children(value))
+    return any(array.view.storage.depth > len(trace.frames) for array in arrays_in(value))
 
 
 def _join_contents(trace: Trace, contents: Sequence[Content]) -> Slot:
