@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
+from typing import Any
 
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import (
@@ -75,6 +76,7 @@ class Assumptions:
     present: Mapping[str, int] = field(default_factory=dict[str, int])
     replaced: dict[str, DimLike] = field(default_factory=dict[str, DimLike])
     guards: list[SizeGuard] = field(default_factory=list[SizeGuard])
+    fixed: dict[str, Any] = field(default_factory=dict[str, Any])  # floats that decide sizes, by their paths
     _known: set[tuple[DimLike, str]] = field(default_factory=set[tuple[DimLike, str]])
 
     def apply(self, dim: DimLike) -> DimLike:
@@ -126,6 +128,19 @@ class Assumptions:
             changed |= self._replace(one, guard.right, guard)
         assert changed
         raise Restart
+
+    def fix(self, sizes: Iterable[DimLike], floats: Mapping[str, Any], location: Location | None) -> None:
+        """Fix sizes and floats to what they are in the present call. Raises Restart if any was open."""
+        dims = [d for d in sizes if isinstance(d, Dim)]
+        fresh = {path: value for path, value in floats.items() if path not in self.fixed}
+        self.fixed.update(fresh)
+        for dim in dims:
+            for one in set(symbols_of(dim)):
+                reason = "a size that is computed from it"
+                guard = SizeGuard(atom_dim(one), "==", self.now(atom_dim(one)), reason, location)
+                self._replace(one, guard.right, guard)
+        if dims or fresh:
+            raise Restart
 
     def _replace(self, one: Symbol, value: DimLike, guard: SizeGuard) -> bool:
         self.replaced = {name: substitute(d, {one.name: value}) for name, d in self.replaced.items()}

@@ -85,6 +85,7 @@ class TraceOptions:
     hidden_int: Callable[[Source, int], DimLike] = lambda _source, value: value
     hidden_shape: Callable[[Source, np.ndarray], tuple[DimLike, ...]] = lambda _source, array: array.shape
     arrays: Mapping[int, Source] = field(default_factory=dict[int, Source])
+    read: Callable[[Source], Any] = lambda _source: None
     library: frozenset[str] = frozenset()
 
 
@@ -154,8 +155,13 @@ class Inputs:
                 return self._array(source, spec, hidden=hidden)
             case IntSpec(value):
                 return self._int(source, self.trace.assumptions.apply(value), spec, hidden=hidden)
+            case FloatSpec() if str(source) in self.trace.assumptions.fixed:
+                return self._static(source, self.trace.assumptions.fixed[str(source)])
             case FloatSpec(kind):
                 value = self._parameter(source, spec, TensorType(IR_TYPES[kind]), hidden=hidden)
+                present = self.options.read(source)
+                if kind is float and type(present) is float and present == present:
+                    self.trace.numbers[value] = (str(source), present)
                 return TracedNumber(self.trace, kind, value=value)
             case ScalarSpec(dtype):
                 return TracedScalar(

@@ -15,7 +15,7 @@ from weakref import ref
 
 import numpy as np
 
-from weft.compiler.frontend.number import TracedNumber, forced, size_number
+from weft.compiler.frontend.number import TracedNumber, as_dim, forced, size_number
 from weft.compiler.frontend.promote import Kind, element_type, numpy_dtype
 from weft.compiler.frontend.storage import Shape, View
 from weft.compiler.frontend.trace import Trace
@@ -297,6 +297,18 @@ HIDDEN = ("trace", "view")
 TRACED = (TracedArray, TracedScalar, TracedNumber)
 
 
+def fixed_number(trace: Trace, value: Any) -> Any:
+    """A traced number or scalar that only sizes, ints and floats of the call decide, as a plain number.
+
+    None for anything else that is traced; what decides it is fixed (`Trace.fix`).
+    """
+    if type(value) is TracedNumber and value.value is not None:
+        return trace.fix(value.value)
+    if (type(value) is TracedScalar or type(value) is TracedArray) and not value.ndim:
+        return trace.fix(value.expr.value)
+    return None if type(value) in TRACED and as_dim(value) is None else value
+
+
 class Forwarded:
     """Stands for the array or number `elements`, to which every operator goes."""
 
@@ -528,5 +540,5 @@ def shape_of(value: Expr) -> Shape:
 __all__ = [
     "METHODS", "PROPERTIES", "TRACED", "BoundMethod", "Forwarded", "MaskedElements",
     "Operand", "Operators", "TracedArray",
-    "TracedScalar", "as_array", "elements", "new_array", "operand", "shape_of", "wrap",
+    "TracedScalar", "as_array", "elements", "fixed_number", "new_array", "operand", "shape_of", "wrap",
 ]  # fmt: skip

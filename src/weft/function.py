@@ -365,7 +365,11 @@ class Core:
         def hidden_shape(path: Source, array: np.ndarray) -> tuple[DimLike, ...]:
             return tuple(dim_of(Place(str(path), axis), value) for axis, value in enumerate(array.shape))
 
-        return TraceOptions(present, hidden_int, hidden_shape, arrays, frozenset(config.library))
+        def read(path: Source) -> Any:
+            return work.call.read(path) if work.has_values else None
+
+        library = frozenset(config.library)
+        return TraceOptions(present, hidden_int, hidden_shape, arrays, read, library)
 
     # ---------------------------------------------------------------- variants
 

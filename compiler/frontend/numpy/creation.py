@@ -24,6 +24,7 @@ from weft.compiler.frontend.values import (
     TracedArray,
     TracedScalar,
     elements,
+    fixed_number,
     new_array,
     operand,
     shape_of,
@@ -43,6 +44,8 @@ def as_shape(trace: Trace, shape: Any) -> Shape:
 def as_size(trace: Trace, value: Any) -> DimLike:
     """An int argument that may be a size."""
     dim = as_dim(value)
+    if dim is None and _is_integer(value):
+        dim = fixed_number(trace, value)
     if dim is None:
         if type(value) in TRACED:
             raise trace.refuse(
@@ -54,6 +57,15 @@ def as_size(trace: Trace, value: Any) -> DimLike:
     if trace.holds(dim, "<", 0, "sign of a size"):
         raise ShapeError("negative dimensions are not allowed", code="E016", location=trace.location())
     return dim
+
+
+def _is_integer(value: Any) -> bool:
+    """Whether a traced number or scalar is one of integers."""
+    return (
+        value.type is int
+        if type(value) is TracedNumber
+        else type(value) in TRACED and value.dtype.kind in "iu"
+    )
 
 
 def as_dtype(trace: Trace, dtype: Any, default: DType) -> DType:
@@ -144,8 +156,10 @@ def arange(trace: Trace, start: Any, stop: Any = None, step: Any = 1, dtype: Any
     """Return evenly spaced values within a given interval."""
     if stop is None:
         start, stop = 0, start
+    given = (start, stop, step)
+    start, stop, step = (v if as_dim(v) is not None else fixed_number(trace, v) for v in given)
     dims = [as_dim(v) for v in (start, stop, step)]
-    if any(type(v) in TRACED and d is None for v, d in zip((start, stop, step), dims, strict=True)):
+    if None in (start, stop, step):
         raise trace.refuse(
             "the bounds of arange must be known when the program starts", "use ints and sizes", "E051"
         )

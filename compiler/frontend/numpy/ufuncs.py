@@ -407,6 +407,22 @@ for _ufunc in RULES:
         enter(_ufunc.outer, outer(_ufunc))
 
 
+def _reduced_parts(ufunc: np.ufunc, array: Any, indices: Any, axis: int, dtype: Any) -> Any:
+    """`ufunc.reduceat` at indices that the program knows, as a user would write it."""
+    value = np.moveaxis(array, axis, 0)
+    out = np.empty((len(indices), *value.shape[1:]), ufunc.reduce(value[:1], axis=0, dtype=dtype).dtype)
+    for k in range(len(indices)):
+        start = indices[k]
+        if start < 0 or start >= len(value):
+            raise IndexError(f"index out-of-bounds in {ufunc.__name__}.reduceat [0, {len(value)})")
+        stop = indices[k + 1] if k + 1 < len(indices) else len(value)
+        if stop <= start:
+            out[k] = value[start]
+        else:
+            out[k] = ufunc.reduce(value[start:stop], axis=0, dtype=dtype)
+    return np.moveaxis(out, 0, axis)
+
+
 def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
     """`ufunc.reduceat` at indices that are known while tracing: a reduction for each."""
 
@@ -414,6 +430,9 @@ def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
         trace: Trace, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None
     ) -> Any:
         known = known_elements(trace, indices)
+        if known is None and type(indices) is TracedArray:
+            found = trace.run(_reduced_parts, ufunc, array, indices, axis, dtype)
+            return found if out is None else trace.call(np.copyto, out, found) or out
         given = np.asarray([i.__index__() for i in indices] if known is None else known, np.int64)
         value = trace.call(np.moveaxis, as_array(trace, array), axis, 0)
         length = trace.pin(value.view.shape[0], "axis of reduceat")
