@@ -87,12 +87,13 @@ def source_lines(file: str, module: dict[str, Any] | None = None) -> list[str]:
 
     Other modules than the main one may have functions of "<string>" too: those of named tuples, for one.
     """
-    lines = linecache.getlines(file, module)
+    if file != "<string>":
+        return linecache.getlines(file, module)
     is_main = module is None or module.get("__name__") == "__main__"
-    if not lines and is_main and file == "<string>" and "-c" in sys.orig_argv[:-1]:
+    if is_main and "-c" in sys.orig_argv[:-1]:
         text = sys.orig_argv[sys.orig_argv.index("-c") + 1]
         return [f"{line}\n" for line in text.split("\n")]
-    return lines
+    return []
 
 
 def _characters(file: str, line: int, column: int | None) -> int | None:

@@ -8,17 +8,29 @@ import numpy as np
 
 
 def texts(most_bytes, held_out=8):
-    """Two arrays of bytes: files to train on, and files held out (every `held_out`-th, at most a tenth)."""
+    """Two arrays of bytes: files to train on, and files held out (every `held_out`-th, at most a tenth).
+
+    Each file gives its first bytes, as many as all files have room for.
+    """
     folder = Path(sysconfig.get_paths()["stdlib"])
     files = sorted(f for f in folder.glob("*.py") if 2000 < f.stat().st_size < 150_000)
-    train = b"".join(f.read_bytes() for k, f in enumerate(files) if k % held_out)[:most_bytes]
-    test = b"".join(f.read_bytes() for k, f in enumerate(files) if not k % held_out)[: most_bytes // 10]
-    return np.frombuffer(train, np.uint8), np.frombuffer(test, np.uint8)
+
+    def joined(chosen, most):
+        return np.frombuffer(b"".join(f.read_bytes()[: most // len(chosen)] for f in chosen), np.uint8)
+
+    test = files[::held_out]
+    return joined([f for f in files if f not in test], most_bytes), joined(test, most_bytes // 10)
 
 
 def gzip_bits(text):
     """Bits per character of `gzip -9`."""
     return 8 * len(gzip.compress(text.tobytes(), 9)) / len(text)
+
+
+def frequency_bits(train, test):
+    """Bits per character of a text when only the letters' frequencies in another are known."""
+    share = (np.bincount(train, minlength=256) + 1) / (len(train) + 256)
+    return float(-np.log2(share[test]).mean())
 
 
 def batches(text, rng, batch, length):
