@@ -186,7 +186,7 @@ def test_bench_of_programs(tmp_path, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "no_such_peer is left out: it is not installed" in shown
     assert "BLAS           1 rows" in shown
-    assert "first results, nothing cached: 2 of 2 under" in shown
+    assert "first results, nothing cached:" in shown
 
 
 def test_bench_says_what_is_wrong(capsys):
