@@ -107,12 +107,13 @@ class Builder:
         condition: Expr,
         then: "Callable[[Builder], Sequence[Expr]]",
         otherwise: "Callable[[Builder], Sequence[Expr]]",
+        attributes: Attributes | None = None,
     ) -> list[Expr]:
-        """An `if` on a scalar bool."""
+        """An `if` on a scalar bool; attribute `rare` says that it hardly ever holds."""
         regions: list[Region] = []
         for side in (then, otherwise):
             region = Region()
             inner = self.inside(region)
             inner.emit("yield", [e.value for e in side(inner)])
             regions.append(region)
-        return [self.expr(r) for r in self.emit("if", [condition.value], {}, regions).results]
+        return [self.expr(r) for r in self.emit("if", [condition.value], attributes or {}, regions).results]

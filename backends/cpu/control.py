@@ -15,6 +15,8 @@ from weft.ir.node import Attribute
 from weft.ir.walk import dims_of_attribute, dims_of_type, free_values, values_of, walk
 from weft.runtime.context import Context
 
+RARE_OPS = 24
+"""A rare side with more ops is a function of its own."""
 UNROLL_LIMIT = 256
 """The most copies that a loop of kind "unrolled" becomes."""
 SMALL_TRIPS = 16
@@ -166,6 +168,23 @@ class Outliner:
         writer.region(self.region)
         return _finish(writer, params, hint)
 
+    def write_pure(self, hint: str, types: Sequence[str]) -> tuple[str, str]:
+        """A function without effects that returns what the region yields: its symbol and what it returns."""
+        writer = Writer(self.outer.module)
+        for inner, text in self.known:
+            writer.names[inner] = text
+        params: list[str] = []
+        for number, (inner, _) in enumerate(self.inputs):
+            writer.names[inner] = f"%a{number}"
+            params.append(f"{self.types[number]} %a{number}")
+        ends = writer.region(self.region)
+        ty, last = f"{{ {', '.join(types)} }}", "poison"
+        for number, (part, text) in enumerate(zip(types, ends, strict=True)):
+            last = writer.let(f"insertvalue {ty} {last}, {part} {text}, {number}")
+        lines = ["entry:", *writer.entry, *writer.lines, f"  ret {ty} {last}"]
+        body = f"({', '.join(params)}) noinline cold #0 {{\n" + "\n".join(lines) + "\n}\n"
+        return self.outer.module.function(ty, hint, body).name, ty
+
     def _param(self, writer: Writer, number: int, inner: Value, outer: Value, around: Sequence[Value]) -> str:
         writer.names[inner] = f"%a{number}"
         attribute = ""
@@ -185,10 +204,7 @@ def _finish(writer: Writer, params: Sequence[str], hint: str) -> Outlined:
     if writer.can_halt:
         lines += ["halt:", *fence, "  ret void"]
     body = f"({', '.join(params)}) noinline #0 {{\n" + "\n".join(lines) + "\n}\n"
-    if body not in module.outlined:
-        module.outlined[body] = Outlined(module.symbol_name(hint), writer.can_halt)
-        module.functions.append(f'define internal void @"{module.outlined[body].name}"{body}')
-    return module.outlined[body]
+    return module.function("void", hint, body, may_halt=writer.can_halt)
 
 
 # ---------------------------------------------------------------- kernels
@@ -399,10 +415,12 @@ def _while(writer: Writer, op: Op) -> None:
 def _if(writer: Writer, op: Op) -> None:
     after, ends = writer.new_label(), list[tuple[list[str], str]]()
     sides = [writer.new_label() for _ in op.regions]
-    writer.branch(writer.use(op.operands[0]), *sides)
+    is_rare = bool(op.attributes.get("rare"))
+    writer.branch(writer.use(op.operands[0]), *sides, weights=", !prof !0" if is_rare else "")
     for label, region in zip(sides, op.regions, strict=True):
         writer.start(label)
-        results = writer.region(region)
+        is_called = is_rare and region is op.regions[0] and len(region.ops) > RARE_OPS
+        results = _called(writer, region) if is_called else writer.region(region)
         ends.append((results, writer.label))
         writer.jump(after)
     writer.start(after)
@@ -410,6 +428,32 @@ def _if(writer: Writer, op: Op) -> None:
     for value, a, b in zip(op.results, then, otherwise, strict=True):
         text = f"phi {type_text(value.type)} [ {a}, %{then_end} ], [ {b}, %{otherwise_end} ]"
         writer.names[value] = a if a == b and not a.startswith("%") else writer.let(text)
+
+
+def _called(writer: Writer, region: Region) -> list[str]:
+    """The same as `Writer.region`, by a call: equal rare sides, as of all sines, are written once.
+
+    The selections at its end stay here, so that the mask and the usual values are not passed.
+    """
+    ops = list(region.ops[:-1])
+    chosen: list[Op] = []
+    while ops and ops[-1].name == "select":
+        chosen.insert(0, ops.pop())
+    if any(op.regions for op in ops):
+        return writer.region(region)
+    made = {v for op in ops for v in op.results}
+    ends = list(dict.fromkeys(v for op in (*chosen, region.terminator) for v in op.operands if v in made))
+    inner = Region()
+    inner.ops = [*ops, Op("yield", ends, [])]
+    outliner = Outliner(writer, inner)
+    name, ty = outliner.write_pure("rare", [type_text(v.type) for v in ends])
+    texts = ", ".join(f"{a} {b}" for a, b in zip(outliner.types, outliner.texts, strict=True))
+    found = writer.let(f'call {ty} @"{name}"({texts})')
+    for number, value in enumerate(ends):
+        writer.names[value] = writer.let(f"extractvalue {ty} {found}, {number}")
+    for op in chosen:
+        writer.module.spellers[op.name](writer, op)
+    return [writer.use(v) for v in region.terminator.operands]
 
 
 # ---------------------------------------------------------------- parallel loops
@@ -500,12 +544,8 @@ def _parallel_body(writer: Writer, outliner: Outliner, inner: Outlined, lower: s
     body = "(ptr %env, i64 %number, i64 %participant) #0 {\nentry:\n  " + "\n  ".join(lines)
     body += "\nrun:\n  " + "\n  ".join(run) + "\n  br label %done\ndone:\n  ret void\n}\n"
     module = writer.module
-    if body not in module.outlined:
-        module.outlined[body] = Outlined(
-            module.symbol_name(f"{inner.name.removeprefix(module.name + '.')}.task"), True
-        )
-        module.functions.append(f'define internal void @"{module.outlined[body].name}"{body}')
-    return f'@"{module.outlined[body].name}"'
+    hint = f"{inner.name.removeprefix(module.name + '.')}.task"
+    return f'@"{module.function("void", hint, body, may_halt=True).name}"'
 
 
 CONTROL: Mapping[str, Callable[[Writer, Op], None]] = {

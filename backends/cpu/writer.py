@@ -160,6 +160,13 @@ class Module:
         self.taken.add(name)
         return name
 
+    def function(self, result: str, hint: str, body: str, *, may_halt: bool = False) -> Outlined:
+        """The function with these parameters and lines, written at the first request."""
+        if body not in self.outlined:
+            self.outlined[body] = Outlined(self.symbol_name(hint), may_halt)
+            self.functions.append(f'define internal {result} @"{self.outlined[body].name}"{body}')
+        return self.outlined[body]
+
     def scope(self, root: Value) -> str:
         """Metadata that says in whose memory an access of the program lies: each argument's, or the arena.
 

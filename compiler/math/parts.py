@@ -140,7 +140,7 @@ def where_any(
     def otherwise(inner: Builder) -> list[Expr]:
         return [inner.expr(x.value) for x in usual]
 
-    return builder.branch(mask.apply("any_lane"), then, otherwise)
+    return builder.branch(mask.apply("any_lane"), then, otherwise, {"rare": True})
 
 
 def repeat(

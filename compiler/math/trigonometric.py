@@ -166,15 +166,15 @@ def cos_of(r: Expr, low: Expr) -> Expr:
     return most + fma(z * z, polynomial(z, even), fma(-r, low, error))
 
 
-def sin(x: Expr) -> Expr:
-    """Sine."""
-    turned = by_quadrant(reduce_angle(x), 0)
+def sin(x: Expr, angle: Reduced | None = None) -> Expr:
+    """Sine; `angle` is `reduce_angle(x)`, if that is there."""
+    turned = by_quadrant(angle or reduce_angle(x), 0)
     return select(x.eq(0.0), x, turned)  # -0
 
 
-def cos(x: Expr) -> Expr:
+def cos(x: Expr, angle: Reduced | None = None) -> Expr:
     """Cosine."""
-    return by_quadrant(reduce_angle(x), 1)
+    return by_quadrant(angle or reduce_angle(x), 1)
 
 
 def by_quadrant(angle: Reduced, turn: int) -> Expr:
@@ -186,9 +186,9 @@ def by_quadrant(angle: Reduced, turn: int) -> Expr:
     return flip_sign(value, (quadrant & 2) << (form.dtype.bits - 2))
 
 
-def tan(x: Expr) -> Expr:
+def tan(x: Expr, angle: Reduced | None = None) -> Expr:
     """Tangent: that of r, or minus its reciprocal in odd quadrants."""
-    angle = reduce_angle(x)
+    angle = angle or reduce_angle(x)
     odd = (angle.quadrant & 1).ne(0)
     r, low = angle.high, angle.low
     if x.dtype == F32:

@@ -6,7 +6,8 @@ here: the table of polynomials (`lower_math.py`).
 
 from collections.abc import Mapping
 
-from weft.compiler.passes.lower_math import MATH
+from weft.compiler.math.trigonometric import Reduced, reduce_angle
+from weft.compiler.passes.lower_math import ANGLES, MATH
 from weft.ir import Builder, Expr, Func, Op, Region, Value, VectorType, record
 from weft.ir.opdef import Scalar
 
@@ -23,13 +24,16 @@ def lower_math(fn: Func) -> Func:
 class _Expander:
     def __init__(self) -> None:
         self.values: dict[Value, Value] = {}
+        self.angles: dict[Value, tuple[Value, ...]] = {}  # what `reduce_angle` made of a value seen from here
 
     def region(self, old: Region, new: Region) -> None:
         """Write the ops of `old`, expanded, into `new`; its parameters have values."""
         builder = Builder(new)
+        known = dict(self.angles)
         for op in old.ops:
             builder.locations = op.locations
             self.op(builder, op, self.values)
+        self.angles = known
 
     def op(self, builder: Builder, op: Op, values: Mapping[Value, Value]) -> None:
         """One op, of the program or written by a rule."""
@@ -54,7 +58,9 @@ class _Expander:
             return False
         draft = Builder(Region(), op.locations)
         parts = [draft.expr(v) for v in operands]
-        if math is not None:
+        if op.name in ANGLES and parts[0].dtype.bits > 16:
+            result = ANGLES[op.name](*parts, self.angle(builder, operands[0], draft))
+        elif math is not None:
             result = math(*parts)
         else:
             assert isinstance(form, Scalar)
@@ -66,3 +72,14 @@ class _Expander:
             self.op(builder, inner, self.values)
         self.values[op.results[0]] = self.values.get(result.value, result.value)
         return True
+
+    def angle(self, builder: Builder, value: Value, draft: Builder) -> Reduced:
+        """The reduced angle of a value, written once for all that ask for it, in words of a draft."""
+        if value not in self.angles:
+            own = Builder(Region(), draft.locations)
+            angle = reduce_angle(own.expr(value))
+            for inner in own.region.ops:
+                self.op(builder, inner, self.values)
+            made = (angle.high, angle.low, angle.quadrant)
+            self.angles[value] = tuple(self.values.get(e.value, e.value) for e in made)
+        return Reduced(*map(draft.expr, self.angles[value]))

@@ -1,7 +1,8 @@
 """Which function replaces which op of mathematics, the same for every target (DESIGN D11).
 
-Holds the table `MATH`, from the name of an op to the function that writes it. Not here: the functions
-(`compiler/math`), and the pass that applies them (`expand_math.py`).
+Holds the table `MATH`, from the name of an op to the function that writes it, and `ANGLES`, the ops that
+begin with the same reduction of their operand. Not here: the functions (`compiler/math`), and the pass that
+applies them (`expand_math.py`).
 """
 
 from collections.abc import Callable
@@ -60,3 +61,4 @@ _FUNCTIONS: dict[str, Function] = {
     "floor_divide_float": special.floor_divide,
 }
 MATH: dict[str, Function] = {name: widened(function) for name, function in _FUNCTIONS.items()}
+ANGLES: dict[str, Function] = {name: _FUNCTIONS[name] for name in ("sin", "cos", "tan")}

@@ -12,6 +12,7 @@ from functools import reduce
 
 from weft.compiler.math import pair
 from weft.compiler.math.pair import Pair
+from weft.compiler.math.trigonometric import cos_of, sin_of
 from weft.compiler.schedule.element import Writer
 from weft.ir import BufferType, Expr, Region, Value, VectorType
 from weft.ir.builder import Builder
@@ -141,35 +142,38 @@ class Passes:
     def roots(self, count: Expr, bound: DimLike, sign: int, line: Expr) -> Roots:
         """The roots of unity of order `count`, at most `bound`: products of a coarse and a fine one."""
         size = bound + 2 * SPAN
-        fine, coarse = self.allocate(2 * SPAN), self.allocate(2 * size)
+        parts = self.allocate(2 * size + 2 * SPAN)  # the fine ones, then the coarse ones, in two planes
         table, plane = self.allocate(2 * size), self.writer.number(size)
+        far = plane + SPAN
         width = self.lanes
         (count,) = self.here(count)
         blocks = count.apply("divide_raw", count.like(SPAN)) + 1
+        index = self.writer.builder.index
 
-        def write(buffer: Value, step: int, distance: Expr) -> Callable[[Expr], None]:
+        def part(is_coarse: Expr) -> None:
+            stop = select(is_coarse.ne(0), self.writer.here(blocks), is_coarse.like(SPAN))
+
             def body(first: Expr) -> None:
-                order, far = self.here(count, distance)
+                order, distance, coarse = self.here(count, far, is_coarse)
                 b = self.writer.builder
                 lane = b.expr(b.emit("lane_index", (), {"lanes": width}).result)
+                step = self.writer.splat(coarse * (SPAN - 1) + 1, width)
                 number = (self.writer.splat(first, width) + lane) * step
                 value = _root(number, self.writer.splat(order, width), sign)
-                self.store_pair(value, buffer, far, first)
+                self.store_pair(value, parts, distance, first + coarse * SPAN)
 
-            return body
+            self.loop(stop, width, body)
 
-        index = self.writer.builder.index
-        self.loop(index(SPAN), width, write(fine, 1, index(SPAN)))
-        self.loop(blocks, width, write(coarse, SPAN, plane))
+        self.loop(index(2), 1, part)
 
         def block(number: Expr) -> None:
-            first = self.load_pair(coarse, self.writer.here(plane), number, width, stride=0)
+            first = self.load_pair(parts, self.writer.here(far), number + SPAN, width, stride=0)
 
             def some(place: Expr) -> None:
-                (at, far) = self.here(number, plane)
-                second = self.load_pair(fine, place.like(SPAN), place, width)
+                at, distance = self.here(number, far)
+                second = self.load_pair(parts, distance, place, width)
                 value = pair.multiply(Pair(*self.here(*first)), second)
-                self.store_pair(value, table, far, at * SPAN + place)
+                self.store_pair(value, table, self.here(plane)[0], at * SPAN + place)
 
             self.loop(self.writer.builder.index(SPAN), width, some)
 
@@ -215,7 +219,7 @@ def _root(number: Expr, count: Expr, sign: int) -> Pair:
     is_odd = (octant & 1).ne(0)
     rest = select(is_odd, count - rest, rest)
     angle = cast(rest, F64) / cast(count, F64) * (math.pi / 4)
-    cosine, sine = angle.apply("cos"), angle.apply("sin")
+    cosine, sine = cos_of(angle, angle.like(0.0)), sin_of(angle, angle.like(0.0))  # needs no reduction
     is_swapped = ((octant + 1) & 2).ne(0)
     re, im = select(is_swapped, sine, cosine), select(is_swapped, cosine, sine)
     re = select(((octant + 2) & 4).ne(0), -re, re)

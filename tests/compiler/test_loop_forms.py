@@ -6,7 +6,7 @@ import weft
 from weft.backends.cpu.target import host_target
 from weft.compiler.frontend.arguments import spec_of
 from weft.compiler.frontend.entry import trace
-from weft.generate import optimize
+from weft.generate import optimize, stage_text
 from weft.ir import Options
 from weft.ir.walk import walk
 
@@ -57,3 +57,20 @@ def test_rolls_that_meet_a_reduction():
     x = np.random.default_rng(5).integers(0, 9, (6, 7))
     for got, wanted in zip(weft.compile(energy)(x), energy(x), strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+def turned(x, y):
+    return np.sin(x) * np.cos(x) + np.tan(x), np.cos(y * 2.0) - np.sin(y)
+
+
+def test_sines_share_their_reduction_and_its_rare_side():
+    rng = np.random.default_rng(6)
+    x, y = rng.normal(size=37) * 1e3, rng.normal(size=(5, 11)) * 1e12
+    x[5], y[2, 3] = 1e300, np.inf
+    fn = trace(turned, [spec_of(x), spec_of(y)]).func
+    text = stage_text(fn, [], "llvm", Options())
+    assert text.count("define internal {") == 1  # for all of them, in whole vectors and in tails
+    assert text.count(".rare") == 1 + 6  # x, 2 * y and y, each in whole vectors and in a tail
+    with np.errstate(all="ignore"):
+        for got, wanted in zip(weft.compile(turned)(x, y), turned(x, y), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-13, atol=1e-13)
