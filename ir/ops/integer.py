@@ -52,7 +52,9 @@ def _infer_reinterpret(types: Sequence[Type], attributes: Attributes, _r: Sequen
 
 
 def _evaluate_reinterpret(attributes: Attributes, x: np.ndarray) -> np.ndarray:
-    return np.asarray(x).view(_target(attributes).numpy)
+    dtype = _target(attributes).numpy
+    assert dtype is not None
+    return np.asarray(x).view(dtype)
 
 
 def _reinterpret_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:

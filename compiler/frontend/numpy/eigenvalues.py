@@ -27,7 +27,7 @@ _Array = np.ndarray[Any, Any]
 
 
 def _matrix(trace: Trace, a: Any) -> Expr:
-    value = as_matrix(trace, a, is_complex=True)
+    value = as_matrix(trace, a)
     if value.dtype == F16:
         raise DTypeError("array type float16 is unsupported in linalg", location=trace.location())
     return value

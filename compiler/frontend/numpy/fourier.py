@@ -12,6 +12,7 @@ import numpy as np
 
 from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.promote import numpy_dtype
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, new_array, shape_of
 from weft.ir.dims import DimLike, floor_divide
@@ -112,8 +113,8 @@ def _finish(trace: Trace, value: Expr, out: Any) -> Any:
         return new_array(trace, value)
     if type(out) is not TracedArray:
         raise TypeError("return arrays must be of ArrayType")
-    if not np.can_cast(value.dtype.numpy, out.dtype, "same_kind"):
-        raise TypeError(f"Cannot cast ufunc 'fft' output from {value.dtype.numpy!r} to {out.dtype!r}")
+    if not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
+        raise TypeError(f"Cannot cast ufunc 'fft' output from {value.dtype} to {out.dtype!r}")
     if tuple(out.view.shape) != shape_of(value):
         raise ShapeError("output array has wrong shape.", location=trace.location())
     out.write(cast(value, out.element))

@@ -166,7 +166,7 @@ def unwrap(trace: Trace, p: Any, discont: Any = None, axis: int = -1, *, period:
 # ---------------------------------------------------------------- convolution
 
 
-def _slid(trace: Trace, a: Any, v: Any, mode: str, *, flips: bool) -> Any:
+def _slid(trace: Trace, a: Any, v: Any, mode: Any, *, flips: bool) -> Any:
     """Sums of products of `a` with `v` moved along it, reversed if it `flips`."""
     x, w = as_array(trace, a), as_array(trace, v)
     if x.ndim > 1 or w.ndim > 1:
@@ -277,7 +277,7 @@ def _interp_complex(trace: Trace, x: Any, xp: Any, fp: Any, ends: tuple[Any, Any
     found: Any = None
     for name in ("real", "imag"):
         outer = [None if v is None else getattr(as_array(trace, v), name) for v in ends]
-        part = as_array(trace, interp(trace, x, xp, getattr(fp, name), *outer, period))
+        part = as_array(trace, interp(trace, x, xp, getattr(fp, name), outer[0], outer[1], period))
         found = trace.call(np.zeros, part.shape, dtype=np.complex128) if found is None else found
         getattr(found, name)[...] = part
     return found if operand(trace, x).shape else found[()]
