@@ -403,7 +403,7 @@ class Core:
         self.reasons.append(version.reason)
         if self.compiles == 2:
             log.info("%s: compiled a second time: %s", self.name, version.reason)
-        elif self.compiles > 2:
+        elif self.compiles > 2 and not getattr(self.fn, "__module__", "").startswith("weft."):  # none of ours
             log.warning(
                 "%s: compiled %d times, now because %s; %s",
                 self.name,

@@ -130,3 +130,10 @@ def test_bad_input():
         rng.random(3, dtype=np.int64)
     with pytest.raises(weft.UnsupportedError, match="impure"):
         weft.compile(lambda: default_rng(0).random())()
+
+
+def test_drawing_other_shapes_warns_of_nothing(caplog):
+    rng = weft.random.default_rng(0)
+    for shape in ((2,), (3, 4), (5, 4), (6, 7), (2, 3, 4)):
+        rng.standard_normal(shape)
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]
