@@ -35,7 +35,7 @@ def signatures():
             for dtype in NAMES:
                 try:
                     record.infer([VectorType(DTYPES[dtype])] * count, {}, ())
-                except (WeftError, IndexError, ValueError, TypeError):
+                except (WeftError, IndexError, KeyError, ValueError, TypeError):
                     continue
                 taken.append(DTYPES[dtype])
             if taken:
