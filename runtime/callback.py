@@ -8,6 +8,7 @@ from operands, and what results must be (`weft.compiler.frontend.callback`).
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -43,10 +44,10 @@ class Site:
     def __call__(self, operands: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> Sequence[Array]:
         """Call it; `operands` may be memory of the program, `shapes` are those of operands and results."""
         count = len(self.operands)
-        given: list[Array] = [
-            np.array(np.reshape(array, -1).view(numpy_dtype(dtype))).reshape(shape)
-            for array, dtype, shape in zip(operands, self.operands, shapes, strict=False)
-        ]
+        given: list[Array] = []
+        for array, dtype, shape in zip(operands, self.operands, shapes, strict=False):
+            given.append(np.empty(shape, numpy_dtype(dtype)))
+            given[-1].reshape(-1)[:] = np.reshape(array, -1).view(numpy_dtype(dtype))
         with _noted(self.location):
             return self.function(given, shapes[count:])
 
@@ -63,6 +64,27 @@ class Site:
         found = self(memory[: len(self.operands)], shapes)
         for target, array in zip(memory[len(self.operands) :], found, strict=True):
             target[...] = array
+
+
+class _Kept(threading.local):
+    """Arrays that programs have handed over on this thread."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[object, Array] = {}
+
+
+_kept = _Kept()
+
+
+def keep(key: object, array: Array) -> None:
+    """Take a result of the call that this thread is in, for `delivered`."""
+    array.setflags(write=True)  # it is a copy of its own
+    _kept.arrays[key] = array
+
+
+def delivered(key: object) -> Array:
+    """The array that the call, which has just ended on this thread, has kept; raises KeyError for none."""
+    return _kept.arrays.pop(key)
 
 
 def _memory(address: int | None, dtype: DType, shape: tuple[int, ...]) -> Array:

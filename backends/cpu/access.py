@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from weft.backends.cpu.spell import any_lane, splat, vector_type
 from weft.backends.cpu.writer import Writer, lanes_text, literal, memory_text, splat_text, suffix, vector_text
 from weft.ir import BufferType, DType, InternalError, Op, UnsupportedError, Value, VectorType
-from weft.ir.dims import as_symbol
-from weft.ir.types import U8, IndexType, is_static
+from weft.ir.dims import DimLike, Symbol, as_symbol, fold_dim
+from weft.ir.types import F64, U8, IndexType, is_static
+from weft.runtime.context import Context
 from weft.runtime.interface import FAILED
 
+MOST_BYTES = float(1 << 46)
+"""No memory has so many."""
 SCRATCH_LIMIT_BYTES = 256 * 1024
 """The most that one `alloc` takes from the stack."""
 _FACTS = 3
@@ -336,6 +339,9 @@ def _scatter_lanes(writer: Writer, op: Op) -> None:
 def _alloc(writer: Writer, op: Op) -> None:
     """From the arena at `arena_offset`, a part of `worker_bytes` for each worker; else from the stack."""
     ty = buffer_type(op.result)
+    if "unbounded" in op.attributes:
+        _allocate(writer, op)
+        return
     offset = op.attributes.get("arena_offset")
     if offset is not None:
         place = writer.dim(offset)  # pyright: ignore[reportArgumentType] -- a size
@@ -354,6 +360,43 @@ def _alloc(writer: Writer, op: Op) -> None:
     if size * ty.dtype.size_bytes > SCRATCH_LIMIT_BYTES:
         raise InternalError(f"scratch {ty} is larger than {SCRATCH_LIMIT_BYTES} bytes")
     writer.names[op.result] = writer.at_entry(f"alloca [{size} x {memory_text(ty.dtype)}], align 64")
+
+
+def _allocate(writer: Writer, op: Op) -> None:
+    """Memory until the program returns, of a size that only it knows; it fails if there is none."""
+    if not writer.module.is_hosted:
+        raise UnsupportedError("a program without Python has memory of a size without a bound", code="E051")
+    ty = buffer_type(op.result)
+    place = writer.let(f"getelementptr inbounds i8, ptr %context, i64 {Context.offset('allocate')}")
+    function = writer.let(f"load ptr, ptr {place}, align 8")
+    size = writer.dim(ty.size * ty.dtype.size_bytes)
+    about = _about(writer, ty.size * ty.dtype.size_bytes)  # the exact product may overflow
+    fits = writer.let(f"fcmp olt double {about}, {literal(MOST_BYTES, F64)}")
+    asked = writer.let(f"select i1 {fits}, i64 {size}, i64 -1")
+    writer.set(op, f"call ptr {function}(ptr %context, i64 {asked})")
+    fail, after = writer.new_label(), writer.new_label()
+    writer.rarely(writer.let(f"icmp eq ptr {writer.use(op.result)}, null"), fail, after)
+    writer.start(fail)
+    record_failure(writer, op, [asked])
+    writer.jump(writer.halt())
+    writer.start(after)
+
+
+def _about(writer: Writer, size: DimLike) -> str:
+    """A size as a double, not below it by more than rounding."""
+
+    def combine(kind: str, a: str, b: str) -> str:
+        if kind in ("min", "max"):
+            first = writer.let(f"fcmp {'olt' if kind == 'min' else 'ogt'} double {a}, {b}")
+            return writer.let(f"select i1 {first}, double {a}, double {b}")
+        if kind == "mod":
+            return b
+        return writer.let(f"{ {'add': 'fadd', 'mul': 'fmul', 'floordiv': 'fdiv'}[kind] } double {a}, {b}")
+
+    def symbol(one: Symbol) -> str:
+        return writer.let(f"sitofp i64 {writer.symbol(one)} to double")
+
+    return fold_dim(size, lambda number: literal(float(number), F64), symbol, combine)
 
 
 def _view(writer: Writer, op: Op) -> None:

@@ -14,7 +14,7 @@ from weft.backends.cpu.control import CONTROL, FIRST_KEY, HALT, NO_KEY, STATE, S
 from weft.backends.cpu.sizes import emit_prepare
 from weft.backends.cpu.spell import ARITHMETIC
 from weft.backends.cpu.writer import FAILING, Module, Speller, Writer
-from weft.ir import BufferType, CodeOptions, Func, IndexType, InternalError, VectorType
+from weft.ir import BufferType, CodeOptions, Func, IndexType, InternalError, Op, VectorType
 from weft.ir.target import Target
 from weft.ir.types import I64
 from weft.ir.walk import walk
@@ -28,7 +28,13 @@ SPELLED: frozenset[str] = frozenset({*SPELLERS, "yield", "return"})
 
 def failure_sites(fn: Func) -> tuple[Site, ...]:
     """Where `fn` can fail, in the order in which the program numbers it."""
-    return tuple(Site(op.attributes.get("code"), op.locations) for op in walk(fn) if op.name in FAILING)
+    failing = [op for op in walk(fn) if op.name in FAILING or "unbounded" in op.attributes]
+    return tuple(Site(_code(op), op.locations) for op in failing)
+
+
+def _code(op: Op) -> object:
+    """What a failure is: of an alloc, that there is no memory."""
+    return "memory" if op.name == "alloc" else op.attributes.get("code")
 
 
 def emit_program(

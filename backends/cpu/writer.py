@@ -141,7 +141,7 @@ class Module:
     def scan(self, fn: Func) -> None:
         """Number the sites of `fn` and find the values of its symbols."""
         for op in walk(fn):
-            if op.name in FAILING:
+            if op.name in FAILING or "unbounded" in op.attributes:
                 self.sites[op] = len(self.sites)
         for value in values_of(fn):
             symbol = as_symbol(value.type.dim) if isinstance(value.type, IndexType) else None

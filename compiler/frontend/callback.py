@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import CellType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from weft.ir.dims import DimLike, show_dim
 from weft.ir.memory import numpy_dtype
 from weft.ir.rules import tensor_operand
 from weft.ir.types import DType
-from weft.runtime.callback import Array, Site
+from weft.runtime.callback import Array, Site, keep
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 _FIX = "pass what it needs as arguments of weft.callback"
@@ -278,6 +279,13 @@ def _wrapped(trace: Trace, one: Declared, value: Value) -> Any:
 
 def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__qualname__", None) or repr(function)
+
+
+def deliver(trace: Trace, array: TracedArray) -> object:
+    """Hand an array over at the end of the program; gives the key by which `delivered` finds it."""
+    key = object()
+    call_python(trace, partial(keep, key), [array], name="return")
+    return key
 
 
 # ---------------------------------------------------------------- functions that are part of the traced one

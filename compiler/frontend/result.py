@@ -6,9 +6,11 @@ Not here: how the runtime builds results (`runtime/`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from weft.compiler.frontend.arguments import children, is_node
+from weft.compiler.frontend.callback import deliver
 from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.control.joins import (
     Array,
@@ -39,6 +41,7 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Value
 from weft.ir.types import BOOL
+from weft.runtime.callback import delivered
 
 Kind = Literal["array", "scalar", "float", "bool", "int", "complex"]
 NUMBER_KINDS: dict[type, Kind] = {bool: "bool", int: "int", float: "float", complex: "complex"}
@@ -149,8 +152,8 @@ class ResultTree:
 
 
 @dataclass(frozen=True, slots=True)
-class ResultText:
-    """A text: `make` of the parts."""
+class ResultMade:
+    """What `make` gives for the parts: a text, or an array that the program has handed over."""
 
     make: Any
     items: tuple[ResultNode, ...]
@@ -158,7 +161,7 @@ class ResultText:
 
 ResultNode: TypeAlias = (
     ResultValue
-    | ResultText
+    | ResultMade
     | ResultSize
     | ResultObject
     | ResultView
@@ -178,7 +181,7 @@ def inner_nodes(node: ResultNode) -> tuple[ResultNode, ...]:
         return (node.count, *node.parts)
     if isinstance(node, ResultShared):
         return (node.node,)
-    return node.items if isinstance(node, ResultTree | ResultText) else ()
+    return node.items if isinstance(node, ResultTree | ResultMade) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,7 @@ class Outputs:
         self._containers: dict[int, int] = {}  # how often each occurs
         _count_containers(everything, self._containers)
         self._made: dict[int, ResultShared] = {}
+        self._delivered: dict[int, tuple[TracedArray, ResultShared]] = {}
 
     def describe(self, value: Any) -> ResultNode:
         """The node for a value of the user's function."""
@@ -221,7 +225,7 @@ class Outputs:
             case MaskedElements():
                 return self._array(value.elements)
             case TracedText():
-                return ResultText(value.make, tuple(map(self.describe, value.parts)))
+                return ResultMade(value.make, tuple(map(self.describe, value.parts)))
             case Possible():
                 flag = as_expr(self.trace, value.present, BOOL).value
                 present = self.describe(value.value)
@@ -287,6 +291,11 @@ class Outputs:
     def _trimmed(self, array: TracedArray) -> ResultNode:
         """An array whose sizes the program computes: memory of the largest, of which a part is given back."""
         trace, shape = self.trace, array.view.shape
+        if not all(map(trace.has_bound, shape)):
+            if id(array) not in self._delivered:
+                node = ResultMade(partial(delivered, deliver(trace, array)), ())
+                self._delivered[id(array)] = array, ResultShared(-1 - len(self._delivered), node)
+            return self._delivered[id(array)][1]
         if id(array) in self._numbers:
             padded = self._numbers[id(array)][1]
         else:

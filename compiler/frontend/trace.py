@@ -22,7 +22,7 @@ from weft.ir.builder import Builder
 from weft.ir.dims import Dim, DimLike, Symbol, atom_dim, bounds, maximum, show_dim, substitute, symbols_of
 from weft.ir.errors import Fact, UnsupportedError
 from weft.ir.expr import Expr, Number
-from weft.ir.node import Attributes, Func, Op, Region, Value
+from weft.ir.node import Attribute, Attributes, Func, Op, Region, Value
 from weft.ir.source import LIBRARIES, Location
 from weft.ir.types import BOOL, I64, DType, TensorType
 from weft.runtime.callback import Site
@@ -82,6 +82,7 @@ class Trace:
         self._builder = Builder(self.func.body)
         self._locations: dict[tuple[int, int], Location] = {}
         self._loops: dict[str, tuple[DimLike, DimLike]] = {}
+        self.sizes: dict[object, list[tuple[Region, Dim]]] = {}  # of memory, by the number that they are
         self.masks: dict[object, list[tuple[Region, Value]]] = {}  # where a mask holds, by what it is
         self.names: set[str] = set()  # of symbols, those of arguments too
         self.moves: list[Storage] = []
@@ -251,11 +252,40 @@ class Trace:
         self._loops[unique] = (low, high)
         lowest = bounds(low)[0]
         made = atom_dim(Symbol(unique, -UNBOUNDED if lowest is None else lowest, bounds(high)[1]))
-        bound = high if isinstance(high, Dim) or high < UNBOUNDED else None
-        self.emit(
-            "to_index", [value], {"dim": made} if bound is None else {"dim": made, "bound": self.most(bound)}
-        )
+        facts: dict[str, Attribute] = {"dim": made}
+        if isinstance(high, Dim) and not self.has_bound(high):
+            facts["memory"] = True
+        elif isinstance(high, Dim) or high < UNBOUNDED:
+            facts["bound"] = self.most(high)
+        self.emit("to_index", [value], facts)
         return made
+
+    def computed_size(self, count: Expr, *, or_none: bool = False) -> Dim:
+        """An i64 scalar that the program computes as a size of memory, one symbol for the same value.
+
+        The program raises NumPy's ValueError for one below 0, or takes it as 0.
+        """
+        from weft.compiler.frontend.masks import key_of  # which imports this module
+
+        if not or_none:
+            negative = ValueError("negative dimensions are not allowed")
+            self.fail_unless(count.apply("greater_equal", 0), negative)
+        found = self.sizes.setdefault(key_of(count.value), [])
+        known = [dim for region, dim in found if self.is_open(region)]
+        if known:
+            return known[0]
+        dim = self.bind_number(count.apply("maximum", 0).value, "n", 0)
+        self.region.ops[-1].attributes["memory"] = True  # pyright: ignore[reportIndexIssue] -- it is ours
+        found.append((self.region, dim))
+        return dim
+
+    def has_bound(self, dim: DimLike) -> bool:
+        """Whether the largest that a size can be is known when the program starts."""
+        try:
+            self.most(dim)
+        except UnsupportedError:
+            return False
+        return True
 
     def is_computed(self, dim: DimLike) -> bool:
         """Whether a size is known only when the program has run so far."""

@@ -100,6 +100,8 @@ class _Lowering:
                 zero = builder.index(0)
                 value = builder.emit("load", [self.values[op.operands[0]], zero.value]).result
                 self.define(op, value)
+                if "memory" in op.attributes:  # memory of such a size needs it by its name
+                    builder.emit("to_index", [value], op.attributes)
             case _:
                 self.copy(builder, op)
 

@@ -7,16 +7,22 @@ of a kernel is not planned: it is on the stack of the thread. Method: slots take
 slot is free again after the last use of its buffer.
 """
 
-from weft.ir import BufferType, Func, Op, Region, Value
-from weft.ir.dims import Dim, DimLike, decide, floor_divide, maximum
+from collections.abc import Sequence
+
+from weft.ir import BufferType, Func, Op, Region, UnsupportedError, Value
+from weft.ir.dims import DimLike, decide, floor_divide, maximum, symbols_of
 from weft.ir.types import is_static
-from weft.ir.walk import walk
+from weft.ir.walk import walk, walk_regions
 
 ALIGNMENT = 64
 
 
 def plan_memory(fn: Func) -> Func:
-    """Stage "loops"; sets attributes of the alloc ops of `fn`, which the caller owns."""
+    """Stage "loops"; sets attributes of the alloc ops of `fn`, which the caller owns.
+
+    Those of sizes that only the program knows are moved to where these are known.
+    """
+    _place_unbounded(fn)
     lives = _Lives(fn)
     slots: list[tuple[DimLike, int]] = []  # bytes, end of the present life
     placed: list[tuple[Op, int]] = []
@@ -39,6 +45,55 @@ def plan_memory(fn: Func) -> Func:
     return fn
 
 
+def _place_unbounded(fn: Func) -> None:
+    """Memory of a size without a bound is taken while the program runs, once: where its size is known."""
+    found = [op for op in walk(fn) if op.name == "to_index"]
+    binders = {s.name: op for op in found for s in symbols_of(op.attributes["dim"])}  # pyright: ignore[reportArgumentType] -- a size
+    if not binders:
+        return
+    around: dict[Op | Region, Op | Region] = {}
+    for region in walk_regions(fn):
+        for op in region.ops:
+            around[op] = region
+            around.update((inner, op) for inner in op.regions)
+    for alloc in [op for op in walk(fn) if op.name == "alloc"]:
+        unknown = [binders[s.name] for s in symbols_of(_count(alloc)) if s.name in binders]
+        if unknown:
+            _move(fn, alloc, unknown, around)
+
+
+def _move(fn: Func, alloc: Op, binders: Sequence[Op], around: dict[Op | Region, Op | Region]) -> None:
+    """Put an alloc op behind the last of the ops that bind its sizes, out of all loops and kernels."""
+    chain: list[Op | Region] = [alloc]
+    while chain[-1] is not fn.body:
+        chain.append(around[chain[-1]])
+    homes = [chain.index(around[b]) for b in binders if around[b] in chain]
+    known = len(homes) == len(binders)
+    inside, outside = (chain[: min(homes)], chain[min(homes) + 1 :]) if known else ([], chain)
+    repeats = any(isinstance(o, Op) and o.name != "if" for o in outside)
+    if repeats or any(isinstance(o, Op) and o.attributes.get("kind") == "parallel" for o in inside):
+        raise UnsupportedError(
+            "an array in a loop has a size that the loop computes, which has no bound",
+            location=alloc.locations[0] if alloc.locations else None,
+            fix="make it before the loop, or use a size that is known when the program starts",
+        )
+    alloc.attributes["unbounded"] = True
+    old, region, before = around[alloc], chain[min(homes)], chain[min(homes) - 1]
+    if before is not alloc:
+        assert isinstance(old, Region)
+        assert isinstance(region, Region)
+        old.ops.remove(alloc)
+        region.ops.insert(region.ops.index(before), alloc)  # pyright: ignore[reportArgumentType] -- an op
+        around[alloc] = region
+
+
+def _count(op: Op) -> DimLike:
+    """The elements of an alloc op: the most, if that is known."""
+    ty = op.result.type
+    assert isinstance(ty, BufferType)
+    return op.attributes.get("most", ty.size)  # pyright: ignore[reportReturnType] -- a size
+
+
 def arena_bytes(fn: Func) -> DimLike:
     """Bytes of the arena that a planned program needs."""
     return fn.body.terminator.attributes.get("arena_bytes", 0)  # pyright: ignore[reportReturnType]
@@ -47,9 +102,7 @@ def arena_bytes(fn: Func) -> DimLike:
 def _bytes(op: Op) -> DimLike:
     ty = op.result.type
     assert isinstance(ty, BufferType)
-    count = op.attributes.get("most", ty.size)
-    assert isinstance(count, int | Dim)
-    return floor_divide(count * ty.dtype.size_bytes + (ALIGNMENT - 1), ALIGNMENT) * ALIGNMENT
+    return floor_divide(_count(op) * ty.dtype.size_bytes + (ALIGNMENT - 1), ALIGNMENT) * ALIGNMENT
 
 
 def _free_slot(slots: list[tuple[DimLike, int]], size: DimLike, begin: int) -> int | None:
@@ -66,6 +119,8 @@ def _is_in_arena(op: Op, *, is_task: bool) -> bool:
     """All but the scratch of a task, which has a known size and is on the stack of its thread."""
     ty = op.result.type
     assert isinstance(ty, BufferType)
+    if "unbounded" in op.attributes:
+        return False
     return ty.space == "global" or not is_static(ty.shape) or not is_task
 
 

@@ -66,7 +66,7 @@ class ResultMaker:
                 return _items(node.form, arrays, int(self.make(node.count)))
             case result.ResultShared():
                 return _once(self.containers, node.number, lambda: self.make(node.node))
-            case result.ResultTree() | result.ResultText():
+            case result.ResultTree() | result.ResultMade():
                 items = [self.make(item) for item in node.items]
                 return rebuild(node.like, items) if isinstance(node, result.ResultTree) else node.make(*items)
             case _:

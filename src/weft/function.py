@@ -42,7 +42,17 @@ from weft.compiler.frontend.location import user_traceback
 from weft.compiler.frontend.source import Argument, Source
 from weft.guards import Facts, Sizes, TableMaker, sizes_of
 from weft.history import MOST_INT, History, Place
-from weft.ir import CodeOptions, CompileError, Func, IndexFault, InternalError, Location, Options, WeftError
+from weft.ir import (
+    CodeOptions,
+    CompileError,
+    Func,
+    IndexFault,
+    InternalError,
+    Location,
+    Options,
+    OutOfMemoryError,
+    WeftError,
+)
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol
 from weft.ir.errors import not_finite
@@ -519,6 +529,9 @@ def _fail(name: str, built: Built, raises: Sequence[Any], code: int, site: int, 
             )
         if isinstance(where.code, str) and where.code.startswith("nan "):
             raise not_finite(where.code, facts, location)
+        if where.code == "memory":
+            amount = f"of {facts[0]} bytes" if facts[0] >= 0 else "so large"
+            raise OutOfMemoryError(f"there is no memory for an array {amount}", location=location)
         if isinstance(where.code, str) and where.code.startswith("raise "):
             raise _fresh(raises[int(where.code.split(" ", 2)[1])], location)
         raise WeftError(f"the program failed: {where.code}", location=location, code="E080")

@@ -16,7 +16,7 @@ from weft.compiler.frontend.control.listed import array_of
 from weft.compiler.frontend.number import TracedNumber, as_dim, is_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, show_shape
 from weft.compiler.frontend.numpy.table import implements
-from weft.compiler.frontend.promote import common_dtype, element_type
+from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.storage import Shape
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import (
@@ -29,7 +29,7 @@ from weft.compiler.frontend.values import (
     operand,
     shape_of,
 )
-from weft.ir.dims import DimLike, floor_divide
+from weft.ir.dims import DimLike, floor_divide, maximum, product
 from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, select
 from weft.ir.types import F64, I64, DType, TensorType
@@ -48,11 +48,7 @@ def as_size(trace: Trace, value: Any) -> DimLike:
         dim = fixed_number(trace, value)
     if dim is None:
         if type(value) in TRACED:
-            raise trace.refuse(
-                f"a size must be known when the program starts, got a traced {value!r}",
-                "compute it from shapes or Python ints",
-                "E051",
-            )
+            return _computed_size(trace, value)
         raise TypeError(f"'{type(value).__name__}' object cannot be interpreted as an integer")
     if trace.holds(dim, "<", 0, "sign of a size"):
         raise ShapeError("negative dimensions are not allowed", code="E016", location=trace.location())
@@ -146,6 +142,15 @@ def full_like(
 # ---------------------------------------------------------------- sequences of numbers
 
 
+def _computed_size(trace: Trace, value: Any) -> DimLike:
+    """A size that the program computes; raises TypeError for what is no integer, as NumPy does."""
+    found = elements(trace, value)
+    if found.dtype.kind not in "iu" or product(shape_of(found)) != 1:
+        name = value.type.__name__ if type(value) is TracedNumber else f"numpy.{numpy_dtype(found.dtype)}"
+        raise TypeError(f"'{name}' object cannot be interpreted as an integer")
+    return trace.computed_size(cast(trace.builder.reshape(found, ()), I64))
+
+
 def iota(trace: Trace, size: DimLike, dtype: DType) -> Expr:
     """0, 1, 2, ..."""
     return trace.expr(trace.emit("iota", [], {"size": size, "dtype": dtype}))
@@ -160,9 +165,7 @@ def arange(trace: Trace, start: Any, stop: Any = None, step: Any = 1, dtype: Any
     start, stop, step = (v if as_dim(v) is not None else fixed_number(trace, v) for v in given)
     dims = [as_dim(v) for v in (start, stop, step)]
     if None in (start, stop, step):
-        raise trace.refuse(
-            "the bounds of arange must be known when the program starts", "use ints and sizes", "E051"
-        )
+        return _computed_range(trace, list(given), dtype)
     if None in dims or not isinstance(dims[2], int):
         known = [v if type(v) is not TracedNumber else v.__index__() for v in (start, stop, step)]
         return constant_array(trace, np.arange(*known, dtype=dtype))
@@ -177,14 +180,39 @@ def arange(trace: Trace, start: Any, stop: Any = None, step: Any = 1, dtype: Any
     )
     span = (last - first) if stride > 0 else (first - last)
     count = floor_divide(span + (abs(stride) - 1), abs(stride))
-    if not trace.holds(span, ">", 0, "length of arange"):
-        count = 0
+    is_some = trace.known(span, ">", 0, "length of arange")
+    count = count if is_some else 0 if is_some is False else maximum(count, 0)
     counted = iota(trace, count, I64)
     if stride != 1:
         counted = counted * stride
     if first != 0:
         counted = counted + trace.builder.broadcast(trace.size(first), (count,))
     return new_array(trace, cast(counted, ty))
+
+
+def _computed_range(trace: Trace, bounds: list[Any], dtype: Any) -> TracedArray:
+    """`np.arange` of numbers that the program computes: elements as NumPy fills them, of the first two."""
+    if any(np.ndim(v) for v in bounds):
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+    kinds = [operand(trace, v).kind for v in bounds]
+    common = element_type(common_dtype([np.dtype(np.int64), *kinds]), trace.location())
+    ty = as_dtype(trace, dtype, common)
+    start, stop, step = (trace.builder.reshape(elements(trace, v, common), ()) for v in bounds)
+    if common == I64 and [type(v) for v in (bounds[0], bounds[2])] == [int, int] and bounds[::2] == [0, 1]:
+        return new_array(trace, cast(iota(trace, trace.computed_size(stop, or_none=True), I64), ty))
+    zero = "float division by zero" if common.is_float else "division by zero"
+    trace.fail_unless(step.apply("not_equal", 0), ZeroDivisionError(zero))
+    span = (cast(stop, F64) - cast(start, F64)) / cast(step, F64)
+    trace.fail_unless(span.apply("equal", span), ValueError("arange: cannot compute length"))
+    trace.fail_unless(span.apply("less", float(2**62)), ValueError("Maximum allowed size exceeded"))
+    count = cast(span.apply("ceil").apply("maximum", 0.0), I64)
+    size = trace.computed_size(count)
+    first, second = cast(start, ty), cast(start + step, ty)
+    wide = [trace.builder.broadcast(v, (size,)) for v in (first, second, second - first)]
+    places = iota(trace, size, I64)
+    made = wide[0] + cast(places, ty) * wide[2]
+    is_second = places.apply("equal", 1)
+    return new_array(trace, select(is_second, wide[1], made))
 
 
 @implements(np.linspace)

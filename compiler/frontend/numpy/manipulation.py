@@ -30,7 +30,7 @@ from weft.compiler.frontend.storage import (
 )
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of
-from weft.ir.dims import DimLike, floor_divide, modulo, product
+from weft.ir.dims import DimLike, floor_divide, modulo, product, show_dim
 from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, select
 
@@ -491,10 +491,7 @@ def repeat(trace: Trace, a: Any, repeats: Any, axis: Any = None) -> TracedArray:
     array = as_array(trace, a)
     known, count = known_elements(trace, repeats), as_dim(repeats)
     if count is None and known is None:
-        raise trace.refuse(
-            "np.repeat by numbers that only a run knows has a result of unknown size",
-            "repeat by one number, or by a list of numbers", "E051",
-        )  # fmt: skip
+        return _repeat_computed(trace, array, as_array(trace, repeats), axis)
     if axis is None:
         array, axis = ravel(trace, array), 0
     number = as_axis(trace, axis, array.ndim)
@@ -509,6 +506,33 @@ def repeat(trace: Trace, a: Any, repeats: Any, axis: Any = None) -> TracedArray:
     return new_array(
         trace, trace.builder.reshape(value, (*shape[:number], shape[number] * count, *shape[number + 1 :]))
     )
+
+
+def _repeat_computed(trace: Trace, array: Any, repeats: Any, axis: Any) -> Any:
+    """`np.repeat` by numbers that only a run knows: each element from where the numbers before it end."""
+    if repeats.dtype.kind not in "biu":
+        raise TypeError(
+            f"Cannot cast array data from dtype('{repeats.dtype}') to dtype('int64') "
+            "according to the rule 'safe'"
+        )
+    if axis is None:
+        array, axis = ravel(trace, array), 0
+    number = as_axis(trace, axis, array.ndim)
+    size = array.view.shape[number]
+    counts: Any = trace.call(np.ravel, repeats).astype(np.int64)
+    if not trace.holds(counts.view.shape[0], "==", size, "numbers of np.repeat"):
+        if not trace.holds(counts.view.shape[0], "==", 1, "numbers of np.repeat"):
+            raise ValueError(
+                f"operands could not be broadcast together with shape ({show_dim(size)},) "
+                f"({show_dim(counts.view.shape[0])},)"
+            )
+        counts = trace.call(np.broadcast_to, counts, (size_number(trace, size),))
+    few = ValueError("repeats may not contain negative values.")
+    trace.fail_unless(trace.call(np.all, counts >= 0).expr, few)
+    ends = trace.call(np.cumsum, counts)
+    total = trace.computed_size(elements(trace, trace.call(np.sum, counts)))
+    places = trace.call(np.searchsorted, ends, trace.call(np.arange, size_number(trace, total)), side="right")
+    return array[(*(slice(None),) * number, places)]
 
 
 _FEW_COPIES = 8  # joined without an index of each element to compute

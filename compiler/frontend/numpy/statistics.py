@@ -16,6 +16,8 @@ from weft.compiler.frontend.numpy.reductions import NONE
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, as_array
+from weft.ir.expr import cast
+from weft.ir.types import I64
 
 
 @implements(np.cov)
@@ -100,7 +102,7 @@ def corrcoef(trace: Trace, x: Any, y: Any = None, rowvar: bool = True, *, dtype:
 
 @implements(np.bincount)
 def bincount(trace: Trace, x: Any, weights: Any = None, minlength: Any = 0) -> Any:
-    """Count number of occurrences of each value; a value from `minlength` on is an IndexError."""
+    """Count number of occurrences of each value; one from `minlength` on, if given, is an IndexError."""
     values = as_array(trace, x)
     if values.ndim != 1:
         raise ValueError("object too deep for desired array")
@@ -116,22 +118,12 @@ def bincount(trace: Trace, x: Any, weights: Any = None, minlength: Any = 0) -> A
             raise ValueError("The weights and list don't have the same length.")
     if trace.holds(values.view.shape[0], "==", 0, "elements of bincount"):
         return trace.call(np.zeros, size_number(trace, size), dtype=np.int64)
-    if trace.holds(size, "==", 0, "minlength of bincount"):
-        return (
-            trace.call(_DEPENDENT["bincount"], values, weights)
-            if "bincount" in _DEPENDENT
-            else _no_length(trace)
-        )
-    return _counted(trace, values, weights, size_number(trace, size))
-
-
-_DEPENDENT: dict[str, Any] = {}
-
-
-def _no_length(trace: Trace) -> Any:
-    raise trace.refuse(
-        "np.bincount has a result of unknown length", "give minlength, larger than the largest value", "E051"
-    )
+    if not trace.holds(size, "==", 0, "minlength of bincount"):
+        return _counted(trace, values, weights, size_number(trace, size))
+    negative = "'list' argument must have no negative elements"
+    trace.fail_unless(trace.call(np.all, values >= 0).expr, ValueError(negative))
+    room = trace.computed_size(cast(trace.call(np.max, values).expr, I64) + 1)
+    return _counted(trace, values, weights, size_number(trace, room))
 
 
 def _counted(trace: Trace, places: Any, weights: Any, size: Any) -> Any:
