@@ -168,7 +168,7 @@ def _extreme(fn: Callable[..., Any], *, largest: bool) -> None:
         found = _long(trace, values[0]) if len(values) == 1 and not keywords else None
         if found is not None:
             return trace.run(largest_of if largest else smallest, found)
-        items = list(values[0]) if len(values) == 1 else list(values)
+        items = list(spread(trace, values[0])) if len(values) == 1 else list(values)
         if keywords or not any(type(v) in TRACED for v in items):
             return fn(items, **keywords)
         if None not in [as_dim(v) for v in items]:
@@ -199,7 +199,9 @@ _extreme(min, largest=False)
 @_means(sum)
 def _sum(trace: Trace, values: Any, start: Any = 0) -> Any:
     found = _long(trace, values)
-    return functools.reduce(operator.add, values, start) if found is None else trace.run(add_up, found, start)
+    if found is None:
+        return functools.reduce(operator.add, spread(trace, values), start)
+    return trace.run(add_up, found, start)
 
 
 def _all_or_any(fn: Callable[..., Any], ufunc: Any, *, stop_at: bool) -> None:
@@ -210,7 +212,7 @@ def _all_or_any(fn: Callable[..., Any], ufunc: Any, *, stop_at: bool) -> None:
         if found is not None:
             return trace.run(any_of if stop_at else all_of, found)
         result: Any = not stop_at
-        for value in values:
+        for value in spread(trace, values):
             found = truth(trace, value)
             if isinstance(found, bool) and found is stop_at:
                 return stop_at

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from weft.compiler.frontend.code import PREFIX, THUNK_MARK
 from weft.compiler.frontend.comprehension import REDUCTIONS, can_be_loop, loop_function
@@ -59,6 +59,9 @@ def lambda_of(body: ast.expr) -> ast.expr:
     """Make a lambda that evaluates `body`, marked as not the user's."""
     args = ast.arguments([], [], ast.arg(THUNK_MARK), [], [], None, [])
     return located(ast.Lambda(args, body), body)
+
+
+TEST = "_weft_test"
 
 
 class ExpressionRewriter(ast.NodeTransformer):
@@ -284,6 +287,16 @@ class ExpressionRewriter(ast.NodeTransformer):
             node.value = hook("spread", node.value, node.value)
         return node
 
+    def visit(self, node: Any) -> Any:
+        """Rewrite one expression."""
+        made = super().visit(node)
+        return hook("asked", made, made) if getattr(node, TEST, False) else made
+
+    def test(self, node: ast.expr) -> ast.expr:
+        """Rewrite what is asked for its truth alone."""
+        mark_tests(node)
+        return self.visit(node)
+
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         """Take `and` and `or` to hooks that evaluate their operands as needed."""
         others = self.thunks(node.values[1:])
@@ -294,7 +307,7 @@ class ExpressionRewriter(ast.NodeTransformer):
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         """Take `not` to a hook."""
-        operand: ast.expr = self.visit(node.operand)
+        operand = self.test(node.operand) if isinstance(node.op, ast.Not) else self.visit(node.operand)
         if isinstance(node.op, ast.Not):
             return hook("not_", node, operand)
         return located(ast.UnaryOp(node.op, operand), node)
@@ -305,7 +318,7 @@ class ExpressionRewriter(ast.NodeTransformer):
         if branches is None:
             parts = self.truth(node.test), self.visit(node.body), self.visit(node.orelse)
             return located(ast.IfExp(*parts), node)
-        return hook("if_expression", node, self.visit(node.test), *branches)
+        return hook("if_expression", node, self.test(node.test), *branches)
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         """Take chains, and comparisons that may be of containers, to hooks."""
@@ -428,6 +441,15 @@ class ExpressionRewriter(ast.NodeTransformer):
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
         """Rewrite inside."""
         return self._comprehension(node)
+
+
+def mark_tests(node: ast.expr) -> None:
+    """Note the operands of `and` and `or` that are asked for their truth alone, as they may be lists."""
+    if isinstance(node, ast.BoolOp):
+        for part in node.values:
+            mark_tests(part)
+            if isinstance(part, ast.Name | ast.Attribute | ast.Subscript):
+                setattr(part, TEST, True)
 
 
 def first_parameter(args: ast.arguments) -> str | None:

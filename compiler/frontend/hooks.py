@@ -95,6 +95,10 @@ class Hooks(Protocol):
         """Evaluate `left + right`."""
         ...
 
+    def asked(self, value: UserValue, /) -> UserValue:
+        """Give something of the truth of a value that is an operand of `and` or `or` in a test."""
+        ...
+
     def multiply(self, left: UserValue, right: UserValue, /) -> UserValue:
         """Evaluate `left * right`."""
         ...
@@ -347,6 +351,10 @@ class PlainHooks:
     def add(self, left: UserValue, right: UserValue, /) -> UserValue:
         """Add."""
         return left + right
+
+    def asked(self, value: UserValue, /) -> UserValue:
+        """Leave it to Python."""
+        return value
 
     def multiply(self, left: UserValue, right: UserValue, /) -> UserValue:
         """Multiply."""

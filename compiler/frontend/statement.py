@@ -14,7 +14,14 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
 from weft.compiler.frontend.code import PREFIX, Definition
-from weft.compiler.frontend.expression import ExpressionRewriter, Reference, first_parameter, hook, lambda_of
+from weft.compiler.frontend.expression import (
+    ExpressionRewriter,
+    Reference,
+    first_parameter,
+    hook,
+    lambda_of,
+    mark_tests,
+)
 from weft.compiler.frontend.jump import JumpLowering, has_regions
 from weft.compiler.frontend.liveness import Liveness, maybe_undefined
 from weft.compiler.frontend.scope import (
@@ -188,7 +195,7 @@ class StatementRewriter:
             return [node]
         bound = facts_of([*node.body, *node.orelse]).bound
         facts = self._facts(bound, live=self.liveness.after[id(node)])
-        test: ast.expr = self.expressions.visit(node.test)
+        test: ast.expr = self.expressions.test(node.test)
         then = self._body("then", node.body, node)
         orelse = self._body("else", node.orelse, node) if node.orelse else None
         branches = [_name_of(body, node) if body else ast.Constant(None) for body in (then, orelse)]
@@ -197,6 +204,7 @@ class StatementRewriter:
 
     def on_while(self, node: ast.While) -> list[ast.stmt]:
         """Make test and body functions."""
+        mark_tests(node.test)
         tests = None if self.liveness is None else self.expressions.thunks([node.test])
         if self.liveness is None or tests is None:
             node.test = self.expressions.truth(node.test)

@@ -228,9 +228,9 @@ class Trace:
         for name, (lower, last) in reversed(self._loops.items()):
             if not isinstance(dim, Dim) or all(s.name != name for s in symbols_of(dim)):
                 continue
-            step = substitute(dim, {name: last}) - substitute(dim, {name: last - 1})
-            first = substitute(dim, {name: lower + 1}) - substitute(dim, {name: lower})
-            if not isinstance(step, int) or first != step:
+            index = next(atom_dim(s) for s in symbols_of(dim) if s.name == name)
+            step = substitute(dim, {name: index + 1}) - dim
+            if not isinstance(step, int):
                 return None
             dim = substitute(dim, {name: last if (step > 0) == largest else lower})
         return dim

@@ -16,6 +16,7 @@ import numpy as np
 
 from weft.compiler.frontend import builtin, impure, text
 from weft.compiler.frontend.capture import Inputs
+from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.folding import contains
 from weft.compiler.frontend.control.hooks import ControlHooks
 from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed
@@ -31,6 +32,7 @@ from weft.compiler.frontend.control.listed import (
     spread,
 )
 from weft.compiler.frontend.control.listed import joined as joined_items
+from weft.compiler.frontend.control.methods import IN_PLACE, METHODS, needs_stack
 from weft.compiler.frontend.control.places import MUTATORS, Journal
 from weft.compiler.frontend.control.settling import is_row, settled
 from weft.compiler.frontend.control.statements import unwrapped
@@ -117,6 +119,18 @@ class TracingHooks:
             return value
         return self.inputs.capture(Default(name, self._owner(function)), value)
 
+    def _call_stack(self, owner: list[Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A method of a list whose items lie in arrays."""
+        if name not in METHODS:
+            raise self.trace.refuse(
+                f"list.{name} of a list that a compiled loop appended to is not supported",
+                "make it an array first: `a = np.array(items)`", "E055",
+            )  # fmt: skip
+        self.journal.check(owner)
+        if name not in IN_PLACE:
+            self._note_change(owner, f"list.{name}")
+        return METHODS[name](self.trace, owner, *map(self.inputs.open, args), **kwargs)
+
     def add(self, left: Any, right: Any, /) -> Any:
         """As Python does; lists whose items lie in arrays are copied."""
         left, right = given(left), given(right)
@@ -124,6 +138,10 @@ class TracingHooks:
             left, right = (cast("list[Any]", self.inputs.open(v)) for v in (left, right))
             left, right = (copied(self.trace, v) if is_listed(v) else v for v in (left, right))
         return left + right
+
+    def asked(self, value: Any, /) -> Any:
+        """Give the truth of a list whose items lie in arrays; other values as they are."""
+        return truth_value(self.trace, value) if is_listed(value) else value
 
     def multiply(self, left: Any, right: Any, /) -> Any:
         """As Python does; a list whose items lie in arrays is copied."""
@@ -400,12 +418,9 @@ class TracingHooks:
         """Anything else, which must not look into traced values."""
         owner, name = getattr(fn, "__self__", None), name_of(fn).rpartition(".")[2]
         if is_listed(owner) and name == "copy":
-            return copied(self.trace, owner)
-        if is_listed(owner) and name not in ("append", "extend"):
-            raise self.trace.refuse(
-                f"list.{fn.__name__} of a list that a compiled loop appended to is not supported",
-                "make it an array first: `a = np.array(items)`", "E055",
-            )  # fmt: skip
+            return copied(self.trace, cast("list[Any]", owner))
+        if name not in ("append", "extend") and needs_stack(self.trace, owner, name, args):
+            return self._call_stack(cast("list[Any]", owner), name, args, kwargs)
         if isinstance(owner, list | dict | set) and name in MUTATORS:
             self._note_change(owner, f"{type(owner).__name__}.{name}")
             if type(owner) is list and args:

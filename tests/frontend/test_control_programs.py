@@ -929,6 +929,19 @@ def any_and_all(x):
     return any([x[0] > 0, x[1] > 0]), all([x[0] > -9, x[1] < 9]), any(x > 0)
 
 
+@program((7,), (9,), (11,), (300,))
+def remainders_of_an_index(n):
+    s = 0
+    for i in range(n):
+        if i % 4 == 3:
+            s += i
+        if (i * 2) % 5 <= 3:
+            s += 100
+        if i // 3 == 1 or min(i, 4) < 4:
+            s += 10000
+    return s
+
+
 @pytest.mark.parametrize(
     ("fn", "args"), PROGRAMS, ids=[f"{fn.__name__}-{k}" for k, (fn, _) in enumerate(PROGRAMS)]
 )

@@ -52,12 +52,13 @@ def grown_slot(before: Content, after: Content, trips: DimLike, known: Any, *, s
         assert isinstance(first, Stack)
         exact = first.is_exact and exact_length(items[1:]) is not None
         more = first.more + room(items[1:])
-    elif all(map(is_same, before.items, items)):
+    elif len(items) >= len(before.items) and all(map(is_same, before.items, items)):
         added = items[len(before.items) :]
         exact, more = exact_length(added) is not None, room(added)
     else:  # the body has made them one stack
-        exact = exact_length(items) is not None and exact_length(before.items) is not None
-        more = room(items) - room(before.items)
+        exact = len(items) > 0 and isinstance(items[0], Stack) and items[0].is_exact
+        exact = exact and exact_length(items) is not None and exact_length(before.items) is not None
+        more = maximum(room(items) - room(before.items), 0)
     slot = item_slot([*before.items, *items], slot)
     exact = exact and not stops
     start = exact_length(before.items) if exact else None
@@ -78,8 +79,8 @@ def joined_content(contents: Sequence[Content]) -> Listed:
         raise Conflict("no items")
     lengths = [exact_length(content.items) for content in contents]
     exact = lengths[0] if all(one is not None and one == lengths[0] for one in lengths) else None
-    stacks = [content.items[0] for content in contents if isinstance(content.items[0], Stack)]
-    if stacks and stacks[0].elastic:
+    stacks = [one.items[0] for one in contents if one.items and isinstance(one.items[0], Stack)]
+    if len(stacks) == len(contents) and stacks[0].elastic:
         return Listed(slot, stacks[0].capacity, exact, 0, exact, branch_of(contents))
     rooms = [room(content.items) for content in contents]
     most = rooms[0]

@@ -53,6 +53,23 @@ def all_of(items: Any) -> Any:
     return True
 
 
+def place_of(items: Any, value: Any) -> Any:
+    """`items.index(value)`, or -1."""
+    for place, item in enumerate(items):
+        if item == value:
+            return place
+    return -1
+
+
+def count_of(items: Any, value: Any) -> Any:
+    """`items.count(value)`."""
+    found = 0
+    for item in items:
+        if item == value:
+            found += 1
+    return found
+
+
 def contains(items: Any, value: Any) -> Any:
     """`value in items`."""
     for item in items:

@@ -318,18 +318,32 @@ class ControlHooks:
             counted = _counted(self.trace, items)
             for_node(self.hooks, counted, body, stop, variables_of(self.hooks, kept, stop))
         except Again as wanted:
-            self._restack(wanted, undo)
+            try:
+                self._restack(wanted, undo)
+            except UnsupportedError as error:
+                return self._unroll_instead(error, items, body, stop, places)
             self.for_(items, body, stop, written=written, carried=carried, live=live)
         except UnsupportedError as error:
-            if self.trace.changes(count):
-                raise
-            now = self.trace.assumptions.now(count)
-            if now > (UNROLLED_IF_NEEDED if error.code in _NEEDS_ITEMS else UNROLLED):
-                raise
             undo.run()
-            self.trace.log.append(f"a loop of {now} iterations is unrolled: {error.sentence}")
-            self._unroll(iter(items), body, stop, places)
+            self._unroll_instead(error, items, body, stop, places)
         return None
+
+    def _unroll_instead(
+        self,
+        error: UnsupportedError,
+        items: Items,
+        body: Callable[[Any], Any],
+        stop: Thunk | None,
+        places: dict[str, Place],
+    ) -> None:
+        """Let Python go over a loop that cannot be one of the program, if it is short."""
+        if self.trace.changes(items.length):
+            raise error
+        now = self.trace.assumptions.now(items.length)
+        if now > (UNROLLED_IF_NEEDED if error.code in _NEEDS_ITEMS else UNROLLED):
+            raise error
+        self.trace.log.append(f"a loop of {now} iterations is unrolled: {error.sentence}")
+        self._unroll(iter(items), body, stop, places)
 
     def _unroll_small(
         self,

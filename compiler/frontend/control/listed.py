@@ -218,24 +218,49 @@ def _is_plain(item: Any) -> bool:
 def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
     """`owner[key] = value`: the arrays are written."""
     stack = settled(trace, owner)
+    if isinstance(key, slice):
+        return _set_slice(trace, owner, stack, key, value)
     slot: Slot | None = stack.slot
     try:
         slot = join(stack.slot, loosen(value))
     except Conflict:
         slot = None
-    if isinstance(slot, Array) and slot == stack.slot and not isinstance(key, slice):
+    if isinstance(slot, Array) and slot == stack.slot:
         return _set_array(trace, owner, stack, key, value)
-    if not isinstance(slot, Number | Scalar) or isinstance(key, slice):
-        raise trace.refuse(
-            "an item of a list that a compiled loop indexes or appended to is replaced by something else",
-            "make it an array first: `a = np.array(items)`",
-            "E055",
-        )
+    if not isinstance(slot, Number | Scalar):
+        raise _replaced(trace)
     if types(slot) != types(stack.slot):
         stack = _widened(trace, owner, stack, slot)
     stack.widen(slot)
     stack.arrays()[0][key] = value
     return None
+
+
+def _set_slice(trace: Trace, owner: list[Any], stack: Stack, key: slice, value: Any) -> None:
+    """`owner[a:b] = items`: as many as before, and numbers."""
+    items = list(value) if type(value) in (list, tuple) else None
+    if not items or not isinstance(stack.slot, Number | Scalar):
+        raise _replaced(trace)
+    given = settled(trace, items)
+    target = stack.arrays()[0][key]
+    if not trace.holds(target.view.shape[0], "==", given.length, "lengths of a slice and what it gets"):
+        raise _replaced(trace)
+    try:
+        slot = join(stack.slot, given.slot)
+    except Conflict:
+        raise _replaced(trace) from None
+    if types(slot) != types(stack.slot):
+        stack = _widened(trace, owner, stack, slot)
+    stack.widen(slot)
+    stack.arrays()[0][key] = trace.call(np.copy, given.arrays()[0])
+
+
+def _replaced(trace: Trace) -> Exception:
+    return trace.refuse(
+        "an item of a list that a compiled loop indexes or appended to is replaced by something else",
+        "make it an array first: `a = np.array(items)`",
+        "E055",
+    )
 
 
 def _widened(trace: Trace, owner: list[Any], stack: Stack, slot: Slot) -> Stack:

@@ -181,7 +181,7 @@ def grown_lists(mark: Mark, contents: Sequence[Mapping[int, Any]]) -> dict[str, 
             now: list[Any] = after.get(key, before)
             grown = len(now) > len(before) and all(a is b for a, b in zip(now, before, strict=False))
             changed = len(now) != len(before) or any(a is not b for a, b in zip(now, before, strict=True))
-            if grown or (changed and (is_listed(now) or is_listed(before))):
+            if grown or len(now) != len(before) or (changed and (is_listed(now) or is_listed(before))):
                 found[f"list {key}"] = owner
     return found
 

@@ -130,6 +130,10 @@ def settled(trace: Trace, owner: list[Any], slot: Slot | None = None) -> Stack:
     if len(owner) == 1 and isinstance(owner[0], Stack) and slot in (None, owner[0].slot):
         owner[0].holder = owner
         return owner[0]
+    if not owner:
+        raise trace.refuse(
+            "an empty list is taken by a position that the program computes", "append first", "E055"
+        )
     first = owner[0]
     _check_rows(trace, owner)
     capacity = first.capacity if isinstance(first, Stack) and first.elastic else room(owner)

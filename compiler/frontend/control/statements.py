@@ -59,6 +59,10 @@ SMALL = 16
 _FREE = frozenset({"constant", "dim", "from_index"})
 
 
+USUAL = (LookupError, ArithmeticError, ValueError)
+"""What user code raises on a path of values that are known while tracing: the program raises it there."""
+
+
 class Raised(BaseException):
     """The path being traced ends in an exception of the user's; no Exception: user code must not catch it."""
 
@@ -289,9 +293,12 @@ def _trace_side(
         side.raised = True
         if raised.exception is not None:
             fail(trace, raised.exception, raised.location)
-    except BaseException:
-        trace.close(frame)
-        raise
+    except BaseException as error:
+        if not isinstance(error, USUAL) or isinstance(error, WeftError):
+            trace.close(frame)
+            raise
+        side.raised = True
+        trace.fail(error)
     if len(hooks.effects) > effects:
         error = effect_refused(hooks, effects)
         trace.close(frame)
