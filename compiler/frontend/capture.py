@@ -78,7 +78,8 @@ class TraceOptions:
     """What the caller decides.
 
     Sizes of the present call, which hidden ints and sizes are symbols, whose code is not traced. `arrays`
-    leads from the id of an array among the arguments to its path.
+    leads from the id of an array among the arguments to its path. With `copies_views` results that are views
+    are memory of their own.
     """
 
     present: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -87,6 +88,7 @@ class TraceOptions:
     arrays: Mapping[int, Source] = field(default_factory=dict[int, Source])
     read: Callable[[Source], Any] = lambda _source: None
     library: frozenset[str] = frozenset()
+    copies_views: bool = False
 
 
 class Inputs:

@@ -279,6 +279,8 @@ class Outputs:
             return ResultValue(self._number(array, view.read(self.trace)), "array")
         if any(self.trace.is_computed(d) for d in view.shape):
             return self._trimmed(array)
+        if self.inputs.options.copies_views:
+            return ResultValue(self._number(array, view.read(self.trace)), "array")
         if storage.parameter is not None:
             return ResultView(storage.parameter, None, self._lenses(view), self._identity(array))
         if len(self._shared[storage]) == 1:

@@ -105,13 +105,17 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one trace starts from: the call, its trees of specs, and the values of the symbols in them."""
+    """What one trace starts from: the call, its trees of specs, and the values of the symbols in them.
+
+    With `copies_views` results are memory of their own, whatever they are views of.
+    """
 
     call: Call
     trees: tuple[tuple[Argument, Any], ...]
     present: dict[str, int]
     ints: list[tuple[Source, DimLike]]
     has_values: bool = True
+    copies_views: bool = False
 
 
 class Tools(NamedTuple):
@@ -379,7 +383,7 @@ class Core:
             return work.call.read(path) if work.has_values else None
 
         library = frozenset(config.library)
-        return TraceOptions(present, hidden_int, hidden_shape, arrays, read, library)
+        return TraceOptions(present, hidden_int, hidden_shape, arrays, read, library, work.copies_views)
 
     # ---------------------------------------------------------------- variants
 

@@ -346,6 +346,9 @@ def _result(tree: Any, outputs: Sequence[Any], paths: Mapping[str, Any], known: 
     """The result that a tree describes; records come as dicts."""
     if "output" in tree:
         array = outputs[tree["output"]]
+        if "counts" in tree:
+            given = [slice(None) if n < 0 else slice(int(outputs[n])) for n in tree["counts"]]
+            return array[tuple(given)].copy()
         return array if tree["kind"] == "array" else array[()] if tree["kind"] == "scalar" else array.item()
     if "size" in tree:
         return evaluate_dim(parse_dim(tree["size"]), known)
@@ -353,6 +356,12 @@ def _result(tree: Any, outputs: Sequence[Any], paths: Mapping[str, Any], known: 
         return paths[tree["argument"]]
     if "constant" in tree:
         return tree["constant"]
+    if "choice" in tree:
+        return _result(tree["choice"][0 if outputs[tree["flag"]] else 1], outputs, paths, known)
+    if "items" in tree:
+        count = _result(tree["count"], outputs, paths, known)
+        items = _result(tree["items"], outputs, paths, known)[:count]
+        return list(items) if tree["form"] in ("scalar", "array") else items.tolist()
     kind = next(k for k in tree if k != "keys")
     made = [_result(item, outputs, paths, known) for item in tree[kind]]
     return (

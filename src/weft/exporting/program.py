@@ -154,7 +154,7 @@ def function_of(
     kind: Any = _type(fn)
     core: Core = (fn if hasattr(kind, "is_weft_function") else make_compiled(fn))._weft
     args, kwargs = _specs(core, specs)
-    work = core.spec_work(args, kwargs)
+    work = replace(core.spec_work(args, kwargs), copies_views=True)
 
     def make(values: Mapping[str, int], number: int, site: int) -> Compiled:
         chosen = replace(work, present=dict(values))
@@ -409,11 +409,26 @@ def _outputs(lowered: Func, traced: Traced, taken: set[str]) -> tuple[Output, ..
 def _output_paths(node: Any, path: str) -> list[tuple[int, str]]:
     if isinstance(node, result.ResultValue):
         return [(node.number, path)]
+    if isinstance(node, result.ResultView) and node.number is not None:
+        counts = [n for n in _counts(node) if n >= 0]
+        return [(node.number, path), *((n, f"{path}_count") for n in counts)]
+    if isinstance(node, result.ResultChoice):
+        return [(node.number, f"{path}_is_given"), *_output_paths(node.then, path)]
+    if isinstance(node, result.ResultItems):
+        return [*_output_paths(node.count, f"{path}_count"), *_output_paths(node.parts[0], path)]
+    if isinstance(node, result.ResultShared):
+        return _output_paths(node.node, path)
     if isinstance(node, result.ResultTree):
         keys = [key for key, _ in children(node.like)]
         pairs = zip(keys, node.items, strict=True)
         return [found for key, item in pairs for found in _output_paths(item, f"{path}_{key}")]
     return []
+
+
+def _counts(node: result.ResultView) -> tuple[int, ...]:
+    """The results that say how much of each axis is given; -1: all."""
+    lens = node.lenses[0] if len(node.lenses) == 1 else None
+    return lens.numbers if isinstance(lens, result.Trimmed) else ()
 
 
 # ---------------------------------------------------------------- trees, for load_library
@@ -435,16 +450,27 @@ def _tree(node: Any, work: Work) -> Any:
             items = [_tree(item, work) for item in node.items]
             kind = type(node.like).__name__ if type(node.like) in (list, tuple, dict) else "record"
             return {kind: items, "keys": [str(key) for key in keys]}
+        case result.ResultView() if node.number is not None and _counts(node):
+            return {"output": node.number, "kind": "array", "counts": _counts(node)}
+        case result.ResultChoice():
+            both = [_tree(node.then, work), _tree(node.otherwise, work)]
+            return {"choice": both, "flag": node.number}
+        case result.ResultItems() if node.form in ("float", "int", "bool", "scalar", "array"):
+            return {"items": _tree(node.parts[0], work), "count": _tree(node.count, work), "form": node.form}
+        case result.ResultShared():
+            return _tree(node.node, work)
         case _:
             raise UnsupportedError(
                 f"an exported function cannot return {_describe(node)}",
-                fix="return a new array, as in np.ascontiguousarray(x) or x.copy()",
+                fix="return new arrays and numbers, as in W.copy()",
             )
 
 
 def _describe(node: Any) -> str:
-    if isinstance(node, result.ResultView):
-        return "a view of another array"
+    if isinstance(node, result.ResultText):
+        return "a text that follows from arguments"
+    if isinstance(node, result.ResultItems):
+        return "a list of containers whose length follows from arguments"
     return "a variable or global object" if isinstance(node, result.ResultObject) else "this constant"
 
 
