@@ -28,6 +28,26 @@ def conv_transpose(o, a):
     return call(*a, **{name: o[name] for name in names})
 
 
+def pool_options(o, a):
+    call = getattr(functional, f"{'max' if o['is_max'] else 'avg'}_pool{o['rank']}d")
+    return call(a[0], o["size"], o["stride"], o["padding"], **o["more"])
+
+
+def adaptive(o, a):
+    return getattr(functional, f"adaptive_{'max' if o['is_max'] else 'avg'}_pool{o['rank']}d")(
+        a[0], o["sizes"]
+    )
+
+
+def instance_norm(o, a):
+    return functional.instance_norm(a[0], weight=a[1], bias=a[2])
+
+
+def entropy_options(o, a):
+    names = {"reduction": o["reduction"], "ignore_index": -1, "label_smoothing": o["smoothing"]}
+    return functional.cross_entropy(a[0], torch.tensor(o["labels"]), **names)
+
+
 def max_pool(o, a):
     call = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)[o["rank"] - 1]
     return call(a[0], o["size"], o["stride"], o["padding"])
@@ -103,6 +123,10 @@ CASES = {
     for f in (
         conv,
         conv_transpose,
+        pool_options,
+        adaptive,
+        instance_norm,
+        entropy_options,
         max_pool,
         avg_pool,
         batch_norm,

@@ -174,3 +174,33 @@ def test_killed_while_saving(tmp_path):
             assert set(v.value) == {float(step)}
             last = step
     assert last > 0
+
+
+FULL = """
+import resource, signal, sys
+import numpy as np
+import weft
+
+v = weft.Variable(np.arange(1 << 16, dtype=np.float64), "v")
+path, folder = sys.argv[1:]
+weft.save(path, {"v": v})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # as a disk that is full: writing fails midway
+v.assign(v + 1)
+keeper = weft.Checkpointer(folder)
+failed = 0
+for write in (lambda: weft.save(path, {"v": v}), lambda: (keeper.save(1, {"v": v}), keeper.wait())):
+    try:
+        write()
+    except OSError:
+        failed += 1
+assert failed == 2 and v.numpy()[0] == 1
+"""
+
+
+def test_a_full_disk(tmp_path):
+    path, folder = tmp_path / "x.safetensors", tmp_path / "run"
+    subprocess.run([sys.executable, "-c", FULL, path, folder], check=True)
+    np.testing.assert_array_equal(weft.load(path)["v"], np.arange(1 << 16))  # the old one, whole
+    assert [p.name for p in tmp_path.iterdir() if p != folder] == [path.name]
+    assert weft.Checkpointer(folder).restore({"v": weft.Variable(np.zeros(1 << 16))}) is None

@@ -185,6 +185,18 @@ def test_a_warm_step_runs_no_python_and_updates_each_variable_in_one_kernel():
     assert len(updates) <= 4, updates
 
 
+def test_ten_thousand_steps_keep_their_memory():
+    variables, loss, x, y = small_model()
+    opt = optim.Adam(variables, lr=1e-3, clip_norm=1.0)
+    step = weft.compile(lambda x, y: opt.minimize(loss, x, y))
+    pages = []
+    for k in range(10_001):
+        step(x, y)
+        if k in (500, 10_000):
+            pages.append(int(Path("/proc/self/statm").read_text().split()[1]))
+    assert pages[1] - pages[0] < 64  # of 4 KiB
+
+
 def test_outside_of_a_compiled_function():
     variables, loss, x, y = small_model()
     opt = optim.Momentum(variables, lr=0.1)

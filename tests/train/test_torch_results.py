@@ -25,6 +25,14 @@ def run(kind, o, a):  # noqa: C901 -- a table of calls
     if kind == "conv_transpose":
         names = ("stride", "padding", "output_padding", "groups", "dilation")
         return getattr(nn, f"{kind}{o['rank']}d")(*a, **{name: o[name] for name in names})
+    if kind == "pool_options":
+        call = getattr(nn, f"{'max' if o['is_max'] else 'avg'}_pool{o['rank']}d")
+        return call(a[0], o["size"], o["stride"], o["padding"], **o["more"])
+    if kind == "adaptive":
+        return (nn.adaptive_max_pool if o["is_max"] else nn.adaptive_avg_pool)(a[0], o["sizes"])
+    if kind == "entropy_options":
+        options = {"reduction": o["reduction"], "smoothing": o["smoothing"]}
+        return nn.cross_entropy(a[0], np.array(o["labels"]), ignore=-1, **options)
     if kind in ("max_pool", "avg_pool"):
         return getattr(nn, f"{kind}{o['rank']}d")(a[0], o["size"], o["stride"], o["padding"])
     if kind == "batch_norm":
@@ -81,7 +89,7 @@ def known(numbers):
     return [n for n in numbers if RESULTS[n] != ["error"]]
 
 
-@pytest.mark.parametrize("number", known([*range(28), *range(COUNT, COUNT + 6)]))
+@pytest.mark.parametrize("number", known([*range(28), *range(COUNT, COUNT + 6), *range(620, 628)]))
 def test_compiled(number):
     check(number)
 

@@ -9,14 +9,14 @@ numbers: products with fixed random arrays. Not here: what torch says (`torch_re
 import numpy as np
 
 COUNT = 560
-ALL = 620
-"""Those from COUNT on are transposed convolutions."""
+ALL = 700
+"""Those from COUNT on are transposed convolutions, from 620 on what `LATER` says, in turn."""
 
 
 def case(number):
     """The configuration of this number."""
     rng = np.random.default_rng(number)
-    kind = KINDS[number % len(KINDS)] if number < COUNT else conv_transpose
+    kind = KINDS[number % len(KINDS)] if number < COUNT else _later(number)
     options, arrays = kind(rng)
     return kind.__name__, options, arrays
 
@@ -62,6 +62,42 @@ def conv_transpose(rng):
     most = [max(s, d) for s, d in zip(options["stride"], options["dilation"], strict=True)]
     options["output_padding"] = [int(rng.integers(0, m)) for m in most]
     return options, [x, rng.normal(size=shape), rng.normal(size=shape[1] * groups)]
+
+
+def pool_options(rng):
+    """Windows with gaps, or reaching over the end, or means without the border."""
+    options, arrays = max_pool(rng)
+    is_max = bool(rng.integers(2))
+    more = {"dilation": int(rng.integers(1, 3))} if is_max else {"count_include_pad": bool(rng.integers(2))}
+    return {**options, "is_max": is_max, "more": {**more, "ceil_mode": bool(rng.integers(2))}}, arrays
+
+
+def adaptive(rng):
+    """As many windows as are asked for."""
+    rank = int(rng.integers(1, 4))
+    options = {
+        "rank": rank,
+        "sizes": [int(k) for k in rng.integers(1, 5, rank)],
+        "is_max": bool(rng.integers(2)),
+    }
+    return options, [rng.normal(size=(2, 2, *rng.integers(4, 8, rank)))]
+
+
+def instance_norm(rng):
+    """Each channel by itself."""
+    _, (x, weight, bias) = group_norm(rng)
+    return {}, [x, weight, bias]
+
+
+def entropy_options(rng):
+    """Labels that do not count, weight for all classes."""
+    rows, classes = int(rng.integers(2, 7)), int(rng.integers(2, 7))
+    options = {
+        "labels": [0, *rng.integers(-1, classes, rows - 1).tolist()],
+        "smoothing": float(_pick(rng, 0.0, 0.1)),
+        "reduction": _pick(rng, "mean", "sum", "none"),
+    }  # fmt: skip
+    return options, [rng.normal(size=(rows, classes))]
 
 
 def max_pool(rng):
@@ -181,3 +217,8 @@ KINDS = [
     cross_entropy, loss,
     activation, embedding,
 ]  # fmt: skip
+LATER = [pool_options, adaptive, instance_norm, entropy_options]
+
+
+def _later(number):
+    return conv_transpose if number < 620 else LATER[number % len(LATER)]

@@ -87,34 +87,86 @@ def conv_transpose3d(
     return _conv_transpose(x, weight, bias, (3, stride, padding, output_padding, groups, dilation))
 
 
-def max_pool1d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
-    """The largest of each window along one axis."""
-    return _pool(x, (1, size, stride, padding), -np.inf, _larger)
+def max_pool1d(
+    x: Any,
+    size: Sizes,
+    stride: Any = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+) -> Any:
+    """The largest of each window along one axis; with `ceil_mode` also of those over the end."""
+    return _pool(x, (1, size, stride, padding, dilation, ceil_mode), None)
 
 
-def max_pool2d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
-    """The largest of each window along two axes."""
-    return _pool(x, (2, size, stride, padding), -np.inf, _larger)
+def max_pool2d(
+    x: Any,
+    size: Sizes,
+    stride: Any = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+) -> Any:
+    """The largest of each window along two axes; with `ceil_mode` also of those over the end."""
+    return _pool(x, (2, size, stride, padding, dilation, ceil_mode), None)
 
 
-def max_pool3d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
-    """The largest of each window along three axes."""
-    return _pool(x, (3, size, stride, padding), -np.inf, _larger)
+def max_pool3d(
+    x: Any,
+    size: Sizes,
+    stride: Any = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+) -> Any:
+    """The largest of each window along three axes; with `ceil_mode` also of those over the end."""
+    return _pool(x, (3, size, stride, padding, dilation, ceil_mode), None)
 
 
-def avg_pool1d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
-    """The mean of each window along one axis; what is padded counts as zeros."""
-    return _pool(x, (1, size, stride, padding), 0.0, np.add)
+def avg_pool1d(
+    x: Any,
+    size: Sizes,
+    stride: Any = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """The mean of each window along one axis; what is padded counts as zeros, or not at all."""
+    return _pool(x, (1, size, stride, padding, 1, ceil_mode), count_include_pad)
 
 
-def avg_pool2d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
-    """The mean of each window along two axes; what is padded counts as zeros."""
-    return _pool(x, (2, size, stride, padding), 0.0, np.add)
+def avg_pool2d(
+    x: Any,
+    size: Sizes,
+    stride: Any = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """The mean of each window along two axes; what is padded counts as zeros, or not at all."""
+    return _pool(x, (2, size, stride, padding, 1, ceil_mode), count_include_pad)
 
 
-def avg_pool3d(x: Any, size: Sizes, stride: Any = None, padding: Sizes = 0) -> Any:
-    """The mean of each window along three axes; what is padded counts as zeros."""
-    return _pool(x, (3, size, stride, padding), 0.0, np.add)
+def avg_pool3d(
+    x: Any,
+    size: Sizes,
+    stride: Any = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """The mean of each window along three axes; what is padded counts as zeros, or not at all."""
+    return _pool(x, (3, size, stride, padding, 1, ceil_mode), count_include_pad)
+
+
+def adaptive_avg_pool(x: Any, sizes: Sequence[int]) -> Any:
+    """The means of as many windows along each axis as `sizes` says: [batch, channels, *sizes]."""
+    return _adaptive(x, sizes, lambda part, axis: np.mean(part, axis=axis))
+
+
+def adaptive_max_pool(x: Any, sizes: Sequence[int]) -> Any:
+    """The largest of as many windows along each axis as `sizes` says: [batch, channels, *sizes]."""
+    return _adaptive(x, sizes, lambda part, axis: np.max(part, axis=axis))
 
 
 def global_avg_pool(x: Any) -> Any:
@@ -201,19 +253,57 @@ def _conv_transpose(x: Any, weight: Any, bias: Any, facts: tuple[Any, ...]) -> A
     return np.moveaxis(found, -1, 1)
 
 
-def _pool(x: Any, facts: tuple[int, Sizes, Any, Sizes], border: float, join: Callable[..., Any]) -> Any:
-    rank, size, stride, padding = facts
+def _pool(x: Any, facts: tuple[int, Sizes, Any, Sizes, Sizes, bool], counts_border: bool | None) -> Any:
+    """Means, of the border too or not; with None the largest."""
+    rank, size, stride, padding, dilation, is_ceiled = facts
     if x.ndim != rank + 2:
         raise ShapeError(f"pooling along {rank} axes of {_show(x)}", fix="give [batch, channels, ...]")
-    kernel = _each(size, rank)
+    kernel, gaps, around = _each(size, rank), _each(dilation, rank), _each(padding, rank)
     steps = kernel if stride is None else _each(stride, rank)
-    sides = tuple([(p, p) for p in _each(padding, rank)])
-    parts = _offsets(_padded(np.moveaxis(x, 1, -1), sides, border), kernel, steps)
+    last = np.moveaxis(x, 1, -1)
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, gaps)]  # noqa: B905 -- all have the rank
+    axes = list(zip(last.shape[1:-1], spans, steps, around))  # noqa: B905
+    more = [_over_the_end(*axis) if is_ceiled else 0 for axis in axes]
+    sides = tuple([(p, p + m) for p, m in zip(around, more)])  # noqa: B905
+    largest, join = counts_border is None, _larger if counts_border is None else np.add
+    found = _joined(_padded(last, sides, -np.inf if largest else 0.0), (kernel, steps, gaps), join)
+    if largest:
+        return np.moveaxis(found, -1, 1)
+    if any(more) or (not counts_border and any(around)):
+        inner = tuple([(p, p) for p in around]) if counts_border else ((0, 0),) * rank
+        ones = _padded(np.ones((1, *last.shape[1:-1], 1), x.dtype), inner, 1.0)
+        outer = tuple([(a - p, b - q) for (a, b), (p, q) in zip(sides, inner)])  # noqa: B905
+        return np.moveaxis(found / _joined(_padded(ones, outer, 0.0), (kernel, steps, gaps), np.add), -1, 1)
+    count = 1
+    for k in kernel:
+        count *= k
+    return np.moveaxis(found, -1, 1) * (1 / count)
+
+
+def _over_the_end(size: Any, span: int, step: int, padding: int) -> Any:
+    """What a last window needs beyond the end if it begins before that."""
+    whole = size + 2 * padding - span
+    windows = (whole + step - 1) // step
+    return windows * step - whole if windows * step < size + padding and windows * step > whole else 0
+
+
+def _joined(x: Any, facts: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]], join: Any) -> Any:
+    parts = _offsets(x, *facts)
     found = parts[0]
     for part in parts[1:]:
         found = join(found, part)
-    found = np.moveaxis(found, -1, 1)
-    return found if join is _larger else found * (1 / len(parts))
+    return found
+
+
+def _adaptive(x: Any, sizes: Sequence[int], reduce: Callable[[Any, int], Any]) -> Any:
+    if x.ndim != len(sizes) + 2:
+        raise ShapeError(f"pooling of {_show(x)} to {tuple(sizes)}", fix="give a size for each axis")
+    for axis in range(2, x.ndim):
+        n, count = x.shape[axis], sizes[axis - 2]
+        lead = (slice(None),) * axis
+        cuts = [(k * n // count, ((k + 1) * n + count - 1) // count) for k in range(count)]
+        x = np.stack([reduce(x[(*lead, slice(a, b))], axis) for a, b in cuts], axis=axis)
+    return x
 
 
 def _larger(a: Any, b: Any) -> Any:
@@ -227,12 +317,12 @@ def _padded(x: Any, sides: tuple[tuple[int, int], ...], value: float) -> Any:
     return np.pad(x, ((0, 0), *sides, (0, 0)), constant_values=value)
 
 
-def _offsets(x: Any, kernel: tuple[int, ...], steps: tuple[int, ...]) -> list[Any]:
+def _offsets(x: Any, kernel: tuple[int, ...], steps: tuple[int, ...], gaps: tuple[int, ...]) -> list[Any]:
     """The elements at each offset in the window, at all places: [batch, places..., channels] each."""
-    axes = zip(x.shape[1:-1], kernel, steps)  # noqa: B905 -- all have the rank
-    counts = [(n - k) // s + 1 for n, k, s in axes]
+    axes = zip(x.shape[1:-1], kernel, steps, gaps)  # noqa: B905 -- all have the rank
+    counts = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in axes]
     parts: list[Any] = []
-    for offsets in tuple(product(*[tuple(range(k)) for k in kernel])):
+    for offsets in tuple(product(*[tuple([i * d for i in range(k)]) for k, d in zip(kernel, gaps)])):  # noqa: B905
         cut = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(offsets, counts, steps)]  # noqa: B905
         parts += [x[(slice(None), *cut, slice(None))]]
     return parts

@@ -50,6 +50,12 @@ def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: f
     return _affine(normal, _by_channel(weight, x), _by_channel(bias, x))
 
 
+def instance_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    """Layer norm of each channel (axis 1) of each example, over all axes after it."""
+    normal = layer_norm(x, eps=eps, axis=tuple(range(2, x.ndim)))
+    return _affine(normal, _by_channel(weight, x), _by_channel(bias, x))
+
+
 def batch_norm(
     x: Any, mean: Any, variance: Any, weight: Any = None, bias: Any = None, training: bool = False,
     momentum: float = 0.1, eps: float = 1e-5,

@@ -12,21 +12,46 @@ from weft.nn.activation import log_softmax, softplus
 np: Any = numpy  # typed so: arrays here may be traced
 
 
-def cross_entropy(logits: Any, labels: Any, axis: int = -1, reduction: str = "mean") -> Any:
+def cross_entropy(
+    logits: Any,
+    labels: Any,
+    axis: int = -1,
+    reduction: str = "mean",
+    *,
+    ignore: int | None = None,
+    smoothing: float = 0.0,
+) -> Any:
     """Minus the logarithm of the probability that softmax of `logits` gives to `labels`.
 
     Labels are whole numbers, of the shape of the logits without `axis`, or probabilities of their whole
-    shape. Raises IndexFault for a label that is not in [0, classes).
+    shape. Those that are `ignore` count nothing, nor in the mean. `smoothing` is the part of the weight that
+    all classes share. Raises IndexFault for a label that is not in [0, classes).
     """
     chances = log_softmax(logits, axis)
+    if smoothing:
+        chances = (1 - smoothing) * chances + smoothing * np.mean(chances, axis=axis, keepdims=True)
+    if ignore is not None:
+        counts = labels != ignore
+        losses = cross_entropy_of(chances, np.where(counts, labels, 0), axis)
+        kept = np.where(counts, losses, 0)
+        return (
+            np.sum(kept) / np.sum(counts, dtype=kept.dtype)
+            if reduction == "mean"
+            else _reduced(kept, reduction)
+        )
+    return _reduced(cross_entropy_of(chances, labels, axis), reduction)
+
+
+def cross_entropy_of(chances: Any, labels: Any, axis: int = -1) -> Any:
+    """The same for logarithms of probabilities, one number for each label."""
     if labels.dtype.kind in "iu":
         # -1 is no class, so it must not count from the end
         chosen: Any = np.asarray(np.where(labels < 0, labels + (1 << 30), labels), np.int64)
-        classes: Any = np.arange(logits.shape[axis])
+        classes: Any = np.arange(chances.shape[axis])
         places = np.reshape(classes, (-1, *(1 for _ in chances.shape[axis:][1:])))
         is_chosen = np.expand_dims(classes[chosen], axis) == places  # the index checks the labels
-        return _reduced(-np.sum(np.where(is_chosen, chances, 0), axis=axis), reduction)
-    return _reduced(-np.sum(labels * chances, axis=axis), reduction)
+        return -np.sum(np.where(is_chosen, chances, 0), axis=axis)
+    return -np.sum(labels * chances, axis=axis)
 
 
 def binary_cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Any:
