@@ -14,6 +14,8 @@ FAILED = 1
 """The code that a program returns and records for a failure whose `Site.code` is not a number."""
 INTERRUPTED = -1
 """The code for a program that `poll` asked to stop."""
+WAITS_FOR_ITSELF = -2
+"""The code for a call, made by Python code that a program calls, of variables which that program holds."""
 OVERFLOWED = -1
 """What `prepare` returns when a size does not fit in 64 bits."""
 

@@ -10,6 +10,7 @@ Not here: the native side (`backends/cpu/entry_lock.py`).
 from __future__ import annotations
 
 import ctypes
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.ir.errors import RuntimeFault
 from weft.runtime.forks import Lock
 
 HEADER_BYTES = 64
@@ -30,8 +32,9 @@ Give = Callable[[int, int], int]
 
 def _try_in_python(address: int, is_exclusive: int, is_waiting: int) -> int:
     word, waiting = ctypes.c_int64.from_address(address), ctypes.c_int64.from_address(address + 8)
+    is_own = _is_own(address)
     with _python:
-        if waiting.value and not is_waiting:
+        if waiting.value and not is_waiting and not is_own:
             return 2
         if word.value != 0 if is_exclusive else word.value < 0:
             waiting.value = 1
@@ -82,9 +85,31 @@ def taken(wanted: Iterable[tuple[int, bool]]) -> Generator[None, None, None]:
             _give[0](*lock)
 
 
+def _is_own(address: int) -> bool:
+    """Whether a program of this thread, which holds the lock, calls Python now."""
+    return ctypes.c_int64.from_address(address + 16).value == threading.get_ident()
+
+
+def own_lock(name: str = "") -> RuntimeFault:
+    """The error for Python code, called by a program, that would wait for what this program holds."""
+    calls = f"calls {name}, which " if name else ""
+    return RuntimeFault(
+        f"a callback {calls}uses a variable that the program around it holds",
+        fix="pass the variable as an argument of weft.callback, or use it after the call",
+    )
+
+
+def mark(memories: Iterable[int], thread: int) -> None:
+    """Note for variables' memories, which this thread has locked, that it calls Python (0: no more)."""
+    for address in memories:
+        ctypes.c_int64.from_address(address - HEADER_BYTES + 16).value = thread
+
+
 def _wait_for(address: int, is_exclusive: int) -> None:
     rounds = is_waiting = 0
     while (answer := _take[0](address, is_exclusive, is_waiting)) != 1:
+        if _is_own(address):
+            raise own_lock()
         rounds += 1
         if answer == 0 or rounds >= _PATIENCE:
             is_waiting = 1

@@ -1,8 +1,9 @@
 """Locks of variables, the native side: a call takes those that its program uses, for its whole run.
 
 A lock is the word 64 bytes before a variable's memory: 0 free, n > 0 read by n, -1 written by one
-(`weft.runtime.locks`). It only changes under the GIL, so plain loads and stores do. Locks are taken in the
-order of their addresses, and nobody waits for one while it holds the GIL. Written in the subset of
+(`weft.runtime.locks`). The third word is the thread whose program, which holds the lock, calls Python now:
+what that calls must not wait for it. They only change under the GIL, so that plain stores do. Locks are taken
+in the order of their addresses, and nobody waits for one while it holds the GIL. Written in the subset of
 `native.py`.
 """
 
@@ -23,6 +24,8 @@ usleep = external("usleep", 1, bits=32)
 save_thread = external("PyEval_SaveThread", 0)
 restore_thread = external("PyEval_RestoreThread", 1)
 check_signals = external("PyErr_CheckSignals", 0, bits=32)
+pthread_self = external("pthread_self", 0)
+OWN = 2
 
 
 @native_cold
@@ -33,7 +36,7 @@ def entry_try_lock(lock: Pointer, is_exclusive: i64, is_waiting: i64) -> i64:
     takes a lock again and again does not keep it.
     """
     word = Words.at(lock)
-    if word[1] != 0 and not is_waiting:
+    if word[1] != 0 and not is_waiting and word[2] != pthread_self():
         return LATER
     is_free = word[0] == 0 if is_exclusive else word[0] >= 0
     if not is_free:
@@ -71,8 +74,19 @@ def entry_sort_locks(frame: Frame, table: TableRecord) -> i64:
 
 
 @native_cold
+def entry_give_some(locks: Words, count: i64) -> i64:
+    """Give the first locks back."""
+    for k in range(count):
+        entry_give_lock(locks[k] - (locks[k] & 1), locks[k] & 1)
+    return 0
+
+
+@native_cold
 def entry_take_locks(frame: Frame, table: TableRecord) -> i64:
-    """Take the locks of a call; 0 with a Python error if a signal's handler raised meanwhile."""
+    """Take the locks of a call, and give 1; else none of them.
+
+    0 with a Python error if a signal's handler raised meanwhile, OWN if this thread's own program holds one.
+    """
     entry_sort_locks(frame, table)
     locks = Words.at(frame.locks)
     for i in range(table.lock_count):
@@ -83,6 +97,9 @@ def entry_take_locks(frame: Frame, table: TableRecord) -> i64:
             answer = entry_try_lock(locks[i] - is_exclusive, is_exclusive, is_waiting)
             if answer == 1:
                 break
+            if Words.at(locks[i] - is_exclusive)[2] == pthread_self():
+                entry_give_some(locks, i)
+                return OWN
             rounds += 1
             if answer == 0 or rounds >= PATIENCE:
                 is_waiting = 1
@@ -90,19 +107,24 @@ def entry_take_locks(frame: Frame, table: TableRecord) -> i64:
             usleep(WAIT_US)
             restore_thread(state)
             if check_signals() != 0:
-                for k in range(i):
-                    entry_give_lock(locks[k] - (locks[k] & 1), locks[k] & 1)
+                entry_give_some(locks, i)
                 return 0
     return 1
 
 
 @native_cold
-def entry_give_locks(frame: Frame, table: TableRecord) -> i64:
-    """Give the locks of a call back."""
+def entry_mark_locks(frame: Frame, table: TableRecord, thread: i64) -> i64:
+    """Say which thread calls Python while it holds the locks of a call; 0 when it is back."""
     locks = Words.at(frame.locks)
     for i in range(table.lock_count):
-        entry_give_lock(locks[i] - (locks[i] & 1), locks[i] & 1)
+        Words.at(locks[i] - (locks[i] & 1))[2] = thread
     return 0
+
+
+@native_cold
+def entry_give_locks(frame: Frame, table: TableRecord) -> i64:
+    """Give the locks of a call back."""
+    return entry_give_some(Words.at(frame.locks), table.lock_count)
 
 
 EXPORTS = (entry_try_lock, entry_give_lock)

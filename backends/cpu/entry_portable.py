@@ -7,6 +7,7 @@ a poll from native code is not given.
 
 import ctypes
 import struct
+import threading
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, Self, cast
@@ -15,7 +16,7 @@ import numpy as np
 
 from weft.runtime.context import Context
 from weft.runtime.forks import Lock
-from weft.runtime.locks import taken
+from weft.runtime.locks import mark, taken
 from weft.runtime.signature import Binding, NewArray, RawOutput, Scalar, build, match
 from weft.runtime.variant import Variant
 
@@ -102,6 +103,7 @@ class PortableCall:
     def __init__(self, variant: Variant, parallel_for: int) -> None:
         self.variant, self.parallel_for = variant, parallel_for
         self.kept: list[Any] = []
+        self.locked: list[int] = []
 
     def prepare(self, args: Sequence[object], kwargs: dict[str, object]) -> bool:
         """Whether the variant serves the call."""
@@ -123,6 +125,7 @@ class PortableCall:
         for output, memory in zip(table.outputs, outputs, strict=True):
             pointers[output.pointer] = memory.ctypes.data
         words = (ctypes.c_int64 * (len(pointers) + 1))(*pointers)
+        self.locked = [pointers[pointer] for pointer, _ in table.locks]
         with taken((pointers[pointer], is_exclusive) for pointer, is_exclusive in table.locks):
             code, record = self.invoke(self._context(), ctypes.addressof(words), self.numbers.ctypes.data)
         if self.raised:
@@ -197,7 +200,11 @@ class PortableCall:
         try:
             if self.variant.on_callback is None:
                 raise SystemError("the variant has no callbacks")
-            self.variant.on_callback(site, pointers, numbers)
+            mark(self.locked, threading.get_ident())
+            try:
+                self.variant.on_callback(site, pointers, numbers)
+            finally:
+                mark(self.locked, 0)
         except BaseException as error:  # it must not pass through native code
             self.raised.append(error)
             return 1

@@ -6,7 +6,7 @@ to the owner of the tables while it reads them, so a table that is replaced mean
 call is over.
 """
 
-from weft.backends.cpu.entry_lock import entry_give_locks, entry_take_locks
+from weft.backends.cpu.entry_lock import OWN, entry_give_locks, entry_mark_locks, entry_take_locks
 from weft.backends.cpu.entry_match import entry_drop, entry_keep, entry_match
 from weft.backends.cpu.entry_records import (
     ITEMS_OFFSET,
@@ -31,6 +31,7 @@ from weft.backends.cpu.native import (
     stack,
     static,
 )
+from weft.runtime.interface import WAITS_FOR_ITSELF
 from weft.runtime.layout import Pointer, Words, i64
 
 constants = static("weft_entry_constants", Constants)
@@ -136,7 +137,10 @@ def entry_callback(frame: Frame, site: i64, pointers: Pointer, numbers: Pointer)
     arguments[0] = int_new(site)
     arguments[1] = int_new(pointers)
     arguments[2] = int_new(numbers)
-    result = entry_call_python(TableRecord.at(frame.table).on_callback, arguments, 3)
+    table = TableRecord.at(frame.table)
+    entry_mark_locks(frame, table, pthread_self())
+    result = entry_call_python(table.on_callback, arguments, 3)
+    entry_mark_locks(frame, table, 0)
     if result != 0:
         entry_drop(result)
     entry_release_gil(frame)
@@ -323,6 +327,14 @@ def entry_invoke(frame: Frame, table: TableRecord) -> i64:
     return code
 
 
+@native_cold
+def entry_not_locked(frame: Frame, table: TableRecord, taken: i64) -> Pointer:
+    """Report why the locks of a call were not taken; gives 0 with a Python error."""
+    if taken == OWN:
+        return entry_report(frame, table, WAITS_FOR_ITSELF)
+    return 0
+
+
 @native
 def entry_execute(frame: Frame, table: TableRecord) -> Pointer:
     """Run the program; gives the call's result, 0 with a Python error."""
@@ -333,10 +345,11 @@ def entry_execute(frame: Frame, table: TableRecord) -> Pointer:
         if arena == 0:
             return no_memory()
     if table.lock_count > 0:
-        if not entry_take_locks(frame, table):
+        taken = entry_take_locks(frame, table)
+        if taken != 1:
             if arena != 0:
                 arena_leave(arena, arena_bytes)
-            return 0
+            return entry_not_locked(frame, table, taken)
     entry_fill_context(frame, table, arena, arena_bytes)
     code = entry_invoke(frame, table)
     if table.lock_count > 0:

@@ -60,6 +60,8 @@ from weft.native import Built, build
 from weft.reasons import Key, advice, describe_difference, key_of_variant, nearest
 from weft.runtime.callback import server
 from weft.runtime.forks import Lock
+from weft.runtime.interface import WAITS_FOR_ITSELF
+from weft.runtime.locks import own_lock
 from weft.runtime.variant import Variant
 from weft.specs import argument_spec, examples
 
@@ -541,6 +543,8 @@ def _fail(name: str, built: Built, raises: Sequence[Any], code: int, site: int, 
         raise WeftError(f"the program failed: {where.code}", location=location, code="E080")
     if code == -1:
         raise KeyboardInterrupt
+    if code == WAITS_FOR_ITSELF:
+        raise own_lock(name)
     raise InternalError(f"the program of {name} failed with code {code} at no known place")
 
 

@@ -280,3 +280,42 @@ def test_calls_of_compiled_functions():
         return y + z
 
     assert f(np.ones(3)).tolist() == [7, 7, 7]
+
+
+def test_a_callback_does_not_wait_for_its_own_program():
+    from weft.backends.cpu.entry import process_entries
+
+    v = weft.Variable(np.zeros(3), name="v")
+    other = weft.Variable(np.ones(3))
+    read = weft.compile(lambda: v * 2)
+    write = weft.compile(lambda x: v.assign(x))
+
+    def assign():
+        v.assign(np.ones(3))
+
+    @weft.compile
+    def reads(x, what):
+        y = v + x
+        weft.callback(what)
+        return y
+
+    @weft.compile
+    def writes(x, what):
+        v.assign(v + x)
+        weft.callback(what)
+        return v.sum()
+
+    for is_native in (False, True):
+        v.assign(np.zeros(3))
+        if is_native:
+            process_entries().settle()
+        for what in (v.numpy, read, assign, lambda: write(np.zeros(3))):
+            with pytest.raises(weft.RuntimeFault, match="variable that the program around it holds"):
+                writes(np.ones(3), what)
+        for what in (assign, lambda: write(np.zeros(3))):
+            with pytest.raises(weft.RuntimeFault, match="variable that the program around it holds"):
+                reads(np.ones(3), what)
+        assert reads(np.ones(3), v.numpy).shape == (3,)
+        assert reads(np.ones(3), other.numpy).shape == (3,)
+        assert reads(np.ones(3), read).shape == (3,)
+        assert v.numpy().shape == (3,)
