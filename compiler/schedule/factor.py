@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from weft.compiler.schedule.element import Writer
 from weft.compiler.schedule.kernel import Kernel, Root, parallel_chunks, serial, vectorized
 from weft.ir import Builder, Expr, TensorType, Value
-from weft.ir.dims import Dim, DimLike, floor_divide, product
+from weft.ir.dims import Dim, DimLike, floor_divide, minimum, product
 from weft.ir.expr import absolute, cast, imag, real, select, sqrt
 from weft.ir.ops.shape import split_index
 from weft.ir.rules import tensor_operand
@@ -71,11 +71,17 @@ class Matrix:
 
         self.along(start, self.columns if stop is None else stop, one)
 
-    def subtract_square(self, target: DimLike, first: DimLike, start: DimLike) -> None:
-        """Take multiples of four rows off four others, by the factors that these hold, from a column on."""
+    def subtract_square(
+        self,
+        target: DimLike,
+        first: DimLike,
+        factor: Callable[[DimLike, DimLike], Expr],
+        start: DimLike,
+    ) -> None:
+        """Take multiples of four rows off four others, `factor` of each pair, from a column on."""
         writer = self.writer
         writer.scopes[-1].is_floor = True
-        factors = [[writer.here(self.get(target + t, first + k)) for k in range(FOUR)] for t in range(FOUR)]
+        factors = [[writer.here(factor(target + t, first + k)) for k in range(FOUR)] for t in range(FOUR)]
 
         def one(j: DimLike) -> None:
             rows = [self.wide(self.get(first + k, j)) for k in range(FOUR)]
@@ -156,18 +162,8 @@ def lower_lu(kernel: Kernel, builder: Builder) -> None:
         dtype = tensor_operand([m.root.value.type]).dtype
         m.each(0, n, lambda i: m.put(n, i, cast(writer.number(i), dtype)))
 
-        whole = floor_divide(n, FOUR) * FOUR
-        limits = (0, n)
-        serial(
-            writer,
-            "k",
-            writer.number(0),
-            writer.number(whole),
-            limits,
-            lambda k: _panel(m, k, k + FOUR),
-            FOUR,
-        )
-        _panel(m, whole, n)
+        serial(writer, "k", writer.number(0), writer.number(n), (0, n),
+               lambda k: _panel(m, k, minimum(k + FOUR, n)), FOUR)  # fmt: skip
 
     over_stack(kernel, builder, one)
 
@@ -205,11 +201,9 @@ def _panel(m: Matrix, start: DimLike, stop: DimLike) -> None:
         writer.scopes[-1].is_floor = True
         m.subtract_rows(i, start, stop, lambda k: m.get(i, k), stop)
 
-    if stop == n:
-        return
-    limits = (stop, n)
+    limits = (stop, n)  # there are none where the panel is not of four columns
     serial(writer, "i", writer.number(stop), writer.number(whole), limits,
-           lambda i: m.subtract_square(i, start, stop), FOUR)  # fmt: skip
+           lambda i: m.subtract_square(i, start, m.get, stop), FOUR)  # fmt: skip
     serial(writer, "i", writer.number(whole), writer.number(n), limits, below)
 
 
@@ -261,7 +255,7 @@ def _swap_rows(m: Matrix, a: DimLike, b: Dim) -> None:
 
 
 def lower_triangular(kernel: Kernel, builder: Builder) -> None:
-    """Row by row from the triangle's corner: less what the rows before say, then divided by the diagonal."""
+    """Four rows after four from the corner: less what the rows before say, then by the diagonal."""
     matrix, right = operands_of(kernel)
     op = kernel.roots[0].value.op
     assert op is not None
@@ -269,43 +263,78 @@ def lower_triangular(kernel: Kernel, builder: Builder) -> None:
 
     def one(m: Matrix) -> None:
         writer, n = m.writer, m.rows
+        whole = floor_divide(n, FOUR) * FOUR
         m.fill(right, n)
 
-        def row(step: DimLike) -> None:
-            i = step if lower else n - 1 - step
+        def factor(i: DimLike, k: DimLike) -> Expr:
+            return writer.element(matrix, [*m.batch, i, k])
 
-            def factor(k: DimLike) -> Expr:
-                return writer.element(matrix, [*m.batch, i, k])
-
+        def finish(i: DimLike, first: DimLike, stop: DimLike) -> None:
             writer.scopes[-1].is_floor = True
-            m.subtract_rows(i, *((0, i) if lower else (i + 1, n)), factor, 0)
+            m.subtract_rows(i, first, stop, lambda k: factor(i, k), 0)
             if unit:
                 return
-            pivot = writer.here(writer.element(matrix, [*m.batch, i, i]))
+            pivot = writer.here(factor(i, i))
             m.along(0, m.columns, lambda j: m.put(i, j, m.wide(m.get(i, j)) / m.wide(pivot)))
 
-        m.each(0, n, row)
+        def four(step: DimLike) -> None:
+            i = step if lower else whole - FOUR - step
+            first, stop = (0, i) if lower else (i + FOUR, whole)
+            serial(writer, "k", writer.number(first), writer.number(stop), (first, stop),
+                   lambda k: m.subtract_square(i, k, factor, 0), FOUR)  # fmt: skip
+
+            def row(t: DimLike) -> None:
+                own = i + t if lower else i + FOUR - 1 - t
+                if lower:
+                    finish(own, i, own)
+                    return
+                # of the rows behind the last four rows that are full
+                writer.scopes[-1].is_floor = True
+                m.subtract_rows(own, whole, n, lambda k: factor(own, k), 0)
+                finish(own, own + 1, i + FOUR)
+
+            m.each(0, FOUR, row)
+
+        def rest(step: DimLike) -> None:
+            i = whole + step if lower else n - 1 - step
+            finish(i, *((0, i) if lower else (i + 1, n)))
+
+        parts = [
+            lambda: serial(writer, "i", writer.number(0), writer.number(whole), (0, n), four, FOUR),
+            lambda: m.each(0, n - whole, rest),
+        ]
+        for part in parts if lower else reversed(parts):
+            part()
 
     over_stack(kernel, builder, one)
 
 
 def lower_cholesky(kernel: Kernel, builder: Builder) -> None:
-    """Row by row: less the multiples of the rows above, then divided by the root of its diagonal."""
+    """Four rows after four: less multiples of the rows above, then divided by the diagonal's root."""
     (operand,) = operands_of(kernel)
     assert isinstance(operand.type, TensorType)
 
     def one(m: Matrix) -> None:
         writer, n = m.writer, m.columns
+        whole = floor_divide(n, FOUR) * FOUR
         m.fill(operand, n)
-        m.each(0, n, lambda i: m.along(0, i, lambda j: m.put(i, j, m.wide(m.get(i, j)).like(0.0))))
 
-        def row(k: DimLike) -> None:
+        def factor(k: DimLike, above: DimLike) -> Expr:
+            return conjugate(m.get(above, k))
+
+        def finish(k: DimLike, first: DimLike) -> None:
             writer.scopes[-1].is_floor = True
-            m.subtract_rows(k, 0, k, lambda above: conjugate(m.get(above, k)), k)
-            scale = sqrt(real_part(m.get(k, k)))
-            scale = like_matrix(scale, m.get(k, k))
+            m.subtract_rows(k, first, k, lambda above: factor(k, above), k)
+            scale = like_matrix(sqrt(real_part(m.get(k, k))), m.get(k, k))
             m.along(k, n, lambda j: m.put(k, j, m.wide(m.get(k, j)) / m.wide(scale)))
+            m.along(0, k, lambda j: m.put(k, j, m.wide(m.get(k, j)).like(0.0)))
 
-        m.each(0, n, row)
+        def four(i: DimLike) -> None:
+            serial(writer, "a", writer.number(0), writer.number(i), (0, i),
+                   lambda above: m.subtract_square(i, above, factor, i), FOUR)  # fmt: skip
+            m.each(0, FOUR, lambda t: finish(i + t, i))
+
+        serial(writer, "i", writer.number(0), writer.number(whole), (0, n), four, FOUR)
+        m.each(whole, n, lambda k: finish(k, 0))
 
     over_stack(kernel, builder, one)

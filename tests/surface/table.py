@@ -725,7 +725,7 @@ def _(m):
     return m.pick([m.a((n,)), m.a((n,))], [m.a((2, n)), m.a((n,) if m.chance(0.5) else (n, n))]), {}
 
 
-CALLS["inner"] = (np.inner, lambda m: ([m.a((2, 3)), m.a((4, 3))], {}))
+CALLS["inner"] = (np.inner, lambda m: ([m.f((2, 3)), m.f((4, 3))], {}))
 
 
 @calls("vdot")

@@ -68,7 +68,7 @@ def _lu(trace: Trace, value: Expr) -> tuple[Expr, Expr]:
     return factors_of(trace.expr(trace.emit("lu", [value.value])))
 
 
-_BLOCK = 96  # matrices from twice this on are halved, so that products do most of the work
+_BLOCK = 256  # matrices from twice this on are halved, so that products do most of the work
 _DEPTH = 3
 
 
