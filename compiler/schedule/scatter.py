@@ -4,7 +4,8 @@ Where whole rows are written, each is written by vectors. Not here: scatters who
 in parallel only where a later pass can prove it.
 """
 
-from weft.compiler.schedule.element import OpContext, Writer
+from weft.compiler.schedule.context import OpContext
+from weft.compiler.schedule.element import Writer
 from weft.compiler.schedule.kernel import Kernel, serial, vectorized
 from weft.ir import REGISTRY, BufferType, Builder, Expr, TensorType
 from weft.ir.dims import DimLike

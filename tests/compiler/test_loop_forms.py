@@ -74,3 +74,13 @@ def test_sines_share_their_reduction_and_its_rare_side():
     with np.errstate(all="ignore"):
         for got, wanted in zip(weft.compile(turned)(x, y), turned(x, y), strict=True):
             np.testing.assert_allclose(got, wanted, rtol=1e-13, atol=1e-13)
+
+
+def test_a_long_chain_in_one_kernel_is_no_deep_recursion():
+    def chain(x):
+        for k in [1, 2, 3] * 60:
+            x = np.sqrt(x * k + 1)
+        return x
+
+    x = np.random.default_rng(7).random(11)
+    np.testing.assert_allclose(weft.compile(chain)(x), chain(x), rtol=1e-15)
