@@ -193,6 +193,13 @@ class Trace:
             )
         return answer
 
+    def agree(self, left: DimLike, right: DimLike, reason: str, otherwise: Exception) -> bool:
+        """Whether two sizes are equal; where only a run knows, it fails with `otherwise` if they are not."""
+        answer = self.known(left, "==", right, reason)
+        if answer is None:
+            self.fail_unless(self.size(left).apply("equal", self.size(right)), otherwise)
+        return answer is not False
+
     def known(self, left: DimLike, relation: str, right: DimLike, reason: str) -> bool | None:
         """As `holds`, but None if the answer differs between iterations of an open loop."""
         difference = left - right

@@ -49,11 +49,6 @@ def test_the_value_that_decides_no_size_is_not_fixed():
     assert compiled.stats()["compiles"] == 1
 
 
-def test_a_size_from_elements_is_refused():
-    with pytest.raises(weft.UnsupportedError, match="must be known when the program starts"):
-        weft.compile(lambda x: np.zeros(int(x[0])))(np.ones(2))
-
-
 @pytest.mark.parametrize("axis", [0, 1])
 def test_reduceat_at_computed_positions(axis):
     def blocks(z, step):
@@ -69,3 +64,61 @@ def test_reduceat_beyond_the_end():
     compiled = weft.compile(np.add.reduceat)
     with pytest.raises(IndexError):
         compiled(np.ones(4), np.array([0, 4]))
+
+
+def group_means(groups, values):
+    counts = np.bincount(groups)
+    return np.bincount(groups, values) / np.maximum(counts, 1), counts.argmax()
+
+
+def sorted_by_counting(a):
+    counts = np.zeros(a.max() + 1, dtype=int)
+    for v in a:
+        counts[v] += 1
+    return np.repeat(np.arange(len(counts)), counts), np.arange(a.max() + 1) * counts
+
+
+def without_diagonal(c, v):
+    n = len(c)
+    other = ~np.eye(n, dtype=bool)
+    return c[other].reshape(-1, n - 1) * v[np.where(other)[1].reshape(-1, n - 1)]
+
+
+def picked_twice(x, y):
+    a, b = x[x > 0.3], y[y > 0.3]
+    return a[a < 0.9], a * b, a @ b
+
+
+@pytest.mark.parametrize(
+    ("fn", "make"),
+    [
+        (group_means, lambda r, n: (r.integers(0, 5, n), r.random(n))),
+        (sorted_by_counting, lambda r, n: (r.integers(0, 9, n),)),
+        (without_diagonal, lambda r, n: (r.random((n, n)), r.random(n))),
+        (picked_twice, lambda r, n: (x := r.random(n), r.permutation(x))),
+    ],
+    ids=["group_means", "sorted_by_counting", "without_diagonal", "picked_twice"],
+)
+def test_sizes_that_elements_decide(fn, make):
+    generator = np.random.default_rng(5)
+    compiled = weft.compile(fn)
+    for n in (5, 9, 14):
+        agree(compiled, *make(generator, n))
+    assert compiled.stats()["compiles"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fn", "args", "error"),
+    [
+        (lambda x: np.zeros(x[0]), (np.array([-1]),), ValueError),
+        (np.repeat, (np.ones(2), np.array([1, -1])), ValueError),
+        (np.bincount, (np.array([1, -1]),), ValueError),
+        (lambda x, n: x[x > 0].reshape(-1, n), (np.arange(6.0), 2), ValueError),
+    ],
+    ids=["zeros", "repeat", "bincount", "reshape"],
+)
+def test_sizes_that_do_not_fit(fn, args, error):
+    with pytest.raises(error):
+        fn(*args)
+    with pytest.raises(error):
+        weft.compile(fn)(*args)

@@ -47,13 +47,16 @@ def _mismatch(trace: Trace, shapes: Sequence[Shape]) -> ShapeError:
     )
 
 
+_DIFFER = ValueError("operands could not be broadcast together: sizes that the program computes differ")
+
+
 def _join(trace: Trace, a: DimLike, b: DimLike) -> DimLike | None:
     if a == b or b == 1:
         return a
     if a == 1:
         return b
     reason = "broadcasting of sizes"
-    if trace.holds(a, "==", b, reason):
+    if trace.agree(a, b, reason, _DIFFER):
         return a
     if trace.holds(a, "==", 1, reason):
         return b
@@ -76,7 +79,7 @@ def fit(trace: Trace, value: Expr, shape: Shape, what: str) -> Expr:
         value = trace.builder.reshape(value, have)
     reason = "shape of an assignment"
     fits = len(have) <= len(shape) and all(
-        d == 1 or d == t or trace.holds(d, "==", t, reason) or trace.holds(d, "==", 1, reason)
+        d == 1 or d == t or trace.agree(d, t, reason, _DIFFER) or trace.holds(d, "==", 1, reason)
         for d, t in zip(have, shape[len(shape) - len(have) :], strict=True)
     )
     if not fits:

@@ -6,7 +6,7 @@ New arrays are fresh storages. Not here: functions that rearrange existing ones 
 from __future__ import annotations
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ from weft.ir.types import F64, I64, DType, TensorType
 
 def as_shape(trace: Trace, shape: Any) -> Shape:
     """A shape argument: an int or a sequence of ints, some of which may be sizes."""
-    items = list(shape) if isinstance(shape, Sequence) else [shape]
+    items = list(shape) if isinstance(shape, Sequence | Iterator) else [shape]
     return tuple(as_size(trace, item) for item in items)
 
 

@@ -93,10 +93,11 @@ def _complete(trace: Trace, array: TracedArray, items: list[Any]) -> Shape:
     target = [1 if k in gaps else as_size(trace, item) for k, item in enumerate(items)]
     known = product(tuple(target))
     reason = "number of elements in reshape"
+    wrong = ValueError("cannot reshape an array of a size that the program computes: it does not fit")
     fits = (
-        known != 0 and trace.holds(_rest(trace, total, known), "==", 0, reason)
+        known != 0 and trace.agree(_rest(trace, total, known), 0, reason, wrong)
         if gaps
-        else (total == known or trace.holds(total, "==", known, reason))
+        else (total == known or trace.agree(total, known, reason, wrong))
     )
     if not fits:
         raise ShapeError(

@@ -43,7 +43,8 @@ def _times(a: Expr, b: Expr) -> Expr:
 
 
 def _check_inner(trace: Trace, a: Expr, b: Expr, inner_a: DimLike, inner_b: DimLike) -> None:
-    if not trace.holds(inner_a, "==", inner_b, "inner sizes of a product"):
+    wrong = ValueError("matmul: inner sizes that the program computes differ")
+    if not trace.agree(inner_a, inner_b, "inner sizes of a product", wrong):
         facts = [Fact("left", str(a.type)), Fact("right", str(b.type))]
         raise ShapeError(
             f"matmul: the inner sizes {inner_a} and {inner_b} differ",
