@@ -164,7 +164,7 @@ def arange(trace: Trace, start: Any, stop: Any = None, step: Any = 1, dtype: Any
     given = (start, stop, step)
     start, stop, step = (v if as_dim(v) is not None else fixed_number(trace, v) for v in given)
     dims = [as_dim(v) for v in (start, stop, step)]
-    if None in (start, stop, step):
+    if start is None or stop is None or step is None:
         return _computed_range(trace, list(given), dtype)
     if None in dims or not isinstance(dims[2], int):
         known = [v if type(v) is not TracedNumber else v.__index__() for v in (start, stop, step)]
