@@ -343,9 +343,7 @@ def _check_mask(trace: Trace, selection: Selection) -> None:
     mask, shape, axis = selection.mask, selection.view.shape, selection.axes[0]
     assert mask is not None
     for k, size in enumerate(mask.shape):
-        wrong = IndexError(
-            "boolean index did not match indexed array: computed sizes differ"
-        )
+        wrong = IndexError("boolean index did not match indexed array: computed sizes differ")
         if not trace.agree(size, shape[axis + k], "shape of a mask", wrong):
             raise IndexFault(
                 f"boolean index did not match indexed array along axis {axis + k}; size of axis is "
