@@ -116,6 +116,9 @@ class CustomOp:
                 raise self.wrong(trace, "shape", f"gives the size {dim}", "give sizes from 0 up")
         rule = _Rule(self, trace, call, values, kwargs)
         facts = {"op": self.__name__, "shape": dims, **rule.traced()}
+        if 0 in dims:
+            nothing = TensorType(rule.dtype, dims)
+            return new_array(trace, trace.builder.full_like(nothing, 0, rule.dtype))
         return new_array(trace, trace.expr(trace.emit("custom", rule.operands, facts)))
 
     def dims(
@@ -174,6 +177,7 @@ class _Rule:
             if not isinstance(value.type, TensorType) or value.type.shape:
                 what = f"gives {value.type}"
                 raise self.op.wrong(trace, "element", what, "give one number")
+            self.dtype = value.dtype
             trace.emit_op("return", [value.value])
             if trace.assumptions.guards:
                 raise Restart
@@ -196,9 +200,10 @@ class _Rule:
         ty = value.type
         assert isinstance(ty, TensorType)
         for d in ty.shape:
-            if not isinstance(d, int) and d not in self.sizes:
-                self.sizes[d] = symbol(f"d{len(self.sizes)}", 0 if as_symbol(d) is None else 1)
-        return TensorType(ty.dtype, tuple(d if isinstance(d, int) else self.sizes[d] for d in ty.shape))
+            if (not isinstance(d, int) or d == 0) and d not in self.sizes:  # of 0 elements none is made
+                is_any = not isinstance(d, int) and as_symbol(d) is None
+                self.sizes[d] = symbol(f"d{len(self.sizes)}", 0 if is_any else 1)
+        return TensorType(ty.dtype, tuple(self.sizes.get(d, d) for d in ty.shape))
 
     def _check(self, body: Region, places: Sequence[Symbol], *, is_writing: bool) -> None:
         """Refuse what one element cannot be made of."""

@@ -96,6 +96,45 @@ def test_derivatives_of_any_order_are_the_users():
     )  # the gradient is 9 u x for u = x x, whose derivative is 3 x
 
 
+def test_nothing_of_nothing():
+    f = weft.compile(lambda x: mirrored(x))
+    for dtype in (np.float32, np.float64):
+        found = f(np.zeros(0, dtype))
+        assert (found.shape, found.dtype) == ((0,), dtype)
+    assert weft.compile(lambda x, y: pairs(x, y))(np.zeros(0), np.ones(3)).shape == (0, 3)
+
+
+def test_exported(tmp_path):
+    library = tmp_path / "mirrored.so"
+    weft.export(lambda x: mirrored(x) + 1, [weft.spec("f32[n]")], library)
+    x = np.arange(5, dtype=np.float32)
+    np.testing.assert_array_equal(weft.load_library(library)(x), mirrored(x) + 1)
+
+
+def test_loops_and_indices():
+    taken = weft.custom_op(
+        "taken", lambda t, k: t[k], shape=lambda t, k: (k.shape[0],), element=lambda t, k, i: t[k[i]],
+        derivative=lambda g, y, t, k: (spread(g, t, k), None),
+    )  # fmt: skip
+
+    def spread(g, t, k):
+        found = np.zeros(t.shape, t.dtype)
+        np.add.at(found, k, g)
+        return found
+
+    table, k = np.random.default_rng(0).normal(size=9), np.array([0, 4, 4, -1])
+    check_op(taken, table, k)
+
+    def walk(op, t, n):
+        for _ in range(n):
+            t = t + 0.1 * np.sum(np.sin(op(t, k))) * t
+        return np.sum(t * t)
+
+    found = weft.compile(weft.grad(lambda t, n: walk(taken, t, n)))(table, 5)
+    plain = weft.compile(weft.grad(lambda t, n: walk(lambda t, k: t[k], t, n)))(table, 5)
+    np.testing.assert_allclose(found, plain, rtol=1e-12)
+
+
 def test_numbers_from_outside_are_read_at_each_call(monkeypatch):
     f = weft.compile(lambda x: mirrored(x))
     np.testing.assert_array_equal(f(np.arange(3.0)), [4, 2, 0])
