@@ -18,8 +18,9 @@ import numpy as np
 from weft.compiler.frontend.control.conditions import truth, truth_value
 from weft.compiler.frontend.control.folding import add_up, all_of, any_of, smallest
 from weft.compiler.frontend.control.folding import largest as largest_of
-from weft.compiler.frontend.control.joins import Conflict, Same, is_listed, join, lower, wrap
+from weft.compiler.frontend.control.joins import Conflict, Same, Scalar, is_listed, join, lower, wrap
 from weft.compiler.frontend.control.listed import copied, sort, spread
+from weft.compiler.frontend.control.methods import listed_array, needs_stack
 from weft.compiler.frontend.control.sequences import (
     Sequence,
     as_sequence,
@@ -268,11 +269,13 @@ BUILTINS[reversed] = make_reversed
 
 @_means(sorted)
 def _sorted(trace: Trace, values: Any, *, key: Any = None, reverse: bool = False) -> Any:
-    return (
-        sort(trace, values, reverse=reverse)
-        if key is None and is_listed(values)
-        else sorted(values, key=key, reverse=reverse)
-    )
+    if key is None and type(values) is TracedArray and values.ndim == 1:
+        values = listed_array(trace, values, Scalar(values.element))
+    elif key is None and type(values) in (list, tuple) and needs_stack(trace, list(values), "sort", ()):
+        values = [settled(trace, list(values))]
+    if key is None and is_listed(values):
+        return sort(trace, values, reverse=reverse)
+    return sorted(values, key=key, reverse=reverse)
 
 
 @_means(list)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import weft
 from tests.frontend.test_control_programs import agree
 
 PROGRAMS = []
@@ -146,8 +147,115 @@ def error_on_a_path_not_taken(x):
     return len(x)
 
 
+EDGES = np.random.default_rng(2).random((2, 12, 12)) < 0.25
+
+
+@program((EDGES[0],), (EDGES[1],))
+def depth_first(edges):
+    seen, stack, order = [False] * len(edges), [0], []
+    while stack:
+        u = stack.pop()
+        if seen[u]:
+            continue
+        seen[u] = True
+        order.append(u)
+        for v in range(len(edges)):
+            if edges[u, v] and not seen[v]:
+                stack.append(v)
+    return seen, order
+
+
+@program((EDGES[0],), (EDGES[1],))
+def breadth_first(edges):
+    distance, waiting = [-1] * len(edges), [0]
+    distance[0] = 0
+    while waiting:
+        u = waiting.pop(0)
+        for v in range(len(edges)):
+            if edges[u, v] and distance[v] < 0:
+                distance[v] = distance[u] + 1
+                waiting.append(v)
+    return distance
+
+
+@program((7,), (27,))
+def collatz(n):
+    found = [n]
+    while n != 1:
+        n = n // 2 if n % 2 == 0 else 3 * n + 1
+        found.append(n)
+    return found
+
+
+@program((9, 3), (41, 3))
+def josephus(n, k):
+    people, i = list(range(n)), 0
+    while len(people) > 1:
+        i = (i + k - 1) % len(people)
+        people.pop(i)
+    return people[0]
+
+
+@program((np.array([3, 1, 4, 1, 5, 9, 2]),), (np.arange(40)[::-1] % 17,))
+def next_greater(x):
+    stack, found = [], [0] * len(x)
+    for i in range(len(x)):
+        while stack and x[stack[-1]] < x[i]:
+            found[stack.pop()] = i
+        stack.append(i)
+    return found
+
+
+@program((30,), (300,))
+def sieve(n):
+    prime, i = [True] * (n + 1), 2
+    while i * i <= n:
+        if prime[i]:
+            for j in range(i * i, n + 1, i):
+                prime[j] = False
+        i += 1
+    return [k for k in range(2, n + 1) if prime[k]]
+
+
+@program((np.array([3, 1, 4, 1, 5]), 4), (np.array([3, 1, 4, 1, 5]), 7))
+def bisection(x, wanted):
+    items = sorted(x)
+    low, high = 0, len(items) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        if items[middle] == wanted:
+            return middle
+        if items[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle - 1
+    return -1
+
+
+@program((np.arange(12.0).reshape(3, 4),), (np.arange(600).reshape(300, 2),))
+def lists_of_an_array(x):
+    rows = x.tolist()
+    for i in range(len(rows)):
+        rows[i][0] += 1
+    return rows, x[0].tolist()
+
+
 @pytest.mark.parametrize(
     ("fn", "args"), PROGRAMS, ids=[f"{fn.__name__}-{k}" for k, (fn, _) in enumerate(PROGRAMS)]
 )
 def test_program(fn, args):
     agree(fn, *args)
+
+
+def test_a_list_without_bound():
+    @weft.compile
+    def squares(most):
+        found, n = [], 0
+        while n * n < most:
+            found.append(n)
+            n += 1
+        return len(found)
+
+    assert squares(10_000) == 100
+    with pytest.raises(weft.UnsupportedError, match="too many items in a `while` loop"):
+        squares(100_000**2)

@@ -31,7 +31,7 @@ CASES = [
     (lambda x, v: np.mask_indices(int(v[0]), np.triu), TypeError, "E051"),
     (lambda x, v: np.save("/tmp/never.npy", x), TypeError, "E053"),
     (lambda x, v: x.tobytes(), TypeError, "E053"),
-    (lambda x, v: x.tolist(), TypeError, "E052"),
+    (lambda x, v: x.dumps(), TypeError, "E053"),
     (lambda x, v: x + np.random.rand(), TypeError, "E053"),
     (lambda x, v: x * time.time(), TypeError, "E053"),
     (lambda x, v: open("/tmp/never"), TypeError, "E053"),

@@ -42,8 +42,15 @@ def arrays_in(value: Any) -> list[TracedArray]:
     return []
 
 
-def grown_slot(before: Content, after: Content, trips: DimLike, known: Any, *, stops: bool) -> Listed:
-    """The slot of a list that a body gives the content `after`; `before` is what the loop begins with."""
+MOST_ITEMS = 2**16
+"""More items than this a list does not get in a `while` loop, whose number of iterations has no bound."""
+
+
+def grown_slot(before: Content, after: Content, trips: DimLike | None, known: Any, *, stops: bool) -> Listed:
+    """The slot of a list that a body gives the content `after`; `before` is what the loop begins with.
+
+    Where nothing bounds the iterations (`trips` is None), a list that grows has room for `MOST_ITEMS` more.
+    """
     items = list(after.items)
     slot: Slot | None = known.item if isinstance(known, Listed) else None
     more: DimLike
@@ -60,14 +67,30 @@ def grown_slot(before: Content, after: Content, trips: DimLike, known: Any, *, s
         exact = exact and exact_length(items) is not None and exact_length(before.items) is not None
         more = maximum(room(items) - room(before.items), 0)
     slot = item_slot([*before.items, *items], slot)
-    exact = exact and not stops
+    exact = exact and not stops and trips is not None
     start = exact_length(before.items) if exact else None
     base = before.items[0] if before.items else None
+    if trips is None:
+        return _unbounded(before, slot, more)
     if isinstance(base, Stack) and base.elastic:
         kept = Stack(base.trace, slot, (), 0, base.capacity)
         kept.extends(base, room(before.items[1:]) + more * trips, is_exact=start is not None)
         return Listed(slot, base.capacity, start, more if start is not None else 0, extends=kept)
     return Listed(slot, room(before.items) + more * trips, start, more if start is not None else 0)
+
+
+def _unbounded(before: Content, slot: Slot, more: DimLike) -> Listed:
+    """The slot of a list that a `while` loop changes, by at most `more` items in an iteration."""
+    base = before.items[0] if before.items else None
+    if isinstance(base, Stack) and base.elastic:
+        if more != 0:
+            raise Conflict("their number has no bound in a loop inside of another that carries the list")
+        kept = Stack(base.trace, slot, (), 0, base.capacity)
+        kept.extends(base, room(before.items[1:]), is_exact=False)
+        return Listed(slot, base.capacity, extends=kept)
+    if more == 0:
+        return Listed(slot, room(before.items))
+    return Listed(slot, room(before.items) + more + MOST_ITEMS, margin=more)
 
 
 def joined_content(contents: Sequence[Content]) -> Listed:

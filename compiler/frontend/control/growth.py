@@ -44,12 +44,6 @@ def grow_lists(
     for name, place in variables.places.items():
         if not isinstance(place, ListPlace):
             continue
-        if variables.trips is None:
-            raise trace.refuse(
-                "a list gets items in a `while` loop, whose number of iterations has no bound",
-                "use `for ... in range(most)` with `break`, or an array of a known size",
-                "E055",
-            )
         before, known = variables.before[name], variables.slots.get(name)
         try:
             found = grown_slot(before, traced.ends[name], variables.trips, known, stops=traced.stops)

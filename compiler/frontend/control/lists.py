@@ -265,6 +265,7 @@ class Listed(Extended):
     count: DimLike | None = field(default=None, compare=False)
     extends: Stack | None = field(default=None, compare=False)
     elastic: bool = field(default=False, compare=False)
+    margin: DimLike | None = None  # room that is left at the end of an iteration, or the program fails
 
     def after(self, iterations: DimLike, *, elastic: bool = False) -> Listed:
         """The slot after so many iterations."""
@@ -280,7 +281,16 @@ class Listed(Extended):
         buffers, position = pack(trace, self.item, self.capacity, value)
         if self.start is not None:
             return buffers
-        return [*buffers, (position if isinstance(position, Expr) else trace.size(position)).value]
+        count = position if isinstance(position, Expr) else trace.size(position)
+        if self.margin is not None:
+            room = trace.size(self.capacity - self.margin)
+            full = trace.refuse(
+                "a list got too many items in a `while` loop, whose number of iterations has no bound",
+                "use `for ... in range(most)` with `break`, or an array of a known size",
+                "E055",
+            )
+            trace.fail_unless(count.apply("less_equal", room), full)
+        return [*buffers, count.value]
 
     def wrap(self, trace: Trace, values: Iterator[Value]) -> Content:
         """The content."""

@@ -365,8 +365,7 @@ def _bind_results(
             place.set(variables.before[name])
             continue
         if isinstance(slot, Listed):
-            assert variables.trips is not None
-            place.set(wrap(trace, slot.after(variables.trips), values))
+            place.set(wrap(trace, slot.after(variables.trips or 0), values))
             continue
         made = wrap(trace, slot, values)
         if turns is not None and name in turns.sources:

@@ -13,10 +13,10 @@ from weft.compiler.frontend.control.settling import (
     settled,
 )
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, size_number
-from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.trace import UNBOUNDED, Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, elements
 from weft.ir.dims import DimLike, floor_divide, maximum
-from weft.ir.expr import cast
+from weft.ir.expr import cast, select
 from weft.ir.types import I64
 
 
@@ -91,9 +91,25 @@ def make_range(trace: Trace, *bounds: Any) -> Any:
 
 def _range_by_step(trace: Trace, start: DimLike, stop: DimLike, step: DimLike) -> Sequence:
     """A step that is a size: counted from 0."""
-    up = trace.holds(step, ">", 0, "sign of the step of a range")
+    up = trace.known(step, ">", 0, "sign of the step of a range")
+    if up is None:
+        return _range_of_any_sign(trace, start, stop, step)
     span, width = (stop - start, step) if up else (start - stop, -step)
     length = maximum(floor_divide(span + width - 1, width), 0)
+    return Sequence(trace, length, lambda k: size_number(trace, start + k * step), "range")
+
+
+def _range_of_any_sign(trace: Trace, start: DimLike, stop: DimLike, step: DimLike) -> Sequence:
+    """A step whose sign the program computes: so is the number of items."""
+    by, span = trace.size(step), trace.size(stop) - trace.size(start)
+    zero, one = trace.constant(0, I64), trace.constant(1, I64)
+    trace.fail_unless(by.apply("not_equal", zero), ValueError("range() arg 3 must not be zero"))
+    up = by.apply("greater", zero)
+    divisor = select(by.apply("equal", zero), one, by)
+    count = (span + by - select(up, one, zero - one)).apply("floor_divide", divisor)
+    count = select(count.apply("greater", zero), count, zero)
+    most = maximum(stop - start, start - stop) if not trace.changes(stop - start) else UNBOUNDED
+    length = trace.bind_number(count.value, "k", 0, most)
     return Sequence(trace, length, lambda k: size_number(trace, start + k * step), "range")
 
 

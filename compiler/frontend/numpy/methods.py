@@ -12,6 +12,10 @@ from typing import Any, Literal
 import numpy as np
 
 from weft.compiler.frontend.bits import converted
+from weft.compiler.frontend.control.joins import Number as NumberSlot
+from weft.compiler.frontend.control.joins import Slot
+from weft.compiler.frontend.control.lists import Row
+from weft.compiler.frontend.control.methods import listed_array
 from weft.compiler.frontend.number import IR_TYPES, number, size_number
 from weft.compiler.frontend.numpy.creation import as_shape, astype
 from weft.compiler.frontend.promote import element_type
@@ -276,9 +280,17 @@ def _item(value: Any, *index: Any) -> Any:
 
 @_method("tolist")
 def _tolist(value: Any) -> Any:
-    raise value.trace.refuse(
-        f"tolist() of a traced {value!r} would need its elements now", "return the array", "E052"
-    )
+    if type(value) is not TracedArray or not value.view.shape:
+        return METHODS["item"](value)
+    if value.element == U64:
+        raise value.trace.refuse(
+            "tolist() of uint64, which may not fit an int64", "convert it before", "E052"
+        )
+    kind = {"b": bool, "f": float, "c": complex}.get(value.element.kind, int)
+    slot: Slot = NumberSlot(kind)
+    for size in reversed(value.view.shape[1:]):
+        slot = Row(slot, size)
+    return listed_array(value.trace, new_array(value.trace, cast(value.expr, IR_TYPES[kind])), slot)
 
 
 @_method("__array_namespace__")
