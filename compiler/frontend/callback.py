@@ -53,12 +53,30 @@ class Text:
         self.make, self.parts = make, parts
 
 
+class Closure:
+    """A function made inside of the traced one; `cells` are trees of its variables, or cells that stay."""
+
+    __slots__ = ("cells", "function")
+
+    def __init__(self, function: FunctionType, cells: Sequence[Any]) -> None:
+        self.function, self.cells = function, cells
+
+    def bind(self, values: Sequence[Any]) -> FunctionType:
+        """The function with values for its variables."""
+        old: Any = self.function
+        cells = tuple(v if isinstance(v, CellType) else CellType(v) for v in values)
+        made = FunctionType(old.__code__, old.__globals__, old.__name__, old.__defaults__, cells)
+        made.__kwdefaults__, made.__qualname__ = old.__kwdefaults__, old.__qualname__
+        return made
+
+
 class Arguments:
     """Collects the operands of one call; `take` gives the tree to be filled when it is made."""
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.values: list[Value] = []
+        self.making: list[Any] = []  # functions whose variables are being taken
 
     def take(self, value: UserValue) -> Any:
         """The tree of one argument."""
@@ -66,14 +84,12 @@ class Arguments:
         if isinstance(value, Forwarded):
             value = value.elements
         kind = _type(value)
-        if kind is TracedArray:
-            return self._slot(value.expr, "array")
-        if kind is TracedScalar:
-            return self._slot(value.expr, "scalar")
-        if kind is TracedNumber:
-            return self._slot(as_expr(trace, value, IR_TYPES[value.type]), value.type.__name__)
+        if kind in TRACED:
+            return self._traced(value)
         if hasattr(kind, "run_time_text"):
             return Text(value.make, [self.take(part) for part in value.parts])
+        if isinstance(value, FunctionType | partial):
+            return standing_alone(self, value)
         held = trace.hold(value)
         if held is value and trace.is_outside(value):
             return held
@@ -90,6 +106,11 @@ class Arguments:
                 f"an object with traced attributes, {kind.__name__}, is given to Python", _FIX, "E052"
             )
         return held
+
+    def _traced(self, value: Any) -> Slot:
+        if type(value) is TracedNumber:
+            return self._slot(as_expr(self.trace, value, IR_TYPES[value.type]), value.type.__name__)
+        return self._slot(value.expr, "array" if type(value) is TracedArray else "scalar")
 
     def _slot(self, value: Expr, kind: str) -> Slot:
         self.values.append(value.value)
@@ -110,6 +131,8 @@ def filled(tree: Any, operands: Sequence[Any]) -> Any:
         return array[()] if tree.kind == "scalar" else _NUMBERS[tree.kind](array)
     if kind is Text:
         return tree.make(*[filled(part, operands) for part in tree.parts])
+    if kind is Closure:
+        return tree.bind([filled(cell, operands) for cell in tree.cells])
     return (
         rebuild(tree, [filled(item, operands) for _, item in children(tree)])
         if is_node(tree) and has_slot(tree)
@@ -119,7 +142,7 @@ def filled(tree: Any, operands: Sequence[Any]) -> Any:
 
 def has_slot(tree: Any) -> bool:
     """Whether operands are somewhere in a tree."""
-    return _type(tree) in (Slot, Text) or (
+    return _type(tree) in (Slot, Text, Closure) or (
         is_node(tree) and any(has_slot(item) for _, item in children(tree))
     )
 
@@ -203,7 +226,7 @@ class PythonCall(NamedTuple):
         arguments = filled(self.arguments, operands)
         copies = [one for one, tree in zip(arguments, self.arguments, strict=True) if one is not tree]
         before = [(one, _contents(one)) for one in copies if _type(one) in (list, dict)]
-        returned = self.function(*arguments)
+        returned = filled(self.function, operands)(*arguments)
         for one, items in before:
             if _contents(one) != items:
                 kind = _type(one).__name__
@@ -243,7 +266,7 @@ def call_python(
     leaves = _leaves(results)
     types = tuple(TensorType(one.dtype, one.shape) for one in leaves)
     called = PythonCall(
-        standing_alone(trace, function), tree, results, leaves, name or _name(function), location
+        standing_alone(arguments, function), tree, results, leaves, name or _name(function), location
     )
     operand_types = [tensor_operand([v.type]) for v in arguments.values]
     ranks = tuple(len(ty.shape) for ty in (*operand_types, *types))
@@ -291,45 +314,67 @@ def deliver(trace: Trace, array: TracedArray) -> object:
 # ---------------------------------------------------------------- functions that are part of the traced one
 
 
-def standing_alone(trace: Trace, function: UserValue) -> Callable[..., Any]:
-    """The function as it is to be called when the program runs.
+def standing_alone(arguments: Arguments, function: UserValue) -> Any:
+    """The function, or the tree of it, as it is to be called when the program runs.
 
-    One made inside of the traced function keeps what its variables are now. Raises UnsupportedError for one
-    that uses traced values, or changes what the trace made.
+    One made inside of the traced function keeps what its variables are now; traced ones become operands.
+    Raises UnsupportedError for one that changes what the trace made.
     """
-    if isinstance(function, MethodType) and is_rewritten(function.__func__):
-        return MethodType(standing_alone(trace, function.__func__), function.__self__)
+    trace = arguments.trace
+    if isinstance(function, partial):
+        given = [*function.args, *function.keywords.values()]
+        if _holds_traced(given) or (is_rewritten_function(function.func) and not trace.is_outside(function)):
+            raise trace.refuse("a partial function made in the compiled one is a callback", _FIX, "E052")
+        return trace.hold(function)
     owner = getattr(function, "__self__", None)
     if owner is not None and not isinstance(function, type):
-        held = trace.hold(owner)
-        if _type(owner) in (list, dict, set) and (held is not owner or not trace.is_outside(owner)):
-            raise trace.refuse(
-                f"a callback changes a {_type(owner).__name__} made in the compiled function: a copy",
-                "change an object from outside: a global, or an attribute",
-                "E055",
-            )
-        return function
-    if not isinstance(function, FunctionType) or not is_rewritten(function):
-        return trace.hold(function)
+        return _method(arguments, function, owner)
+    return _closure(arguments, function) if is_rewritten_function(function) else trace.hold(function)
+
+
+def _closure(arguments: Arguments, function: Any) -> Closure:
+    """The tree of a function that was made inside of the traced one."""
+    trace = arguments.trace
+    if function in arguments.making:
+        raise trace.refuse("the function of a callback calls itself", "make it a global function", "E052")
     _refuse_binding(trace, function)
-    names, cells = function.__code__.co_freevars, function.__closure__ or ()
+    if _holds_traced([function.__defaults__, function.__kwdefaults__]):
+        raise trace.refuse("a default of a callback is a traced value", _FIX, "E052")
+    names: Any = function.__code__.co_freevars
+    cells: Any = function.__closure__ or ()
     root = cells[names.index(HOOKS)].cell_contents.function if HOOKS in names else None
-    outside = root.__code__.co_freevars if root is not None else ()
-    kept: list[CellType] = []
+    outside = () if root is None else root.__code__.co_freevars
+    kept: list[Any] = []
+    arguments.making.append(function)
     for name, cell in zip(names, cells, strict=True):
         if name == HOOKS:
-            kept.append(CellType(Link(PlainHooks(), root)))  # pyright: ignore[reportArgumentType] -- there is one
+            kept.append(Link(PlainHooks(), root))  # pyright: ignore[reportArgumentType] -- there is one
         elif name in outside or not _is_bound(cell):
             kept.append(cell)
         else:
-            kept.append(CellType(_constant(trace, name, cell.cell_contents)))
-    made = FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__, tuple(kept)
-    )
-    made.__kwdefaults__, made.__qualname__ = function.__kwdefaults__, function.__qualname__
-    for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
-        _constant(trace, "a default", value)
-    return made
+            kept.append(_variable(arguments, name, cell.cell_contents))
+    arguments.making.pop()
+    return Closure(function, kept)
+
+
+def is_rewritten_function(function: UserValue) -> bool:
+    """Whether it was made inside of the traced function, or of another that is traced."""
+    return isinstance(function, FunctionType) and is_rewritten(function)
+
+
+def _method(arguments: Arguments, function: UserValue, owner: UserValue) -> Any:
+    """A bound method: what it is bound to must be there when the program runs."""
+    trace = arguments.trace
+    held = trace.hold(owner)
+    if _type(owner) in (list, dict, set) and (held is not owner or not trace.is_outside(owner)):
+        raise trace.refuse(
+            f"a callback changes a {_type(owner).__name__} made in the compiled function: a copy",
+            "change an object from outside: a global, or an attribute",
+            "E055",
+        )
+    if isinstance(function, MethodType) and is_rewritten_function(function.__func__):
+        raise trace.refuse("a method of a class made in the compiled function is a callback", _FIX, "E055")
+    return function
 
 
 def _refuse_binding(trace: Trace, function: FunctionType) -> None:
@@ -351,18 +396,15 @@ def _is_bound(cell: CellType) -> bool:
     return True
 
 
-def _constant(trace: Trace, name: str, value: UserValue) -> Any:
-    """What a variable of the traced function holds, for good."""
-    if _holds_traced(value):
-        raise trace.refuse(f"the function of a callback uses {name!r}, a traced value", _FIX, "E052")
-    if isinstance(value, FunctionType) and is_rewritten(value):
-        return standing_alone(trace, value)
+def _variable(arguments: Arguments, name: str, value: UserValue) -> Any:
+    """The tree of a variable of the traced function."""
+    trace = arguments.trace
     if type(value) in (list, dict, set) and not trace.is_outside(value):
         kind = _type(value).__name__
         raise trace.refuse(
             f"the function of a callback uses {name!r}, a {kind} made in the compiled function", _FIX, "E055"
         )
-    return trace.hold(value)
+    return arguments.take(value)
 
 
 def _holds_traced(value: UserValue) -> bool:

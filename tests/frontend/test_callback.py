@@ -72,6 +72,19 @@ def inner_functions(x):
     return out
 
 
+def uses_traced_variables(x):
+    def scaled(v):
+        return v * factor + inner()
+
+    inner = lambda: float(total)  # noqa: E731 -- a function in a variable of a function
+    factor, total = x.sum(), x.max()
+    weft.callback(lambda: note(x, factor))
+    x[0] = 7
+    weft.callback(lambda: note(x[0]))
+    weft.callback(lambda f, v: note(f(v)), lambda v: v + factor, x[1])
+    return weft.callback(scaled, x, result=x)
+
+
 def branches(x):
     if x.sum() > 3:
         weft.callback(note, "large")
@@ -126,7 +139,7 @@ def outcome(fn, x):
 
 PROGRAMS = [
     strided, complex_and_scalars, half_and_bool, in_order, trees, inner_functions, branches, raises_later,
-    raises, other_dtype, other_shape, other_structure, writes,
+    raises, uses_traced_variables, other_dtype, other_shape, other_structure, writes,
 ]  # fmt: skip
 
 
@@ -230,6 +243,13 @@ def unknown_size(x):
     return weft.callback(lambda v: v, x, result="f64[k]")
 
 
+def calls_itself(x):
+    def down(n):
+        return 0 if n == 0 else down(n - 1)
+
+    return weft.callback(down, 3, result=int) + x
+
+
 def no_function(x):
     return weft.callback(3, x)
 
@@ -239,6 +259,7 @@ REFUSED = [
     (changes_a_copy, "which is a copy"),
     (binds_a_local_name, "binds 'n'"),
     (unknown_size, "the size k"),
+    (calls_itself, "calls itself"),
     (no_function, "takes a function"),
 ]
 
