@@ -78,8 +78,8 @@ class TraceOptions:
     """What the caller decides.
 
     Sizes of the present call, which hidden ints and sizes are symbols, whose code is not traced. `arrays`
-    leads from the id of an array among the arguments to its path. With `copies_views` results that are views
-    are memory of their own.
+    leads from the id of an array among the arguments to its path. Results that are "views", or "all"
+    that are memory of arguments, are copied where `copies` says so.
     """
 
     present: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -88,7 +88,7 @@ class TraceOptions:
     arrays: Mapping[int, Source] = field(default_factory=dict[int, Source])
     read: Callable[[Source], Any] = lambda _source: None
     library: frozenset[str] = frozenset()
-    copies_views: bool = False
+    copies: Literal["nothing", "views", "all"] = "nothing"
 
 
 class Inputs:

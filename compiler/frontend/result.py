@@ -32,7 +32,7 @@ from weft.compiler.frontend.control.settling import (
     settled,
 )
 from weft.compiler.frontend.number import TracedNumber, as_expr, size_number
-from weft.compiler.frontend.source import Source
+from weft.compiler.frontend.source import Argument, Source
 from weft.compiler.frontend.storage import Lens, Pick, Storage, View
 from weft.compiler.frontend.text import TracedText
 from weft.compiler.frontend.trace import Trace
@@ -273,13 +273,13 @@ class Outputs:
     def _array(self, array: TracedArray) -> ResultNode:
         view, storage = array.view, array.view.storage
         same = self.inputs.path(array)
-        if same is not None:
+        if same is not None and (self.inputs.options.copies != "all" or not isinstance(same, Argument)):
             return ResultObject(same)
         if storage.variable is not None:  # a result never shares memory with one (D3)
             return ResultValue(self._number(array, view.read(self.trace)), "array")
         if any(self.trace.is_computed(d) for d in view.shape):
             return self._trimmed(array)
-        if self.inputs.options.copies_views:
+        if self.inputs.options.copies != "nothing":
             return ResultValue(self._number(array, view.read(self.trace)), "array")
         if storage.parameter is not None:
             return ResultView(storage.parameter, None, self._lenses(view), self._identity(array))

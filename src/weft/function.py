@@ -16,7 +16,7 @@ from copy import copy
 from dataclasses import field, replace
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -109,7 +109,7 @@ class Lane:
 class Work:
     """What one trace starts from: the call, its trees of specs, and the values of the symbols in them.
 
-    With `copies_views` results are memory of their own, whatever they are views of.
+    `copies` says which results are memory of their own.
     """
 
     call: Call
@@ -117,7 +117,7 @@ class Work:
     present: dict[str, int]
     ints: list[tuple[Source, DimLike]]
     has_values: bool = True
-    copies_views: bool = False
+    copies: Literal["nothing", "views", "all"] = "nothing"
 
 
 class Tools(NamedTuple):
@@ -385,7 +385,7 @@ class Core:
             return work.call.read(path) if work.has_values else None
 
         library = frozenset(config.library)
-        return TraceOptions(present, hidden_int, hidden_shape, arrays, read, library, work.copies_views)
+        return TraceOptions(present, hidden_int, hidden_shape, arrays, read, library, work.copies)
 
     # ---------------------------------------------------------------- variants
 

@@ -102,6 +102,7 @@ def test_objects_need_no_tool(target, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     report = weft.export(lambda x: np.exp(x) + x.sum(), ["f32[n]"], tmp_path / "f.o", target=target, kind="o")
     assert report.library.read_bytes().startswith(MAGIC[target])
+    assert ("f" in dict(report.sizes)) == (MAGIC[target][:4] == b"\x7fELF")
     if target == "armv7":
         with pytest.raises(weft.UnsupportedError, match=r"no linker for armv7.*is installed") as caught:
             weft.export(np.exp, ["f32[n]"], tmp_path / "g.so", target=target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -294,13 +295,27 @@ def _object(library: Library, target: Target, exported: set[str], *, is_small: b
 
 
 def code_sizes(data: bytes) -> tuple[tuple[str, int], ...]:
-    """Bytes by name, the largest first; nothing for objects that are not 64-bit ELF."""
+    """Bytes by name, the largest first; nothing for objects that are not ELF."""
     try:
         symbols = read_object(data).symbols
+        found = [(s.name, s.size_bytes) for s in symbols if s.name and s.section and s.size_bytes]
     except ObjectFormatError:
-        return ()
-    found = [(s.name, s.size_bytes) for s in symbols if s.name and s.section and s.size_bytes]
+        found = _short_sizes(data) if data[:5] == b"\x7fELF\x01" else []
     return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+
+
+def _short_sizes(data: bytes) -> list[tuple[str, int]]:
+    """The same of 32-bit ELF objects, unsorted."""
+    table, count = struct.unpack_from("<I", data, 32)[0], struct.unpack_from("<H", data, 48)[0]
+    sections = [struct.unpack_from("<10I", data, table + 40 * k) for k in range(count)]
+    found: list[tuple[str, int]] = []
+    for _, kind, _, _, offset, size, link, _, _, _ in sections:
+        for at in range(offset, offset + size, 16) if kind == 2 else ():
+            name, _, bytes_, _, _, home = struct.unpack_from("<IIIBBH", data, at)
+            start = sections[link][4] + name
+            if name and home and bytes_:
+                found.append((data[start : data.index(b"\0", start)].decode(), bytes_))
+    return found
 
 
 def _metadata(library: Library, target: Target) -> dict[str, Any]:

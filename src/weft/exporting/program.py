@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -154,21 +154,26 @@ def function_of(
     kind: Any = _type(fn)
     core: Core = (fn if hasattr(kind, "is_weft_function") else make_compiled(fn))._weft
     args, kwargs = _specs(core, specs)
-    work = replace(core.spec_work(args, kwargs), copies_views=True)
+    work = core.spec_work(args, kwargs)
 
-    def make(values: Mapping[str, int], number: int, site: int) -> Compiled:
-        chosen = replace(work, present=dict(values))
-        own = f"{symbol}.{number}" if number else symbol
-        traced, facts = core.trace(chosen)
-        _check(core, traced, may_pin=number > 0)
-        return _compiled(
-            core, chosen, (traced, facts), label, own, target, collection, site, has_threads=has_threads
-        )
+    def serve(copies: Literal["views", "all"]) -> Function | None:
+        def make(values: Mapping[str, int], number: int, site: int) -> Compiled:
+            chosen = replace(work, present=dict(values), copies=copies)
+            own = f"{symbol}.{number}" if number else symbol
+            trace = core.trace(chosen)
+            _check(core, trace[0], may_pin=number > 0)
+            return _compiled(
+                core, chosen, trace, label, own, target, collection, site, has_threads=has_threads
+            )
 
-    first = make(work.present, 0, first_site)
-    if collection.request is not None:
-        return first.function
-    return with_other_sizes(first, work.present, make)
+        first = make(work.present, 0, first_site)
+        if collection.request is not None:
+            return first.function
+        return with_other_sizes(first, work.present, make, may_differ=copies == "all")
+
+    found = serve("views") or serve("all")
+    assert found is not None
+    return found
 
 
 def _compiled(
@@ -308,7 +313,7 @@ def _check(core: Core, traced: Traced, *, may_pin: bool) -> None:
         raise UnsupportedError(
             f"{core.name} calls Python while it runs, which a library cannot do",
             location=traced.callbacks[0].location,
-            fix="leave out its prints, texts of traced values and weft.callback",
+            fix="leave out prints, texts of traced values, weft.callback, and arrays whose size has no bound",
         )
     if traced.effects:
         kinds = ", ".join(sorted({f"{e.kind} of {e.source}" for e in traced.effects}))
@@ -467,8 +472,8 @@ def _tree(node: Any, work: Work) -> Any:
 
 
 def _describe(node: Any) -> str:
-    if isinstance(node, result.ResultText):
-        return "a text that follows from arguments"
+    if isinstance(node, result.ResultMade):
+        return "an object that follows from arguments"
     if isinstance(node, result.ResultItems):
         return "a list of containers whose length follows from arguments"
     return "a variable or global object" if isinstance(node, result.ResultObject) else "this constant"

@@ -9,6 +9,7 @@ made (`program.py`), the function of C that tries them in order (`wrapper.py`).
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,9 +64,16 @@ class Compiled:
 
 
 def with_other_sizes(
-    first: Compiled, examples: Mapping[str, int], make: Callable[[Mapping[str, int], int, int], Compiled]
-) -> Function:
-    """The function with code for sizes that `first` does not serve; `make` takes sizes, a number, a site."""
+    first: Compiled,
+    examples: Mapping[str, int],
+    make: Callable[[Mapping[str, int], int, int], Compiled],
+    *,
+    may_differ: bool,
+) -> Function | None:
+    """The function with code for sizes that `first` does not serve; `make` takes sizes, a number, a site.
+
+    None where a result is an argument for some sizes alone, as after buffers are swapped, unless that may be.
+    """
     found, seen = [first], [first]
     site = first.function.first_site + len(first.function.interface.sites)
     candidates = _candidates(first, examples) if first.guards or first.limits else iter(())
@@ -79,9 +87,16 @@ def with_other_sizes(
         if _signature(first.function, other.guards) == _signature(other.function, ()):
             found.append(other)
             site += len(other.function.interface.sites)
+        elif not may_differ and _arguments(first.function.tree) != _arguments(other.function.tree):
+            return None
         if len(found) == _MOST:
             break
     return first.function if len(found) == 1 else _together([one.function for one in found])
+
+
+def _arguments(tree: object) -> int:
+    """How many results are arguments."""
+    return json.dumps(tree).count('"argument": ')
 
 
 def _candidates(first: Compiled, examples: Mapping[str, int]) -> Iterator[dict[str, int]]:
