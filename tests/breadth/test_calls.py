@@ -280,6 +280,9 @@ def test_forms_of_arguments(name):
         (lambda a, o: np.fft.fft(a, out=o), (np.arange(8.0), np.zeros(8))),
         (lambda a: np.linalg.inv(a), (np.eye(2, dtype="f2"),)),
         (lambda a: np.frexp(a), (NAN,)),
+        (lambda a: np.searchsorted(a, 0, sorter=[1, 2]), (np.arange(3),)),
+        (lambda a: np.partition(a, 0, kind="x"), (np.arange(3),)),
+        (lambda a: np.putmask(a, [True], 5), (np.arange(3),)),
         (lambda a: np.select([a, a], [a, a]), (np.arange(6),)),
     ],
 )

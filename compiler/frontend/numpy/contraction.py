@@ -50,6 +50,10 @@ def einsum(
     casting: str = "safe",
 ) -> Any:
     """Evaluates the Einstein summation convention on the operands."""
+    if casting not in ("no", "equiv", "safe", "same_kind", "unsafe"):
+        raise ValueError(
+            f"casting must be one of 'no', 'equiv', 'safe', 'same_kind', 'unsafe' (got {casting!r})"
+        )
     subscripts, values = _arguments(operands)
     arrays = [as_array(trace, v) for v in values]
     inputs, result = _parse(subscripts, [a.ndim for a in arrays])
@@ -67,7 +71,10 @@ def einsum(
         joined = _contract(trace, terms[a], terms[b], needed)
         terms = [*(t for k, t in enumerate(terms) if k not in (a, b)), joined]
     final = _summed(trace, terms[0], set(result))
-    return store(trace, _permuted(trace, final, result).value, out)
+    found = _permuted(trace, final, result).value
+    if out is not None and casting == "unsafe":
+        found = cast(found, out.element)
+    return store(trace, found, out)
 
 
 def _seen(trace: Trace, array: TracedArray, labels: str, result: str) -> TracedArray:

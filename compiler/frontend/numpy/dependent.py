@@ -93,7 +93,7 @@ def _written(*, by_place: bool) -> Callable[..., Any]:
             what = f"Cannot cast array data from dtype('{values.dtype}') to dtype('{arr.dtype}') safely"
             raise TypeError(what)
         if held.size != arr.size:
-            raise ValueError("place: mask and data must be the same size")
+            raise ValueError("mask and data must be the same size")
         count = values.view.shape[0]
         if count == 0:
             if not by_place:

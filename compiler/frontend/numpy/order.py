@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.products import store
@@ -103,7 +104,7 @@ def partition(
 ) -> TracedArray:
     """Return a partitioned copy of an array: the sorted one."""
     value, number = _axis(trace, elements(trace, a), axis)
-    _check_kth(trace, kth, shape_of(value)[number])
+    _check_kth(trace, kth, shape_of(value)[number], kind)
     return new_array(trace, along(trace, "sort", value, number))
 
 
@@ -113,13 +114,17 @@ def argpartition(
 ) -> TracedArray:
     """Indices that partition: those that sort."""
     value, number = _axis(trace, elements(trace, a), axis)
-    _check_kth(trace, kth, shape_of(value)[number])
+    _check_kth(trace, kth, shape_of(value)[number], kind)
     return new_array(trace, along(trace, "argsort", value, number))
 
 
-def _check_kth(trace: Trace, kth: Any, size: DimLike) -> None:
-    from weft.compiler.frontend.number import as_dim
-
+def _check_kth(trace: Trace, kth: Any, size: DimLike, kind: Any) -> None:
+    if not isinstance(kind, str):
+        raise TypeError(f"select kind must be str, not {type(kind).__name__}")
+    if kind != "introselect":
+        raise ValueError(f"select kind must be 'introselect' (got {kind!r})")
+    if size == 0:
+        return
     for one in kth if isinstance(kth, Sequence) else (kth,):
         place = as_dim(one)
         if place is None:
@@ -156,6 +161,16 @@ def search(trace: Trace, line: Expr, values: Expr, *, right: bool) -> Expr:
     return trace.expr(trace.emit("search", [line.value, values.value], {"right": right}))
 
 
+def _checked_sorter(trace: Trace, sorter: TracedArray, size: DimLike) -> TracedArray:
+    if sorter.dtype.kind not in "iu":
+        raise TypeError("sorter must only contain integers")
+    if sorter.ndim != 1 or not trace.holds(sorter.view.shape[0], "==", size, "size of a sorter"):
+        raise ValueError("sorter.size must equal a.size")
+    fits = (sorter >= 0) & (sorter < size_number(trace, size))
+    trace.fail_unless(trace.call(np.all, fits).expr, ValueError("Sorter index out of range."))
+    return sorter
+
+
 @implements(np.searchsorted)
 def searchsorted(trace: Trace, a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     """Find indices where elements should be inserted to maintain order."""
@@ -170,7 +185,7 @@ def searchsorted(trace: Trace, a: Any, v: Any, side: str = "left", sorter: Any =
             fix="pass a 1-D array",
         )
     if sorter is not None:
-        line = line[sorter]
+        line = line[_checked_sorter(trace, as_array(trace, sorter), line.view.shape[0])]
     value = operand(trace, v)
     ty = element_type(common_dtype([line.dtype, value.dtype]), trace.location())
     return wrap(trace, search(trace, cast(line.expr, ty), value.expr(trace, ty), right=side == "right"))
