@@ -798,6 +798,9 @@ def _(m):
     return [a, m.f((n,) if m.chance(0.5) else (n, 2)) if True else None], {}
 
 
+CALLS["linalg.eigvals"] = (lambda a: np.linalg.eigvals(a).astype("c16"), lambda m: ([_square(m)], {}))
+CALLS["linalg.eig"] = (lambda a: np.linalg.eig(a)[0].astype("c16"), lambda m: ([_square(m)], {}))
+CALLS["roots"] = (lambda p: np.roots(p).astype("c16"), lambda m: ([m.f((m.int(1, 5),))], {}))
 CALLS["linalg.tensorsolve"] = (np.linalg.tensorsolve, lambda m: ([np.eye(6).reshape(6, 2, 3), m.f((6,))], {}))
 CALLS["linalg.tensorinv"] = (np.linalg.tensorinv, lambda m: ([(np.eye(6) * 2).reshape(2, 3, 6)], {}))
 CALLS["linalg.eigh"] = (lambda a: np.linalg.eigh(a)[0], lambda m: ([_square(m)], {}))
