@@ -16,10 +16,15 @@ Use = tuple[Op, int]
 
 def walk(where: Func | Region) -> Iterator[Op]:
     """Every op in program order, an op before the ops of its regions."""
-    for op in (where.body if isinstance(where, Func) else where).ops:
-        yield op
-        for region in op.regions:
-            yield from walk(region)
+    waiting = [iter((where.body if isinstance(where, Func) else where).ops)]
+    while waiting:  # one generator, not one for each level: every op would pass through all of them
+        for op in waiting[-1]:
+            yield op
+            if op.regions:
+                waiting += [iter(region.ops) for region in reversed(op.regions)]
+                break
+        else:
+            waiting.pop()
 
 
 def walk_regions(where: Func | Region) -> Iterator[Region]:

@@ -148,9 +148,9 @@ class _Lives:
 
     def _visit(
         self, region: Region, around: list[Region], *, is_task: bool = False, is_kernel: bool = False
-    ) -> None:
-        """Ops of a region; a task is what lies in a loop of a kernel."""
-        inside = [*around, region]
+    ) -> set[Value]:
+        """Ops of a region; a task is what lies in a loop of a kernel. Gives the buffers that they use."""
+        inside, used = [*around, region], set[Value]()
         for op in region.ops:
             self.position += 1
             start = self.position
@@ -158,26 +158,19 @@ class _Lives:
                 self.allocs.append(op)
                 self.first[op.result] = start
                 self.defined_in[op.result] = inside
+            below = set[Value]()
             for inner in op.regions:
-                self._visit(
-                    inner,
-                    inside,
-                    is_task=is_task or (is_kernel and op.name != "if"),
-                    is_kernel=is_kernel or op.name == "kernel",
-                )
-            if op.regions:
-                self._extend(op, start)
+                in_task = is_task or (is_kernel and op.name != "if")
+                kernel = is_kernel or op.name == "kernel"
+                below |= self._visit(inner, inside, is_task=in_task, is_kernel=kernel)
+            # what its regions use from outside lives to its end: they may run again
+            self.last.update((v, self.position) for v in below if self.first.get(v, start) < start)
+            used |= below
             for value in op.operands:
                 self.last[value] = self.position
-
-    def _extend(self, op: Op, start: int) -> None:
-        """What an op with regions uses from outside lives to its end: the region may run again."""
-        for inner in (
-            walk(op.regions[0]) if len(op.regions) == 1 else [o for r in op.regions for o in walk(r)]
-        ):
-            for value in inner.operands:
-                if isinstance(value.type, BufferType) and self.first.get(value, start) < start:
-                    self.last[value] = self.position
+                if isinstance(value.type, BufferType):
+                    used.add(value)
+        return used
 
     def _tie(self, op: Op) -> None:
         """A loop's operand, parameter, yield and result are one memory, or memories that are swapped."""
