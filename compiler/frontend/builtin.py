@@ -49,7 +49,7 @@ from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import HIDDEN, TRACED, BoundMethod, Forwarded, TracedArray, TracedScalar
 from weft.ir.dims import product
 from weft.ir.expr import Expr, cast, complex_of, imag, real, select
-from weft.ir.types import C128, F64, I64
+from weft.ir.types import C128, F64, I64, U64
 from weft.runtime.variables import Variable
 
 BUILTINS: dict[Any, Callable[..., Any]] = {}
@@ -147,6 +147,9 @@ def _int(trace: Trace, value: Any = 0, *rest: Any) -> Any:
     if expr.type.dtype.is_float:
         holds = expr.apply("absolute").apply("less", trace.constant(2.0**63, expr.type.dtype))
         trace.fail_unless(holds, OverflowError("a float that does not fit 64 bits was converted to an int"))
+    if expr.type.dtype == U64:
+        holds = expr.apply("less", trace.constant(2**63, U64))
+        trace.fail_unless(holds, OverflowError("a uint64 that does not fit 64 bits was converted to an int"))
     return number(trace, cast(expr, I64), int)
 
 

@@ -38,6 +38,7 @@ from weft.compiler.frontend.control.settling import is_row, settled
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.hooks import Hooks, PlainHooks
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
+from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
 from weft.compiler.frontend.numpy.table import INSTEAD, name_of
@@ -306,11 +307,17 @@ class TracingHooks:
                 return found if symbol == "in" else self.control.not_(found)
         elif type(left) is Possible and right is None:
             return self.control.not_(left.present) if symbol == "is" else left.present
+        elif symbol in ("is", "is not") and type(left) is TracedNumber and type(right) is bool:
+            found = left if right else self.control.not_(left)
+            return False ^ (symbol == "is not") if left.type is not bool else self._unless(found, symbol)
         elif is_listed(left) or is_listed(right):
             return self._compare_lists(symbol, left, right)
         elif symbol not in ("is", "is not"):
             left, right = self.inputs.open(left), self.inputs.open(right)
         return self._plain.compare(symbol, left, right)
+
+    def _unless(self, found: Any, symbol: str) -> Any:
+        return self.control.not_(found) if symbol.endswith("not") else found
 
     def _compare_lists(self, symbol: str, left: Any, right: Any) -> Any:
         if symbol in ("==", "!="):

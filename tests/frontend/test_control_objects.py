@@ -153,6 +153,18 @@ def walrus_in_while(x):
     return s, v
 
 
+@program((mixed(7),), (mixed(30),))
+def identity_of_truth_values(x):
+    s = 0
+    for i in range(len(x)):
+        flag = bool(x[i] > 0)
+        if (i % 2 == 0) is True:
+            s += i
+        if flag is False or flag is not True:
+            s += 100
+    return s, int(x[0]) is True
+
+
 @pytest.mark.parametrize(
     ("fn", "args"), PROGRAMS, ids=[f"{fn.__name__}-{k}" for k, (fn, _) in enumerate(PROGRAMS)]
 )
@@ -171,3 +183,19 @@ def test_an_argument_in_a_container_that_both_paths_return():
         assert first is x
         assert rest["a"] is x
         assert rest["b"][0] is x
+
+
+def test_integers_that_do_not_fit():
+    def bytes_of(n):
+        s = 0
+        for k in range(n):
+            s += int(np.uint8(k))
+        return s
+
+    assert weft.compile(bytes_of)(200) == bytes_of(200)
+    with pytest.raises(OverflowError, match="out of bounds for uint8"):
+        weft.compile(bytes_of)(300)
+    number = weft.compile(lambda x: int(x[0]))
+    assert number(np.array([5], np.uint64)) == 5
+    with pytest.raises(OverflowError):
+        number(np.array([2**63 + 5], np.uint64))

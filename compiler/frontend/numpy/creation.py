@@ -456,9 +456,10 @@ def construct(dtype: np.dtype) -> Any:
     def composition(trace: Trace, value: Any = 0) -> Any:
         if type(value) not in TRACED and not isinstance(value, list | tuple | np.ndarray):
             return dtype.type(value)
-        one = elements(trace, value)
         ty = element_type(dtype, trace.location())
-        made = cast(one, ty)
+        if type(value) is TracedNumber:  # one that does not fit is an error
+            return TracedScalar(trace, operand(trace, value).expr(trace, ty).value)
+        made = cast(elements(trace, value), ty)
         return new_array(trace, made) if shape_of(made) else TracedScalar(trace, made.value)
 
     return composition
