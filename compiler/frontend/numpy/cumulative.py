@@ -235,13 +235,13 @@ def _last(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) -> 
     shape = shape_of(value)
     rest = (*shape[:axis], *shape[axis + 1 :])
     if shape[axis] == 0:
+        given = value.dtype.numpy
+        loop = ufunc.resolve_dtypes((given, given, None))[2] if dtype is None else dtype
         if ufunc not in _IDENTITIES:
             raise ShapeError(
                 f"zero-size array to reduction operation {ufunc.__name__} which has no identity",
                 code="E016", location=trace.location(), fix="give an array with elements",
             )  # fmt: skip
-        given = value.dtype.numpy
-        loop = ufunc.resolve_dtypes((given, given, None))[2] if dtype is None else dtype
         dtype = BOOL if ufunc is np.logical_xor else element_type(loop, trace.location())
         return broadcast_to(trace, trace.constant(_IDENTITIES[ufunc], dtype), rest)
     scanned = _scanned(trace, ufunc, value, dtype, axis)
