@@ -96,6 +96,12 @@ class Optimizer:
                 f"{len(grads)} gradients for {len(self.variables)} variables",
                 fix="give one for each, in their order",
             )
+        for variable, grad in zip(self.variables, grads):  # noqa: B905 -- as many
+            if hasattr(grad, "shape") and tuple(grad.shape) != tuple(variable.shape):
+                shapes = f"{tuple(grad.shape)} for a variable of shape {tuple(variable.shape)}"
+                raise ShapeError(
+                    f"a gradient of shape {shapes}", fix="give them in the order of the variables"
+                )
         if self.clip_norm is not None:
             grads = clip_by_norm(grads, self.clip_norm)
         self.step += 1
@@ -564,9 +570,10 @@ def _rate(lr: Any) -> Any:
         return lr
     if isinstance(lr, _NUMBERS):
         lr = lr.item()
-    if _type(lr) not in (int, float):
+    if _type(lr) not in (int, float) or not lr >= 0:
         raise UserError(
-            f"lr={lr!r} is no learning rate", fix="give a number, a Variable or a function of the step"
+            f"lr={lr!r} is no learning rate",
+            fix="give a number from 0 up, a Variable or a function of the step",
         )
     return float(lr)
 

@@ -84,3 +84,17 @@ def test_bad_shapes():
         nn.max_pool2d(np.zeros((3, 8)), 2)
     with pytest.raises(weft.UserError, match="reduction"):
         nn.mean_squared_error(np.zeros(3), np.ones(3), reduction="max")
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_options_that_make_no_sense(compiled):
+    def refused(fn, kind, text):
+        with pytest.raises(kind, match=text):
+            (weft.compile(fn) if compiled else fn)(np.ones((1, 3, 2, 2)))
+
+    refused(lambda x: nn.max_pool2d(x, 3), weft.ShapeError, "a window of 3 does not fit in 2 elements")
+    refused(lambda x: nn.avg_pool2d(x, 2, padding=-1), weft.ShapeError, "does not fit")
+    refused(lambda x: nn.conv2d(x, np.ones((4, 3, 3, 3))), weft.ShapeError, "does not fit")
+    refused(lambda x: nn.dropout(x, 1.5, weft.random.default_rng(0)), weft.UserError, "from 0 to below 1")
+    refused(lambda x: nn.adaptive_avg_pool(x, (1,)), weft.ShapeError, "pooling of")
+    refused(lambda x: nn.conv_transpose2d(x, np.ones((2, 1, 3, 3))), weft.ShapeError, "conv_transpose2d of")

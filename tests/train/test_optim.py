@@ -272,3 +272,9 @@ def test_bad_input():
     with pytest.raises(weft.ShapeError, match="one number"):
         optim.SGD([p]).minimize(lambda: p * 2)
     np.testing.assert_array_equal(p.value, np.ones(3))
+    w = weft.Variable(np.ones((3, 2)))
+    with pytest.raises(weft.UserError, match="no learning rate"):
+        optim.SGD([w], lr=-1.0)
+    with pytest.raises(weft.ShapeError, match="a gradient of shape"):  # which would broadcast
+        optim.SGD([w]).apply([np.ones(2)])
+    assert (w.numpy() == 1).all()

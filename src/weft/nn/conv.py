@@ -210,7 +210,9 @@ def _conv(x: Any, weight: Any, bias: Any, facts: tuple[int, Sizes, Any, Sizes, i
         sides = tuple([(span // 2, span - span // 2) for span in spans])
     else:
         sides = tuple([(p, p) for p in _each(padding, rank)])
-    padded = _padded(np.moveaxis(x, 1, -1), sides, 0.0)
+    last = np.moveaxis(x, 1, -1)
+    _check_window(last, sides, [d * (k - 1) + 1 for k, d in zip(kernel, gaps)])  # noqa: B905
+    padded = _padded(last, sides, 0.0)
     filters = np.moveaxis(weight, (0, 1), (-1, -2))
     found = _convolve(padded, filters, {"stride": steps, "dilation": gaps, "groups": groups})
     if bias is not None:  # on rows, where it is the end of the product's kernel and its gradient one sum
@@ -265,6 +267,7 @@ def _pool(x: Any, facts: tuple[int, Sizes, Any, Sizes, Sizes, bool], counts_bord
     axes = list(zip(last.shape[1:-1], spans, steps, around))  # noqa: B905
     more = [_over_the_end(*axis) if is_ceiled else 0 for axis in axes]
     sides = tuple([(p, p + m) for p, m in zip(around, more)])  # noqa: B905
+    _check_window(last, sides, spans)
     largest, join = counts_border is None, _larger if counts_border is None else np.add
     found = _joined(_padded(last, sides, -np.inf if largest else 0.0), (kernel, steps, gaps), join)
     if largest:
@@ -315,6 +318,14 @@ def _padded(x: Any, sides: tuple[tuple[int, int], ...], value: float) -> Any:
     if all([side == (0, 0) for side in sides]):
         return x
     return np.pad(x, ((0, 0), *sides, (0, 0)), constant_values=value)
+
+
+def _check_window(x: Any, sides: tuple[tuple[Any, Any], ...], spans: list[Any]) -> None:
+    """Raise ShapeError if no window fits."""
+    for n, (a, b), span in zip(x.shape[1:-1], sides, spans):  # noqa: B905 -- all have the rank
+        if n + a + b < span:
+            raise ShapeError(f"a window of {span} does not fit in {n} elements with a border of {a} and {b}",
+                             fix="make the window smaller, or add padding")  # fmt: skip
 
 
 def _offsets(x: Any, kernel: tuple[int, ...], steps: tuple[int, ...], gaps: tuple[int, ...]) -> list[Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy
 
+from weft.ir import UserError
 from weft.nn.activation import softmax
 
 np: Any = numpy  # typed so: arrays here may be traced
@@ -26,6 +27,9 @@ def dropout(x: Any, rate: float, rng: Any, training: bool = True) -> Any:
     """Zeros with probability `rate`, the rest scaled up, drawn from `rng`; x itself without `training`."""
     if not training:
         return x
+    if type(rate) in (int, float) and not 0 <= rate < 1:
+        raise UserError(f"dropout takes a rate from 0 to below 1, got {rate}", code="E002",
+                        fix="give the part that becomes zero")  # fmt: skip
     keep = rng.random(x.shape, dtype=np.float32) >= rate
     return np.where(keep, x * (1 / (1 - rate)), 0)
 
