@@ -33,7 +33,18 @@ from weft.compiler.frontend.control.settling import (
 )
 from weft.compiler.frontend.number import TracedNumber, as_expr, size_number
 from weft.compiler.frontend.source import Argument, Source
-from weft.compiler.frontend.storage import Lens, Pick, Storage, View
+from weft.compiler.frontend.storage import (
+    Broadcast,
+    Diagonal,
+    Lens,
+    Pick,
+    Reshape,
+    Shape,
+    Slice,
+    Storage,
+    View,
+    Windows,
+)
 from weft.compiler.frontend.text import TracedText
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import MaskedElements, TracedArray, TracedScalar
@@ -97,13 +108,15 @@ class Trimmed:
 class ResultView:
     """A view: of the memory of parameter `parameter`, or of result `number`, through lenses in order.
 
-    Exactly one of the two is None. Equal identities: one object.
+    Exactly one of the two is None. Equal identities: one object. `sizes` are the symbols in the lenses that
+    the program computes, with the results that hold them.
     """
 
     parameter: int | None
     number: int | None
     lenses: tuple[Lens | Picked | Trimmed, ...]
     identity: int
+    sizes: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +219,7 @@ class Outputs:
         self.values: list[Value] = []
         self._numbers: dict[int, tuple[Any, int]] = {}
         self._views: dict[int, tuple[Any, int]] = {}
+        self._trims: dict[int, tuple[Any, int, Trimmed]] = {}
         self._shared = _shared_storages(everything)
         self._containers: dict[int, int] = {}  # how often each occurs
         _count_containers(everything, self._containers)
@@ -277,39 +291,62 @@ class Outputs:
             return ResultObject(same)
         if storage.variable is not None:  # a result never shares memory with one (D3)
             return ResultValue(self._number(array, view.read(self.trace)), "array")
-        if any(self.trace.is_computed(d) for d in view.shape):
-            return self._trimmed(array)
-        if self.inputs.options.copies != "nothing":
+        sizes = None if self.inputs.options.copies != "nothing" else self._computed_sizes(view)
+        if storage.parameter is not None and sizes is not None:
+            return self._seen(array, storage.parameter, None, sizes=sizes)
+        whole = View.of(storage)
+        if (
+            len(self._shared[storage]) == 1
+            or sizes is None
+            or not all(map(self.trace.has_bound, whole.shape))
+        ):
+            if any(self.trace.is_computed(d) for d in view.shape):
+                return self._computed(array)
             return ResultValue(self._number(array, view.read(self.trace)), "array")
-        if storage.parameter is not None:
-            return ResultView(storage.parameter, None, self._lenses(view), self._identity(array))
-        if len(self._shared[storage]) == 1:
-            return ResultValue(self._number(array, view.read(self.trace)), "array")
-        root = self._number(storage, View.of(storage).read(self.trace))
-        if view.base is None:
-            return ResultValue(root, "array")
-        return ResultView(None, root, self._lenses(view), self._identity(array))
+        if any(self.trace.is_computed(d) for d in whole.shape):
+            padded, trim = self._padded(storage, whole.read(self.trace), whole.shape)
+            return self._seen(array, None, padded, trim, sizes=sizes)
+        root = self._number(storage, whole.read(self.trace))
+        return ResultValue(root, "array") if view.base is None else self._seen(array, None, root, sizes=sizes)
 
-    def _trimmed(self, array: TracedArray) -> ResultNode:
+    def _computed(self, array: TracedArray) -> ResultNode:
+        """An array of its own whose sizes the program computes."""
+        if all(map(self.trace.has_bound, array.view.shape)):
+            padded, trim = self._padded(array, array.expr.value, array.view.shape)
+            return ResultView(None, padded, (trim,), self._identity(array))
+        if id(array) not in self._delivered:
+            node = ResultMade(partial(delivered, deliver(self.trace, array)), ())
+            self._delivered[id(array)] = array, ResultShared(-1 - len(self._delivered), node)
+        return self._delivered[id(array)][1]
+
+    def _seen(
+        self,
+        array: TracedArray,
+        parameter: int | None,
+        number: int | None,
+        *first: Trimmed,
+        sizes: dict[str, Value],
+    ) -> ResultView:
+        """An array as a view of a parameter or of a result."""
+        numbers = tuple((name, self._number(value, value)) for name, value in sizes.items())
+        lenses = (*first, *self._lenses(array.view))
+        return ResultView(parameter, number, lenses, self._identity(array), numbers)
+
+    def _computed_sizes(self, view: View) -> dict[str, Value] | None:
+        return self.trace.computed_sizes(dim for lens in view.lenses for dim in _dims(lens))
+
+    def _padded(self, key: Any, value: Value, shape: Shape) -> tuple[int, Trimmed]:
         """An array whose sizes the program computes: memory of the largest, of which a part is given back."""
-        trace, shape = self.trace, array.view.shape
-        if not all(map(trace.has_bound, shape)):
-            if id(array) not in self._delivered:
-                node = ResultMade(partial(delivered, deliver(trace, array)), ())
-                self._delivered[id(array)] = array, ResultShared(-1 - len(self._delivered), node)
-            return self._delivered[id(array)][1]
-        if id(array) in self._numbers:
-            padded = self._numbers[id(array)][1]
-        else:
+        trace = self.trace
+        if id(key) not in self._trims:
+            zero = trace.constant(0, trace.expr(value).type.dtype)
             high = tuple(trace.most(d) - d for d in shape)
-            zero = trace.constant(0, array.element)
-            facts = {"low": (0,) * len(shape), "high": high}
-            whole = trace.emit("pad", [array.expr.value, zero.value], facts)
+            whole = trace.emit("pad", [value, zero.value], {"low": (0,) * len(shape), "high": high})
             whole = trace.builder.reshape(trace.expr(whole), tuple(trace.most(d) for d in shape)).value
-            padded = self._number(array, whole)
-        sizes = [trace.size(d).value if trace.is_computed(d) else None for d in shape]
-        numbers = tuple(-1 if v is None else self._number(v, v) for v in sizes)
-        return ResultView(None, padded, (Trimmed(numbers),), self._identity(array))
+            sizes = [trace.size(d).value if trace.is_computed(d) else None for d in shape]
+            numbers = tuple(-1 if v is None else self._number(v, v) for v in sizes)
+            self._trims[id(key)] = key, self._number(key, whole), Trimmed(numbers)
+        return self._trims[id(key)][1:]
 
     def _identity(self, array: TracedArray) -> int:
         """A number for the array object."""
@@ -330,6 +367,21 @@ class Outputs:
         if known[1] == len(self.values):
             self.values.append(value)
         return known[1]
+
+
+def _dims(lens: Lens) -> Shape:
+    """The sizes and positions in a lens."""
+    match lens:
+        case Slice():
+            return (*lens.start, *lens.size, *lens.step)
+        case Reshape() | Broadcast():
+            return lens.target
+        case Diagonal():
+            return (lens.size,)
+        case Windows():
+            return lens.sizes
+        case _:
+            return ()
 
 
 def _form(slot: Slot) -> Any:

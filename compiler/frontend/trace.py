@@ -6,7 +6,7 @@ means (`numpy/`), how a trace begins and ends (`entry.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -83,6 +83,7 @@ class Trace:
         self._locations: dict[tuple[int, int], Location] = {}
         self._loops: dict[str, tuple[DimLike, DimLike]] = {}
         self.sizes: dict[object, list[tuple[Region, Dim]]] = {}  # of memory, by the number that they are
+        self._bound: dict[str, tuple[Region, Value]] = {}  # what the program computes, where
         self.masks: dict[object, list[tuple[Region, Value]]] = {}  # where a mask holds, by what it is
         self.names: set[str] = set()  # of symbols, those of arguments too
         self.moves: list[Storage] = []
@@ -257,6 +258,7 @@ class Trace:
         unique = next(n for n in chain([name], (f"{name}_{k}" for k in count(2))) if n not in self.names)
         self.names.add(unique)
         self._loops[unique] = (low, high)
+        self._bound[unique] = self.region, value
         lowest = bounds(low)[0]
         made = atom_dim(Symbol(unique, -UNBOUNDED if lowest is None else lowest, bounds(high)[1]))
         facts: dict[str, Attribute] = {"dim": made}
@@ -297,6 +299,13 @@ class Trace:
     def is_computed(self, dim: DimLike) -> bool:
         """Whether a size is known only when the program has run so far."""
         return any(s.name in self._loops for s in symbols_of(dim))
+
+    def computed_sizes(self, dims: Iterable[DimLike]) -> dict[str, Value] | None:
+        """The symbols in `dims` that the program computes, with their values; None if one is out of scope."""
+        names = sorted({s.name for dim in dims for s in symbols_of(dim) if s.name in self._loops})
+        bound = {name: self._bound[name] for name in names if name in self._bound}
+        found = {name: value for name, (region, value) in bound.items() if self.is_open(region)}
+        return found if len(found) == len(names) else None
 
     def most(self, dim: DimLike) -> DimLike:
         """The largest that a size can be, in what is known when the program starts."""

@@ -35,6 +35,7 @@ class ResultMaker:
         self.traced, self.raw, self.at = traced, raw, at
         self.parameter, self.size, self.known = parameter, size, known
         self.views: dict[int, Any] = {}
+        self.trimmed: dict[int, Any] = {}
         self.containers: dict[int, Any] = {}
 
     def finish(self, function: FunctionType | None) -> Any:
@@ -80,13 +81,14 @@ class ResultMaker:
             base, spec = self.parameter(number), self.traced.parameters[number].spec
             if isinstance(spec, ArraySpec) and spec.layout == "F":
                 base = base.T
+        known = {**self.known, **{name: int(self.raw[number]) for name, number in node.sizes}}
         for lens in node.lenses:
             if isinstance(lens, result.Picked):
                 base = self._pick(base, lens)
             elif isinstance(lens, result.Trimmed):
-                base = self._trim(base, lens)
+                base = _once(self.trimmed, id(lens), lambda base=base, lens=lens: self._trim(base, lens))
             else:
-                base = view_of(base, [lens], self.known)
+                base = view_of(base, [lens], known)
         return base
 
     def _pick(self, base: Any, lens: result.Picked) -> Any:

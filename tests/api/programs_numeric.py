@@ -437,3 +437,25 @@ def ml_svm_sgd(X, y):
             else:
                 w = (1 - 0.01) * w
     return w
+
+
+@program(lambda: (np.arange(10.0), 2), lambda: (np.arange(12.0), 3), lambda: (np.arange(15.0), 0))
+def vi_steps_of_arguments(x, k):
+    return x[:: k + 1], x[k:k], x[100:], x[:100], x[k:]
+
+
+@program(lambda: np.arange(8.0), lambda: np.arange(3.0), lambda: np.arange(30.0)[::2])
+def vi_sizes_that_are_computed(x):
+    n = int((x > 3).sum())
+    y, z = x * 2, x[x > 3]
+    v = x[n:]
+    v += 100
+    return x[:n], v[::-1], x[:n].reshape(-1, 1), y[:n], y, z, z[:2], z
+
+
+@program(lambda: np.arange(18.0), lambda: np.arange(13.0))
+def vi_cut_in_a_loop(x):
+    v = x
+    for _ in range(3):
+        v = v[int(v.sum()) % 3 :]
+    return v, x[1:]

@@ -141,9 +141,10 @@ def execute(program: Traced, fn, args, kwargs=None):
                 return value
             case ResultTree(like, items):
                 return rebuild(like, [build(item) for item in items])
-            case ResultView(parameter, number, lenses):
+            case ResultView(parameter, number, lenses, _, sizes):
                 base = given[parameter] if number is None else objects.setdefault(number, results[number])
-                return apply_lenses(base, lenses, known, results)
+                computed = {name: int(results[at]) for name, at in sizes}
+                return apply_lenses(base, lenses, {**known, **computed}, results)
 
     result = build(program.result)
     for effect in program.effects:

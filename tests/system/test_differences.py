@@ -280,6 +280,18 @@ def test_numbers_that_meet_are_floats():
     assert [type(v) for v in result] == [float, float]
 
 
+def test_views_of_an_array_without_a_bound():
+    @weft.compile
+    def fn(x):
+        z = np.bincount(x)
+        return z, z[:2]
+
+    z, view = fn(np.array([3, 1, 1]))
+    np.testing.assert_array_equal(z, [0, 2, 0, 1])
+    np.testing.assert_array_equal(view, [0, 2])
+    assert not np.shares_memory(z, view)
+
+
 def test_reshape_of_an_argument_with_gaps():
     def part():
         return np.arange(40.0).reshape(5, 8)[1:4, ::2]
