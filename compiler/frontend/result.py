@@ -295,11 +295,8 @@ class Outputs:
         if storage.parameter is not None and sizes is not None:
             return self._seen(array, storage.parameter, None, sizes=sizes)
         whole = View.of(storage)
-        if (
-            len(self._shared[storage]) == 1
-            or sizes is None
-            or not all(map(self.trace.has_bound, whole.shape))
-        ):
+        is_alone = len(self._shared[storage]) == 1 or not all(map(self.trace.has_bound, whole.shape))
+        if is_alone or sizes is None:
             if any(self.trace.is_computed(d) for d in view.shape):
                 return self._computed(array)
             return ResultValue(self._number(array, view.read(self.trace)), "array")
