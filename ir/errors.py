@@ -6,6 +6,7 @@ enter (`weft.api`); the sections that explain each code are in `docs/errors.md`.
 
 from __future__ import annotations
 
+import builtins
 import struct
 from collections.abc import Sequence
 from typing import ClassVar
@@ -239,3 +240,19 @@ def _rebuild(error_class: type[WeftError], sentence: str, state: dict[str, objec
     error = error_class(sentence)
     error.__dict__.update(state)
     return error
+
+
+def failure(code: object, facts: Sequence[int], location: Location | None = None) -> Exception:
+    """The error that `code` and facts stand for; the facts of an index are it, the size, the axis."""
+    if code == "index":
+        index, size, axis = [*facts, 0, 0, 0][:3]
+        sentence = f"index {index} is out of bounds for axis {axis} with size {size}"
+        return IndexFault(sentence, location=location)
+    if isinstance(code, str) and code.startswith("nan "):
+        return not_finite(code, facts, location)
+    if isinstance(code, str) and code.startswith("raise "):
+        name, _, text = code.split(" ", 2)[2].partition(": ")
+        found = getattr(builtins, name, None)
+        if isinstance(found, type) and issubclass(found, Exception):
+            return found(*([text] if text else []))
+    return RuntimeFault(f"the program failed with code {code} {tuple(facts)}", location=location)

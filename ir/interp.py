@@ -6,8 +6,6 @@ failure in program order is raised; memory then holds what was written before it
 anything of a target.
 """
 
-import builtins
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -15,10 +13,11 @@ import numpy as np
 
 from weft.ir.block import Thread, has_meetings, run_block
 from weft.ir.dims import DimLike, as_symbol, evaluate_dim
-from weft.ir.errors import IndexFault, InternalError, RuntimeFault, ShapeError, WeftError, not_finite
+from weft.ir.errors import IndexFault, InternalError, ShapeError, WeftError, failure
 from weft.ir.memory import Buffer, Races, Traffic, allocate, numpy_dtype, wrap
 from weft.ir.node import Attributes, Func, Op, Region, Value
 from weft.ir.opdef import REGISTRY
+from weft.ir.parameters import STRIDE, argument_numbers, sizes_of
 from weft.ir.rewrite import substitute_attributes
 from weft.ir.source import Location
 from weft.ir.types import INDEX, BufferType, IndexType, TensorType, Type, VectorType
@@ -56,7 +55,7 @@ def interpret(
     given = [np.asarray(a) for a in arguments]
     machine.bind(fn, given)
     returned = machine.run(fn.body)
-    taken = _argument_numbers(fn, len(given))
+    taken = argument_numbers(fn, len(given))
     made = [
         machine.values[p]
         for p, number in zip(fn.params, taken, strict=True)
@@ -97,12 +96,12 @@ class Machine:
 
     def bind(self, fn: Func, arguments: Sequence[np.ndarray]) -> None:
         """Give parameters their arguments and symbols their sizes; raises ShapeError if they do not fit."""
-        numbers = _argument_numbers(fn, len(arguments))
+        numbers = argument_numbers(fn, len(arguments))
         given = [(p, n, arguments[n]) for p, n in zip(fn.params, numbers, strict=True) if n is not None]
         for param, _, argument in given:
             if param.type == INDEX and param.name:
                 self.known.setdefault(param.name, int(argument))
-            for dim, size in _sizes(param.type, argument):
+            for dim, size in sizes_of(param.type, argument):
                 symbol = as_symbol(dim)
                 if symbol is not None:
                     self.known.setdefault(symbol.name, size)
@@ -120,7 +119,7 @@ class Machine:
 
     def made(self, fn: Func, param: Value, arguments: Sequence[np.ndarray], result: int) -> Runtime:
         """What a parameter holds that is no argument: memory of a result, a size or a stride."""
-        ty, stride = param.type, _STRIDE.fullmatch(param.name)
+        ty, stride = param.type, STRIDE.fullmatch(param.name)
         if isinstance(ty, BufferType):
             return allocate(ty, self.shape(ty.shape), f"result {result}")
         if isinstance(ty, IndexType):
@@ -142,7 +141,7 @@ class Machine:
     def check_argument(self, param: Value, number: int, argument: np.ndarray) -> None:
         """Compare an argument with its type."""
         ty = param.type
-        for dim, size in _sizes(ty, argument):
+        for dim, size in sizes_of(ty, argument):
             if self.size(dim) != size:
                 raise ShapeError(f"argument {number} is {ty}, got an array of shape {argument.shape}")
         if isinstance(ty, TensorType | BufferType | VectorType) and argument.dtype != numpy_dtype(ty.dtype):
@@ -258,37 +257,6 @@ class Machine:
 
 
 Handler = Callable[[Machine, Op], None]
-_RESULT = re.compile(r"r\d+")
-_ARGUMENT, _STRIDE = re.compile(r"a(\d+)"), re.compile(r"a(\d+)_s(\d+)")
-
-
-def _argument_numbers(fn: Func, count: int) -> list[int | None]:
-    """Which argument each parameter takes, None for those that are made here.
-
-    A bufferized function says it by names: `a3` is argument 3, ints follow in order, the rest is made.
-    """
-    found = [_ARGUMENT.fullmatch(p.name) if isinstance(p.type, BufferType) else None for p in fn.params]
-    if not any(found) and not any(
-        isinstance(p.type, BufferType) and _RESULT.fullmatch(p.name) for p in fn.params
-    ):
-        return [number if number < count else None for number in range(len(fn.params))]
-    numbers = [None if match is None else int(match[1]) for match in found]
-    rest = iter(sorted({*range(count)} - {*numbers}))
-    for place, param in enumerate(fn.params):
-        if param.type == INDEX:
-            numbers[place] = next(rest, None)
-    return numbers
-
-
-def _sizes(ty: Type, argument: np.ndarray) -> list[tuple[DimLike, int]]:
-    """Pairs of an expression and the number it has in an argument; raises ShapeError for another rank."""
-    if isinstance(ty, IndexType):
-        return [(ty.dim, int(argument))]
-    if not isinstance(ty, TensorType | BufferType):
-        return []
-    if len(ty.shape) != argument.ndim:
-        raise ShapeError(f"an argument is {ty}, got an array of shape {argument.shape}")
-    return list(zip(ty.shape, argument.shape, strict=True))
 
 
 def _location(op: Op) -> Location | None:
@@ -572,22 +540,6 @@ def _fail_if(machine: Machine, op: Op) -> None:
     axis = op.attributes.get("axis")
     numbers += [axis] if isinstance(axis, int) else []
     raise failure(op.attributes.get("code", ""), numbers, _location(op))
-
-
-def failure(code: object, facts: Sequence[int], location: Location | None = None) -> Exception:
-    """The error that `code` and facts stand for; the facts of an index are it, the size, the axis."""
-    if code == "index":
-        index, size, axis = [*facts, 0, 0, 0][:3]
-        sentence = f"index {index} is out of bounds for axis {axis} with size {size}"
-        return IndexFault(sentence, location=location)
-    if isinstance(code, str) and code.startswith("nan "):
-        return not_finite(code, facts, location)
-    if isinstance(code, str) and code.startswith("raise "):
-        name, _, text = code.split(" ", 2)[2].partition(": ")
-        found = getattr(builtins, name, None)
-        if isinstance(found, type) and issubclass(found, Exception):
-            return found(*([text] if text else []))
-    return RuntimeFault(f"the program failed with code {code} {tuple(facts)}", location=location)
 
 
 def _check(machine: Machine, op: Op) -> None:

@@ -22,7 +22,8 @@ from weft.compiler.pipeline import PASSES
 from weft.generate import SYMBOL, interface_of
 from weft.ir import BufferType, Func, IndexType, TensorType, UserError, Value
 from weft.ir.dims import Symbol, as_symbol, evaluate_dim
-from weft.ir.interp import failure, interpret
+from weft.ir.errors import failure
+from weft.ir.interp import interpret
 from weft.ir.parse import parse
 from weft.ir.types import INDEX
 from weft.ir.verify import verify
