@@ -277,7 +277,7 @@ def _sorted(trace: Trace, values: Any, *, key: Any = None, reverse: bool = False
     elif key is None and type(values) in (list, tuple) and needs_stack(trace, list(values), "sort", ()):
         values = [settled(trace, list(values))]
     if key is None and is_listed(values):
-        return sort(trace, values, reverse=reverse)
+        return sort(trace, typing.cast("list[Any]", values), reverse=reverse)
     return sorted(values, key=key, reverse=reverse)
 
 

@@ -273,7 +273,8 @@ class ExpressionRewriter(ast.NodeTransformer):
         if isinstance(node.ctx, ast.Load):
             node.elts = [self._element(part) for part in node.elts]
             return node
-        return self.generic_visit(node)
+        node.elts = [self.visit(part) for part in node.elts]
+        return node
 
     def _element(self, part: ast.expr) -> ast.expr:
         if isinstance(part, ast.Starred):

@@ -53,6 +53,7 @@ from weft.ir.source import is_user_module
 from weft.runtime.variables import Variable
 
 _MISSING = object()
+_type: Any = type  # typed so: of a value of any type
 _METHODS: Any = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
 
 
@@ -136,8 +137,9 @@ class TracingHooks:
         """As Python does; lists whose items lie in arrays are copied."""
         left, right = given(left), given(right)
         if type(left) is list and type(right) is list:
-            left, right = (cast("list[Any]", self.inputs.open(v)) for v in (left, right))
-            left, right = (copied(self.trace, v) if is_listed(v) else v for v in (left, right))
+            parts: list[list[Any]] = [self.inputs.open(one) for one in cast(Any, (left, right))]
+            first, second = (copied(self.trace, one) if is_listed(one) else one for one in parts)
+            return first + second
         return left + right
 
     def asked(self, value: Any, /) -> Any:
@@ -147,8 +149,9 @@ class TracingHooks:
     def multiply(self, left: Any, right: Any, /) -> Any:
         """As Python does; a list whose items lie in arrays is copied."""
         left, right = given(left), given(right)
-        items = left if type(left) is list else right
-        return self._multiplied(items, right if items is left else left) if is_listed(items) else left * right
+        if is_listed(left):
+            return self._multiplied(left, right)
+        return self._multiplied(right, left) if is_listed(right) else left * right
 
     def _multiplied(self, items: list[Any], count: Any) -> list[Any]:
         made: list[Any] = []
@@ -429,8 +432,8 @@ class TracingHooks:
         if name not in ("append", "extend") and needs_stack(self.trace, owner, name, args):
             return self._call_stack(cast("list[Any]", owner), name, args, kwargs)
         if isinstance(owner, list | dict | set) and name in MUTATORS:
-            self._note_change(owner, f"{type(owner).__name__}.{name}")
-            if type(owner) is list and args:
+            self._note_change(owner, f"{_type(owner).__name__}.{name}")
+            if isinstance(owner, list) and args:
                 args = (*args[:-1], kept(self.trace, self.inputs.open(args[-1]), name))
         if (
             isinstance(owner, list | tuple | dict | str | set | BaseException)

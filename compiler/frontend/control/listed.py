@@ -184,6 +184,7 @@ def equal_lists(trace: Trace, left: Any, right: Any) -> Any:
     """`left == right`, at least one of them with items in arrays."""
     if type(left) is not list or type(right) is not list:
         return False
+    left, right = typing.cast("list[Any]", left), typing.cast("list[Any]", right)
     if not left or not right:
         known = [exact_length(one) for one in (left, right)]
         if None in known:
@@ -238,7 +239,7 @@ def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
 
 def _set_slice(trace: Trace, owner: list[Any], stack: Stack, key: slice, value: Any) -> None:
     """`owner[a:b] = items`: as many as before, and numbers."""
-    items = list(value) if type(value) in (list, tuple) else None
+    items = list(typing.cast("list[Any]", value)) if type(value) in (list, tuple) else None
     if not items or not isinstance(stack.slot, Number | Scalar):
         raise _replaced(trace)
     given = settled(trace, items)

@@ -156,8 +156,8 @@ def _item(trace: Trace, slot: Slot, leaves: Iterator[Any]) -> Any:
         case Scalar() | Array():
             return next(leaves)
         case Tree(like, items):
-            made = rebuild(like, [_item(trace, one, leaves) for one in items])
-            if not isinstance(made, tuple):
+            made: Any = rebuild(like, [_item(trace, one, leaves) for one in items])
+            if not isinstance(like, tuple):
                 trace.share(made)  # a copy
             return made
         case Nullable(inner):

@@ -7,7 +7,7 @@ What changes the number of items gives the list another stack; what moves items 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -38,14 +38,15 @@ def needs_stack(trace: Trace, owner: Any, name: str, args: tuple[Any, ...]) -> b
     """Whether a method asks for items or positions that only the program knows: then the list is a stack."""
     if name not in METHODS or is_listed(owner):
         return is_listed(owner)
-    asked = (*args, *owner) if name in COMPARING else args[:1] if name in ("pop", "insert") else ()
-    if type(owner) is not list or not any(_is_computed(trace, value) for value in asked):
+    if type(owner) is not list:
         return False
-    if not can_stack(owner):
+    items = cast("list[Any]", owner)
+    asked = (*args, *items) if name in COMPARING else args[:1] if name in ("pop", "insert") else ()
+    if not any(_is_computed(trace, value) for value in asked) or not can_stack(items):
         return False
-    if trace.is_outer(owner):
-        raise Restack(owner, None)
-    settled(trace, owner)
+    if trace.is_outer(items):
+        raise Restack(items, None)
+    settled(trace, items)
     return True
 
 

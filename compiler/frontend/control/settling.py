@@ -163,7 +163,7 @@ def is_row(owner: Any) -> bool:
 
 def _check_rows(trace: Trace, owner: list[Any]) -> None:
     """Raise UnsupportedError for a list that has one row twice, or is a row itself that becomes longer."""
-    rows = [id(item) for item in owner if type(item) is list]
+    rows = [id(typing.cast("list[Any]", item)) for item in owner if type(item) is list]
     if len(set(rows)) < len(rows):
         text, fix = "a list holds the same list twice", "hold copies: `[list(row) for row in rows]`"
         raise trace.refuse(text, fix, "E055")
@@ -217,8 +217,9 @@ def _stacks_in(value: Any) -> Iterator[Stack]:
 def _show(trace: Trace, item: Any, shown: Any) -> None:
     """Give the lists in an item the content that they have in a stack."""
     if type(item) is not list and is_node(item):
-        if not isinstance(item, tuple):
-            trace.share(item)
+        held: Any = item
+        if not isinstance(held, tuple):
+            trace.share(held)
         for (_, one), (_, other) in zip(children(item), children(shown), strict=True):
             _show(trace, one, other)
     elif type(item) is list:
