@@ -307,6 +307,13 @@ class Storage:
         assert isinstance(self.value.type, TensorType)
         return self.value.type
 
+    def possible(self) -> list[Storage]:
+        """Itself and all that it may be in Python, if it is a join."""
+        found: list[Storage] = [self]
+        for one in found:
+            found += [other for other in one.origins if other not in found]
+        return found
+
 
 @dataclass(slots=True, eq=False)
 class View:

@@ -33,9 +33,10 @@ def check_aliases(
             continue
         params = found[name] = [a.view.storage for a in arrays_in(variables.wrapped[name])]
         for value in (variables.before[name], done.ends[name]):
-            given = [a.view.storage for a in arrays_in(value)]
+            given = [a.view.storage.possible() for a in arrays_in(value)]
             if len(given) == len(params):
-                starts += [(one, param) for one, param in zip(given, params, strict=True) if one is not param]
+                pairs = [(one, param) for ones, param in zip(given, params, strict=True) for one in ones]
+                starts += [(one, param) for one, param in pairs if one is not param]
     pairs = _through_iterations(starts)
     turning = set[Storage]() if turns is None else {one for name in turns.sources for one in found[name]}
     _refuse_stale(trace, variables, done, [pair for pair in pairs if pair[1] not in turning])

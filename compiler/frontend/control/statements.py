@@ -264,8 +264,9 @@ def link_arrays(trace: Trace, slot: Slot, joined: Any, value: Any) -> None:
     made, given = arrays_in(joined), arrays_in(value)
     if len(made) == len(given):
         for one, other in zip(made, given, strict=True):
-            if other.view.storage.depth <= len(trace.frames):
-                trace.link(one.view.storage, other.view.storage)
+            for origin in other.view.storage.possible():  # also what a loop or branch inside of a side joined
+                if origin.depth <= len(trace.frames):
+                    trace.link(one.view.storage, origin)
 
 
 def freeze_in(trace: Trace, frame: Frame, value: Any) -> Any:
