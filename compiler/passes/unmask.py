@@ -3,9 +3,12 @@
     part = gather(x, positions(mask)); ...; scatter(x, f(part), positions(mask))     becomes
     select(mask, f(x), x)
 
+    sum(gather(x, positions(mask)))                                                   becomes
+    sum(select(mask, x, 0))
+
 What a mask leaves out is computed and dropped, which costs less than counting, packing and unpacking, and one
-kernel can do it. Only where every use of the packed size is elementwise: a sum of `x[mask]` adds packed
-elements, in their order. Not here: what the frontend makes of masks.
+kernel can do it. Only where every use of the packed elements is elementwise, or a reduction that ends in one
+element; the count itself may be used for anything. Not here: what the frontend makes of masks.
 """
 
 from collections.abc import Sequence
@@ -13,12 +16,13 @@ from dataclasses import field
 
 from weft.ir import Builder, Func, IndexType, Op, TensorType, Value, record
 from weft.ir.dataclass import dataclass
-from weft.ir.dims import DimLike, Symbol, as_symbol, symbols_of
+from weft.ir.dims import DimLike, Symbol, as_symbol, product, symbols_of
 from weft.ir.opdef import Scalar
 from weft.ir.rewrite import Cloner, remove_dead
 from weft.ir.walk import dims_of_attribute, dims_of_type, walk
 
 Shape = tuple[DimLike, ...]
+_NEUTRAL = {"sum": 0, "prod": 1, "any": False, "all": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +55,21 @@ def _plan(fn: Func, positions: Op) -> _Mask | None:
     (flat,) = positions.operands
     mask = flat.op.operands[0] if flat.op is not None and flat.op.name == "reshape" else flat
     plan = _Mask(mask, positions)
-    counts = {op.result for op in walk(fn) if op.name == "to_index" and _binds(op, symbol)}
+    counted = {op for op in walk(fn) if op.name == "to_index" and _binds(op, symbol)}
+    is_used = False
     for op in walk(fn):
-        if not counts.isdisjoint(op.operands):
-            return None
-        if not _mentions(op, symbol) and positions.result not in op.operands:
+        if op in counted or (not _mentions(op, symbol) and positions.result not in op.operands):
             continue
-        if op.name == "to_index" or op is positions:
+        if op.name in ("dim", "from_index"):  # the count itself
+            is_used = True
+        elif op is positions or _is_reduction(op, symbol):
             plan.ops.add(op)
         elif _is_elementwise(op, symbol) or _is_access(op, positions):
             plan.ops.add(op)
         else:
             return None
+    if not is_used:
+        plan.ops.update(counted)
     return plan
 
 
@@ -93,6 +100,11 @@ def _is_elementwise(op: Op, symbol: Symbol) -> bool:
         ty = op.operands[0].type
         return isinstance(ty, TensorType) and ty.shape == () and _is_packed(op.result, symbol)
     return isinstance(rule.form, Scalar) and all(_is_packed(v, symbol) for v in (*op.operands, op.result))
+
+
+def _is_reduction(op: Op, symbol: Symbol) -> bool:
+    """Whether an op makes one element of packed ones, to which neutral elements may be added."""
+    return op.name in _NEUTRAL and _is_packed(op.operands[0], symbol)
 
 
 def _is_access(op: Op, positions: Op) -> bool:
@@ -128,6 +140,8 @@ class _Unmask:
             chosen = builder.emit("select", [mask, self.full[op.operands[1]], whole]).result
             assert isinstance(op.result.type, TensorType)
             return (builder.reshape(builder.expr(chosen), op.result.type.shape).value,)
+        if op.name in _NEUTRAL:
+            return (self._reduced(builder, op, plan),)
         if op.name == "gather":
             self.full[op.result] = _shaped(builder, operands[0], plan.shape)
         elif op.name == "broadcast":
@@ -136,6 +150,16 @@ class _Unmask:
             values = [self.full[v] for v in op.operands]
             self.full[op.result] = builder.emit(op.name, values, op.attributes).result
         return op.results
+
+    def _reduced(self, builder: Builder, op: Op, plan: _Mask) -> Value:
+        """A reduction of all places, where the mask does not hold of neutral elements."""
+        whole = self.full[op.operands[0]]
+        assert isinstance(whole.type, TensorType)
+        one = builder.constant(_NEUTRAL[op.name], TensorType(whole.type.dtype))
+        neutral = builder.broadcast(one, plan.shape)
+        chosen = builder.emit("select", [self.cloner.value(plan.mask), whole, neutral.value]).result
+        flat = builder.reshape(builder.expr(chosen), (product(plan.shape),))
+        return builder.emit(op.name, [flat.value], op.attributes).result
 
     def _reshape(self, value: Value, op: Op) -> Sequence[Value] | None:
         """A reshape of a reshape back to where it came from."""

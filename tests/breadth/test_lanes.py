@@ -197,3 +197,24 @@ def test_few_bytes():
     (kernel,) = [k for k in compiled.stats()["kernels"] if "each" in k["ops"]]
     assert kernel["bytes_read"] <= 2 * a.nbytes
     assert kernel["bytes_written"] == a.nbytes
+
+
+def test_reductions_of_elements_at_a_mask_need_no_positions():
+    def facts(x, y):
+        mask = x > 0.3
+        part = x[mask]
+        return (
+            part.sum(), len(part), (part * y[mask]).sum(), part.any(), (part > 0.5).all(),
+            y[mask].mean(), (x[mask] ** 2).prod(),
+        )  # fmt: skip
+
+    compiled = weft.compile(facts)
+    for shape in ((40,), (6, 7), (90,)):
+        args = RNG.random(shape), RNG.random(shape)
+        for ours, theirs in zip(compiled(*args), facts(*args), strict=True):
+            assert type(ours) is type(theirs)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    program = parse(compiled.ir("tensor", *args))
+    assert not [op for op in walk(program) if op.name in ("positions", "gather")]
+    values = np.array([1.0, np.nan, 2.0, np.inf])
+    assert weft.compile(lambda x: x[np.isfinite(x)].sum())(values) == 3.0
