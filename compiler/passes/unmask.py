@@ -3,7 +3,7 @@
     part = gather(x, positions(mask)); ...; scatter(x, f(part), positions(mask))     becomes
     select(mask, f(x), x)
 
-    sum(gather(x, positions(mask)))                                                   becomes
+    sum(gather(x, positions(mask)))  of ints                                          becomes
     sum(select(mask, x, 0))
 
 What a mask leaves out is computed and dropped, which costs less than counting, packing and unpacking, and one
@@ -103,8 +103,14 @@ def _is_elementwise(op: Op, symbol: Symbol) -> bool:
 
 
 def _is_reduction(op: Op, symbol: Symbol) -> bool:
-    """Whether an op makes one element of packed ones, to which neutral elements may be added."""
-    return op.name in _NEUTRAL and _is_packed(op.operands[0], symbol)
+    """Whether an op makes one element of packed ones, to which neutral ones may be added: not of floats.
+
+    These would be added in another order, so that the bits depended on this pass.
+    """
+    if op.name not in _NEUTRAL or not _is_packed(op.operands[0], symbol):
+        return False
+    ty = op.operands[0].type
+    return op.name in ("any", "all") or (isinstance(ty, TensorType) and ty.dtype.kind in "biu")
 
 
 def _is_access(op: Op, positions: Op) -> bool:

@@ -205,7 +205,7 @@ def test_reductions_of_elements_at_a_mask_need_no_positions():
         part = x[mask]
         return (
             part.sum(), len(part), (part * y[mask]).sum(), part.any(), (part > 0.5).all(),
-            y[mask].mean(), (x[mask] ** 2).prod(),
+            (x[mask] * 2).prod(),
         )  # fmt: skip
 
     compiled = weft.compile(facts)
@@ -214,7 +214,8 @@ def test_reductions_of_elements_at_a_mask_need_no_positions():
         for ours, theirs in zip(compiled(*args), facts(*args), strict=True):
             assert type(ours) is type(theirs)
             np.testing.assert_allclose(ours, theirs, rtol=1e-12)
-    program = parse(compiled.ir("tensor", *args))
+    numbers = RNG.integers(0, 9, 40)
+    program = parse(compiled.ir("tensor", numbers, numbers))
     assert not [op for op in walk(program) if op.name in ("positions", "gather")]
     values = np.array([1.0, np.nan, 2.0, np.inf])
     assert weft.compile(lambda x: x[np.isfinite(x)].sum())(values) == 3.0
