@@ -13,6 +13,7 @@ import numpy as _numpy  # noqa: F401  # pyright: ignore[reportUnusedImport]  pro
 from weft.version import VERSION
 
 if TYPE_CHECKING:
+    from weft.calling import callback
     from weft.config import disabled, options
     from weft.control import cond, fori_loop, scan, while_loop
     from weft.custom import custom_op

@@ -220,7 +220,7 @@ def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
     """`owner[key] = value`: the arrays are written."""
     stack = settled(trace, owner)
     if isinstance(key, slice):
-        return _set_slice(trace, owner, stack, key, value)
+        return _set_slice(trace, owner, stack, typing.cast("slice", key), value)
     slot: Slot | None = stack.slot
     try:
         slot = join(stack.slot, loosen(value))

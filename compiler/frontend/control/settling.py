@@ -216,13 +216,7 @@ def _stacks_in(value: Any) -> Iterator[Stack]:
 
 def _show(trace: Trace, item: Any, shown: Any) -> None:
     """Give the lists in an item the content that they have in a stack."""
-    if type(item) is not list and is_node(item):
-        held: Any = item
-        if not isinstance(held, tuple):
-            trace.share(held)
-        for (_, one), (_, other) in zip(children(item), children(shown), strict=True):
-            _show(trace, one, other)
-    elif type(item) is list:
+    if type(item) is list:
         row, stack = typing.cast("list[Any]", item), shown[0]
         if is_listed(row) and len(row) == 1:
             link_stacks(trace, stack, row[0])
@@ -234,6 +228,11 @@ def _show(trace: Trace, item: Any, shown: Any) -> None:
         parts, row[:] = list(row), [stack]
         if has_rows(stack.slot):
             _adopt(trace, parts, stack)
+    elif is_node(item):
+        if not isinstance(item, tuple):
+            trace.share(item)
+        for (_, one), (_, other) in zip(children(item), children(shown), strict=True):
+            _show(trace, one, other)
 
 
 def stack_of(trace: Trace, value: Any) -> Stack | None:
