@@ -155,3 +155,16 @@ def test_derivatives_and_exports(tmp_path):
     np.testing.assert_allclose(weft.grad(loss)(w, X), 6 + X)
     with pytest.raises(weft.UnsupportedError):
         weft.export(lambda x: np.cumsum(np.arange(x[0])), ["i64[4]"], tmp_path / "libf.so", name="f")
+
+
+def test_repeated_as_often_as_a_loop_says():
+    def spread(x, count, y):
+        for i in range(count):
+            y[:] += np.repeat(np.reshape(x[: 2**i], (2**i, 1)), 2 ** (count - i), axis=1).ravel()
+        return y
+
+    compiled = weft.compile(spread)
+    for count in (2, 3, 4):
+        x = np.arange(2.0**count)
+        expected = spread(x, count, np.zeros(2**count))
+        np.testing.assert_array_equal(compiled(x, count, np.zeros(2**count)), expected)

@@ -492,7 +492,9 @@ def repeat(trace: Trace, a: Any, repeats: Any, axis: Any = None) -> TracedArray:
     array = as_array(trace, a)
     known, count = known_elements(trace, repeats), as_dim(repeats)
     if count is None and known is None:
-        return _repeat_computed(trace, array, as_array(trace, repeats), axis)
+        if type(repeats) is TracedArray and repeats.ndim > 0:
+            return _repeat_computed(trace, array, repeats, axis)
+        count = as_size(trace, repeats)
     if axis is None:
         array, axis = ravel(trace, array), 0
     number = as_axis(trace, axis, array.ndim)
