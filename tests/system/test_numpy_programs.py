@@ -16,9 +16,6 @@ from weft.cli.files import load_file
 FOLDER = Path(__file__).parents[2] / "examples" / "numpy"
 NAMES = sorted(file.stem for file in FOLDER.glob("*.py"))
 TOLERANCE = 4096  # ulp of the largest element: sums and products have their own order, iterations amplify
-NOT_YET = {
-    "knapsack": "a size from an element of an array",
-}  # what each is refused for: a clear error, never another result
 
 
 def load(name):
@@ -42,10 +39,6 @@ def test_the_list_is_complete_and_a_third_at_most_is_scalar():
 def test_program(name):
     program = load(name)
     compiled = weft.compile(program.run)
-    if name in NOT_YET:
-        with pytest.raises(weft.UnsupportedError):
-            compiled(*program.inputs(program.SIZES[0], 0))
-        return
     for number, size in enumerate((*program.SIZES[:2], program.SIZES[0])):
         plain = program.inputs(size, number)
         ours = copy.deepcopy(plain)
@@ -53,7 +46,7 @@ def test_program(name):
     assert compiled.stats()["compiles"] <= 2
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in NOT_YET and hasattr(load(n), "STEPS")])
+@pytest.mark.parametrize("name", [n for n in NAMES if hasattr(load(n), "STEPS")])
 def test_the_program_does_not_grow_with_the_trip_count(name):
     program = load(name)
     arguments = list(program.inputs(program.SIZES[0], 0))
