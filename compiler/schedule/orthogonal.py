@@ -262,10 +262,12 @@ def _rotate(m: Matrix, p: Dim, q: Dim, length: DimLike, found: Expr) -> Expr:
 
             def one(j: DimLike) -> None:
                 u, v = m.wide(m.get(p, j)), m.wide(m.get(q, j))
-                v = v if phase is None else v * m.wide(phase)
+                turned_u, turned_v = u, v
+                if phase is not None:  # given back to the second row: a small product turns little
+                    turned_u, turned_v = conjugate(m.wide(phase)) * u, m.wide(phase) * v
                 s, t = m.wide(cosine), m.wide(sine)
-                m.put(p, j, _scaled(s, u) - _scaled(t, v))
-                m.put(q, j, _scaled(t, u) + _scaled(s, v))
+                m.put(p, j, _scaled(s, u) - _scaled(t, turned_v))
+                m.put(q, j, _scaled(t, turned_u) + _scaled(s, v))
 
             m.along(0, m.columns, one)
             return [writer.here(found) + 1]

@@ -112,17 +112,17 @@ def _evaluate_rotate(_a: Attributes, x: np.ndarray) -> np.ndarray:
 def _rotate(m: np.ndarray, length: int, p: int, q: int) -> bool:
     """Make two rows orthogonal; False if they are."""
     a, b, product = (m[i, :length] @ m[j, :length].conj() for i, j in ((p, p), (q, q), (p, q)))
-    a, b, c = np.real(a), np.real(b), product
+    a, b, c, phase = np.real(a), np.real(b), product, product.dtype.type(1)
     if m.dtype.kind == "c":
         c = np.abs(product)
-        m[q] *= product / c if c else 1
+        phase = product / c if c else phase
     if not abs(c) > np.finfo(m.dtype).eps * np.sqrt(a) * np.sqrt(b):
         return False
     ratio = (b - a) / (2 * c)
     tangent = np.copysign(1, ratio) / (abs(ratio) + np.sqrt(1 + ratio * ratio))
     cosine = 1 / np.sqrt(1 + tangent * tangent)
     sine = cosine * tangent
-    m[[p, q]] = cosine * m[p] - sine * m[q], sine * m[p] + cosine * m[q]
+    m[[p, q]] = cosine * m[p] - sine * (phase * m[q]), sine * (phase.conj() * m[p]) + cosine * m[q]
     return True
 
 
