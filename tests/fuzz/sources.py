@@ -179,8 +179,9 @@ class Writer:
         elif way < 0.7:
             self.add(f"{a.name}.T", a.dtype, a.shape[::-1], view=True)
         elif way < 0.8:
-            # in another order than C, a new array's ravel is a copy or a view where NumPy's is not (a listed difference)
-            copied = ".copy()" if "F" in self.layouts else ""
+            # in another order than C, an array's ravel is a copy or a view where NumPy's is not (a listed difference);
+            # so is that of a reversed argument whose rows lay in reverse order
+            copied = ".copy()" if self.layouts & {"F", "negative"} else ""
             self.add(f"{a.name}.ravel(){copied}", a.dtype, (f"({'*'.join(a.shape)})",), view=not copied)
         elif way < 0.9:
             self.add(

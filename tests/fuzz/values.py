@@ -134,6 +134,8 @@ class Values:
         if unbound:
             for name in sorted(unbound):
                 self.parameter_of_symbol(name)
+        if self.count(ty.shape) > MOST:
+            raise Impossible
         value = self.body.add_param(ty)
         shape = [self.size(d) for d in ty.shape]
         if limit is not None:
