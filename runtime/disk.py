@@ -1,7 +1,7 @@
 """The disk cache: objects by key, in a private folder, written atomically, verified when read (DESIGN D25).
 
 An entry that is damaged, truncated or foreign counts as absent; a folder that cannot be used counts as empty.
-Nothing here ever raises. Not here: what is a key (`weft.native`), where the folder is (`weft.config`).
+Nothing here ever raises. Not here: what is a key (`weft.calls.native`), where the folder is (`weft.config`).
 """
 
 import hashlib

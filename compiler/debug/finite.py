@@ -1,7 +1,7 @@
 """`compile(check="nan")`: after each operation that could, a test whether it made a NaN or an infinity.
 
 An operation is at fault if what it read was finite and what it gave is not. An elementwise one is looked at
-element by element. Not here: how the error is worded (`weft.function`).
+element by element. Not here: how the error is worded (`weft.calls.function`).
 """
 
 from collections.abc import Sequence

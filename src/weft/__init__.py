@@ -13,7 +13,7 @@ import numpy as _numpy  # noqa: F401  # pyright: ignore[reportUnusedImport]  pro
 from weft.version import VERSION
 
 if TYPE_CHECKING:
-    from weft.calling import callback
+    from weft.callbacks import callback
     from weft.config import disabled, options
     from weft.control import cond, fori_loop, scan, while_loop
     from weft.custom import custom_op
@@ -52,7 +52,7 @@ __version__ = VERSION
 # fmt: off
 _HOMES = {
     "weft.batched": ("vmap",),
-    "weft.calling": ("callback",),
+    "weft.callbacks": ("callback",),
     "weft.config": ("disabled", "options"),
     "weft.ir": ("AliasError", "CompileError", "DTypeError", "IndexFault", "InternalError", "OutOfMemoryError",
                 "RuntimeFault", "ShapeError", "UnsupportedError", "UserError", "WeftError"),

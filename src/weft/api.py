@@ -11,14 +11,14 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from weft import specs
 from weft.backends.cpu import entry_type
 from weft.backends.cpu.entry import has_native_entry, process_entries
-from weft.compiled import METHODS, TOOLS
-from weft.function import Core, Settings
+from weft.calls import specs
+from weft.calls.compiled import METHODS, TOOLS
+from weft.calls.function import Core, Settings
+from weft.calls.native import runtime_fetch, runtime_store
+from weft.calls.specs import Spec
 from weft.ir import UnsupportedError, UserError
-from weft.native import runtime_fetch, runtime_store
-from weft.specs import Spec
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 

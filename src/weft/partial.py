@@ -108,7 +108,7 @@ class Run:
 def run(
     compiled: Any, args: Sequence[Any], kwargs: Mapping[str, Any], fetch: Any, feed: Mapping[str, Any]
 ) -> Any:
-    """`f.run`: see `weft.compiled`; one compiled function for each structure of names."""
+    """`f.run`: see `weft.calls.compiled`; one compiled function for each structure of names."""
     from weft.api import compile
 
     key = (repr(fetch), tuple(sorted(feed)))

@@ -8,7 +8,7 @@ import numpy as np
 from weft.backends.cpu.emit import emit_program
 from weft.backends.cpu.link import compile_text, load
 from weft.backends.cpu.target import host_target
-from weft.generate import interface_of, optimize
+from weft.calls.generate import interface_of, optimize
 from weft.ir import BufferType, CodeOptions, Options, verify
 from weft.ir.dims import evaluate_dim
 from weft.runtime.context import Context

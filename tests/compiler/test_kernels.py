@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from weft.backends.cpu.target import host_target
+from weft.calls.generate import optimize
 from weft.compiler.frontend.arguments import spec_of
 from weft.compiler.frontend.entry import trace
-from weft.generate import optimize
 from weft.ir import Options, interpret
 from weft.ir.memory import Traffic
 from weft.ir.walk import walk

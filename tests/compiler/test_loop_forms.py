@@ -4,9 +4,9 @@ import numpy as np
 
 import weft
 from weft.backends.cpu.target import host_target
+from weft.calls.generate import optimize, stage_text
 from weft.compiler.frontend.arguments import spec_of
 from weft.compiler.frontend.entry import trace
-from weft.generate import optimize, stage_text
 from weft.ir import Options
 from weft.ir.walk import walk
 

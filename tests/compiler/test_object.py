@@ -11,9 +11,9 @@ import running_native as running
 from weft.backends.cpu.emit import emit_program
 from weft.backends.cpu.link import compile_text
 from weft.backends.cpu.target import host_target
+from weft.calls.generate import interface_of
 from weft.compiler.frontend.arguments import spec_of
 from weft.compiler.frontend.entry import trace
-from weft.generate import interface_of
 from weft.runtime.context import Context
 
 ALLOWED = {"memcpy", "memset", "memmove"}

@@ -1,7 +1,7 @@
 """Native code of a tensor-level program, run as a C caller would: by pointers and numbers, in memory that is watched.
 
 Results, arena and the bytes around every array are filled with garbage first; what lies around must stay. Not here: the
-call path from Python (`weft.function`), which the NumPy-level programs take.
+call path from Python (`weft.calls.function`), which the NumPy-level programs take.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ from weft.backends.cpu.emit import emit_program
 from weft.backends.cpu.link import compile_text, load
 from weft.backends.cpu.target import host_target, machine_of
 from weft.backends.cpu.threads import process_pool
-from weft.generate import SYMBOL, interface_of, optimize
+from weft.calls.generate import SYMBOL, interface_of, optimize
 from weft.ir import CodeOptions, Options, RunOptions
 from weft.ir.types import IndexType
 from weft.runtime.context import Context

@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 
 import weft
+from weft.calls.verification import copy_arguments
 from weft.ir.errors import DTypeError, UnsupportedError
-from weft.verification import copy_arguments
 
 ROUNDED = {"f": {4: 3e-5, 8: 1e-11, 2: 1e-2}, "c": {8: 3e-5, 16: 1e-11}}
 

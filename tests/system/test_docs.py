@@ -12,8 +12,8 @@ import pytest
 import weft
 from weft.backends.cpu.emit import emit_program
 from weft.backends.cpu.target import named_target
+from weft.calls.generate import interface_of, optimize
 from weft.cli.files import load_file
-from weft.generate import interface_of, optimize
 from weft.ir import Options
 from weft.ir.text import show
 

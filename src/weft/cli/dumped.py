@@ -17,9 +17,9 @@ from weft import config
 from weft.backends.cpu.emit import emit_program
 from weft.backends.cpu.link import LoadedObject, compile_text, load
 from weft.backends.cpu.target import host_target, machine_of
+from weft.calls.generate import SYMBOL, interface_of
 from weft.compiler.manager import Pass, Setting, run
 from weft.compiler.pipeline import PASSES
-from weft.generate import SYMBOL, interface_of
 from weft.ir import BufferType, Func, IndexType, TensorType, UserError, Value
 from weft.ir.dims import Symbol, as_symbol, evaluate_dim
 from weft.ir.errors import failure

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import weft
+from weft.calls.native import STAGES
 from weft.cli.files import load_function
 from weft.ir import UserError
-from weft.native import STAGES
 
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from weft.calls.guards import MOST_BYTES
 from weft.exporting.records import C_TYPES, Argument, Function, Library
 from weft.exporting.wrapper import arena_parameters, messages_of
-from weft.guards import MOST_BYTES
 from weft.ir import DType
 from weft.ir.dims import DimLike, show_dim
 

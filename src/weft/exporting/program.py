@@ -15,7 +15,10 @@ import numpy as np
 from weft import config
 from weft.api import compile as make_compiled
 from weft.backends.cpu.emit import emit_program
-from weft.binding import key_of, leaves
+from weft.calls.binding import key_of, leaves
+from weft.calls.function import Core, Work, program_of
+from weft.calls.generate import interface_of, optimize
+from weft.calls.guards import Facts, Sizes, sizes_of
 from weft.compiler.frontend import result
 from weft.compiler.frontend.arguments import (
     ArraySpec,
@@ -36,9 +39,6 @@ from weft.exporting import quantize
 from weft.exporting.names import c_name
 from weft.exporting.records import C_TYPES, FIRST_SITE, Argument, Function, Output, Place, Size, Stored
 from weft.exporting.sizes import Compiled, with_other_sizes
-from weft.function import Core, Work, program_of
-from weft.generate import interface_of, optimize
-from weft.guards import Facts, Sizes, sizes_of
 from weft.ir import BufferType, Func, Options, UnsupportedError, UserError
 from weft.ir.dims import DimLike, as_symbol, substitute, symbol, symbols_of
 from weft.ir.target import Target

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from weft.backends.cpu.target import host_target
+from weft.calls.function import program_of
+from weft.calls.generate import optimize
 from weft.compiler.cost import KernelCost, kernel_costs
 from weft.compiler.debug.describe import copies, kernels_apart
 from weft.compiler.passes.plan_memory import arena_bytes
-from weft.function import program_of
-from weft.generate import optimize
 from weft.ir import Func
 from weft.ir.dims import DimLike
 
 if TYPE_CHECKING:
-    from weft.function import Core, Version
+    from weft.calls.function import Core, Version
 
 
 @functools.lru_cache(maxsize=32)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.calls.history import MOST_INT, Place
 from weft.compiler.frontend.arguments import (
     ArraySpec,
     IntSpec,
@@ -27,7 +28,6 @@ from weft.compiler.frontend.arguments import (
 from weft.compiler.frontend.capture import is_compared
 from weft.compiler.frontend.rewrite import resolve_callable
 from weft.compiler.frontend.source import Argument, Attribute, Item, Source
-from weft.history import MOST_INT, Place
 from weft.ir import DTypeError, Location, UnsupportedError, UserError
 from weft.ir.dataclass import dataclass
 from weft.runtime.variables import Variable

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from weft.calls.history import LEAST_INT
 from weft.compiler.frontend.arguments import (
     ArgumentSpec,
     ArraySpec,
@@ -28,7 +29,6 @@ from weft.compiler.frontend.arguments import (
     map_tree,
     spec_of,
 )
-from weft.history import LEAST_INT
 from weft.ir import UserError
 from weft.ir.dims import DimLike, symbol, symbols_of
 from weft.ir.parse import ParseError, is_symbol_name, parse_dim

@@ -11,7 +11,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from weft.binding import Call, key_of
+from weft.calls.binding import Call, key_of
+from weft.calls.finish import ResultMaker, paths_read
+from weft.calls.native import Built
 from weft.compiler.frontend import capture, result, source
 from weft.compiler.frontend.arguments import (
     ArraySpec,
@@ -23,12 +25,10 @@ from weft.compiler.frontend.arguments import (
     step,
 )
 from weft.compiler.frontend.entry import Traced
-from weft.finish import ResultMaker, paths_read
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol, decide, product, substitute, symbol, symbols_of
 from weft.ir.errors import InternalError, UnsupportedError
 from weft.ir.types import IndexType, TensorType
-from weft.native import Built
 from weft.runtime import signature as sig
 from weft.runtime.interface import Guard
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from weft.calls.specs import Spec, spec
 from weft.compiler.frontend.arguments import children, is_node, map_tree, rebuild
 from weft.compiler.frontend.callback import Declared, call_python, checked, in_order
 from weft.compiler.frontend.number import TracedNumber
@@ -21,7 +22,6 @@ from weft.ir import TensorType, UserError
 from weft.ir.dims import DimLike, as_symbol, evaluate_dim, show_dim, substitute, symbols_of
 from weft.ir.types import BOOL, C128, F64, I64
 from weft.runtime.variables import Variable
-from weft.specs import Spec, spec
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 _NUMBERS = {"int": I64, "float": F64, "bool": BOOL, "complex": C128}

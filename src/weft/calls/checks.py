@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.binding import Call, leaves
+from weft.calls.binding import Call, leaves
 from weft.compiler.frontend.arguments import (
     ArraySpec,
     FloatSpec,

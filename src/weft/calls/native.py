@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from weft import backends, compiler, config, ir, runtime
 from weft.backends.cpu.link import exclusive, host_architecture, load
 from weft.backends.cpu.target import host_key
+from weft.calls.short import short_size
 from weft.ir import Func, Location, Options, record
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
@@ -26,7 +27,6 @@ from weft.ir.walk import walk
 from weft.runtime.disk import DiskCache
 from weft.runtime.interface import Guard, Site
 from weft.runtime.variant import Program
-from weft.short import short_size
 from weft.version import VERSION
 
 if TYPE_CHECKING:
@@ -91,16 +91,16 @@ def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: 
 def _generator() -> ModuleType:
     """Code generation, loaded; a fork waits, as a child must not find a lock of the import system taken."""
     with exclusive():
-        return import_module("weft.generate")
+        return import_module("weft.calls.generate")
 
 
 def optimize(fn: Func, options: Options, target: "Target", watch: "Watch | None" = None) -> Func:
-    """See `weft.generate`."""
+    """See `weft.calls.generate`."""
     return _generator().optimize(fn, options, target, watch)
 
 
 def stage_text(fn: Func, guards: Sequence[Guard], stage: str, options: Options) -> str:
-    """See `weft.generate`."""
+    """See `weft.calls.generate`."""
     return _generator().stage_text(fn, guards, stage, options)
 
 
@@ -126,7 +126,7 @@ def _key(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: O
 def source_version() -> str:
     """A hash of the names, sizes and times of Weft's own sources: other code makes other objects."""
     digest = hashlib.sha256(VERSION.encode())
-    own = os.path.dirname(__file__)
+    own = os.path.dirname(str(config.__file__))
     for folder in (own, *(f for package in (ir, compiler, backends, runtime) for f in package.__path__)):
         for facts in sorted(_sources(folder)):
             digest.update(repr(facts).encode())

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from weft.binding import leaves
-from weft.checks import show_spec
+from weft.calls.binding import leaves
+from weft.calls.checks import show_spec
 from weft.compiler.frontend.arguments import ArraySpec, IntSpec, StaticSpec, is_node
 from weft.compiler.frontend.entry import Traced
 from weft.compiler.frontend.source import Argument, Source

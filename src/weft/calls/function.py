@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from weft import config
-from weft.binding import (
+from weft.calls.binding import (
     Call,
     Shape,
     class_of,
@@ -33,15 +33,18 @@ from weft.binding import (
     static_spec,
     with_alias,
 )
-from weft.checks import check_signature, check_sizes, shared_arrays
+from weft.calls.checks import check_signature, check_sizes, shared_arrays
+from weft.calls.guards import Facts, Sizes, TableMaker, sizes_of
+from weft.calls.history import MOST_INT, History, Place
+from weft.calls.native import Built, build
+from weft.calls.reasons import Key, advice, describe_difference, key_of_variant, nearest
+from weft.calls.specs import argument_spec, examples
 from weft.compiler.debug.finite import check_finite
 from weft.compiler.frontend.arguments import ArraySpec, IntSpec, map_paths
 from weft.compiler.frontend.capture import TraceOptions
 from weft.compiler.frontend.entry import Traced, trace
 from weft.compiler.frontend.location import user_traceback
 from weft.compiler.frontend.source import Argument, Source
-from weft.guards import Facts, Sizes, TableMaker, sizes_of
-from weft.history import MOST_INT, History, Place
 from weft.ir import (
     CodeOptions,
     CompileError,
@@ -56,14 +59,11 @@ from weft.ir import (
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, as_symbol
 from weft.ir.errors import not_finite
-from weft.native import Built, build
-from weft.reasons import Key, advice, describe_difference, key_of_variant, nearest
 from weft.runtime.callback import server
 from weft.runtime.forks import Lock
 from weft.runtime.interface import WAITS_FOR_ITSELF
 from weft.runtime.locks import own_lock
 from weft.runtime.variant import Variant
-from weft.specs import argument_spec, examples
 
 log = logging.getLogger("weft")
 _ATTEMPTS = 4  # other threads may drop a variant, or rebind what it reads, before its call is made

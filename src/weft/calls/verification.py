@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from weft import config
-from weft.binding import Call, leaves
+from weft.calls.binding import Call, leaves
 from weft.compiler.frontend.arguments import ArraySpec, children, is_node
 from weft.compiler.frontend.source import Argument
 from weft.ir.types import TensorType

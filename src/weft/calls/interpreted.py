@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from weft.binding import Call, key_of, plain
+from weft.calls.binding import Call, key_of, plain
+from weft.calls.finish import ResultMaker
 from weft.compiler.frontend import result
 from weft.compiler.frontend.arguments import ArraySpec
 from weft.compiler.frontend.entry import Traced
-from weft.finish import ResultMaker
 from weft.ir.dims import evaluate_dim
 from weft.ir.interp import interpret
 from weft.ir.types import IndexType
 
 if TYPE_CHECKING:
-    from weft.function import Core
+    from weft.calls.function import Core
 
 
 def interpreted(core: Core, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

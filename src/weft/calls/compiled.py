@@ -12,12 +12,12 @@ from importlib import import_module
 from typing import Any
 
 from weft import config
-from weft.binding import Call
-from weft.function import Core, Tools, Version, Work, program_of
-from weft.guards import sizes_of
+from weft.calls.binding import Call
+from weft.calls.function import Core, Tools, Version, Work, program_of
+from weft.calls.guards import sizes_of
+from weft.calls.native import STAGES, stage_text
+from weft.calls.specs import has_specs
 from weft.ir import UserError
-from weft.native import STAGES, stage_text
-from weft.specs import has_specs
 from weft.unbuilt import refuse
 
 _UNBUILT_STAGES = ("cuda",)
@@ -28,7 +28,7 @@ def stats(self: Any) -> dict[str, Any]:
 
     Sizes, flops and bytes that follow from symbols are texts of expressions in them.
     """
-    from weft.explanation import stats_of
+    from weft.calls.explanation import stats_of
 
     return stats_of(self._weft)
 
@@ -86,7 +86,7 @@ def prepare(self: Any, *specs: Any, **keywords: Any) -> Any:
 
 def explain(self: Any) -> str:
     """Why each variant was compiled, what it holds for, its kernels, why they are apart, copies."""
-    from weft.explanation import explain_function
+    from weft.calls.explanation import explain_function
 
     return explain_function(self._weft)
 
@@ -101,7 +101,7 @@ def graph(self: Any) -> Any:
 
 def verify(self: Any, *args: Any, **kwargs: Any) -> bool:
     """Run plain Python and compiled code on copies, print the first difference; True if there is none."""
-    from weft.verification import verify_call
+    from weft.calls.verification import verify_call
 
     return verify_call(self, args, kwargs)
 
@@ -127,13 +127,13 @@ def represent(self: Any) -> str:
 
 
 def _interpret(core: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    from weft.interpreted import interpreted
+    from weft.calls.interpreted import interpreted
 
     return interpreted(core, args, kwargs)
 
 
 def _explain(version: Any) -> str:
-    from weft.explanation import explain_version
+    from weft.calls.explanation import explain_version
 
     return explain_version(version)
 
