@@ -1,9 +1,11 @@
 """Saving and loading by name: `save`, `load`, `Checkpointer`, in the format of safetensors.
 
 A tree is any object that holds variables and arrays (see `variables.py`); a name is the path to one, as in
-"layers.0.w". Files appear whole or not at all: written beside, flushed to disk, renamed. The package
-safetensors is an extra, loaded when it is used; it checks headers and offsets, so a foreign or hostile file
-is an error. Not here: pickles, or anything that runs code when it is loaded.
+"layers.0.w". Numbers in dicts and lists of the tree itself (an epoch, a best score) are saved, too; those in
+attributes of objects are settings, which belong to the program. Files appear whole or not at all: written
+beside, flushed to disk, renamed. The package safetensors is an extra, loaded when it is used; it checks
+headers and offsets, so a foreign or hostile file is an error. Not here: pickles, or anything that runs code
+when it is loaded.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,14 +29,16 @@ from weft.runtime.variables import Variable, named_leaves
 log = logging.getLogger("weft")
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
+Holder = Mapping[Any, Any] | list[Any] | tuple[Any, ...]
 Rename = Mapping[str, str] | Callable[[str], str] | None
 
 
 def save(path: str | os.PathLike[str], tree: object) -> None:
     """Write all variables and arrays of a tree to a file, by name; the file appears whole or not at all.
 
-    Raises UserError if there is nothing to save, OSError if it cannot be written; an old file then stays as
-    it was.
+    Numbers in dicts, lists and tuples of the tree are saved as arrays without axes. Raises UserError if there
+    is nothing to save or a text is among them, DTypeError for what the format cannot hold, OSError if it
+    cannot be written; an old file then stays as it was.
     """
     _write(Path(path), snapshot(tree))
 
@@ -44,7 +48,8 @@ def load(
 ) -> Arrays:
     """Read a file: a dict from name to array.
 
-    With `into`, also assign to the variables and arrays of a tree, in place.
+    With `into`, also assign to the variables and arrays of a tree, in place; its numbers are replaced, Python
+    numbers by Python numbers.
     `rename` is a dict or function from the file's names to the tree's. With `strict` both must have the same
     names; without it what only one has is left alone. Shapes and dtypes must be equal. Nothing is assigned
     before all is checked. Raises UserError for names, ShapeError and DTypeError for arrays that do not fit,
@@ -53,7 +58,7 @@ def load(
     found = _renamed(_read(Path(path)), rename)
     if into is None:
         return found
-    targets = unique_leaves(into)
+    targets = _targets(into)
     missing, unknown = sorted(targets.keys() - found.keys()), sorted(found.keys() - targets.keys())
     if strict and (missing or unknown):
         facts = [f"the file lacks {', '.join(missing[:5])}"] * bool(missing)
@@ -65,7 +70,7 @@ def load(
         _check(name, targets[name], found[name])
     for name in targets.keys() & found.keys():
         target = targets[name]
-        if isinstance(target, Variable):
+        if isinstance(target, (Variable, _Number)):
             target.assign(found[name])
         else:
             target[...] = found[name]
@@ -75,11 +80,17 @@ def load(
 def snapshot(tree: object) -> Arrays:
     """Copies of all variables and arrays of a tree, by name."""
     found = {
-        name: np.array(leaf.value if isinstance(leaf, Variable) else leaf, order="C")
-        for name, leaf in unique_leaves(tree).items()
+        name: np.array(leaf.value if isinstance(leaf, (Variable, _Number)) else leaf, order="C")
+        for name, leaf in _targets(tree).items()
     }
     if not found:
         raise UserError("there is no variable and no array to save", fix="pass the object that holds them")
+    for name, array in found.items():
+        if array.dtype.name not in _HELD:
+            raise DTypeError(
+                f"{name} has dtype {array.dtype}, which a file of safetensors cannot hold",
+                fix="convert it, as in a.view(np.float64) for complex128, or leave it out",
+            )
     return found
 
 
@@ -90,6 +101,61 @@ def unique_leaves(tree: object) -> dict[str, Any]:
     for name, leaf in leaves:
         names.setdefault(id(leaf), name)
     return {names[id(leaf)]: leaf for _, leaf in leaves}
+
+
+class _Number:
+    """A number of a tree, by the dict, list or tuple that holds it; one of no fixed dtype."""
+
+    shape = ()
+
+    def __init__(self, name: str, holder: Holder, key: object) -> None:
+        self.name, self.holder, self.key = name, cast("dict[Any, Any]", holder), key
+
+    @property
+    def value(self) -> object:
+        """The number."""
+        return self.holder[self.key]
+
+    def assign(self, array: Array) -> None:
+        """Replace it, by a Python number where it is one."""
+        if not _is_same(self.value, array):
+            self.holder[self.key] = array.item() if isinstance(self.value, _PYTHON_NUMBERS) else array[()]
+
+
+_PYTHON_NUMBERS = (int, float, complex)  # and bool, which is an int
+_HELD = frozenset(
+    "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 complex64".split()
+)
+
+
+def _is_same(number: object, array: Array) -> bool:
+    return bool(np.array_equal(np.asarray(number), array, equal_nan=array.dtype.kind in "fc"))
+
+
+def _targets(tree: object) -> dict[str, Any]:
+    return unique_leaves(tree) | {number.name: number for number in _numbers(tree, "", set())}
+
+
+def _numbers(tree: object, path: str, seen: set[int]) -> Iterator[_Number]:
+    """The numbers in dicts, lists and tuples of a tree; objects are not looked into."""
+    if not isinstance(tree, (Mapping, list, tuple)):
+        return
+    holder = cast("Holder", tree)
+    if id(holder) in seen:
+        return
+    seen.add(id(holder))
+    named = getattr(holder, "_fields", range(len(holder)))
+    items = holder.items() if isinstance(holder, Mapping) else zip(named, holder, strict=True)
+    for k, (key, item) in enumerate(items):
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(item, (*_PYTHON_NUMBERS, np.generic)):
+            yield _Number(name, holder, key if isinstance(holder, Mapping) else k)
+        elif isinstance(item, (str, bytes)):
+            raise UserError(
+                f"{name} is a text, which a file of arrays cannot hold", fix="leave it out of the tree"
+            )
+        else:
+            yield from _numbers(item, name, seen)
 
 
 class Checkpointer:
@@ -230,13 +296,19 @@ def _renamed(arrays: Arrays, rename: Rename) -> Arrays:
     return found
 
 
-def _check(name: str, target: Array, array: Array) -> None:
+def _check(name: str, target: Array | Variable | _Number, array: Array) -> None:
     if target.shape != array.shape:
         raise ShapeError(
             f"{name} has shape {list(target.shape)}, the file has {list(array.shape)}",
             fix="load it under another name, or leave it out",
         )
-    if target.dtype != array.dtype:
+    if isinstance(target, _Number):
+        if isinstance(target.holder, tuple) and not _is_same(target.value, array):
+            raise UserError(
+                f"{name} is {target.value}, the file has {array}, and a tuple cannot be changed",
+                fix="hold it in a list, a dict or a weft.Variable",
+            )
+    elif target.dtype != array.dtype:
         raise DTypeError(
             f"{name} has dtype {target.dtype}, the file has {array.dtype}",
             fix="load without into=, convert, and assign",

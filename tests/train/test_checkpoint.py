@@ -86,9 +86,37 @@ def test_what_does_not_fit_changes_nothing(tmp_path):
     with pytest.raises(weft.UserError, match="two arrays"):
         weft.load(path, rename=lambda name: "same")
     with pytest.raises(weft.UserError, match="no variable"):
-        weft.save(path, {"a": 1})
+        weft.save(path, {"a": None})
     with pytest.raises(FileNotFoundError):
         weft.load(tmp_path / "none")
+
+
+def test_numbers_of_the_tree_itself(tmp_path):
+    path, w = tmp_path / "x.safetensors", weft.Variable(np.ones(2))
+    saved = {"epoch": 7, "best": 0.25, "done": True, "seen": np.float32(1.5), "rates": [0.1, (3, w)]}
+    weft.save(path, saved)
+    found = weft.load(path)
+    assert {name: a.shape for name, a in found.items() if name != "rates.1.1"} == dict.fromkeys(
+        ("epoch", "best", "done", "seen", "rates.0", "rates.1.0"), ()
+    )
+    tree = {"epoch": 0, "best": 0, "done": False, "seen": np.float32(0), "rates": [0.0, (3, w)]}
+    weft.load(path, into=tree)
+    assert tree == saved
+    assert [type(tree[k]) for k in ("epoch", "best", "done", "seen")] == [int, float, bool, np.float32]
+    tree["rates"][1] = (4, w)
+    with pytest.raises(weft.UserError, match=r"rates\.1\.0 is 4, the file has 3, and a tuple"):
+        weft.load(path, into=tree)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [("gelu", weft.UserError, "settings.act is a text"), (1 << 70, weft.DTypeError, "settings.act has"),
+     (np.ones(2, complex), weft.DTypeError, "settings.act has dtype complex128")],
+)  # fmt: skip
+def test_what_a_file_cannot_hold_is_named(tmp_path, value, kind, text):
+    with pytest.raises(kind, match=text):
+        weft.save(tmp_path / "x", {"w": np.ones(2), "settings": {"act": value}})
+    assert not list(tmp_path.iterdir())
 
 
 def hostile(tmp_path):
