@@ -388,6 +388,20 @@ _lock = Lock()
 
 
 _pools: list[ThreadPool] = []
+_wanted: list[tuple[int | None, bool]] = [(None, True)]
+
+
+def use_threads(threads: int | None, is_pinned: bool) -> None:
+    """Let programs use so many threads from their next loop on; None: one for each CPU of the process.
+
+    A change ends the workers of before; waits while a parallel loop runs.
+    """
+    if _wanted[0] == (threads, is_pinned):
+        return
+    with _lock:
+        _wanted[0] = (threads, is_pinned)
+        if _pools:
+            _pools[0].configure(threads, is_pinned=is_pinned)
 
 
 def process_pool(fetch: Fetch | None = None, store: Store | None = None) -> ThreadPool:
@@ -398,5 +412,5 @@ def process_pool(fetch: Fetch | None = None, store: Store | None = None) -> Thre
     with _lock:
         if not _pools:
             _pools.append(ThreadPool(load(cached_object("threads", _build, fetch, store)).keep()))
-            _pools[0].configure()
+            _pools[0].configure(_wanted[0][0], is_pinned=_wanted[0][1])
         return _pools[0]

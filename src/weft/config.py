@@ -95,7 +95,8 @@ SETTINGS = (
     Setting("cache_dir", "WEFT_CACHE_DIR", str, "a folder, or off",
             "Where compiled programs are kept between runs; the default is a folder of the user's cache."),
     Setting("threads", "WEFT_THREADS", _whole(1, 1024), "a whole number from 1",
-            "How many threads a program uses; the default is the number of cores that the process may use."),
+            "How many threads programs use, of one pool for the process; the default is the number of cores "
+            "that it may use."),
     Setting("traceback", "WEFT_TRACEBACK", _one_of("user", "full"), "user or full",
             "Show the frames of Weft in tracebacks (full) or only the user's."),
     Setting("verify", "WEFT_VERIFY", _whole(0, 2), "0, 1 or 2",

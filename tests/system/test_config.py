@@ -173,3 +173,28 @@ def test_docs_are_fresh():
     tool = ROOT / "tools" / "options_table.py"
     status = subprocess.run([sys.executable, str(tool), "--check"], check=False).returncode
     assert status == 0, "docs/options.md is stale: python tools/options_table.py"
+
+
+def test_programs_use_as_many_threads_as_the_options_say():
+    code = """
+import os, numpy as np, weft
+f, x = weft.compile(lambda x: np.tanh(x) + 1), np.ones(1 << 20)
+with weft.options(threads=1):
+    f(x)
+f._weft.entries.settle()
+before = len(os.listdir("/proc/self/task"))
+def workers():
+    f(x)
+    return len(os.listdir("/proc/self/task")) - before
+counts = [workers()]
+with weft.options(threads=3):
+    counts.append(workers())
+    with weft.options(threads=1):
+        counts.append(workers())
+print(*counts, workers())
+"""
+    environment = config.environment_with(WEFT_THREADS="2")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1", "2", "0", "1"]

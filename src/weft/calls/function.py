@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from weft import config
+from weft.backends.cpu.threads import use_threads
 from weft.calls.binding import (
     Call,
     Shape,
@@ -177,6 +178,7 @@ class Core:
     def route(self, *args: Any, **kwargs: Any) -> Any:
         """Serve a call that users' entry did not serve, by the options in force here."""
         options = config.current()
+        use_threads(options.run.threads, options.run.pin)
         if options.run.disable and not hasattr(type(self.fn), "trace_call"):
             return self.fn(*args, **kwargs)
         if options.run.traceback == "full":
@@ -567,6 +569,8 @@ def _blocks_changed(count: int) -> None:
     """While a block is open, every call is routed by the options in force where it is made."""
     global _open_blocks
     before, _open_blocks = _open_blocks, count
+    if before and not count:
+        use_threads(config.base().run.threads, config.base().run.pin)
     if bool(before) != bool(count):
         for core in list(_cores):
             core.show_variants(shown=not count)
