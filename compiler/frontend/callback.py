@@ -18,8 +18,9 @@ import numpy as np
 from weft.compiler.frontend.arguments import children, is_node, rebuild
 from weft.compiler.frontend.control.joins import is_listed
 from weft.compiler.frontend.expression import HOOKS
-from weft.compiler.frontend.hooks import Link, PlainHooks
+from weft.compiler.frontend.hooks import Link
 from weft.compiler.frontend.number import IR_TYPES, TracedNumber, as_expr
+from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.rewrite import is_rewritten
 from weft.compiler.frontend.source import UserValue
 from weft.compiler.frontend.trace import Trace

@@ -16,8 +16,8 @@ from typing import Any
 from weft.compiler.frontend.arguments import children, is_node, map_tree, rebuild
 from weft.compiler.frontend.callback import call_python
 from weft.compiler.frontend.control.joins import is_listed
-from weft.compiler.frontend.hooks import CONVERSIONS
 from weft.compiler.frontend.number import TracedNumber, forced
+from weft.compiler.frontend.plain import CONVERSIONS
 from weft.compiler.frontend.source import UserValue
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, Forwarded, TracedArray, new_array

@@ -36,13 +36,14 @@ from weft.compiler.frontend.control.methods import IN_PLACE, METHODS, needs_stac
 from weft.compiler.frontend.control.places import MUTATORS, Journal
 from weft.compiler.frontend.control.settling import is_row, settled
 from weft.compiler.frontend.control.statements import unwrapped
-from weft.compiler.frontend.hooks import Hooks, PlainHooks
+from weft.compiler.frontend.hooks import Hooks
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
 from weft.compiler.frontend.numpy.table import INSTEAD, name_of
 from weft.compiler.frontend.outside import Outside
+from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, rewrite, unsupported_names
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source

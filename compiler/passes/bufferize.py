@@ -3,19 +3,20 @@
 After it, fusions read and write buffers: operands are inputs, then `outputs` destinations. Results go
 straight into the caller's memory, updates into the memory of the old value, values that a loop carries into
 one buffer, or two that the loop swaps. A kernel writes over what it reads only where each read is of the
-element being written. Not here: where an arena buffer lies (`plan_memory`), loops (`lower_tensor`).
+element being written. Not here: whose memory a value may take (`lives`), where an arena buffer lies
+(`plan_memory`), loops (`lower_tensor`).
 """
 
 from collections.abc import Sequence
 
-from weft.compiler.passes.in_place import is_large_part, is_one_place, returning_parts, value_before
+from weft.compiler.passes.in_place import returning_parts
 from weft.compiler.passes.in_step import reads_in_step, reads_only_written
+from weft.compiler.passes.lives import Lives
 from weft.ir import BufferType, Builder, Func, IndexType, Op, Region, TensorType, Value
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import show_dim, symbols_of
 from weft.ir.rules import tensor_operand
 from weft.ir.types import INDEX, Type
-from weft.ir.walk import free_values, values_of
 
 
 def bufferize(fn: Func) -> Func:
@@ -44,37 +45,9 @@ class _Bufferizer:
         self.fn = fn
         self.memory: dict[Value, Value] = {}
         self.wanted: dict[Value, _Plan] = {}
-        self.last_use: dict[Value, int] = {}
-        self.order: dict[Op, int] = {}
-        self.end: dict[Op, int] = {}
-        self.loop: dict[
-            Op | Region, Region
-        ] = {}  # the innermost region around that repeats, or the function's body
-        self.around: dict[Op | Region, Op | Region | None] = {fn.body: None}
-        self.last_in: dict[
-            Region, dict[Value, int]
-        ] = {}  # position in a region of the last op that reads a value
-        self.position: dict[Op, int] = {}
-        self.turned: dict[Op, dict[int, int]] = {}
+        self.lives = Lives(fn)
         self.lies_in: dict[Value, frozenset[Value]] = {}  # where a result of a loop that turns buffers may be
         self.doubled: set[Value] = set()  # updates that are written into the other one of two buffers
-        self._number(fn.body, fn.body)
-
-    def _number(self, region: Region, loop: Region) -> None:
-        """Positions of ops, for each value that of the last op of its region that reads it or holds one."""
-        self.loop[region] = loop
-        last = self.last_in[region] = dict[Value, int]()
-        for number, op in enumerate(region.ops):
-            self.position[op], self.around[op] = number, region
-            self.around.update((inner, op) for inner in op.regions)
-            self.order[op] = len(self.order)
-            self.loop[op] = loop
-            for inner in op.regions:
-                self._number(inner, loop if op.name == "if" else inner)
-            self.end[op] = end = len(self.order)
-            for value in [*op.operands, *(v for r in op.regions for v in free_values(r))]:
-                self.last_use[value] = max(self.last_use.get(value, -1), end)
-                last[value] = number
 
     # ---------------------------------------------------------------- function
 
@@ -88,7 +61,7 @@ class _Bufferizer:
             holds = fn.params[target] if target >= 0 else None
             if result not in self.wanted and result.op is not None:
                 self.wanted[result] = _Plan(output, holds)
-                first = self._began(result)
+                first = self.lives.beginning(result)
                 if holds is None and first.op is not None:
                     self.wanted.setdefault(first, self.wanted[result])
         self._region(fn.body)
@@ -242,7 +215,7 @@ class _Bufferizer:
             return fresh
         outer = op.operands[old]
         memory = self.memory[outer]
-        owner = self._owns(outer, op)
+        owner = self.lives.owns(outer, op)
         safe = owner and reads_only_written(op.regions[0], old_param, update)
         if safe:
             return memory
@@ -253,34 +226,6 @@ class _Bufferizer:
         self._copy(memory, fresh)
         return fresh
 
-    def _owns(self, value: Value, op: Op) -> bool:
-        """Whether nothing reads the value after `op`, and its memory is not a constant argument."""
-        if not self._is_dead_after(value, op) or not self._in_same_loop(value, op):
-            return False
-        return value.op is not None or self._is_writable(value)
-
-    def _is_dead_after(self, value: Value, op: Op) -> bool:
-        """Whether no op that may run after `op` reads a value, defined in the innermost loop around `op`."""
-        home = value.owner if isinstance(value.owner, Region) else self.around[value.owner]
-        here: Op | Region | None = op
-        while isinstance(here, Op):
-            region = self.around[here]
-            assert isinstance(region, Region)
-            if self.last_in[region].get(value, -1) > self.position[here]:
-                return False
-            here = None if region is home else self.around[region]
-        return True
-
-    def _in_same_loop(self, value: Value, op: Op) -> bool:
-        """Whether a value is made anew each time that `op` runs: one from outside of a loop is read again."""
-        return self.loop.get(value.owner) is self.loop[op]
-
-    def _is_writable(self, param: Value) -> bool:
-        if param.owner is not self.fn.body:  # carried by a loop, in a buffer of the loop
-            loop = self.around[param.owner]
-            return not (isinstance(loop, Op) and loop.name == "while" and param.owner is loop.regions[0])
-        return self.fn.params.index(param) in self.fn.into
-
     def _destination(self, op: Op, number: int) -> Value:
         """Memory for a kernel's result: where it is wanted, if the kernel may write there already."""
         result = op.results[number]
@@ -289,7 +234,7 @@ class _Bufferizer:
             holds = plan.holds
             if holds is None:
                 return plan.destination
-            if self.last_use.get(holds, -1) <= self.end[op] and self._writes_over(
+            if self.lives.last_use.get(holds, -1) <= self.lives.end[op] and self._writes_over(
                 op, number, plan.destination
             ):
                 return plan.destination
@@ -297,11 +242,13 @@ class _Bufferizer:
 
     def _live_other(self, plan: _Plan, op: Op) -> list[Value]:
         """Values but the planned old one that live in the destination and are read after `op`."""
-        now = self.end[op]
+        now = self.lives.end[op]
         return [
             v
             for v, m in self.memory.items()
-            if plan.destination in self._places(m) and v is not plan.holds and self.last_use.get(v, -1) > now
+            if plan.destination in self._places(m)
+            and v is not plan.holds
+            and self.lives.last_use.get(v, -1) > now
         ]
 
     def _writes_over(self, op: Op, number: int, destination: Value) -> bool:
@@ -319,7 +266,7 @@ class _Bufferizer:
         tensors = [r for r in op.results if isinstance(r.type, TensorType)]
         places: dict[Value, Value] = {}
         for result in tensors:
-            origin = self._shared_origin(op, result.index)
+            origin = self.lives.shared_origin(op, result.index)
             shared = None if origin is None else self.memory[origin]
             if shared is None or any(shared is place for place in places.values()):
                 shared = self._free_destination(result) or self._alloc(result.type)
@@ -387,10 +334,11 @@ class _Bufferizer:
             is_tensor = isinstance(value.type, TensorType)
             carried.append(self._carry_in(value, op, k) if is_tensor else self.memory[value])
         spare = [
-            self._alloc_like(c) if self._needs_spare(op, k, first) else None for k, c in enumerate(carried)
+            self._alloc_like(c) if self.lives.needs_spare(op, k, first) else None
+            for k, c in enumerate(carried)
         ]
         for k, (buffer, other) in enumerate(zip(carried, spare, strict=True)):
-            if other is not None and self._written_aside(op, k) is not None:
+            if other is not None and self.lives.written_aside(op, k) is not None:
                 self._copy(buffer, other)  # what no iteration writes is the same in both
         operands = [*carried, *(s for s in spare if s is not None)]
         body = self._body(op, operands, [s is not None for s in spare], first)
@@ -402,12 +350,16 @@ class _Bufferizer:
         self.memory.update(zip(op.results, new.results, strict=False))
         self._note_places(op, new, carried, spare)
         for k, result in enumerate(op.results):  # what stays in place is known by one name
-            if isinstance(result.type, TensorType) and spare[k] is None and self._turned(op).get(k, k) == k:
+            if (
+                isinstance(result.type, TensorType)
+                and spare[k] is None
+                and self.lives.turns(op).get(k, k) == k
+            ):
                 self.memory[result] = carried[k]
 
     def _note_places(self, op: Op, new: Op, carried: Sequence[Value], spare: Sequence[Value | None]) -> None:
         """Each result of a loop lies in one of the buffers that its body turns around."""
-        turned = self._turned(op)
+        turned = self.lives.turns(op)
         for k in range(len(carried)):
             ring = [k]
             while (following := turned.get(ring[-1], k)) not in ring:
@@ -418,133 +370,14 @@ class _Bufferizer:
 
     def _carry_in(self, value: Value, op: Op, number: int) -> Value:
         """A buffer of the loop's own with the initial value: the value's memory, if no one else reads it."""
-        if self._is_carried_in_place(value, op):
+        if self.lives.is_carried_in_place(value, op):
             return self.memory[value]
-        stays = self._turned(op).get(number, number) == number and not self._needs_spare(
+        stays = self.lives.turns(op).get(number, number) == number and not self.lives.needs_spare(
             op, number, len(op.operands) - len(op.results)
         )
         fresh = (self._free_destination(op.results[number]) if stays else None) or self._alloc(value.type)
         self._copy(self.memory[value], fresh)
         return fresh
-
-    def _is_carried_in_place(self, value: Value, op: Op) -> bool:
-        """Whether a loop may work in the memory of an initial value: nothing else reads that."""
-        if list(op.operands).count(value) != 1 or any(value in free_values(r) for r in op.regions):
-            return False
-        if value.owner is self.fn.body and self.fn.params.index(value) in self.fn.strided:
-            return False
-        return self._owns(value, op)
-
-    def _began(self, value: Value) -> Value:
-        """The value whose memory `value` will live in, through kernels and regions that work in place."""
-        while (before := self._before(value)) is not value:
-            value = before
-        return value
-
-    def _before(self, value: Value) -> Value:
-        """One step back."""
-        op = value.op
-        if op is None:
-            return value
-        if op.name in ("for", "while"):
-            first = 3 if op.name == "for" else 0
-            initial = op.operands[first + value.index]
-            stays = self._turned(op).get(value.index) == value.index or not self._needs_spare(
-                op, value.index, first
-            )
-            turns = self._turned(op).get(value.index, value.index) != value.index
-            return initial if stays and not turns and self._is_carried_in_place(initial, op) else value
-        if op.name == "if":
-            return self._shared_origin(op, value.index) or value
-        return value_before(value)
-
-    def _shared_origin(self, op: Op, number: int) -> Value | None:
-        """The outer value in whose memory both branches leave a result, if they may."""
-        inside = {v for r in op.regions for v in values_of(r)}
-        origins = [self._began_outside(region.terminator.operands[number], inside) for region in op.regions]
-        value = origins[0]
-        if value is None or value is not origins[1] or value.type != op.results[number].type:
-            return None
-        if value.owner is self.fn.body and self.fn.params.index(value) in self.fn.strided:
-            return None
-        return value if self._owns(value, op) else None
-
-    def _began_outside(self, value: Value, inside: set[Value]) -> Value | None:
-        """The first value outside of a branch on the way back from `value`."""
-        while value in inside:
-            before = self._before(value)
-            if before is value:
-                return None
-            value = before
-        return value
-
-    def _turned(self, op: Op) -> dict[int, int]:
-        """Places of a loop whose next value lives in the memory of a present one, with the place of that.
-
-        The buffers of these places are turned around by the loop, each by itself in the simplest case.
-        """
-        if op in self.turned:
-            return self.turned[op]
-        region, skip = op.regions[-1], 1 if op.name == "for" else 0
-        number_of = {p: k for k, p in enumerate(region.params[skip:]) if isinstance(p.type, TensorType)}
-        found: dict[int, int] = {}
-        for k, value in enumerate(region.terminator.operands):
-            origin = self._began(value) if isinstance(value.type, TensorType) else value
-            if self._written_aside(op, k) is not None:
-                continue
-            if origin in number_of and origin.type == value.type:
-                found[k] = number_of[origin]
-        while True:
-            counts = list(found.values())
-            kept = {k: p for k, p in found.items() if p == k or (p in found and counts.count(p) == 1)}
-            if kept == found:
-                break
-            found = kept
-        self.turned[op] = found
-        return found
-
-    def _needs_spare(self, op: Op, number: int, first: int) -> bool:
-        """Whether the next value cannot be written over the present one: its kernel reads that elsewhere."""
-        region = op.regions[-1]
-        param = region.params[number + (1 if op.name == "for" else 0)]
-        if not isinstance(param.type, TensorType):
-            return False
-        value = region.terminator.operands[number]
-        if self._written_aside(op, number) is not None:
-            return True
-        if number in self._turned(op):
-            return False
-        maker = value.op
-        if maker is None or maker.name != "fusion" or maker not in set(region.ops):
-            return True
-        late = self.last_use.get(param, -1) > self.end[maker]
-        reads = [p for p, o in zip(maker.regions[0].params, maker.operands, strict=True) if o is param]
-        root = maker.regions[0].terminator.operands[value.index]
-        return late or not all(reads_in_step(maker, p, root) for p in reads)
-
-    def _written_aside(self, op: Op, number: int) -> Value | None:
-        """The first update of a carried value if it goes to a second buffer: a stencil that swaps arrays."""
-        region = op.regions[-1]
-        param = region.params[number + (1 if op.name == "for" else 0)]
-        value, first = region.terminator.operands[number], None
-        while value is not param:
-            maker = value.op
-            before = value_before(value)
-            if before is value or maker is None or self.around[maker] is not region:
-                return None
-            update = maker.regions[0].terminator.operands[value.index].op
-            if update is None or update.name != "update" or not is_one_place(update, self.fn.symbols):
-                return None
-            first, value = value, before
-        if first is None or first.op is None:
-            return None
-        update = first.op.regions[0].terminator.operands[first.index].op
-        assert update is not None
-        whole, part = update.operands[0].type, update.operands[1].type
-        assert isinstance(whole, TensorType)
-        assert isinstance(part, TensorType)
-        is_safe = reads_only_written(first.op.regions[0], update.operands[0], update)
-        return None if is_safe or not is_large_part(part.size, whole.size) else first
 
     def _body(self, op: Op, operands: Sequence[Value], spares: Sequence[bool], first: int) -> Region:
         old = op.regions[-1]
@@ -558,9 +391,9 @@ class _Bufferizer:
         spare_of = dict(zip([k for k, s in enumerate(spares) if s], now[count:], strict=True))
         outer, self.builder = self.builder, Builder(new)
         yields = old.terminator.operands
-        turned = self._turned(op)
+        turned = self.lives.turns(op)
         for k, value in enumerate(yields):
-            aside = self._written_aside(op, k)
+            aside = self.lives.written_aside(op, k)
             if aside is not None:
                 self.doubled.add(aside)
                 self.wanted[aside] = _Plan(spare_of[k], None)

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from weft.compiler.frontend import location, rewrite, source
-from weft.compiler.frontend.hooks import Hooks, PlainHooks, variables
+from weft.compiler.frontend.hooks import Hooks, variables
 from weft.compiler.frontend.location import user_traceback
+from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.rewrite import enter, is_rewritten
 
 

@@ -23,9 +23,10 @@ from weft.compiler.frontend.control.settling import (
     Again,
 )
 from weft.compiler.frontend.control.statements import Raised, branch, unwrapped
-from weft.compiler.frontend.hooks import PlainHooks, Thunk
+from weft.compiler.frontend.hooks import Thunk
 from weft.compiler.frontend.location import is_caught
 from weft.compiler.frontend.number import as_expr, number, size_number
+from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.text import fail_unless, is_made_later
 from weft.ir.errors import UnsupportedError
 from weft.ir.expr import Expr

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to
-from weft.compiler.frontend.numpy.manipulation import as_axis, concatenate
+from weft.compiler.frontend.numpy.joining import concatenate
+from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.products import store
 from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish, widened
 from weft.compiler.frontend.numpy.table import implements

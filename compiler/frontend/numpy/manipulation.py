@@ -1,6 +1,7 @@
-"""Functions that rearrange elements: reshape, transpose, join, split, flip, roll, repeat.
+"""Functions that rearrange the elements of one array: reshape, transpose, flip, repeat.
 
-What NumPy gives as a view is a view here. Not here: indexing (`indexing.py`), creation (`creation.py`).
+What NumPy gives as a view is a view here. Not here: indexing (`indexing.py`), creation (`creation.py`),
+joining and splitting (`joining.py`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import operator
 import typing
 from collections.abc import Sequence
-from itertools import pairwise, permutations
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -17,22 +18,20 @@ from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import common_shape, show_shape
 from weft.compiler.frontend.numpy.creation import as_shape, as_size, diagonal_mask, known_elements
 from weft.compiler.frontend.numpy.table import implements
-from weft.compiler.frontend.promote import common_dtype, element_type
 from weft.compiler.frontend.storage import (
     Broadcast,
     Diagonal,
     Reshape,
     Shape,
-    Slice,
     Transpose,
     reshape_strides,
     row_major,
 )
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of
+from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, shape_of
 from weft.ir.dims import DimLike, floor_divide, modulo, product, show_dim
 from weft.ir.errors import ShapeError
-from weft.ir.expr import Expr, select
+from weft.ir.expr import select
 
 
 def as_axis(trace: Trace, axis: Any, rank: int) -> int:
@@ -240,13 +239,14 @@ def broadcast_arrays(trace: Trace, *arrays: Any, subok: bool = False) -> tuple[T
 
 def _at_least(count: int) -> Any:
     def composition(trace: Trace, *arrays: Any) -> Any:
-        made = [_padded(as_array(trace, a), count) for a in arrays]
+        made = [padded(as_array(trace, a), count) for a in arrays]
         return made[0] if len(made) == 1 else tuple(made)
 
     return composition
 
 
-def _padded(array: TracedArray, count: int) -> TracedArray:
+def padded(array: TracedArray, count: int) -> TracedArray:
+    """The array with axes of one element added, as `np.atleast_1d`, `2d` and `3d` do."""
     if array.ndim >= count:
         return array
     front = (count - array.ndim + 1) // 2 if count == 3 and array.ndim < 2 else count - array.ndim
@@ -261,144 +261,7 @@ for _count, _fn in ((1, np.atleast_1d), (2, np.atleast_2d), (3, np.atleast_3d)):
 # ---------------------------------------------------------------- joining
 
 
-@implements(np.concatenate)
-def concatenate(
-    trace: Trace, arrays: Any, axis: Any = 0, out: Any = None, dtype: Any = None, casting: str = "same_kind"
-) -> TracedArray:
-    """Join a sequence of arrays along an existing axis."""
-    operands = [operand(trace, a) for a in arrays]
-    if axis is None:
-        operands, axis = [operand(trace, ravel(trace, a)) for a in arrays], 0
-    if not operands or not operands[0].shape:
-        what = (
-            "need at least one array to concatenate"
-            if not operands
-            else "zero-dimensional arrays cannot be concatenated"
-        )
-        raise ShapeError(what, location=trace.location(), fix="use np.stack for scalars")
-    kinds = [o.dtype for o in operands]
-    ty = element_type(common_dtype(kinds) if dtype is None else dtype, trace.location())
-    number = as_axis(trace, axis, len(operands[0].shape))
-    first = operands[0].shape
-    for one in operands[1:]:
-        _check_joined(trace, first, one.shape, number)
-    values = [
-        trace.builder.reshape(o.expr(trace, ty), (*first[:number], o.shape[number], *first[number + 1 :]))
-        for o in operands
-    ]
-    joined = values[0] if len(values) == 1 else join(trace, values, number)
-    if out is None:
-        return new_array(trace, joined)
-    out[...] = new_array(trace, joined)
-    return out
-
-
-def join(trace: Trace, values: list[Expr], axis: int) -> Expr:
-    """One after the other."""
-    return trace.expr(trace.emit("concatenate", [v.value for v in values], {"axis": axis}))
-
-
-def _check_joined(trace: Trace, first: Shape, other: Shape, axis: int) -> None:
-    if len(first) == len(other) and all(
-        k == axis or trace.holds(a, "==", b, "sizes in concatenate")
-        for k, (a, b) in enumerate(zip(first, other, strict=True))
-    ):
-        return
-    raise ShapeError(
-        f"all sizes except along the concatenation axis must match exactly: {show_shape(first)} and "
-        f"{show_shape(other)} along axis {axis}",
-        location=trace.location(),
-        fix="make the other sizes equal",
-    )
-
-
-@implements(np.stack)
-def stack(trace: Trace, arrays: Any, axis: int = 0, out: Any = None, dtype: Any = None) -> TracedArray:
-    """Join a sequence of arrays along a new axis."""
-    given = [as_array(trace, a) for a in arrays]
-    if not given:
-        raise ShapeError("need at least one array to stack", location=trace.location())
-    number = as_axis(trace, axis, given[0].ndim + 1)
-    return concatenate(trace, [expand_dims(trace, a, number) for a in given], number, out, dtype)
-
-
-@implements(np.vstack)
-def vstack(trace: Trace, tup: Any, dtype: Any = None) -> TracedArray:
-    """Stack arrays in sequence vertically (row wise)."""
-    return concatenate(trace, [_padded(as_array(trace, a), 2) for a in tup], 0, dtype=dtype)
-
-
-@implements(np.hstack)
-def hstack(trace: Trace, tup: Any, dtype: Any = None) -> TracedArray:
-    """Stack arrays in sequence horizontally (column wise)."""
-    given = [_padded(as_array(trace, a), 1) for a in tup]
-    return concatenate(trace, given, 0 if given and given[0].ndim == 1 else 1, dtype=dtype)
-
-
-@implements(np.dstack)
-def dstack(trace: Trace, tup: Any) -> TracedArray:
-    """Stack arrays in sequence depth wise (along third axis)."""
-    return concatenate(trace, [_padded(as_array(trace, a), 3) for a in tup], 2)
-
-
-@implements(np.column_stack)
-def column_stack(trace: Trace, tup: Any) -> TracedArray:
-    """Stack 1-D arrays as columns into a 2-D array."""
-    given = [as_array(trace, a) for a in tup]
-    return concatenate(trace, [a if a.ndim > 1 else _padded(a, 1)[:, None] for a in given], 1)
-
-
-@implements(np.append)
-def append(trace: Trace, arr: Any, values: Any, axis: Any = None) -> TracedArray:
-    """Append values to the end of an array."""
-    return concatenate(trace, [as_array(trace, arr), as_array(trace, values)], axis)
-
-
 # ---------------------------------------------------------------- splitting
-
-
-@implements(np.split)
-def split(trace: Trace, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[TracedArray]:
-    """Split an array into multiple sub-arrays as views into `ary`, of equal size."""
-    count = as_dim(indices_or_sections)
-    if isinstance(count, int) and count > 0:
-        array = as_array(trace, ary)
-        size = array.view.shape[as_axis(trace, axis, array.ndim)]
-        if not trace.holds(modulo(size, count), "==", 0, "sections of split"):
-            raise ValueError("array split does not result in an equal division")
-    return array_split(trace, ary, indices_or_sections, axis)
-
-
-@implements(np.array_split)
-def array_split(trace: Trace, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[TracedArray]:
-    """Split an array into multiple sub-arrays as views into `ary`."""
-    array = as_array(trace, ary)
-    number = as_axis(trace, axis, array.ndim)
-    size = array.view.shape[number]
-    known = known_elements(trace, indices_or_sections)
-    if known is not None or isinstance(indices_or_sections, Sequence):
-        places = [0, *(indices_or_sections if known is None else known.tolist()), None]
-    else:
-        places = _sections(trace, size, indices_or_sections.__index__())
-    front = (slice(None),) * number
-    return [array[(*front, slice(a, b))] for a, b in pairwise(places)]
-
-
-def _sections(trace: Trace, size: DimLike, count: int) -> list[Any]:
-    if count <= 0:
-        raise ValueError("number sections must be larger than 0.")
-    if not trace.holds(modulo(size, count), "==", 0, "sections of split"):
-        known = trace.pin(size, "split into unequal sections")
-        lengths = [known // count + (k < known % count) for k in range(count)]
-        return [sum(lengths[:k]) for k in range(count + 1)]
-    from_dim = floor_divide(size, count)
-    return [size_number(trace, from_dim * k) for k in range(count + 1)]
-
-
-@implements(np.unstack)
-def unstack(trace: Trace, x: Any, axis: int = 0) -> tuple[Any, ...]:
-    """Split an array into a sequence of arrays along the given axis."""
-    return tuple(moveaxis(trace, x, axis, 0))
 
 
 # ---------------------------------------------------------------- order of elements
@@ -438,52 +301,6 @@ def rot90(trace: Trace, m: Any, k: int = 1, axes: Any = (0, 1)) -> TracedArray:
             return swapaxes(trace, flip(trace, array, second), first, second)
         case _:
             return flip(trace, swapaxes(trace, array, first, second), second)
-
-
-@implements(np.roll)
-def roll(trace: Trace, a: Any, shift: Any, axis: Any = None) -> TracedArray:
-    """Roll array elements along a given axis."""
-    array = as_array(trace, a)
-    if axis is None:
-        flat = ravel(trace, array)
-        return new_array(trace, trace.builder.reshape(roll(trace, flat, shift, 0).expr, array.view.shape))
-    axes = [as_axis(trace, k, array.ndim) for k in (axis if isinstance(axis, Sequence) else (axis,))]
-    shifts = list(shift) if isinstance(shift, Sequence) else [shift] * len(axes)
-    axes = axes * len(shifts) if len(axes) == 1 else axes
-    if len(axes) != len(shifts):
-        raise ValueError("'shift' and 'axis' should be scalars or 1D sequences of one length")
-    value = array.expr
-    for number, amount in zip(axes, shifts, strict=True):
-        value = _rolled(trace, value, as_dim(amount), number)
-    return new_array(trace, value)
-
-
-def _rolled(trace: Trace, value: Expr, shift: DimLike | None, axis: int) -> Expr:
-    size = shape_of(value)[axis]
-    if shift is None:
-        raise trace.refuse(
-            "the shift of roll must be known when the program starts", "use an int or a size", "E051"
-        )
-    if size == 0:
-        return value
-    if isinstance(size, int) and isinstance(shift, int):
-        shift = shift % size
-    elif trace.holds(shift, "<", 0, "sign of a shift"):
-        shift = shift + size
-    reason = "shift within the axis"
-    if trace.holds(shift, "<", 0, reason) or trace.holds(shift, ">=", size, reason):
-        shift = trace.pin(shift, reason) % trace.pin(size, reason)
-    if shift == 0 or trace.holds(shift, "==", 0, reason):
-        return value
-    tail = _cut(trace, value, axis, size - shift, shift)
-    return join(trace, [tail, _cut(trace, value, axis, 0, size - shift)], axis)
-
-
-def _cut(trace: Trace, value: Expr, axis: int, start: DimLike, size: DimLike) -> Expr:
-    shape = shape_of(value)
-    starts = tuple(start if k == axis else 0 for k in range(len(shape)))
-    sizes = tuple(size if k == axis else d for k, d in enumerate(shape))
-    return trace.expr(Slice(starts, sizes, (1,) * len(shape)).read(trace, value.value))
 
 
 @implements(np.repeat)
@@ -536,27 +353,6 @@ def _repeat_computed(trace: Trace, array: Any, repeats: Any, axis: Any) -> Any:
     total = trace.computed_size(elements(trace, trace.call(np.sum, counts)))
     places = trace.call(np.searchsorted, ends, trace.call(np.arange, size_number(trace, total)), side="right")
     return array[(*(slice(None),) * number, places)]
-
-
-_FEW_COPIES = 8  # joined without an index of each element to compute
-
-
-@implements(np.tile)
-def tile(trace: Trace, A: Any, reps: Any) -> TracedArray:  # noqa: N803
-    """Construct an array by repeating A the number of times given by reps."""
-    counts = list(as_shape(trace, reps))
-    value = elements(trace, A)
-    rank = max(len(counts), len(shape_of(value)))
-    counts = [1] * (rank - len(counts)) + counts
-    shape = (1,) * (rank - len(shape_of(value))) + shape_of(value)
-    pairs = [(n, d) for n, d in zip(counts, shape, strict=True)]
-    if sum(n != 1 for n, _ in pairs) == 1 and len(shape_of(value)) == rank:
-        axis, times = next((k, n) for k, (n, _) in enumerate(pairs) if n != 1)
-        if isinstance(times, int) and 1 < times <= _FEW_COPIES:
-            return concatenate(trace, [new_array(trace, value)] * times, axis)
-    value = trace.builder.reshape(value, tuple(d for _, size in pairs for d in (1, size)))
-    value = trace.builder.broadcast(value, tuple(d for pair in pairs for d in pair))
-    return new_array(trace, trace.builder.reshape(value, tuple(n * d for n, d in pairs)))
 
 
 # ---------------------------------------------------------------- diagonals and padding
@@ -620,5 +416,5 @@ def trace_of(
 @implements(np.ascontiguousarray)
 def ascontiguousarray(trace: Trace, a: Any, dtype: Any = None) -> TracedArray:
     """Return a contiguous array (ndim >= 1) in memory (C order)."""
-    array = _padded(trace.call(np.asarray, a, dtype), 1)
+    array = padded(trace.call(np.asarray, a, dtype), 1)
     return array if array.view.is_dense else array.copy()
