@@ -16,7 +16,7 @@ import numpy as np
 from weft.compiler.schedule.context import OpContext
 from weft.compiler.schedule.each import write_each
 from weft.compiler.schedule.parts import atom_dim, dividends, index_dim, slope_of
-from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, VectorType, record
+from weft.ir import REGISTRY, BufferType, Builder, Expr, Op, TensorType, Value, VectorType, record
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import (
     Compound,
@@ -502,3 +502,10 @@ class Writer:
         else:
             offsets = self.lanes_of_index(offset)
             self.builder.emit("scatter_lanes", [lanes.value, buffer, offsets.value, *mask])
+
+
+def combine(name: str, a: Expr, b: Expr) -> Expr:
+    """One elementwise op of two lanes: by its rule, or, of complex numbers, as it stands."""
+    form = REGISTRY[name].form
+    assert isinstance(form, Scalar)
+    return a.apply(name, b) if form.rule is None or a.dtype.is_complex else form.rule({}, a, b)

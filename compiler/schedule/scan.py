@@ -5,11 +5,10 @@ Not here: a scan of one row by several threads, which would add in another order
 
 from collections.abc import Callable, Sequence
 
-from weft.compiler.schedule.element import Writer
+from weft.compiler.schedule.element import Writer, combine
 from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks, serial, vectorized
-from weft.ir import REGISTRY, BufferType, Builder, Expr
+from weft.ir import BufferType, Builder, Expr
 from weft.ir.dims import Dim, DimLike, decide, product
-from weft.ir.opdef import Scalar
 from weft.ir.ops.scan import combined_by
 from weft.ir.ops.shape import split_index
 from weft.ir.rules import axis_of
@@ -111,10 +110,3 @@ def _sequence(writer: Writer, root: Root, length: DimLike, place: Place) -> None
             return [writer.here(combined)]
 
     writer.builder.loop(writer.builder.index(1), writer.number(length), 1, [writer.here(first)], body)
-
-
-def combine(name: str, a: Expr, b: Expr) -> Expr:
-    """One elementwise op of lanes."""
-    form = REGISTRY[name].form
-    assert isinstance(form, Scalar)
-    return form.rule({}, a, b) if form.rule is not None else a.apply(name, b)

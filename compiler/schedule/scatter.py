@@ -5,11 +5,10 @@ in parallel only where a later pass can prove it.
 """
 
 from weft.compiler.schedule.context import OpContext
-from weft.compiler.schedule.element import Writer
+from weft.compiler.schedule.element import combine
 from weft.compiler.schedule.kernel import Kernel, serial, vectorized
-from weft.ir import REGISTRY, BufferType, Builder, Expr, TensorType
+from weft.ir import BufferType, Builder, TensorType
 from weft.ir.dims import DimLike
-from weft.ir.opdef import Scalar
 from weft.ir.ops.index import indexed_axes
 
 
@@ -41,7 +40,7 @@ def lower_scatter(kernel: Kernel, builder: Builder) -> None:
             name = op.attributes["mode"]
             assert isinstance(name, str)
             old = writer.splat(writer.load(root.buffer, full), writer.lanes)  # of no elements it is one 0
-            new = _combined(writer, name, old, new)
+            new = combine(name, old, writer.here(new))
         writer.store(new, root.buffer, full)
 
     def axis(k: int, index: list[DimLike]) -> None:
@@ -63,12 +62,3 @@ def lower_scatter(kernel: Kernel, builder: Builder) -> None:
         )
 
     axis(0, [])
-
-
-def _combined(writer: Writer, name: str, old: Expr, new: Expr) -> Expr:
-    """One elementwise op on the old and the new element."""
-    form = REGISTRY[name].form
-    assert isinstance(form, Scalar)
-    if form.rule is not None:
-        return form.rule({}, old, writer.here(new))
-    return old.apply(name, writer.here(new))

@@ -309,3 +309,19 @@ def test_linear_systems():
         one[place] = step
         slopes = [(loss(a + d * one) - loss(a - d * one)) / (2 * step) for d in (1, 1j)]
         np.testing.assert_allclose(found[place], slopes[0] - 1j * slopes[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("ufunc", [np.minimum, np.maximum])
+def test_the_first_nan_wins_in_scatters_scans_and_reductions(ufunc):
+    def f(x, places, updates):
+        ufunc.at(x, places, updates)
+        return ufunc.accumulate(updates), ufunc.reduce(updates)
+
+    updates = np.array([3 + 1j, complex(-1, np.nan), -3 + 2j, 5, complex(np.nan, 0)])
+    places = np.array([0, 1, 1, 1, 0])
+    for order in (slice(None), slice(None, None, -1)):
+        arguments = (places, updates[order].copy())
+        compiled, plain = np.array([1 + 1j, 0j]), np.array([1 + 1j, 0j])
+        found, want = weft.compile(f)(compiled, *arguments), f(plain, *arguments)
+        for one, other in zip((compiled, *found), (plain, *want), strict=True):
+            np.testing.assert_array_equal(one.view("f8"), other.view("f8"))  # each part: which NaN it is
