@@ -16,10 +16,20 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.control.conditions import truth, truth_value
-from weft.compiler.frontend.control.folding import add_up, all_of, any_of, smallest
+from weft.compiler.frontend.control.folding import (
+    add_up,
+    all_of,
+    any_of,
+    each,
+    largest_by,
+    mapped,
+    mapped_together,
+    smallest,
+    smallest_by,
+)
 from weft.compiler.frontend.control.folding import largest as largest_of
-from weft.compiler.frontend.control.joins import Conflict, Same, Scalar, is_listed, join, lower, wrap
-from weft.compiler.frontend.control.listed import copied, sort, spread
+from weft.compiler.frontend.control.joins import Conflict, Same, Scalar, given, is_listed, join, lower, wrap
+from weft.compiler.frontend.control.listed import copied, sort, sort_by, spread
 from weft.compiler.frontend.control.methods import listed_array, needs_stack
 from weft.compiler.frontend.control.sequences import (
     Sequence,
@@ -84,7 +94,7 @@ def _length(trace: Trace, items: list[Any]) -> Any:
 
 def _long(trace: Trace, values: Any) -> Sequence | None:
     """A sequence that a loop goes over rather than Python."""
-    found = as_sequence(trace, values)
+    found = as_sequence(trace, given(values))
     if found is None or isinstance(values, range):
         return None
     return None if isinstance(found.length, int) and found.length <= 4 else found
@@ -169,6 +179,11 @@ def _one(trace: Trace, value: Any) -> Expr:
 
 def _extreme(fn: Callable[..., Any], *, largest: bool) -> None:
     def meaning(trace: Trace, *values: Any, **keywords: Any) -> Any:
+        key = keywords.get("key")
+        if key is not None and list(keywords) == ["key"]:
+            first, *others = values
+            items = values if others else given(first)
+            return trace.run(largest_by if largest else smallest_by, _through(trace, items), key)
         found = _long(trace, values[0]) if len(values) == 1 and not keywords else None
         if found is not None:
             return trace.run(largest_of if largest else smallest, found)
@@ -198,6 +213,22 @@ def _of_two(trace: Trace, largest: bool, a: Any, b: Any) -> Any:
 
 _extreme(max, largest=True)
 _extreme(min, largest=False)
+
+
+def _through(trace: Trace, values: Any) -> Any:
+    """Values that a comprehension or a loop goes over: by position if they are many."""
+    found = _long(trace, values)
+    return (as_sequence(trace, values) or values) if found is None else found
+
+
+@_means(map)
+def _map(trace: Trace, fn: Any, *values: Any) -> Any:
+    items = values[0] if len(values) == 1 else make_zip(trace, *values)
+    run = mapped if len(values) == 1 else mapped_together
+    if not isinstance(items, Sequence | TracedArray) and not hasattr(items, "__len__"):
+        return (trace.run(run, [item], fn)[0] for item in items)  # Python's iterator, which may not end
+    made = trace.run(run, _through(trace, items), fn)
+    return made if is_listed(made) else iter(made)
 
 
 @_means(sum)
@@ -278,16 +309,21 @@ def _sorted(trace: Trace, values: Any, *, key: Any = None, reverse: bool = False
         values = [settled(trace, list(values))]
     if key is None and is_listed(values):
         return sort(trace, typing.cast("list[Any]", values), reverse=reverse)
-    return sorted(values, key=key, reverse=reverse)
+    if key is None:
+        return sorted(values, reverse=reverse)
+    return sort_by(trace, trace.run(each, _through(trace, values)), key, reverse=reverse)
 
 
 @_means(list)
 def _list(trace: Trace, *values: Any) -> list[Any]:
-    return copied(trace, values[0]) if len(values) == 1 and is_listed(values[0]) else list(*values)
+    if len(values) == 1 and is_listed(values[0]):
+        return copied(trace, values[0])
+    found = _long(trace, values[0]) if len(values) == 1 else None
+    return list(*values) if found is None else trace.run(each, found)
 
 
 _PLAIN = (
-    abs, round, tuple, dict, set, frozenset, map, filter,
+    abs, round, tuple, dict, set, frozenset, filter,
     hash, iter, next, hasattr, callable, id, slice, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""

@@ -76,3 +76,51 @@ def contains(items: Any, value: Any) -> Any:
         if item == value:
             return True
     return False
+
+
+def largest_by(items: Any, key: Any) -> Any:
+    """`max(items, key=key)`."""
+    best, found = None, None
+    for item in items:
+        value = key(item)
+        if best is None or value > best:
+            best, found = value, item
+    if best is None:
+        raise ValueError("max() arg is an empty sequence")
+    return found
+
+
+def smallest_by(items: Any, key: Any) -> Any:
+    """`min(items, key=key)`."""
+    best, found = None, None
+    for item in items:
+        value = key(item)
+        if best is None or value < best:
+            best, found = value, item
+    if best is None:
+        raise ValueError("min() arg is an empty sequence")
+    return found
+
+
+def mapped(items: Any, fn: Any) -> Any:
+    """`[fn(item) for item in items]`."""
+    made: list[Any] = []
+    for item in items:
+        made.append(fn(item))
+    return made
+
+
+def mapped_together(items: Any, fn: Any) -> Any:
+    """`[fn(*item) for item in items]`."""
+    made: list[Any] = []
+    for item in items:
+        made.append(fn(*item))
+    return made
+
+
+def each(items: Any) -> Any:
+    """`list(items)`."""
+    made: list[Any] = []
+    for item in items:
+        made.append(item)
+    return made

@@ -16,6 +16,7 @@ from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.control.conditions import truth
 from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Possible, Undefined, given
 from weft.compiler.frontend.control.loops import Counted, for_node, variables_of, while_node
+from weft.compiler.frontend.control.peeling import Iteration, Peeling, first_of
 from weft.compiler.frontend.control.places import Place, cells
 from weft.compiler.frontend.control.sequences import Range, as_sequence
 from weft.compiler.frontend.control.sequences import Sequence as Items
@@ -28,7 +29,7 @@ from weft.compiler.frontend.location import is_caught
 from weft.compiler.frontend.number import as_expr, number, size_number
 from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.text import fail_unless, is_made_later
-from weft.ir.errors import UnsupportedError
+from weft.ir.errors import DTypeError, UnsupportedError, WeftError
 from weft.ir.expr import Expr
 from weft.ir.types import BOOL
 from weft.ir.walk import has_effect
@@ -69,6 +70,7 @@ class ControlHooks:
         self.hooks, self.trace = hooks, hooks.trace
         self._plain = PlainHooks()
         self._copies = 1  # of the statements that are traced now, by small loops around them
+        self.peeling = Peeling(self.trace, self.branch)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._plain, name)
@@ -149,10 +151,10 @@ class ControlHooks:
         def run(thunk: Thunk) -> Callable[[], None]:
             return lambda: place.set(thunk())
 
-        self._branch(condition, [run(then), run(orelse)], places, list(places))
+        self.branch(condition, [run(then), run(orelse)], places, list(places))
         return place.value
 
-    def _branch(
+    def branch(
         self, condition: Expr, parts: Sequence[Thunk | None], places: dict[str, Place], live: Sequence[str]
     ) -> None:
         """Trace both parts, again where a list has to be a stack before."""
@@ -161,7 +163,7 @@ class ControlHooks:
             branch(self.hooks, condition, parts, places, live)
         except Again as wanted:
             self._restack(wanted, undo)
-            self._branch(condition, parts, places, live)
+            self.branch(condition, parts, places, live)
 
     def compare_chain(self, symbols: Sequence[str], first: Any, /, *others: Thunk) -> Any:
         """Compare neighbours until one is false."""
@@ -221,7 +223,7 @@ class ControlHooks:
             elif orelse is not None:
                 orelse()
             return
-        self._branch(found, [then, orelse], cells(written, then, orelse), live)
+        self.branch(found, [then, orelse], cells(written, then, orelse), live)
 
     def while_(
         self,
@@ -247,10 +249,14 @@ class ControlHooks:
         except Again as wanted:
             self._restack(wanted, undo)
             self.while_(test, body, stop, written=written, carried=carried, live=live)
-        except UnsupportedError as error:
+        except (DTypeError, UnsupportedError) as error:
+            undo.run()
+            rest = partial(self.while_, test, body, stop, written=written, carried=carried, live=live)
+            loop = Iteration(lambda: self._known(test()), body, stop, rest, places, live)
+            if self.peeling.peel(error, loop, undo.run):
+                return
             if error.code not in _NEEDS_ITEMS or not isinstance(first, bool):
                 raise
-            undo.run()
             self._run_while(test, body, stop, places, error)
 
     def _restack(self, wanted: Again, undo: Undo) -> None:
@@ -270,7 +276,7 @@ class ControlHooks:
         return found if isinstance(found, bool) else None
 
     def _run_while(
-        self, test: Thunk, body: Thunk, stop: Thunk | None, places: dict[str, Place], error: UnsupportedError
+        self, test: Thunk, body: Thunk, stop: Thunk | None, places: dict[str, Place], error: WeftError
     ) -> None:
         for _ in range(UNROLLED_IF_NEEDED):
             found = self._known(test())
@@ -290,7 +296,7 @@ class ControlHooks:
                 def rest() -> None:
                     self._run_while(test, body, stop, places, error)
 
-                return self._branch(going, [rest, None], places, list(places))
+                return self.branch(going, [rest, None], places, list(places))
         raise error
 
     def for_(
@@ -324,21 +330,26 @@ class ControlHooks:
             except UnsupportedError as error:
                 return self._unroll_instead(error, items, body, stop, places)
             self.for_(items, body, stop, written=written, carried=carried, live=live)
-        except UnsupportedError as error:
+        except (DTypeError, UnsupportedError) as error:
             undo.run()
-            self._unroll_instead(error, items, body, stop, places)
+            rest = partial(
+                self.for_, items.after_first(), body, stop, written=written, carried=carried, live=live
+            )
+            loop = Iteration(first_of(items), lambda: body(items.at(0)), stop, rest, places, live)
+            if not self.peeling.peel(error, loop, undo.run):
+                self._unroll_instead(error, items, body, stop, places)
         return None
 
     def _unroll_instead(
         self,
-        error: UnsupportedError,
+        error: WeftError,
         items: Items,
         body: Callable[[Any], Any],
         stop: Thunk | None,
         places: dict[str, Place],
     ) -> None:
         """Let Python go over a loop that cannot be one of the program, if it is short."""
-        if self.trace.changes(items.length):
+        if not isinstance(error, UnsupportedError) or self.trace.changes(items.length):
             raise error
         now = self.trace.assumptions.now(items.length)
         if now > (UNROLLED_IF_NEEDED if error.code in _NEEDS_ITEMS else UNROLLED):
@@ -373,7 +384,7 @@ class ControlHooks:
             if stopped is not False:
                 going, (rest,) = stopped.apply("logical_not"), tee(items, 1)  # that may be traced again
                 further = partial(self._further, rest, body, stop, places)
-                return self._branch(going, [further, None], places, list(places))
+                return self.branch(going, [further, None], places, list(places))
 
     def _further(self, items: Any, body: Callable[[Any], Any], stop: Thunk, places: dict[str, Place]) -> None:
         self._unroll(copy(items), body, stop, places)

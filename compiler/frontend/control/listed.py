@@ -13,6 +13,7 @@ import numpy as np
 
 from weft.compiler.frontend.arguments import is_node
 from weft.compiler.frontend.control.conditions import truth_value
+from weft.compiler.frontend.control.folding import mapped
 from weft.compiler.frontend.control.joins import (
     Array,
     Conflict,
@@ -30,7 +31,7 @@ from weft.compiler.frontend.control.lists import (
     Row,
     Stack,
 )
-from weft.compiler.frontend.control.sequences import as_bound
+from weft.compiler.frontend.control.sequences import as_bound, as_sequence
 from weft.compiler.frontend.control.settling import (
     Restack,
     can_stack,
@@ -39,7 +40,7 @@ from weft.compiler.frontend.control.settling import (
     link_stacks,
     settled,
 )
-from weft.compiler.frontend.number import as_dim
+from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, new_array
 from weft.ir.dims import maximum
@@ -334,10 +335,14 @@ def repeated(trace: Trace, items: Any, count: Any) -> list[Any] | None:
     return [Stack(trace, slot, [new_array(trace, filled)], length, length)]
 
 
+def is_computed_key(trace: Trace, key: Any) -> bool:
+    """Whether only the program knows a position."""
+    return type(key) in TRACED and (as_dim(key) is None or trace.changes(as_dim(key) or 0))
+
+
 def by_position(trace: Trace, owner: Any, key: Any) -> bool:
     """Whether a list is taken by a position that only the program knows: then it holds a stack."""
-    traced = type(key) in TRACED and (as_dim(key) is None or trace.changes(as_dim(key) or 0))
-    if not traced or type(owner) is not list or not can_stack(owner):
+    if not is_computed_key(trace, key) or type(owner) is not list or not can_stack(owner):
         return False
     found = typing.cast("list[Any]", owner)
     if trace.is_outer(found):
@@ -354,3 +359,32 @@ def sort(trace: Trace, owner: list[Any], *, reverse: bool = False) -> list[Any]:
     ordered = trace.call(np.sort, stack.arrays()[0])
     ordered = trace.call(np.copy, ordered[::-1]) if reverse else ordered
     return [Stack(trace, stack.slot, [ordered], stack.length, stack.length)]
+
+
+def sort_by(trace: Trace, items: list[Any], key: Any, *, reverse: bool = False) -> list[Any]:
+    """`sorted(items, key=key)`, where the program may compute the keys."""
+    keys = trace.run(mapped, as_sequence(trace, items) or items, key)
+    if not is_listed(items) and not is_listed(keys) and not any(map(_is_computed, keys)):
+        order = sorted(range(len(items)), key=keys.__getitem__, reverse=reverse)
+        return [items[k] for k in order]
+    columns = settled(trace, keys).arrays()
+    if any(column.ndim != 1 for column in columns):
+        raise trace.refuse("items are sorted by keys that are no numbers", "let `key` give numbers", "E055")
+    last = columns[0].view.shape[0] - 1
+    columns = [column[::-1] for column in columns] if reverse else columns
+    places = trace.call(np.lexsort, tuple(columns[::-1]))
+    if reverse:  # equal keys keep their order
+        places = size_number(trace, last) - places[::-1]
+    stack = settled(trace, items)
+    parts = [trace.call(np.take, part, places, axis=0) for part in stack.arrays()]
+    made = Stack(trace, stack.slot, parts, stack.length, stack.length)
+    if has_rows(stack.slot):
+        link_stacks(trace, made, stack)
+    return [made]
+
+
+def _is_computed(value: Any) -> bool:
+    """Whether the program computes a number, or one in a tuple."""
+    if isinstance(value, tuple):
+        return any(map(_is_computed, typing.cast("tuple[Any, ...]", value)))
+    return type(value) in TRACED

@@ -29,6 +29,7 @@ MUTATORS = frozenset(
 _LEAVES = (*TRACED, str, bytes, int, float, complex, type, FunctionType, BuiltinFunctionType, ModuleType,
            np.ndarray, np.generic, np.dtype, type(None), CellType)  # fmt: skip
 _MOST = 20000
+_TRACED_AS_USER_CODE = "weft.compiler.frontend.control.folding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +215,8 @@ def _references(stack: list[Any]) -> Counter[int]:
     seen: set[tuple[str, int]] = set()  # variables that functions share
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and frame.f_code.co_name != "_attempt":
-        name, code = frame.f_globals.get("__name__", ""), frame.f_code
-        if not str(name).startswith("weft."):
+        name, code = str(frame.f_globals.get("__name__", "")), frame.f_code
+        if not name.startswith("weft.") or name == _TRACED_AS_USER_CODE:
             inner = {*code.co_freevars, *code.co_cellvars}
             held = frame.f_locals.items()
             stack += [value for key, value in held if key not in inner or (key, id(value)) not in seen]

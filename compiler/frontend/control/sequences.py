@@ -38,6 +38,10 @@ class Sequence:
         for k in range(len(self)):
             yield self.at(k)
 
+    def after_first(self) -> Sequence:
+        """All items but the first."""
+        return Sequence(self.trace, self.length - 1, lambda k: self.at(k + 1), self.text)
+
     def __getitem__(self, key: Any) -> Any:
         if as_dim(key) is None or self.trace.changes(as_dim(key) or 0):
             raise self.trace.refuse(f"an item of {self.text} by a traced position", "compute it", "E051")
@@ -56,6 +60,10 @@ class Range(Sequence):
         span = stop - start if step > 0 else start - stop
         length = maximum(floor_divide(span + (abs(step) - 1), abs(step)), 0)
         super().__init__(trace, length, lambda k: size_number(trace, start + k * step), "range")
+
+    def after_first(self) -> Range:
+        """All items but the first."""
+        return Range(self.trace, self.start + self.step, self.stop, self.step)
 
 
 def as_bound(trace: Trace, value: Any) -> DimLike:

@@ -112,17 +112,21 @@ class Restack(Again):
 
 
 def can_stack(owner: Any) -> bool:
-    """Whether a list can be taken by traced positions: its items are numbers, or rows of numbers."""
-    rows = [item for item in owner if is_node(item)]
+    """Whether a list can be taken by traced positions: its items are numbers, or rows or tuples of these."""
+    rows = [item for item in owner if is_node(item) and not isinstance(item, tuple)]
     if type(owner) is not list or not owner or len(set(map(id, rows))) < len(rows):
         return False
     try:
         slot = item_slot(typing.cast("list[Any]", owner))
     except Conflict:
         return False
-    while isinstance(slot, Row):
-        slot = slot.item
-    return isinstance(slot, Number | Scalar)
+    return _of_numbers(slot)
+
+
+def _of_numbers(slot: Slot) -> bool:
+    if isinstance(slot, Tree) and type(slot.like) is tuple:
+        return all(map(_of_numbers, slot.items))
+    return _of_numbers(slot.item) if isinstance(slot, Row) else isinstance(slot, Number | Scalar)
 
 
 def settled(trace: Trace, owner: list[Any], slot: Slot | None = None) -> Stack:

@@ -37,8 +37,15 @@ from weft.ir.types import F64, I64, DType, TensorType
 
 def as_shape(trace: Trace, shape: Any) -> Shape:
     """A shape argument: an int or a sequence of ints, some of which may be sizes."""
-    items = list(shape) if isinstance(shape, Sequence | Iterator) else [shape]
-    return tuple(as_size(trace, item) for item in items)
+    return tuple(as_size(trace, item) for item in shape_items(trace, shape))
+
+
+def shape_items(trace: Trace, shape: Any) -> list[Any]:
+    """The items of a shape argument, which may be an array too."""
+    if isinstance(shape, np.ndarray | TracedArray) and shape.ndim == 1:
+        known = known_elements(trace, shape) if type(shape) is TracedArray else shape
+        return list(shape) if known is None else known.tolist()
+    return list(shape) if isinstance(shape, Sequence | Iterator) else [shape]
 
 
 def as_size(trace: Trace, value: Any) -> DimLike:

@@ -179,16 +179,23 @@ def roll(trace: Trace, a: Any, shift: Any, axis: Any = None) -> TracedArray:
         raise ValueError("'shift' and 'axis' should be scalars or 1D sequences of one length")
     value = array.expr
     for number, amount in zip(axes, shifts, strict=True):
-        value = _rolled(trace, value, as_dim(amount), number)
+        shift = as_dim(amount)
+        if shift is None or trace.changes(shift):
+            value = _turned(trace, value, amount, number)
+        else:
+            value = _rolled(trace, value, shift, number)
     return new_array(trace, value)
 
 
-def _rolled(trace: Trace, value: Expr, shift: DimLike | None, axis: int) -> Expr:
+def _turned(trace: Trace, value: Expr, shift: Any, axis: int) -> Expr:
+    """Rolled by what the program computes: elements taken by position."""
+    size = size_number(trace, shape_of(value)[axis])
+    places = (trace.call(np.arange, size) - shift) % trace.call(np.maximum, size, 1)
+    return trace.call(np.take, new_array(trace, value), places, axis=axis).expr
+
+
+def _rolled(trace: Trace, value: Expr, shift: DimLike, axis: int) -> Expr:
     size = shape_of(value)[axis]
-    if shift is None:
-        raise trace.refuse(
-            "the shift of roll must be known when the program starts", "use an int or a size", "E051"
-        )
     if size == 0:
         return value
     if isinstance(size, int) and isinstance(shift, int):

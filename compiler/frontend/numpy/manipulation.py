@@ -16,7 +16,13 @@ import numpy as np
 
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import common_shape, show_shape
-from weft.compiler.frontend.numpy.creation import as_shape, as_size, diagonal_mask, known_elements
+from weft.compiler.frontend.numpy.creation import (
+    as_shape,
+    as_size,
+    diagonal_mask,
+    known_elements,
+    shape_items,
+)
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.storage import (
     Broadcast,
@@ -65,8 +71,10 @@ def reshape(trace: Trace, a: Any, shape: Any, order: str = "C", copy: bool | Non
     if order == "A" and array.ndim > 1 and _in_memory_order(trace, array, order) is not array:
         order = "F"
     if order == "F":
-        return transpose(trace, reshape(trace, transpose(trace, array), as_shape_with_gap(shape)[::-1]))
-    target = _complete(trace, array, as_shape_with_gap(shape))
+        return transpose(
+            trace, reshape(trace, transpose(trace, array), as_shape_with_gap(trace, shape)[::-1])
+        )
+    target = _complete(trace, array, as_shape_with_gap(trace, shape))
     strides = reshape_strides(array.view.shape, array.view.strides, target)
     if strides is None and copy is False:
         raise ValueError("Unable to avoid creating a copy while reshaping.")
@@ -78,9 +86,12 @@ def reshape(trace: Trace, a: Any, shape: Any, order: str = "C", copy: bool | Non
     return TracedArray(trace, array.view.through(Reshape(target, strides)))
 
 
-def as_shape_with_gap(shape: Any) -> list[Any]:
+def as_shape_with_gap(trace: Trace, shape: Any) -> list[Any]:
     """The items of a shape argument, one of which may be -1."""
-    return list(shape) if isinstance(shape, Sequence) else [shape]
+    items = shape_items(trace, shape)
+    if len(items) == 1 and not np.isscalar(items[0]):  # `x.reshape(shape)` of an array of sizes
+        items = shape_items(trace, items[0])
+    return [-1 if isinstance(item, np.integer) and item == -1 else item for item in items]
 
 
 def _complete(trace: Trace, array: TracedArray, items: list[Any]) -> Shape:
