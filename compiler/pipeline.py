@@ -7,6 +7,7 @@ Not here: how passes are run (`manager.py`), differentiation, which comes before
 from collections.abc import Sequence
 
 from weft.compiler.manager import Pass, Setting, check_order, simple
+from weft.compiler.passes.beside import beside
 from weft.compiler.passes.bufferize import bufferize
 from weft.compiler.passes.canonicalize import canonicalize
 from weft.compiler.passes.carry import carry
@@ -52,6 +53,11 @@ def vectorize_for_target(fn: Func, setting: Setting) -> Func:
     return fn if setting.target is None else vectorize(fn, setting.target)
 
 
+def beside_for_target(fn: Func, setting: Setting) -> Func:
+    """`beside` for machines with a pool of threads."""
+    return beside(fn) if setting.target is not None and setting.target.kind == "cpu" else fn
+
+
 # fmt: off
 PASSES: tuple[Pass, ...] = (
     # tensor level: pure SSA, stage "tensor"
@@ -75,6 +81,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("split_complex", simple(split_complex), required=True, after=("vectorize",)),
     Pass("widen_half",    simple(widen_half),    required=True, after=("split_complex",)),
     Pass("lower_math",    simple(lower_math),    required=True, after=("widen_half",)),     # of real lanes
+    Pass("beside",        beside_for_target,     after=("vectorize", "lower_math")),  # what is still serial
     Pass("plan_memory",   simple(plan_memory),   required=True, after=("lower_math",)),
 )
 # fmt: on

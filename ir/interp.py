@@ -338,6 +338,22 @@ def _for(machine: Machine, op: Op) -> None:
 
 
 def _parallel(machine: Machine, body: Region, indices: Sequence[int], *, lanes: bool) -> None:
+    _in_any_order(
+        machine, indices, lambda index: machine.enter(body, [np.array([index]) if lanes else index])
+    )
+
+
+def _beside(machine: Machine, op: Op) -> None:
+    found: dict[int, list[Runtime]] = {}
+    _in_any_order(
+        machine,
+        range(len(op.regions)),
+        lambda number: found.__setitem__(number, machine.run(op.regions[number])),
+    )
+    machine.set(op, [value for number in sorted(found) for value in found[number]])
+
+
+def _in_any_order(machine: Machine, indices: Sequence[int], run: Callable[[int], object]) -> None:
     """Iterations in any order; all run, and the failure with the smallest index is raised (DESIGN D13)."""
     failures: dict[int, WeftError] = {}
     order = list(indices)
@@ -348,7 +364,7 @@ def _parallel(machine: Machine, body: Region, indices: Sequence[int], *, lanes: 
         if machine.races is not None and outermost:
             machine.races.iteration = number
         try:
-            machine.enter(body, [np.array([index]) if lanes else index])
+            run(index)
         except InternalError:
             raise
         except WeftError as error:
@@ -572,6 +588,7 @@ _HANDLERS: dict[str, Handler] = {
     "if": _if,
     "while": _while,
     "for": _for,
+    "beside": _beside,
     "fusion": _fusion,
     "each": _fusion,
     "kernel": _kernel,

@@ -192,7 +192,7 @@ def check_regions(fn: Func) -> Iterator[Violation]:
                 yield Violation(f"{op.name} has regions", op)
             continue
         count, check = rule
-        if len(op.regions) != count:
+        if count and len(op.regions) != count:
             yield Violation(f"{op.name} has {len(op.regions)} regions, not {count}", op)
         else:
             yield from (Violation(text, op) for text in check(op))
@@ -289,7 +289,15 @@ def _check_kernel(op: Op) -> Iterator[str]:
         yield "a kernel has operands, parameters or results"
 
 
+def _check_beside(op: Op) -> Iterator[str]:
+    if len(op.regions) < 2 or any(region.params for region in op.regions):
+        yield "beside has less than two regions, or parameters"
+    if op.operands and (len(op.operands) > 1 or not _is_condition(op.operands[0].type)):
+        yield f"the condition of beside has type {_types(_operand_types(op))}, not one bool"
+
+
 _REGION_RULES: dict[str, tuple[int, Callable[[Op], Iterator[str]]]] = {
+    "beside": (0, _check_beside),  # two or more
     "if": (2, _check_if),
     "for": (1, _check_for),
     "while": (2, _check_while),

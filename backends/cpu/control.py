@@ -166,7 +166,7 @@ class Outliner:
             writer.names[index] = "%index"
             params += ["i64 %index", "i64 %participant"]
         writer.region(self.region)
-        return _finish(writer, params, hint)
+        return finish(writer, params, hint)
 
     def write_pure(self, hint: str, types: Sequence[str]) -> tuple[str, str]:
         """A function without effects that returns what the region yields: its symbol and what it returns."""
@@ -197,7 +197,8 @@ class Outliner:
         return f"{type_text(outer.type)}{attribute} %a{number}"
 
 
-def _finish(writer: Writer, params: Sequence[str], hint: str) -> Outlined:
+def finish(writer: Writer, params: Sequence[str], hint: str) -> Outlined:
+    """The function that a writer has written."""
     module = writer.module
     fence = ["  fence seq_cst"] if writer.is_streaming else []  # streamed stores are not ordered otherwise
     lines = ["entry:", *writer.entry, *writer.lines, *fence, "  ret void"]

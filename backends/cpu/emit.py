@@ -10,6 +10,7 @@ memcpy and memset. Not here: how ops are written (`spell.py`, `access.py`, `cont
 from collections.abc import Mapping
 
 from weft.backends.cpu.access import MEMORY
+from weft.backends.cpu.beside import AWAIT, POLL_THROUGH, spell_beside
 from weft.backends.cpu.control import CONTROL, FIRST_KEY, HALT, NO_KEY, STATE, STOP, state_word
 from weft.backends.cpu.sizes import emit_prepare
 from weft.backends.cpu.spell import ARITHMETIC
@@ -21,7 +22,7 @@ from weft.ir.walk import walk
 from weft.runtime.context import Context
 from weft.runtime.interface import INTERRUPTED, Interface, Site
 
-SPELLERS: Mapping[str, Speller] = {**ARITHMETIC, **MEMORY, **CONTROL}
+SPELLERS: Mapping[str, Speller] = {**ARITHMETIC, **MEMORY, **CONTROL, "beside": spell_beside}
 SPELLED: frozenset[str] = frozenset({*SPELLERS, "yield", "return"})
 """The loop-level operations that this backend spells."""
 
@@ -214,4 +215,4 @@ done:
 }}
 """
 
-_HELPERS = {"fail": _FAIL, "settle": _SETTLE, "poll": _POLL}
+_HELPERS = {"fail": _FAIL, "settle": _SETTLE, "poll": _POLL, "poll_through": POLL_THROUGH, "await": AWAIT}

@@ -1,6 +1,6 @@
 """The pass `plan_memory`: give each arena buffer its offset (DESIGN D21).
 
-Buffers that do not live together share bytes.
+Buffers that do not live together share bytes; those of regions that run beside each other do.
 
 Attribute `arena_offset` of an `alloc` is in bytes, a multiple of 64; the total is `arena_bytes(fn)`. Scratch
 of a kernel is not planned: it is on the stack of the thread. Method: slots taken in order of first use; a
@@ -25,16 +25,22 @@ def plan_memory(fn: Func) -> Func:
     _place_unbounded(fn)
     lives = _Lives(fn)
     slots: list[tuple[DimLike, int]] = []  # bytes, end of the present life
+    tracks: list[set[_Track]] = []  # of all that lived there
     placed: list[tuple[Op, int]] = []
     for op in lives.allocs:
         begin, end = lives.span(op.result)
         size = _bytes(op)
-        slot = _free_slot(slots, size, begin)
+        track = lives.tracks[op.result]
+        others = {(o, n) for o, number in track for n in range(len(o.regions)) if n != number}
+        usable = [k for k in range(len(slots)) if others.isdisjoint(tracks[k])]
+        slot = _free_slot(slots, usable, size, begin)
         if slot is None:
             slots.append((size, end))
+            tracks.append(set())
             slot = len(slots) - 1
         else:
             slots[slot] = (maximum(slots[slot][0], size), end)
+        tracks[slot].update(track)
         placed.append((op, slot))
     offsets: list[DimLike] = [0]
     for size, _ in slots:
@@ -105,9 +111,11 @@ def _bytes(op: Op) -> DimLike:
     return floor_divide(_count(op) * ty.dtype.size_bytes + (ALIGNMENT - 1), ALIGNMENT) * ALIGNMENT
 
 
-def _free_slot(slots: list[tuple[DimLike, int]], size: DimLike, begin: int) -> int | None:
+def _free_slot(
+    slots: list[tuple[DimLike, int]], usable: Sequence[int], size: DimLike, begin: int
+) -> int | None:
     """A slot that is free at `begin`: the smallest known to be large enough, else the last free one."""
-    free = [k for k, (_, end) in enumerate(slots) if end < begin]
+    free = [k for k in usable if slots[k][1] < begin]
     enough = [k for k in free if decide(slots[k][0], ">=", size) is True]
     if enough:
         return min(enough, key=lambda k: str(slots[k][0]))
@@ -124,8 +132,12 @@ def _is_in_arena(op: Op, *, is_task: bool) -> bool:
     return ty.space == "global" or not is_static(ty.shape) or not is_task
 
 
+_Track = tuple[Op, int]
+"""A `beside` op, and the number of one of its regions."""
+
+
 class _Lives:
-    """When each arena buffer is used, in positions of the whole program."""
+    """When each arena buffer is used, in positions of the whole program, and in which tracks it is made."""
 
     def __init__(self, fn: Func) -> None:
         self.allocs: list[Op] = []
@@ -133,10 +145,10 @@ class _Lives:
         self.last: dict[Value, int] = {}
         self.parent: dict[Value, Value] = {}
         self.position = 0
-        self.defined_in: dict[Value, list[Region]] = {}
-        self._visit(fn.body, [])
+        self.tracks: dict[Value, tuple[_Track, ...]] = {}
+        self._visit(fn.body, ())
         for op in walk(fn):
-            if op.name in ("for", "while"):
+            if op.name in ("for", "while", "beside"):
                 self._tie(op)
         for value in list(self.last):
             root = self._root(value)
@@ -147,22 +159,23 @@ class _Lives:
         return self.first[value], self.last.get(self._root(value), self.first[value])
 
     def _visit(
-        self, region: Region, around: list[Region], *, is_task: bool = False, is_kernel: bool = False
+        self, region: Region, tracks: tuple[_Track, ...], *, is_task: bool = False, is_kernel: bool = False
     ) -> set[Value]:
         """Ops of a region; a task is what lies in a loop of a kernel. Gives the buffers that they use."""
-        inside, used = [*around, region], set[Value]()
+        used = set[Value]()
         for op in region.ops:
             self.position += 1
             start = self.position
             if op.name == "alloc" and _is_in_arena(op, is_task=is_task):
                 self.allocs.append(op)
                 self.first[op.result] = start
-                self.defined_in[op.result] = inside
+                self.tracks[op.result] = tracks
             below = set[Value]()
-            for inner in op.regions:
+            for number, inner in enumerate(op.regions):
                 in_task = is_task or (is_kernel and op.name != "if")
                 kernel = is_kernel or op.name == "kernel"
-                below |= self._visit(inner, inside, is_task=in_task, is_kernel=kernel)
+                below_tracks = (*tracks, (op, number)) if op.name == "beside" else tracks
+                below |= self._visit(inner, below_tracks, is_task=in_task, is_kernel=kernel)
             # what its regions use from outside lives to its end: they may run again
             self.last.update((v, self.position) for v in below if self.first.get(v, start) < start)
             used |= below
@@ -173,7 +186,10 @@ class _Lives:
         return used
 
     def _tie(self, op: Op) -> None:
-        """A loop's operand, parameter, yield and result are one memory, or memories that are swapped."""
+        """A loop's operand, parameter, yield and result are one memory, or memories that are swapped.
+
+        What the regions of a `beside` op yield counts as one memory too: it lives until the last use of any.
+        """
         skip = 3 if op.name == "for" else 0
         buffers = [v for v in op.operands[skip:] if isinstance(v.type, BufferType)]
         tied = [*buffers, *(v for v in op.results if isinstance(v.type, BufferType))]

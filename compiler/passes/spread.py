@@ -9,7 +9,8 @@ kernels, which their schedules make parallel.
 from collections.abc import Sequence
 
 from weft.compiler.affine import Facts, facts_of, has_loops, is_independent
-from weft.ir import Builder, Expr, Func, Op, Region, Value, record
+from weft.compiler.work import MOST_WORK, clamp, work_of
+from weft.ir import Builder, Expr, Func, Op, Value
 from weft.ir.expr import select
 from weft.ir.rewrite import Cloner
 from weft.ir.walk import values_of
@@ -17,9 +18,6 @@ from weft.ir.walk import values_of
 SHARE = 1 << 16
 """Operations of a share: some 50 microseconds."""
 MOST_SHARES = 64
-_TRIPS = 16
-"""Iterations that a loop is taken to have if that is known only inside."""
-_MOST_WORK = 1 << 30
 
 
 def spread(fn: Func) -> Func:
@@ -54,9 +52,11 @@ class _Spread:
     def _share(self, builder: Builder, op: Op, operands: tuple[Value, ...]) -> None:
         lower, upper = builder.expr(operands[0]), builder.expr(operands[1])
         total = upper - lower
-        some = _clamp(total, _MOST_WORK)
-        work = self._work(builder, op.regions[0], set(values_of(op.regions[0])))
-        shares = _clamp((some * work).apply("divide_raw", some.like(SHARE)), MOST_SHARES)
+        some = clamp(total, MOST_WORK)
+        body = op.regions[0]
+        fixed, more = work_of(builder, body.ops, set(values_of(body)), self.cloner.value)
+        work = builder.index(fixed) if more is None else clamp(more + fixed, MOST_WORK)
+        shares = clamp((some * work).apply("divide_raw", some.like(SHARE)), MOST_SHARES)
         share = (some + (shares - 1)).apply("divide_raw", shares)
         count = (total + (share - 1)).apply("divide_raw", share)
 
@@ -71,32 +71,3 @@ class _Spread:
             return []
 
         builder.loop(builder.index(0), count, 1, [], task, kind="parallel")
-
-    def _work(self, builder: Builder, region: Region, inside: set[Value]) -> Expr:
-        """About how many operations a region takes, as far as that is known before its loop."""
-        fixed, known = self._parts(builder, region, inside)
-        return _clamp(known + fixed, _MOST_WORK) if known is not None else builder.index(fixed)
-
-    def _parts(self, builder: Builder, region: Region, inside: set[Value]) -> tuple[int, Expr | None]:
-        """A number of operations, and one that depends on sizes."""
-        fixed = max(1, int(sum(record(op).flops + 1 for op in region.ops if not op.regions)))
-        total: Expr | None = None
-        for op in region.ops:
-            for inner in op.regions:
-                some, more = self._parts(builder, inner, inside)
-                if op.name == "for" and not inside & set(op.operands[:2]):
-                    low, high = (builder.expr(self.cloner.value(v)) for v in op.operands[:2])
-                    trips = _clamp(high - low, _MOST_WORK)
-                    more = _clamp(trips * (some if more is None else more + some), _MOST_WORK)
-                else:
-                    trips = 1 if op.name == "if" else _TRIPS
-                    fixed = min(fixed + some * trips, _MOST_WORK)
-                    more = None if more is None else _clamp(more * trips, _MOST_WORK)
-                total = (more if total is None else total + more) if more is not None else total
-        return fixed, total
-
-
-def _clamp(e: Expr, most: int) -> Expr:
-    """At least 1, and at most so many."""
-    e = select(e.lt(1), e.like(1), e)
-    return select(e.lt(most), e, e.like(most))

@@ -36,6 +36,10 @@ def _infer_for(types: Sequence[Type], _a: Attributes, regions: Sequence[Region])
     return carried
 
 
+def _infer_beside(_t: Sequence[Type], _a: Attributes, regions: Sequence[Region]) -> Sequence[Type]:
+    return tuple(ty for region in regions for ty in _yielded(region))
+
+
 def _infer_while(types: Sequence[Type], _a: Attributes, regions: Sequence[Region]) -> Sequence[Type]:
     if _yielded(regions[1]) != tuple(types):
         raise ShapeError(f"while carries {tuple(types)}, its body yields {_yielded(regions[1])}", code="E061")
@@ -86,6 +90,8 @@ yield_ = _define("yield", "Ends a region of a branch or loop with what it passes
 if_ = _define("if", "The first region if the bool scalar holds, else the second.", _infer_if)
 for_ = _define("for", "Body for index = lower, lower+step, ... before upper. `kind`: serial, parallel, vector, unrolled, grid, thread.", _infer_for)
 while_ = _define("while", "While the first region yields true, the second gives the next carried values.", _infer_while)
+beside = _define("beside", "Regions that touch no memory of one another that one writes, run at once if the bool scalar holds, if there is one. Fails as the first that fails.",
+                 _infer_beside, "loop")
 fusion = _define("fusion", "Ops that become one kernel; `schedule` names how.", _infer_box)
 each = define(OpDef("each", "The region, a loop whose elements do not read one another, run by each element on its own.",
                     _infer_box, None, None, Scalar(), 200, None))
