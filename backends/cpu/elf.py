@@ -242,6 +242,18 @@ def load_object(data: bytes, symbols: Mapping[str, int] | None = None) -> Loaded
     return _Loader(read_object(data), symbols or {}, process_symbol).load()
 
 
+def _clear_instruction_cache(start: int, stop: int) -> None:
+    """Make written code visible to instruction fetches.
+
+    Linux does so itself when fresh pages are made executable; this is for pages that were used before.
+    """
+    try:
+        clear = getattr(ctypes.CDLL("libgcc_s.so.1"), "__clear_cache")
+    except (OSError, AttributeError):
+        return
+    clear(ctypes.c_void_p(start), ctypes.c_void_p(stop))
+
+
 class _Loader:
     """Lays an object out at an address and writes its relocations."""
 
@@ -302,9 +314,7 @@ class _Loader:
         if libc.mprotect(self.base, self.data_start, mmap.PROT_READ | mmap.PROT_EXEC):
             raise OSError(ctypes.get_errno(), "code may not be made executable")
         if self.obj.machine == AARCH64:  # data written is not yet seen as instructions there
-            ctypes.CDLL("libgcc_s.so.1").__clear_cache(
-                ctypes.c_void_p(self.base), ctypes.c_void_p(self.base + self.data_start)
-            )
+            _clear_instruction_cache(self.base, self.base + self.data_start)
         return loaded
 
     def image(self) -> bytearray:

@@ -1,6 +1,7 @@
 """Objects: compiled, loaded without LLVM, relocated for both machines; the subset of native functions."""
 
 import ctypes
+from types import SimpleNamespace
 
 import pytest
 
@@ -131,6 +132,21 @@ def test_aarch64_relocations_are_known(text):
     loader = elf._Loader(elf.read_object(data), {}, lambda name: 1 << 40)
     loader.base = 1 << 32
     assert len(loader.image()) == loader.size_bytes
+
+
+def test_instruction_cache_is_cleared_on_aarch64(monkeypatch):
+    data = link.compile_text("define i64 @f() { ret i64 7 }", link.Machine("aarch64-unknown-linux-gnu"))
+    cleared, library = [], ctypes.CDLL
+
+    def opened(name, **settings):
+        if name is None:
+            return library(None, **settings)
+        return SimpleNamespace(**{"__clear_cache": lambda start, stop: cleared.append((start, stop))})
+
+    monkeypatch.setattr(elf.ctypes, "CDLL", opened)
+    code = link.load(data)
+    ((start, stop),) = cleared
+    assert start.value <= code.address("f") < stop.value
 
 
 def test_subset():
