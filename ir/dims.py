@@ -369,23 +369,23 @@ def fold_dim(
     number: Callable[[int], T],
     leaf: Callable[[Symbol], T],
     combine: Callable[[str, T, T], T],
+    whole: Callable[[Compound], T | None] = lambda part: None,
 ) -> T:
-    """Evaluate an expression in another domain; `combine` gets "add", "mul" or a compound's kind."""
+    """Evaluate an expression in another domain; `combine` gets "add", "mul" or a compound's kind.
+
+    `whole` may give the value of a compound as it stands.
+    """
     if isinstance(value, int):
         return number(value)
     total: T | None = None
     for monomial, coefficient in value.terms:
         term: T | None = None if coefficient == 1 and monomial else number(coefficient)
         for atom in monomial:
-            factor = (
-                leaf(atom)
-                if isinstance(atom, Symbol)
-                else combine(
-                    atom.kind,
-                    fold_dim(atom.left, number, leaf, combine),
-                    fold_dim(atom.right, number, leaf, combine),
-                )
-            )
+            factor = leaf(atom) if isinstance(atom, Symbol) else whole(atom)
+            if factor is None:
+                assert isinstance(atom, Compound)
+                left, right = (fold_dim(d, number, leaf, combine, whole) for d in (atom.left, atom.right))
+                factor = combine(atom.kind, left, right)
             term = factor if term is None else combine("mul", term, factor)
         assert term is not None
         total = term if total is None else combine("add", total, term)

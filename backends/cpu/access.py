@@ -336,13 +336,20 @@ def _scatter_lanes(writer: Writer, op: Op) -> None:
 # ---------------------------------------------------------------- buffers
 
 
-def _alloc(writer: Writer, op: Op) -> None:
-    """From the arena at `arena_offset`, a part of `worker_bytes` for each worker; else from the stack."""
+def write_alloc(writer: Writer, op: Op) -> None:
+    """From the arena at `arena_offset`, a part of `worker_bytes` for each worker; else from the stack.
+
+    The arena's part is a parameter of a kernel, so that kernels which differ in it alone share a function.
+    """
     ty = buffer_type(op.result)
     if "unbounded" in op.attributes:
         _allocate(writer, op)
         return
     offset = op.attributes.get("arena_offset")
+    if offset is not None and writer.scratch is not None:
+        writer.names[op.result] = f"%s{len(writer.scratch)}"
+        writer.scratch.append(op)
+        return
     if offset is not None:
         place = writer.dim(offset)  # pyright: ignore[reportArgumentType] -- a size
         each = op.attributes.get("worker_bytes")
@@ -479,6 +486,6 @@ def _to_index(writer: Writer, op: Op) -> None:
 MEMORY: Mapping[str, Callable[[Writer, Op], None]] = {
     "load": _load, "store": _store, "gather_lanes": _gather_lanes, "scatter_lanes": _scatter_lanes,
     "lookup": _lookup,
-    "alloc": _alloc, "view": _view, "copy": _copy, "prefetch": _prefetch, "fail_if": _fail_if,
+    "alloc": write_alloc, "view": _view, "copy": _copy, "prefetch": _prefetch, "fail_if": _fail_if,
     "to_index": _to_index,
 }  # fmt: skip

@@ -7,7 +7,7 @@ the values around it. Equal functions are written once. Not here: what the ops i
 
 from collections.abc import Callable, Mapping, Sequence
 
-from weft.backends.cpu.access import buffer_type
+from weft.backends.cpu.access import buffer_type, write_alloc
 from weft.backends.cpu.writer import FAILING, Outlined, Writer, type_text
 from weft.ir import BufferType, InternalError, Op, Region, UnsupportedError, Value
 from weft.ir.dims import symbols_of
@@ -131,6 +131,7 @@ class Outliner:
         free = _captured(writer, region)
         self.inputs: list[tuple[Value, Value]] = []
         self.known: list[tuple[Value, str]] = []
+        self.scratch: list[Op] = []
         for inner, outer in [*params, *((v, v) for v in free)]:
             text = writer.use(outer)
             if text.startswith("%"):
@@ -158,6 +159,7 @@ class Outliner:
         )
         for inner, text in self.known:
             writer.names[inner] = text
+        writer.scratch = None if parallel else self.scratch
         params = ["ptr %context", "ptr %errors"]
         around = [outer for _, outer in self.inputs]
         for number, (inner, outer) in enumerate(self.inputs):
@@ -166,6 +168,7 @@ class Outliner:
             writer.names[index] = "%index"
             params += ["i64 %index", "i64 %participant"]
         writer.region(self.region)
+        params += [f"ptr %s{number}" for number in range(len(self.scratch))]
         return finish(writer, params, hint)
 
     def write_pure(self, hint: str, types: Sequence[str]) -> tuple[str, str]:
@@ -221,6 +224,9 @@ def _kernel(writer: Writer, op: Op) -> None:
     writer.distinct = set()
     texts = ["ptr %context", "ptr %errors"]
     texts += [f"{ty} {text}" for ty, text in zip(outliner.types, outliner.texts, strict=True)]
+    for alloc in outliner.scratch:
+        write_alloc(writer, alloc)
+        texts.append(f"ptr {writer.names[alloc.result]}")
     writer.line(f'call void @"{done.name}"({", ".join(texts)})')
     if done.may_halt or _can_fail(region):
         check_halt(writer)

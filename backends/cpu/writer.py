@@ -217,6 +217,7 @@ class Writer:
         self.can_halt = False
         self.is_streaming = False
         self.loop_depth = 0
+        self.scratch: list[Op] | None = None  # of a kernel: its memory in the arena, given by the caller
         self._count = 0
 
     # ---- lines

@@ -49,9 +49,9 @@ def exp2(a: Pair) -> Pair:
 
 def expm1(a: Pair) -> Pair:
     """e ** a - 1, exact near 0."""
-    half = (a.im * 0.5).apply("sin")
+    half, power = (a.im * 0.5).apply("sin"), exp(a)
     re = a.re.apply("expm1") * a.im.apply("cos") - 2.0 * half * half
-    return Pair(re, exp(a).im)
+    return Pair(select(absolute(a.re).eq(INFINITY), power.re - 1.0, re), power.im)
 
 
 # ---------------------------------------------------------------- logarithms

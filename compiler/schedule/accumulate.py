@@ -7,19 +7,25 @@ Not here: which loops run in parallel (`rows.py`, `columns.py`).
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from weft.compiler.schedule.element import Writer
 from weft.compiler.schedule.kernel import serial
-from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, VectorType, record
+from weft.ir import BufferType, Builder, Expr, Op, Region, TensorType, Value, VectorType, record
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import Dim, DimLike, decide
 from weft.ir.expr import Number, cast, select
 from weft.ir.opdef import Combine
 from weft.ir.types import I8, I16, I32, I64, DType
+from weft.ir.walk import walk
 
 LANES = 64
 BLOCK = 4096
 ROWS = 64
+MANY_OPS = (
+    20  # of one step for some lanes; beyond, they are written once in a loop, not for each group of lanes
+)
+MANY_COPIES = 8  # of a row shorter than one step of all lanes, as many as that many operations allow
 
 Accumulators = list[Expr]
 
@@ -136,6 +142,23 @@ class _Span:
         )
 
 
+def _ops_of_step(span: _Span) -> int:
+    """How many operations one group of lanes takes for one step, written aside."""
+    region = Region()
+    builder = span.writer.builder.inside(region)
+    with span.writer.scope(builder, floor=True):
+        zero = span.writer.builder.index(0)
+        span.take(span.start(), span.writer.here(span.low), zero, None, builder)
+    return sum(3 * span.width if _is_scattered(op) else 1 for op in walk(region))
+
+
+def _is_scattered(op: Op) -> bool:
+    """Whether it reads lanes one by one."""
+    return op.name == "gather_lanes" or (
+        op.name == "load" and op.attributes.get("stride", 1) not in (0, 1, -1)
+    )
+
+
 INTEGERS = {1: I8, 2: I16, 4: I32, 8: I64}
 
 
@@ -168,7 +191,12 @@ def reduce_span(
     together = 1 if is_costly else max(1, min(parts, 1 << (registers // needed).bit_length() >> 1))
     span = _Span(writer, reductions, low, length, extent, limits, index, width, parts, together)
     is_short = isinstance(extent, int) and extent < span.lanes
-    groups = _sweep_short(span) if is_short else _sweep(span) if together == parts else _sweep_groups(span)
+    copies = -(-extent // width) if is_short and isinstance(extent, int) else MANY_COPIES
+    if (together > 1 or is_short) and copies > 1 and _ops_of_step(span) * copies > MANY_OPS * MANY_COPIES:
+        span, is_short = replace(span, together=1), False
+    groups = (
+        _sweep_short(span) if is_short else _sweep(span) if span.together == parts else _sweep_groups(span)
+    )
     groups = [
         [_in_lane(span, r, a, p) for r, a in zip(reductions, group, strict=True)]
         for p, group in enumerate(groups)
@@ -224,9 +252,9 @@ def _sweep(span: _Span, first: Expr | None = None) -> list[list[Accumulators]]:
                 ]
             )
 
-    results = writer.builder.loop(
-        writer.builder.index(0), steps, 1, flat([a for g in initial for a in g]), body
-    )
+    held = flat([a for g in initial for a in g])
+    is_short = isinstance(span.extent, int) and span.extent < lanes
+    results = held if is_short else writer.builder.loop(writer.builder.index(0), steps, 1, held, body)
     groups = [grouped(part, span.shape) for part in grouped(results, [flat(g) for g in initial])]
     if isinstance(span.extent, int) and span.extent % lanes == 0:
         return groups
@@ -358,11 +386,12 @@ def _join_lanes(span: _Span, groups: list[list[Accumulators]]) -> list[Accumulat
     lane = writer.builder.constant(0, VectorType(I32))
     if width > 1:
         lane = cast(writer.builder.expr(writer.builder.emit("lane_index", (), {"lanes": width}).result), I32)
-    counts = [
-        (writer.splat(length, width) - (lane + p * width) + (lanes - 1)).apply("divide_raw", lane.like(lanes))
+    counts = [  # never below 0: a lane's number is less than `lanes`, a power of two
+        (writer.splat(length, width) - (lane + p * width) + (lanes - 1)).apply(
+            "shift_right_raw", lane.like(lanes.bit_length() - 1)
+        )
         for p in range(len(groups))
     ]
-    counts = [select(c.lt(0), c.like(0), c) for c in counts]
     while parts > 1:
         half = parts // 2
         for p in range(half):

@@ -50,6 +50,10 @@ class OpContext:
 
     def index_of(self, number: int, index: Sequence[DimLike], size: DimLike, axis: int) -> DimLike:
         """The element of operand `number` as a checked index, in the outermost scope that knows it."""
+        counted = self.writer.counted(self.op.operands[number], tuple(index))
+        if counted is not None and self.writer.decide(counted, "<", size):
+            self.writer.observed.append(counted)
+            return counted
         return self.writer.place(
             self.op,
             number,

@@ -24,7 +24,9 @@ from weft.ir.dims import (
     DimLike,
     Symbol,
     bounds,
+    floor_divide,
     fold_dim,
+    modulo,
     substitute,
     symbol,
     symbols_of,
@@ -60,6 +62,17 @@ class Access:
 
     value: Value
     index: Index
+
+
+class _Indices:
+    """What the rule of an op that re-indexes reads, in place of a context."""
+
+    def __init__(self, seen: list[Index]) -> None:
+        self.seen = seen
+
+    def read(self, _number: int, index: Sequence[DimLike]) -> None:
+        """Keep where the operand is read."""
+        self.seen.append(tuple(index))
 
 
 class Writer:
@@ -220,8 +233,23 @@ class Writer:
         return fold_dim(
             index, lambda n: self.splat(self.builder.index(n), self.lanes),
             lambda s: self._lanes_of_symbol(s.name, lane),
-            self._combine_of(index),
+            self._combine_of(index), lambda part: self._divided_once(part, lane),
         )  # fmt: skip
+
+    def _divided_once(self, part: Compound, lane: Expr) -> Expr | None:
+        """A quotient or remainder of neighbours that cross at most one multiple: one division in all."""
+        if part.kind not in ("floordiv", "mod") or self.is_spread(part.right):
+            return None
+        least = self._extreme(part.right, highest=False)
+        if least is None or least < self.lanes or self.lane_coefficient(part.left) != 1:
+            return None
+        divisor = self.splat(self.number(part.right), self.lanes)
+        rest = self.splat(self.number(modulo(part.left, part.right)), self.lanes) + lane
+        is_behind = rest.ge(divisor)
+        if part.kind == "mod":
+            return select(is_behind, rest - divisor, rest)
+        first = self.splat(self.number(floor_divide(part.left, part.right)), self.lanes)
+        return select(is_behind, first + 1, first)
 
     def _lanes_of_symbol(self, name: str, lane: Expr) -> Expr:
         value = self.splat(self._known(name), self.lanes)
@@ -360,6 +388,20 @@ class Writer:
             ready = todo.pop()
             if ready is not value:
                 self.element(ready, index)
+
+    def counted(self, value: Value, index: Index) -> DimLike | None:
+        """The element at an index where it is a place along an axis, by `iota` and ops that re-index it."""
+        value = self.aliases.get(value, value)
+        while value not in self.sources and (op := value.op) is not None:
+            if op.name == "iota":
+                return index[0]
+            if op.name not in ("broadcast", "reshape", "transpose", "slice"):
+                return None
+            form, seen = record(op).form, list[Index]()
+            assert isinstance(form, Element)
+            form.rule(_Indices(seen), op, index)  # pyright: ignore[reportArgumentType] -- such rules only read
+            value, index = op.operands[0], seen[0]
+        return None
 
     def place(self, op: Op, number: int, index: Index, make: Callable[[], DimLike]) -> DimLike:
         """An index read from memory, made once in the outermost scope that knows what it depends on."""

@@ -41,7 +41,8 @@ class Matrix:
     def along(self, start: DimLike, stop: DimLike, body: Body) -> None:
         """For each place of a row, in vectors."""
         writer = self.writer
-        vectorized(writer, writer.number(start), writer.number(stop), (start, stop), self.lanes, body)
+        extent = stop - start if isinstance(start, int) and isinstance(stop, int) else None
+        vectorized(writer, writer.number(start), writer.number(stop), (start, stop), self.lanes, body, extent)
 
     def wide(self, e: Expr) -> Expr:
         """A scalar in all lanes."""
@@ -100,10 +101,15 @@ class Matrix:
         stop: DimLike,
         factor: Callable[[DimLike], Expr],
         start: DimLike,
+        *,
+        few: bool = False,
     ) -> None:
-        """Take multiples of rows [first, stop) off another, one after the other, four in each pass."""
-        writer = self.writer
-        whole = first + floor_divide(stop - first, FOUR) * FOUR
+        """Take multiples of rows [first, stop) off another, one after the other, four in each pass.
+
+        `few` says that so few are met here that passes of four are not worth their code.
+        """
+        writer, limits = self.writer, (first, stop)
+        whole = first if few else first + floor_divide(stop - first, FOUR) * FOUR
 
         def four(k: DimLike) -> None:
             factors = [writer.here(factor(k + n)) for n in range(FOUR)]
@@ -116,8 +122,8 @@ class Matrix:
 
             self.along(start, self.columns, one)
 
-        limits = (first, stop)
-        serial(writer, "k", writer.number(first), writer.number(whole), limits, four, FOUR)
+        if not few:
+            serial(writer, "k", writer.number(first), writer.number(whole), limits, four, FOUR)
         serial(writer, "k", writer.number(whole), writer.number(stop), limits,
                lambda k: self.subtract_row(target, k, writer.here(factor(k)), start))  # fmt: skip
 
@@ -185,13 +191,13 @@ def _panel(m: Matrix, start: DimLike, stop: DimLike) -> None:
         def row(i: DimLike) -> None:
             factor = m.get(i, k) / writer.here(safe)
             m.put(i, k, factor)
-            m.subtract_row(i, k, factor, k + 1, stop)
+            m.each(k + 1, stop, lambda j: m.put(i, j, m.get(i, j) - writer.here(factor) * m.get(k, j)))
 
         m.each(k + 1, n, row)
 
     def beside(i: DimLike) -> None:
         writer.scopes[-1].is_floor = True
-        m.subtract_rows(i, start, i, lambda k: m.get(i, k), stop)
+        m.subtract_rows(i, start, i, lambda k: m.get(i, k), stop, few=True)
 
     m.each(start, stop, column)
     m.each(start + 1, stop, beside)
@@ -199,7 +205,7 @@ def _panel(m: Matrix, start: DimLike, stop: DimLike) -> None:
 
     def below(i: DimLike) -> None:
         writer.scopes[-1].is_floor = True
-        m.subtract_rows(i, start, stop, lambda k: m.get(i, k), stop)
+        m.subtract_rows(i, start, stop, lambda k: m.get(i, k), stop, few=True)
 
     limits = (stop, n)  # there are none where the panel is not of four columns
     serial(writer, "i", writer.number(stop), writer.number(whole), limits,
@@ -269,9 +275,9 @@ def lower_triangular(kernel: Kernel, builder: Builder) -> None:
         def factor(i: DimLike, k: DimLike) -> Expr:
             return writer.element(matrix, [*m.batch, i, k])
 
-        def finish(i: DimLike, first: DimLike, stop: DimLike) -> None:
+        def finish(i: DimLike, first: DimLike, stop: DimLike, *, few: bool = True) -> None:
             writer.scopes[-1].is_floor = True
-            m.subtract_rows(i, first, stop, lambda k: factor(i, k), 0)
+            m.subtract_rows(i, first, stop, lambda k: factor(i, k), 0, few=few)
             if unit:
                 return
             pivot = writer.here(factor(i, i))
@@ -290,14 +296,14 @@ def lower_triangular(kernel: Kernel, builder: Builder) -> None:
                     return
                 # of the rows behind the last four rows that are full
                 writer.scopes[-1].is_floor = True
-                m.subtract_rows(own, whole, n, lambda k: factor(own, k), 0)
+                m.subtract_rows(own, whole, n, lambda k: factor(own, k), 0, few=True)
                 finish(own, own + 1, i + FOUR)
 
             m.each(0, FOUR, row)
 
         def rest(step: DimLike) -> None:
             i = whole + step if lower else n - 1 - step
-            finish(i, *((0, i) if lower else (i + 1, n)))
+            finish(i, *((0, i) if lower else (i + 1, n)), few=not lower)
 
         parts = [
             lambda: serial(writer, "i", writer.number(0), writer.number(whole), (0, n), four, FOUR),
@@ -322,9 +328,9 @@ def lower_cholesky(kernel: Kernel, builder: Builder) -> None:
         def factor(k: DimLike, above: DimLike) -> Expr:
             return conjugate(m.get(above, k))
 
-        def finish(k: DimLike, first: DimLike) -> None:
+        def finish(k: DimLike, first: DimLike, *, few: bool) -> None:
             writer.scopes[-1].is_floor = True
-            m.subtract_rows(k, first, k, lambda above: factor(k, above), k)
+            m.subtract_rows(k, first, k, lambda above: factor(k, above), k, few=few)
             scale = like_matrix(sqrt(real_part(m.get(k, k))), m.get(k, k))
             m.along(k, n, lambda j: m.put(k, j, m.wide(m.get(k, j)) / m.wide(scale)))
             m.along(0, k, lambda j: m.put(k, j, m.wide(m.get(k, j)).like(0.0)))
@@ -332,9 +338,9 @@ def lower_cholesky(kernel: Kernel, builder: Builder) -> None:
         def four(i: DimLike) -> None:
             serial(writer, "a", writer.number(0), writer.number(i), (0, i),
                    lambda above: m.subtract_square(i, above, factor, i), FOUR)  # fmt: skip
-            m.each(0, FOUR, lambda t: finish(i + t, i))
+            m.each(0, FOUR, lambda t: finish(i + t, i, few=True))
 
         serial(writer, "i", writer.number(0), writer.number(whole), (0, n), four, FOUR)
-        m.each(whole, n, lambda k: finish(k, 0))
+        m.each(whole, n, lambda k: finish(k, 0, few=False))
 
     over_stack(kernel, builder, one)

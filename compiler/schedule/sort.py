@@ -177,9 +177,14 @@ class _Rows:
         serial(writer, "z", builder.index(0), builder.index(count * 256), (0, count * 256), clear)
         serial(writer, "i", writer.builder.index(0), writer.number(self.length), (0, self.length),
                lambda i: self._count_digits(line, i, keys, places, table))  # fmt: skip
-        base = writer.builder.index(0)
-        for number in range(count):
-            base = self._pass(number, base, line, keys, places, table)
+
+        def each(inner: Builder, digit: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
+            with writer.scope(inner, floor=True):
+                number = writer.bind(writer.fresh("number"), digit, 0, count)
+                return [self._pass(number, held[0], line, keys, places, table)]
+
+        zero = builder.index(0)
+        (base,) = builder.loop(zero, builder.index(count), 1, [zero], each)
         half = writer.bind(writer.fresh("half"), base, 0, self.length + 1)
         writer.scopes[-1].is_floor = True
 
@@ -200,14 +205,15 @@ class _Rows:
             entry: list[DimLike] = [number, self._digit(key, number)]
             writer.store(writer.load(table, entry) + 1, table, entry)
 
-    def _digit(self, key: Expr, number: int) -> Dim:
+    def _digit(self, key: Expr, number: DimLike) -> Dim:
         writer = self.writer
-        shifted = writer.here(key) >> (8 * number) if number else writer.here(key)
+        by = cast(writer.number(number * 8), self.key)
+        shifted = writer.here(key).apply("shift_right_raw", by) if self.key != U8 else writer.here(key)
         digit = cast(shifted if self.key == U8 else shifted & 255, I64)
         return writer.bind(writer.fresh("digit"), digit, 0, 256)
 
     def _pass(
-        self, number: int, base: Expr, line: Dim, keys: Value, places: Value | None, table: Value
+        self, number: DimLike, base: Expr, line: Dim, keys: Value, places: Value | None, table: Value
     ) -> Expr:
         """Move all elements by one digit, unless they share it; gives where they are then."""
         writer = self.writer
@@ -228,7 +234,7 @@ class _Rows:
 
         return writer.builder.branch(logical_not(same), move, lambda builder: [Expr(builder, base.value)])[0]
 
-    def _starts(self, number: int, table: Value) -> None:
+    def _starts(self, number: DimLike, table: Value) -> None:
         """Counts of digits become where each digit begins."""
         writer = self.writer
 
@@ -244,7 +250,7 @@ class _Rows:
 
     def _move(
         self,
-        number: int,
+        number: DimLike,
         place: DimLike,
         end: DimLike,
         line: Dim,

@@ -71,7 +71,7 @@ def _infer_iota(_t: Sequence[Type], attributes: Attributes, _r: Sequence[Region]
 iota = define(
     OpDef("iota", "0, 1, 2, ... of `dtype`, `size` of them.", _infer_iota,
           lambda a: np.arange(a["size"]).astype(a["dtype"].numpy), lambda op, g, y, x: (),
-          Element(lambda context, op, index: cast(context.index_value(index[0]), _result_type(op).dtype)), 1,
+          Element(lambda context, op, index: cast(context.index_value(index[0]), _result_type(op).dtype), aligned=True), 1,
           lambda rng: iter([({"size": 7, "dtype": d}, ()) for d in _sample_dtypes()]))
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ import pytest
 
 import weft
 import weft.numpy as xp
+from tests.array_api import special_cases
 from tests.array_api.checks import calls, check, find, signature
 from tests.array_api.specification import SIGNATURES
 from tests.surface.check import Difference
@@ -32,6 +33,13 @@ def test_a_call_of_each(part):
         except Difference as error:
             differences.append(f"{name} {dtype}: {error}")
     assert not differences, "\n".join(differences)
+
+
+@pytest.mark.parametrize("names", ["pow remainder atan2", "expm1 sqrt log1p", "add floor_divide sign"])
+def test_special_cases(names):
+    tried, failures = special_cases.check(xp, names.split())
+    assert tried > 20
+    assert not failures, "\n".join(failures)
 
 
 def test_all_names_are_there():

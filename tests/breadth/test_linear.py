@@ -107,3 +107,21 @@ def test_large_matrices_are_halved():
     a, b = matrices((230, 230)), RNG.normal(size=(230, 9))
     s = a @ a.T + 230 * np.eye(230)
     check(lambda s, b: (np.linalg.solve(s, b), np.linalg.cholesky(s)), s, b, tolerance=1e-11)
+
+
+def test_code_of_diagonals_and_pairs_is_short():
+    """Indices that `iota` makes are not checked, neighbours are divided once, equal kernels are one."""
+    x = np.random.default_rng(0).normal(size=(40, 40))
+    det = weft.compile(np.linalg.det)
+    assert not np.isnan(det(x))
+    text = det.ir(stage="llvm")
+    assert "sdiv <" not in text
+    assert "call void @weft.fail" not in text
+    far = weft.compile(lambda a, b: np.abs(a[:, None] - b[None]).sum())
+    a, b = x[0, :30], x[1, :37]
+    np.testing.assert_allclose(far(a, b), np.abs(a[:, None] - b[None]).sum(), rtol=1e-12)
+    assert "sdiv <8 x i64>" not in far.ir(stage="llvm")
+    n = np.arange(200_000) % 999
+    both = weft.compile(lambda a, b: np.sort(a)[::7] + np.sort(b)[::7])
+    np.testing.assert_array_equal(both(n, n), np.sort(n)[::7] * 2)
+    assert both.ir(stage="llvm").count('define internal void @"weft_program.sort') == 1

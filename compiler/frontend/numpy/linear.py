@@ -153,7 +153,8 @@ def _sign_of(trace: Trace, order: Expr, like: Expr) -> Expr:
     row = broadcast_to(trace, trace.builder.reshape(order, (*shape, 1)), pairs)
     column = broadcast_to(trace, trace.builder.reshape(order, (*shape[:-1], 1, shape[-1])), pairs)
     inverted = triangle(cast(row.gt(column), F64), lower=False, diagonal=False)
-    count = cast(reduce_axes(trace, "sum", inverted, (len(shape) - 1, len(shape))), I64)
+    each = reduce_axes(trace, "sum", inverted, (len(shape),))  # row by row: no index is to be divided
+    count = cast(reduce_axes(trace, "sum", each, (len(shape) - 1,)), I64)
     odd = (count & 1).eq(1)
     one = cast(constant(count, 1), like.dtype)
     return select(odd, -one, one)
