@@ -121,6 +121,18 @@ class Writer:
             self.scopes.pop()
 
     @contextmanager
+    def unmasked(self) -> Generator[None, None, None]:
+        """All lanes, where indices lie inside of memory in each."""
+        masks = [(scope, scope.mask) for scope in self.scopes]
+        for scope in self.scopes:
+            scope.mask = None
+        try:
+            yield
+        finally:
+            for scope, mask in masks:
+                scope.mask = mask
+
+    @contextmanager
     def over_lanes(self, name: str, lanes: int) -> Generator[None, None, None]:
         """Spread the symbol over lanes: its bound value is that of lane 0."""
         self.lane_symbol, self.lanes = (name, lanes) if lanes > 1 else ("", 1)

@@ -12,9 +12,11 @@ from weft.ir.expr import select
 from weft.ir.ops.shape import split_index
 from weft.ir.types import BOOL, I64
 
+VECTORS = 4  # of values at once: a step waits for memory, and those of other values need not
+
 
 def lower_search(kernel: Kernel, builder: Builder) -> None:
-    """Write the loops: 64 steps at most, each of which halves what is left."""
+    """Write the loops: each step halves what is left; ceil(log2(size + 1)) of them."""
     (root,) = kernel.roots
     op = root.value.op
     assert op is not None
@@ -37,34 +39,34 @@ def lower_search(kernel: Kernel, builder: Builder) -> None:
             return element.le(value) | value.ne(value)
         return element.lt(value) | (value.ne(value) & element.eq(element))
 
-    def some(p: Dim) -> None:
+    def some(p: Dim, steps: Expr) -> None:
         lanes = writer.lanes
         index = split_index(p, space)
         value = writer.splat(writer.here(writer.element(values, index)), lanes)
-        one = VectorType(I64, lanes)
-        low, left = writer.builder.constant(0, one), writer.splat(writer.number(size), lanes)
+        below, left = writer.builder.constant(0, VectorType(I64, lanes)), writer.number(size)
 
         def step(builder: Builder, _number: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
-            with writer.scope(builder, floor=True):
+            # The place lies among `rest` elements from `below` on, as many in all lanes.
+            with writer.scope(builder, floor=True), writer.unmasked():
                 below, rest = held
-                half = rest >> 1
-                safe = select(rest.gt(0), below + half, below.like(0))
-                place = writer.bind(writer.fresh("at"), safe, 0, size)
-                before = is_before(
-                    writer.splat(writer.element(line, [place]), lanes), writer.here(value)
-                ) & rest.gt(0)
-                return [select(before, below + half + 1, below), select(before, rest - half - 1, half)]
+                half = (rest + 1) >> 1
+                wide = writer.splat(half, lanes)
+                place = writer.bind(writer.fresh("at"), below + wide - 1, 0, size)
+                element = writer.splat(writer.element(line, [place]), lanes)
+                before = is_before(element, writer.here(value))
+                return [select(before, below + wide, below), rest - half]
 
-        # ceil(log2(size + 1)) steps
-        steps = _bit_length(writer.here(writer.number(size)))
-        found = writer.builder.loop(writer.builder.index(0), steps, 1, [low, left], step)[0]
+        found = writer.builder.loop(writer.builder.index(0), writer.here(steps), 1, [below, left], step)[0]
         writer.scopes[-1].is_floor = True
         writer.store(writer.here(found), root.buffer, root.place(index))
 
-    lanes = max(1, kernel.target.vector_bytes // 8) if total != 1 else 1
-    parallel_chunks(
-        writer, total, lanes, 200.0, lambda a, b, _task: vectorized(writer, a, b, (0, total), lanes, some)
-    )
+    lanes = max(1, VECTORS * kernel.target.vector_bytes // 8) if total != 1 else 1
+
+    def chunk(first: Expr, stop: Expr, _task: Expr) -> None:
+        steps = _bit_length(writer.here(writer.number(size)))
+        vectorized(writer, first, stop, (0, total), lanes, lambda p: some(p, steps))
+
+    parallel_chunks(writer, total, lanes, 200.0, chunk)
 
 
 def _bit_length(number: Expr) -> Expr:
