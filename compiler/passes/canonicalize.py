@@ -93,9 +93,9 @@ def _undone(_rewriter: Rewriter, op: Op) -> Value | None:
 
 
 def _absolute_of_sign(rewriter: Rewriter, op: Op) -> Value | None:
-    # |-x| == |x|, ||x|| == |x|: the sign bit is cleared whatever it was; integers wrap alike
+    # |-x| == |x|, ||x|| == |x|: the sign bit is cleared whatever it was; signed integers wrap alike
     inner = made_by(op.operands[0], "negative")
-    if inner is not None:
+    if inner is not None and _dtype(inner.result).kind != "u":
         return rewriter.emit("absolute", inner.operands)
     return op.operands[0] if made_by(op.operands[0], "absolute") else None
 

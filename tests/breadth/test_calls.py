@@ -308,3 +308,11 @@ def test_at_of_a_read_only_array():
     with pytest.raises(ValueError, match="read-only"):
         weft.compile(lambda a: np.add.at(a, [0], 1))(a)
     assert a[0] == 0
+
+
+def test_squares_and_signs_by_dtype():
+    for dtype in "?bBhHiIqQefdFD":
+        x = np.array([0, 1, 3], dtype)
+        assert check(lambda x: x**2, (x,), {}) == "same"
+        if dtype != "?":
+            assert check(lambda x: np.abs(-x), (x,), {}) == "same"

@@ -385,9 +385,8 @@ def power(trace: Trace, base: Any, exponent: Any, out: TracedArray | None = None
     shortcut = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
     one = operand(trace, base)
     number = exponent if type(exponent) in (int, float) else None
-    if number in shortcut and (
-        one.dtype.kind in "fc" or (one.dtype.kind in "iu" and type(number) is int and number == 2)
-    ):
+    kinds = "fcbiu" if number == 2 and type(number) is int else "fc"  # of a base with a shortcut
+    if number in shortcut and one.dtype.kind in kinds:
         return apply(trace, shortcut[number], base, out=out)
     return apply(trace, np.power, base, exponent, out=out)
 
