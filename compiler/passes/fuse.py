@@ -305,6 +305,8 @@ class Partition:
             return False
         if not isinstance(record(op).form, Scalar | Combine) and op not in self.in_place:
             return False
+        if not any(p.source in source.full for p in from_source) and self._is_reduced_elsewhere(source, op):
+            return False
         rule = {
             "pointwise": self._with_pointwise,
             "rows": self._with_rows,
@@ -312,6 +314,23 @@ class Partition:
             "dot": self._with_dot,
         }
         return source.kind in rule and rule[source.kind](source, group, op, from_source)
+
+    def _is_reduced_elsewhere(self, source: Group, op: Op) -> bool:
+        """Whether only reductions over axes that are not the source's read what the op makes in its space.
+
+        In the source's kernel that would be written to memory; in theirs it is not.
+        """
+        for _ in range(MAX_OPS):
+            readers = self.readers(op.result) if len(op.results) == 1 else []
+            form = record(readers[0]).form if len(readers) == 1 else None
+            if shape_of(op.result) != source.space or op.result not in (readers[0].operands if form else ()):
+                return False
+            if isinstance(form, Combine):
+                return readers[0].attributes["axis"] != source.axis % len(source.space)
+            if not isinstance(form, Scalar) or readers[0] in self.in_place:
+                return False
+            op = readers[0]
+        return False
 
     def _try_inline(self, source: Group, group: Group, op: Op, number: int, path: Path) -> bool:
         """A private pointwise producer is computed where it is read, once per element."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import weft
 from weft.backends.cpu.target import host_target
 from weft.calls.generate import optimize
 from weft.compiler.frontend.arguments import spec_of
@@ -135,3 +136,33 @@ def test_stencil_in_place_is_one_kernel_and_the_copy_back():
     stencil_in_place(expected)
     interpret(program, x)
     np.testing.assert_array_equal(x, expected)
+
+
+TWICE = {
+    "rows, then columns": lambda x: x.sum(axis=1) @ x,
+    "product with a vector and back": lambda x: (x @ x[0]) @ x,
+    "rows divided, then columns": lambda x: (x / x.sum(axis=1, keepdims=True)).sum(axis=0),
+    "columns, then rows": lambda x: np.exp(x - x.mean(axis=0)).sum(axis=1),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_what_only_a_reduction_over_another_axis_reads_is_not_written(name):
+    x = RNG.normal(size=(300, 200)).astype(np.float32) ** 2 + 1
+    program = lowered(TWICE[name], (x,))
+    moved, _ = run(program, (x,))
+    assert moved <= 2.2 * x.nbytes
+    np.testing.assert_allclose(interpret(program, x)[0], TWICE[name](x), rtol=2e-4)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_products_of_a_transpose_read_rows_in_the_order_of_memory(swapped):
+    def product(a, x):
+        return x @ a.T if swapped else np.dot(a.T, x)
+
+    a = RNG.normal(size=(60, 40))
+    x = RNG.normal(size=40 if swapped else 60)
+    program = lowered(product, (a, x))
+    assert not any(op.attributes.get("stride", 1) > 1 for op in walk(program) if op.name == "load")
+    assert not any(op.name == "gather_lanes" for op in walk(program))
+    np.testing.assert_allclose(weft.compile(product)(a, x), product(a, x), rtol=1e-12, atol=1e-12)

@@ -83,10 +83,24 @@ def _matmul(trace: Trace, a: Expr, b: Expr) -> Expr:
         return multiply_matrices(trace, a, b)
     if len(right) == 1:
         _check_inner(trace, a, b, left[-1], right[0])
+        columns = _transposed(a)
+        if columns is not None:  # rows of what lies in memory are read in their order
+            return _matmul(trace, b, columns)
         return _summed(trace, _times(a, broadcast_to(trace, b, left)), len(left) - 1)
     _check_inner(trace, a, b, left[0], right[-2])
+    rows = _transposed(b)
+    if rows is not None:
+        return _matmul(trace, rows, a)
     column = trace.builder.reshape(a, (left[0], 1))
     return _summed(trace, _times(broadcast_to(trace, column, right), b), len(right) - 2)
+
+
+def _transposed(value: Expr) -> Expr | None:
+    """What a matrix is the transpose of, where it is one."""
+    op = value.value.op
+    if op is None or op.name != "transpose" or op.attributes["axes"] != (1, 0):
+        return None
+    return value.builder.expr(op.operands[0])
 
 
 @implements(np.matmul)
