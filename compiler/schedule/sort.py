@@ -13,10 +13,10 @@ from weft.ir import BufferType, Builder, Expr, TensorType, Value, VectorType
 from weft.ir.dims import Dim, DimLike, decide, minimum, product
 from weft.ir.expr import bitcast, cast, constant, logical_not, select
 from weft.ir.ops.shape import split_index
+from weft.ir.ops.sort import SHORT
 from weft.ir.rules import axis_of
 from weft.ir.types import BOOL, I64, U8, U16, U32, U64, DType
 
-SHORT = 96  # rows up to this are sorted by counting
 MAX_LINES = 16  # rows sorted at once; each needs memory
 _KEYS = {8: U8, 16: U16, 32: U32, 64: U64}
 
@@ -71,6 +71,9 @@ class _Rows:
         self.dtype, self.key, self.space = ty.dtype, key_type(ty.dtype), ty.shape
         self.axis = axis_of(op.attributes)
         self.by_place = op.name == "argsort"
+        self.zeros_equal = self.by_place and "apart" not in op.attributes
+        self.kth: DimLike | None = op.attributes.get("kth")  # pyright: ignore[reportAttributeAccessIssue] -- a size
+        self.by_parts = self._by_digits if self.kth is None else self._by_selecting
         self.length = self.space[self.axis]
         self.outer = (*self.space[: self.axis], *self.space[self.axis + 1 :])
         self.lanes = max(1, kernel.target.vector_bytes // self.key.size_bytes)
@@ -102,12 +105,12 @@ class _Rows:
         self._fill(outer, line, keys)
         is_short = decide(self.length, "<=", SHORT)
         if is_short is not None:
-            (self._by_counting if is_short else self._by_digits)(outer, line, keys, places)
+            (self._by_counting if is_short else self.by_parts)(outer, line, keys, places)
             return
 
         def side(inner: Builder, *, short: bool) -> Sequence[Expr]:
             with writer.scope(inner, floor=True):
-                (self._by_counting if short else self._by_digits)(outer, line, keys, places)
+                (self._by_counting if short else self.by_parts)(outer, line, keys, places)
             return []
 
         writer.builder.branch(
@@ -130,7 +133,7 @@ class _Rows:
 
         def one(i: Dim) -> None:
             x = writer.splat(writer.here(writer.element(self.operand, self._place(outer, i))), writer.lanes)
-            writer.store(key_of(x, zeros_equal=self.by_place), keys, [line, i])
+            writer.store(key_of(x, zeros_equal=self.zeros_equal), keys, [line, i])
 
         self._each(one)
 
@@ -185,7 +188,21 @@ class _Rows:
 
         zero = builder.index(0)
         (base,) = builder.loop(zero, builder.index(count), 1, [zero], each)
-        half = writer.bind(writer.fresh("half"), base, 0, self.length + 1)
+        self._out(builder.index(0), writer.number(self.length), base, outer, line, keys, places)
+
+    def _out(
+        self,
+        start: Expr,
+        stop: Expr,
+        base: Expr,
+        outer: Sequence[DimLike],
+        line: Dim,
+        keys: Value,
+        places: Value | None,
+    ) -> None:
+        """Write results from one half of the memory."""
+        writer = self.writer
+        half = writer.bind(writer.fresh("half"), writer.here(base), 0, self.length + 1)
         writer.scopes[-1].is_floor = True
 
         def out(i: Dim) -> None:
@@ -194,7 +211,7 @@ class _Rows:
             value = found if self.by_place else element_of(found, self.dtype)
             writer.store(value, self.root.buffer, self.root.place(self._place(outer, i)))
 
-        self._each(out)
+        vectorized(writer, start, stop, (0, self.length), self.lanes, out)
 
     def _count_digits(self, line: Dim, i: Dim, keys: Value, places: Value | None, table: Value) -> None:
         writer = self.writer
@@ -257,13 +274,93 @@ class _Rows:
         keys: Value,
         places: Value | None,
         table: Value,
+        *,
+        row: DimLike | None = None,
     ) -> None:
         writer = self.writer
         key = writer.load(keys, [line, place])
-        entry: list[DimLike] = [number, self._digit(key, number)]
+        entry: list[DimLike] = [number if row is None else row, self._digit(key, number)]
         where = writer.load(table, entry)
         writer.store(where + 1, table, entry)
         target = end + writer.bind(writer.fresh("to"), where, 0, self.length)
         writer.store(key, keys, [line, target])
         if places is not None:
             writer.store(writer.load(places, [line, place]), places, [line, target])
+
+    # ---------------------------------------------------------------- one place
+
+    def _by_selecting(self, outer: Sequence[DimLike], line: Dim, keys: Value, places: Value | None) -> None:
+        """From the first digit on, only elements that share the digits of the one at `kth` are moved on."""
+        writer, count = self.writer, self.key.size_bytes
+        builder, length = writer.builder, writer.number(self.length)
+        table = self._alloc(I64, (1, 256))
+        if places is not None:
+            serial(writer, "i", builder.index(0), length, (0, self.length),
+                   lambda i: writer.store(writer.number(i), places, [line, i]))  # fmt: skip
+
+        def each(inner: Builder, step: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
+            with writer.scope(inner, floor=True):
+                number = writer.bind(writer.fresh("number"), step.like(count - 1) - step, 0, count)
+                return self._narrowed(number, held, outer, line, keys, places, table)
+
+        zero = builder.index(0)
+        low, high, base = builder.loop(zero, builder.index(count), 1, [zero, length, zero], each)
+        self._out(low, high, base, outer, line, keys, places)
+
+    def _narrowed(
+        self,
+        number: Dim,
+        held: Sequence[Expr],
+        outer: Sequence[DimLike],
+        line: Dim,
+        keys: Value,
+        places: Value | None,
+        table: Value,
+    ) -> Sequence[Expr]:
+        """One digit: the elements [low, high) in order of it; where those that share that of `kth` are then.
+
+        What lies beside these goes out.
+        """
+        assert self.kth is not None
+        writer, kth = self.writer, self.writer.number(self.kth)
+        low, high, base = held
+        start = writer.bind(writer.fresh("start"), base, 0, self.length + 1)
+        serial(writer, "z", writer.builder.index(0), writer.builder.index(256), (0, 256),
+               lambda z: writer.store(writer.builder.index(0), table, [0, z]))  # fmt: skip
+
+        def tally(i: Dim) -> None:
+            entry: list[DimLike] = [0, self._digit(writer.load(keys, [line, start + i]), number)]
+            writer.store(writer.load(table, entry) + 1, table, entry)
+
+        serial(writer, "i", low, high, (0, self.length), tally)
+
+        def begin(inner: Builder, digit: Expr, parts: Sequence[Expr]) -> Sequence[Expr]:
+            with writer.scope(inner, floor=True):
+                entry: list[DimLike] = [0, writer.bind(writer.fresh("d"), digit, 0, 256)]
+                at, first, last = parts
+                end = at + writer.load(table, entry)
+                writer.store(at, table, entry)
+                inside = writer.here(kth).ge(at) & writer.here(kth).lt(end)
+                return [end, select(inside, at, first), select(inside, end, last)]
+
+        builder = writer.builder
+        _, first, last = builder.loop(
+            builder.index(0), builder.index(256), 1, [writer.here(e) for e in (low, low, high)], begin
+        )
+
+        def move(inner: Builder) -> Sequence[Expr]:
+            with writer.scope(inner, floor=True):
+                target = writer.number(self.length) - writer.here(base)
+                end = writer.bind(writer.fresh("end"), target, 0, self.length + 1)
+
+                def one(i: Dim) -> None:
+                    self._move(number, start + i, end, line, keys, places, table, row=0)
+
+                serial(writer, "i", writer.here(low), writer.here(high), (0, self.length), one)
+                for part in ((low, first), (last, high)):
+                    self._out(writer.here(part[0]), writer.here(part[1]), target, outer, line, keys, places)
+                return [writer.here(target)]
+
+        is_all = first.eq(low) & last.eq(high)
+        moved = builder.branch(logical_not(is_all), move, lambda inner: [Expr(inner, base.value)])[0]
+        return [first, last, moved]

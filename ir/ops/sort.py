@@ -1,6 +1,7 @@
 """Order: sorting along an axis, the permutation that sorts, and places in a sorted array.
 
-NaN comes last, as in NumPy; equal elements keep their order. Not here: what is made of these (median, unique, histogram...).
+NaN comes last, as in NumPy; equal elements keep their order. With an attribute `kth`, only that element is where it
+would be sorted, and no smaller one behind it. Not here: what is made of these (median, unique, histogram...).
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,12 +36,56 @@ def _infer_argsort(types: Sequence[Type], attributes: Attributes, _r: Sequence[R
 def _sort_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
     """Each cotangent goes back to where its element came from."""
     b, ty, axis = g[0].builder, tensor_operand([op.operands[0].type]), axis_of(op.attributes)
-    order = b.emit("argsort", [x[0].value], {"axis": axis}).result
+    order = b.emit("argsort", [x[0].value], {**op.attributes, "apart": True}).result
     zero = b.full_like(ty, 0.0, ty.dtype)
     facts = {"axes": tuple(range(ty.rank)), "mode": "set"}
     return (
         b.expr(b.emit("scatter", [zero.value, g[0].value, *places_along(x[0], axis, order)], facts).result),
     )
+
+
+SHORT = 96
+"""Rows up to this are sorted even where one place alone is asked for."""
+
+
+def key_bits(x: np.ndarray, *, zeros_equal: bool) -> np.ndarray:
+    """Elements as unsigned integers of the same order: NaN above all, -0.0 below 0.0 unless they are to be equal."""
+    if x.dtype.kind in "bu":
+        return x.astype(f"u{x.dtype.itemsize}")
+    top = np.array(1 << (8 * x.dtype.itemsize - 1), f"u{x.dtype.itemsize}")
+    if x.dtype.kind == "i":
+        return x.view(top.dtype) ^ top
+    bits = (x + 0.0 if zeros_equal else x).view(top.dtype)
+    return np.where(x != x, ~(top ^ top), np.where(bits >= top, ~bits, bits ^ top))
+
+
+def _partition(a: Attributes, x: np.ndarray, *, zeros_equal: bool) -> np.ndarray:
+    """The order of elements of a partition: by bytes from the first on, as far as these are those of element `kth`."""
+    axis, kth = axis_of(a), a["kth"]
+    keys = key_bits(np.ascontiguousarray(np.moveaxis(x, axis, -1)), zeros_equal=zeros_equal)
+    if x.shape[axis] <= SHORT:
+        return np.moveaxis(np.argsort(keys, -1, kind="stable"), -1, axis)
+    chosen = np.sort(keys, -1)[..., kth : kth + 1]  # pyright: ignore[reportOperatorIssue] -- a number by now
+    known, here = np.zeros_like(keys), np.ones(keys.shape, bool)
+    for byte in reversed(range(keys.dtype.itemsize)):
+        digits = keys.dtype.type(255 << (8 * byte))
+        known |= np.where(here, keys & digits, 0).astype(keys.dtype)
+        here &= (keys & digits) == (chosen & digits)
+    return np.moveaxis(np.argsort(known, -1, kind="stable"), -1, axis)
+
+
+def _evaluate_sort(a: Attributes, x: np.ndarray) -> np.ndarray:
+    if "kth" not in a:
+        return np.sort(x, axis_of(a), kind="stable")
+    return np.take_along_axis(x, _partition(a, x, zeros_equal=False), axis_of(a))
+
+
+def _evaluate_argsort(a: Attributes, x: np.ndarray) -> np.ndarray:
+    zeros_equal = "apart" not in a
+    if "kth" in a:
+        return _partition(a, x, zeros_equal=zeros_equal).astype(np.int64)
+    keys = x if zeros_equal else key_bits(x, zeros_equal=False)
+    return np.argsort(keys, axis_of(a), kind="stable").astype(np.int64)
 
 
 def _samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
@@ -50,16 +95,18 @@ def _samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
             if dtype == "float64":  # away from ties, for derivatives
                 x = rng.normal(size=shape)
             yield {"axis": axis}, (x,)
+            if shape == (100,):
+                yield {"axis": axis, "kth": 37}, (x,)
 
 
 sort = define(
     OpDef("sort", "Elements along `axis` in ascending order.", _infer_sort,
-          lambda a, x: np.sort(x, axis_of(a), kind="stable"), _sort_vjp, Expand("sort"), 16, _samples)
+          _evaluate_sort, _sort_vjp, Expand("sort"), 16, _samples)
 )  # fmt: skip
 
 argsort = define(
-    OpDef("argsort", "Positions along `axis` of the elements in ascending order; equal ones keep theirs.", _infer_argsort,
-          lambda a, x: np.argsort(x, axis_of(a), kind="stable").astype(np.int64), lambda op, g, y, x: (None,),
+    OpDef("argsort", "Positions along `axis` of the elements in ascending order; equal ones keep theirs, but -0.0 is less if `apart`.", _infer_argsort,
+          _evaluate_argsort, lambda op, g, y, x: (None,),
           Expand("sort"), 16, _samples)
 )  # fmt: skip
 

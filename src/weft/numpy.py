@@ -68,11 +68,16 @@ def _argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: boo
     return x.shape[axis] - 1 - np.flip(turned, axis=axis)
 
 
+def _clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
+    """Elements below `min` become it, those above `max` that."""
+    return np.clip(x, min, max)
+
+
 # ---------------------------------------------------------------- the names
 
 _COMPILED = """
 abs acos acosh add all any argmax argmin asin asinh astype atan atan2 atanh bitwise_and bitwise_invert
-bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor broadcast_arrays broadcast_to ceil clip
+bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor broadcast_arrays broadcast_to ceil
 concat conj copysign cos cosh count_nonzero cumulative_prod cumulative_sum diff divide equal exp
 expand_dims expm1 eye flip floor floor_divide full full_like greater greater_equal hypot imag isfinite
 isin isinf isnan less less_equal linspace log log10 log1p log2 logaddexp logical_and logical_not
@@ -108,6 +113,7 @@ _functions: dict[str, Any] = {
     name: Function(name, getattr(np, name), _STATIC.get(name, ())) for name in _COMPILED
 }
 _functions |= {"sort": Function("sort", _sort), "argsort": Function("argsort", _argsort)}
+_functions["clip"] = Function("clip", _clip)
 _functions |= {name: getattr(np, name) for name in _AS_THEY_ARE}
 for _owner, _names in (("linalg", _LINALG), ("fft", _FFT)):
     _home = getattr(np, _owner)

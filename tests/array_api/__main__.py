@@ -1,4 +1,4 @@
-"""`python -m tests.array_api [--compiled] [--only NAME...]`: pass counts against the array API standard."""
+"""`python -m tests.array_api [--compiled] [--only NAME...] [--draws N]`: pass counts against the array API standard."""
 
 import argparse
 import collections
@@ -7,7 +7,18 @@ import sys
 
 from tests.array_api import special_cases
 from tests.array_api.checks import calls, check, find, signature
+from tests.array_api.draws import draw
 from tests.array_api.specification import SIGNATURES
+
+
+def drawn(count):
+    """Random calls as `calls` gives its own."""
+    for text in SIGNATURES:
+        name, parameters = signature(text)
+        for number in range(count):
+            call = draw(name, len(parameters.parameters), 7, number)
+            if call is not None:
+                yield name, f"draw {number}", *call
 
 
 def main():
@@ -15,6 +26,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--compiled", action="store_true", help="inside of a compiled function, not eagerly")
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--draws", type=int, default=10, help="random calls of each function")
     options = parser.parse_args()
     logging.getLogger("weft").setLevel(logging.ERROR)
     import weft.numpy as xp
@@ -27,22 +39,18 @@ def main():
         except AttributeError:
             absent.append(name)
     counts, functions = collections.Counter(), {}
-    for name, dtype, args, kwargs in calls():
+    for name, label, args, kwargs in (*calls(), *drawn(options.draws)):
         if options.only and name not in options.only:
             continue
         try:
             outcome = check(name, args, kwargs, compiled=options.compiled)
         except Exception as error:
             outcome = "fail"
-            print(
-                f"{name} {dtype} {[getattr(a, 'shape', a) for a in args]} {kwargs}: {type(error).__name__} {error}"[
-                    :400
-                ],
-                flush=True,
-            )
+            taken = [getattr(a, "shape", a) for a in args]
+            print(f"{name} {label} {taken} {kwargs}: {type(error).__name__} {error}"[:400], flush=True)
         kind = outcome.partition(":")[0]
         if kind == "refused" and functions.get(name) != "refused":
-            print(f"{name} {dtype}: {outcome}"[:200], flush=True)
+            print(f"{name} {label}: {outcome}"[:200], flush=True)
         counts[kind] += 1
         worse = {"pass": 0, "refused": 1, "fail": 2}
         functions[name] = max(functions.get(name, "pass"), kind, key=worse.__getitem__)

@@ -213,13 +213,17 @@ def check(name, args, kwargs, *, compiled):
 
 
 def _reference(name):
+    if name == "clip":
+        return lambda x, min=None, max=None: np.clip(x, min, max)
+    if name == "unique_values":  # of which NumPy does not say the order
+        return np.unique
     if name == "sort":
-        return lambda x, axis=-1, descending=False: (
+        return lambda x, axis=-1, descending=False, **_stable: (
             np.flip(np.sort(x, axis), axis) if descending else np.sort(x, axis)
         )
     if name == "argsort":
 
-        def stable(x, axis=-1, descending=False):
+        def stable(x, axis=-1, descending=False, **_stable):
             return np.lexsort((np.arange(x.shape[axis]) + 0 * x.T.astype(int).T if axis else np.arange(x.shape[0])[:, None] + 0 * x.astype(int), -x.astype("f8")), axis) if descending else np.argsort(x, axis, stable=True)  # fmt: skip
 
         return stable

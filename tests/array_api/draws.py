@@ -145,7 +145,7 @@ def _linalg(d, name):
         "cholesky": (_matrices(d, d.pick(*FLOATS)), d.keywords(upper=d.pick(True, False))), "det": (_matrices(d), {}), "inv": (_matrices(d), {}),
         "slogdet": (_matrices(d), {}), "eigvalsh": (_matrices(d, "f8", 1), {}), "eigh": (_matrices(d, "f8", 1), {}), "eig": (_matrices(d, "f8", 1), {}),
         "eigvals": (_matrices(d, "f8", 1), {}), "diagonal": (x, d.keywords(offset=int(d.rng.integers(-3, 4)))), "svdvals": (x, {}),
-        "svd": (x, d.keywords(full_matrices=d.pick(True, False))), "qr": (x, d.keywords(mode=d.pick("reduced", "complete"))), "matrix_rank": (x, {}),
+        "svd": (x, {"full_matrices": False}), "qr": (x, d.keywords(mode=d.pick("reduced", "complete"))), "matrix_rank": (x, {}),
         "pinv": (x, d.keywords(rtol=1e-5)), "trace": (x, d.keywords(offset=int(d.rng.integers(-3, 4)))),
         "matrix_norm": (x, d.keywords(keepdims=True, ord=d.pick("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf))),
         "vector_norm": (x, d.keywords(keepdims=True, axis=d.axis(x), ord=d.pick(0, 1, 2, 3, -1, np.inf, -np.inf, 0.5))),

@@ -9,6 +9,7 @@ import weft
 import weft.numpy as xp
 from tests.array_api import special_cases
 from tests.array_api.checks import calls, check, find, signature
+from tests.array_api.draws import draw
 from tests.array_api.specification import SIGNATURES
 from tests.surface.check import Difference
 
@@ -33,6 +34,19 @@ def test_a_call_of_each(part):
         except Difference as error:
             differences.append(f"{name} {dtype}: {error}")
     assert not differences, "\n".join(differences)
+
+
+def test_random_calls():
+    for name, arity in (
+        ("where", 3),
+        ("concat", 1),
+        ("linalg.vector_norm", 1),
+        ("subtract", 2),
+        ("cumulative_sum", 1),
+    ):
+        for number in range(3):
+            args, kwargs = draw(name, arity, 1, number)
+            check(name, args, kwargs, compiled=number == 0)
 
 
 @pytest.mark.parametrize("names", ["pow remainder atan2", "expm1 sqrt log1p", "add floor_divide sign"])

@@ -159,3 +159,48 @@ def test_errors():
         weft.compile(lambda a: np.partition(a, 3))(np.ones(3))
     with pytest.raises(ValueError, match="axis"):
         weft.compile(lambda a: np.sort(a, axis=1))(np.ones(3))
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i2", "u1"])
+def test_partitions(dtype):
+    """The places asked for hold what they would if sorted, and none before them is larger."""
+    for shape, axis in (((1000,), 0), ((3, 301), 1), ((150, 3), 0), ((50,), 0)):
+        n = shape[axis]
+        x = RNG.normal(size=shape) * 50
+        x = (
+            np.where(RNG.random(shape) < 0.1, RNG.choice([0.0, -0.0, np.nan, np.inf], shape), x)
+            if dtype[0] == "f"
+            else abs(x)
+        )
+        x, k = x.astype(dtype), n // 2
+        found = weft.compile(
+            lambda a, k=k, axis=axis, n=n: (
+                np.partition(a, k, axis),
+                np.argpartition(a, k, axis),
+                np.partition(a, (k, n // 3), axis),
+            )
+        )(x)
+        line, order, two = found
+        for part, place in ((line, k), (two, k), (two, n // 3), (np.take_along_axis(x, order, axis), k)):
+            np.testing.assert_array_equal(np.sort(part, axis), np.sort(x, axis))
+            np.testing.assert_array_equal(np.take(part, place, axis), np.take(np.sort(x, axis), place, axis))
+            before, smaller = (np.take(v, range(place), axis) for v in (part, np.sort(x, axis)))
+            np.testing.assert_array_equal(np.sort(before, axis), smaller)
+
+
+def test_a_partition_at_a_place_that_sizes_say():
+    compiled = weft.compile(lambda a: (np.partition(a, a.shape[0] // 2), np.median(a)))
+    for n in (500, 700, 801, 50, 2):
+        x = RNG.normal(size=n)
+        line, middle = compiled(x)
+        assert line[n // 2] == np.sort(x)[n // 2]
+        assert middle == np.median(x)
+    assert np.isnan(compiled(np.where(np.arange(500) == 3, np.nan, 1.0))[1])
+
+
+def test_derivative_of_a_partition():
+    x = np.concatenate([RNG.normal(size=300), [0.0, -0.0, -0.0, 0.0, -1e-300]])
+    line, weights = weft.compile(lambda a: np.partition(a, 151))(x), np.arange(305.0)
+    (found,) = weft.vjp(lambda a: np.partition(a, 151), x)[1](weights)
+    for value, weight in zip(line[line != 0], weights[line != 0], strict=True):
+        assert found[x == value] == weight

@@ -137,3 +137,31 @@ def test_all_that_is_missing_is_said_at_once():
         weft.compile(fn)(np.ones(3))
     assert "np.loadtxt, line" in str(caught.value)
     assert "save it by weft.callback" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: np.asfortranarray(x),
+        lambda x: np.asarray(x, order="F"),
+        lambda x: np.array(x, order="C", copy=None),
+        lambda x: np.require(x, requirements=["F", "W"]),
+        lambda x: x.astype(x.dtype, order="F", copy=False),
+    ],
+)
+def test_another_order_of_memory_is_a_copy(fn):
+    """What is written to the result reaches the argument where NumPy has no copy either."""
+
+    def write(x):
+        y = fn(x)
+        y[0] = -1.0
+        return x.sum(), y.sum()
+
+    whole = np.arange(24.0).reshape(4, 6)
+    for make in (
+        lambda: whole.copy(),
+        lambda: whole.copy()[:, ::2],
+        lambda: np.asfortranarray(whole),
+        lambda: whole.copy()[0],
+    ):
+        assert weft.compile(write)(make()) == write(make())

@@ -86,8 +86,8 @@ def array_equiv(trace: Trace, a1: Any, a2: Any) -> Any:
 
 @implements(np.asfortranarray)
 def asfortranarray(trace: Trace, a: Any, dtype: Any = None) -> Any:
-    """The elements as an array; the order of memory of results is C."""
-    return trace.call(np.asarray, a, dtype)
+    """The elements as an array; the order of memory of new ones is C."""
+    return trace.call(np.asarray, a, dtype, order="F")
 
 
 @implements(np.astype)

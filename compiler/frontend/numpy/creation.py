@@ -345,12 +345,22 @@ def _contains_traced(value: Any) -> bool:
 
 @implements(np.asarray, np.asanyarray)
 def asarray(trace: Trace, a: Any, dtype: Any = None, order: Any = None, copy: Any = None) -> TracedArray:
-    """The array itself if it has the dtype, else a new one."""
+    """The array itself if it has the dtype and lies in memory in that order, else a new one."""
     if isinstance(a, np.ndarray):
         a = trace.adopt(a)
-    if type(a) is TracedArray and (dtype is None or a.dtype == np.dtype(dtype)) and not copy:
-        return a
+    if type(a) is TracedArray and copy is not True:
+        if (dtype is None or a.dtype == np.dtype(dtype)) and has_order(trace, a, order):
+            return a
+        if copy is False:
+            raise ValueError("Unable to avoid copy while creating an array as requested.")
     return array(trace, a, dtype)
+
+
+def has_order(trace: Trace, a: TracedArray, order: Any) -> bool:
+    """Whether the elements lie in memory without gaps, by rows for "C", by columns for "F"."""
+    if order not in ("C", "F"):
+        return True
+    return (a if order == "C" else trace.call(np.transpose, a)).view.is_dense
 
 
 @implements(np.array)
@@ -369,7 +379,7 @@ def array(
     if isinstance(object, range):
         object = list(object)
     if copy is not True and type(object) is TracedArray:
-        return asarray(trace, object, dtype)
+        return asarray(trace, object, dtype, order, copy)
     if is_listed(object):
         made = array_of(trace, object)
         made = made if dtype is None else made.astype(dtype)
@@ -454,7 +464,9 @@ def astype(
         )
     if type(value) is TracedScalar:
         return TracedScalar(trace, cast(value.expr, ty).value)
-    return value if not copy and ty == value.element else new_array(trace, cast(value.expr, ty))
+    if not copy and ty == value.element and has_order(trace, value, order):
+        return value
+    return new_array(trace, cast(value.expr, ty))
 
 
 def construct(dtype: np.dtype) -> Any:

@@ -1,7 +1,6 @@
 """Sorting and what follows: sort, argsort, partition, lexsort, searchsorted, digitize, median, quantiles.
 
-A partition is a sorted array, which is one. Not here: the order of elements (`ir/ops/sort.py`), sets
-(`sets.py`).
+Not here: the order of elements (`ir/ops/sort.py`), sets (`sets.py`).
 """
 
 from __future__ import annotations
@@ -29,17 +28,23 @@ from weft.compiler.frontend.values import (
     shape_of,
     wrap,
 )
-from weft.ir.dims import DimLike, product
+from weft.ir.dims import DimLike, floor_divide, product
 from weft.ir.errors import IndexFault, ShapeError
 from weft.ir.expr import Expr, cast
 from weft.ir.types import BOOL, F64, I64
 
+_FEW = 2  # places of a partition that take less than sorting
 
-def along(trace: Trace, op: str, value: Expr, axis: int) -> Expr:
-    """`sort` or `argsort` along an axis."""
+
+def along(trace: Trace, op: str, value: Expr, axis: int, kth: Sequence[DimLike] = ()) -> Expr:
+    """`sort` or `argsort` along an axis; with `kth` a partition, of few places by one after the other."""
     if value.dtype.is_complex:
         return _along_pairs(trace, op, value, axis)
-    return trace.expr(trace.emit(op, [value.value], {"axis": axis}))
+    if not kth or len(kth) > _FEW or (op == "argsort" and len(kth) > 1):
+        return trace.expr(trace.emit(op, [value.value], {"axis": axis}))
+    for place in kth:  # a later one leaves equal first bytes in their order, so that an earlier one stays
+        value = trace.expr(trace.emit(op, [value.value], {"axis": axis, "kth": place}))
+    return value
 
 
 def _along_pairs(trace: Trace, op: str, value: Expr, axis: int) -> Expr:
@@ -102,29 +107,31 @@ def _sort_complex(trace: Trace, a: Any) -> Any:
 def partition(
     trace: Trace, a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None
 ) -> TracedArray:
-    """Return a partitioned copy of an array: the sorted one."""
+    """Return a partitioned copy of an array; of more than two places the sorted one."""
     value, number = _axis(trace, elements(trace, a), axis)
-    _check_kth(trace, kth, shape_of(value)[number], kind)
-    return new_array(trace, along(trace, "sort", value, number))
+    places = _check_kth(trace, kth, shape_of(value)[number], kind)
+    return new_array(trace, along(trace, "sort", value, number, places))
 
 
 @implements(np.argpartition)
 def argpartition(
     trace: Trace, a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None
 ) -> TracedArray:
-    """Indices that partition: those that sort."""
+    """Indices that partition; for more than one place those that sort."""
     value, number = _axis(trace, elements(trace, a), axis)
-    _check_kth(trace, kth, shape_of(value)[number], kind)
-    return new_array(trace, along(trace, "argsort", value, number))
+    places = _check_kth(trace, kth, shape_of(value)[number], kind)
+    return new_array(trace, along(trace, "argsort", value, number, places))
 
 
-def _check_kth(trace: Trace, kth: Any, size: DimLike, kind: Any) -> None:
+def _check_kth(trace: Trace, kth: Any, size: DimLike, kind: Any) -> list[DimLike]:
+    """The places, from the beginning."""
     if not isinstance(kind, str):
         raise TypeError(f"select kind must be str, not {type(kind).__name__}")
     if kind != "introselect":
         raise ValueError(f"select kind must be 'introselect' (got {kind!r})")
     if size == 0:
-        return
+        return []
+    found: list[DimLike] = []
     for one in kth if isinstance(kth, Sequence) else (kth,):
         place = as_dim(one)
         if place is None:
@@ -135,6 +142,8 @@ def _check_kth(trace: Trace, kth: Any, size: DimLike, kind: Any) -> None:
             place, ">=", size, "kth within its axis"
         ):
             raise ValueError(f"kth(={one}) out of bounds ({size})")
+        found.append(place)
+    return found
 
 
 @implements(np.lexsort)
@@ -252,7 +261,8 @@ def _median(*, skips_nan: bool) -> Callable[..., Any]:
         if size == 0:
             result = broadcast_to(trace, trace.constant(float("nan"), value.dtype), shape_of(value)[:-1])
             return _finish(trace, result, shape, axes, keepdims, out)
-        line = new_array(trace, along(trace, "sort", value, len(shape_of(value)) - 1))
+        places = () if skips_nan else (floor_divide(size, 2),)
+        line = new_array(trace, along(trace, "sort", value, len(shape_of(value)) - 1, places))
         if skips_nan:
             count = trace.call(np.sum, line == line, axis=-1, keepdims=True)
             high, low = count // 2, trace.call(np.maximum, (count - 1) // 2, 0)
@@ -260,15 +270,23 @@ def _median(*, skips_nan: bool) -> Callable[..., Any]:
             # of no elements at all both ends are the first, NaN
             middle = trace.call(np.where, (count % 2 == 1)[..., 0], ends[1], (ends[0] + ends[1]) / 2)
         else:
-            last = line[..., -1]
-            high = line.shape[-1] // 2
-            low = (line.shape[-1] - 1) // 2
-            middle = (line[..., low] + line[..., high]) / 2 if low is not high else line[..., high]
-            middle = trace.call(np.where, line[..., low] == line[..., high], line[..., high], middle)
-            middle = trace.call(np.where, last != last, last, middle)
+            middle = _middle(trace, line, value.dtype.is_complex)
         return _finish(trace, elements(trace, middle), shape, axes, keepdims, out)
 
     return composition
+
+
+def _middle(trace: Trace, line: TracedArray, is_sorted: bool) -> Any:
+    """The median of rows that are sorted, or partitioned at their middle; NaN of those that have one."""
+    high = line.shape[-1] // 2
+    low = (line.shape[-1] - 1) // 2
+    upper = line[..., high]
+    last = line[..., -1] if is_sorted else trace.call(np.max, line[..., high:], axis=-1)
+    lower = upper
+    if low is not high:
+        lower = line[..., low] if is_sorted else trace.call(np.max, line[..., : low + 1], axis=-1)
+    middle = trace.call(np.where, lower == upper, upper, (lower + upper) / 2)
+    return trace.call(np.where, last != last, last, middle)
 
 
 median = implements(np.median)(_median(skips_nan=False))

@@ -181,8 +181,10 @@ def histogramdd(
 
 @implements(np.require)
 def require(trace: Trace, a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
-    """An array of a dtype; new arrays have every property that may be asked for."""
-    return trace.call(np.asarray, a, dtype)
+    """An array of a dtype; a new one where it lies in memory in another order than is asked for."""
+    wanted = {str(one).upper()[:1] for one in requirements or ()}
+    order = next((one for one in "CF" if one in wanted), None)
+    return trace.call(np.asarray, a, dtype, order=order)
 
 
 @implements(np.asarray_chkfinite)
