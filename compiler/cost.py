@@ -6,6 +6,7 @@ times.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from weft.ir import Func, Location, Op, TensorType, Value, record
 from weft.ir.dataclass import dataclass
@@ -30,13 +31,39 @@ class KernelCost:
     source: tuple[Location, ...]
 
 
+def kernel_name(fusion: Op, taken: dict[str, int]) -> str:
+    """A name that tells what a kernel computes: its schedule and its last ops; `taken` counts the names."""
+    words = [o.name for o in fusion.regions[0].ops[:-1] if o.name not in ("constant", "broadcast", "reshape")]
+    base = "_".join([str(fusion.attributes["schedule"]), *words[-3:]])
+    taken[base] = taken.get(base, 0) + 1
+    return base if taken[base] == 1 else f"{base}_{taken[base]}"
+
+
 def kernel_costs(buffers: Func, loops: Func) -> list[KernelCost]:
     """The kernels of a program, from its forms at stage "buffers" and "loops"."""
+    taken: dict[str, int] = {}
     fusions = [op for op in walk(buffers) if op.name == "fusion"]
-    names = [str(op.attributes["name"]) for op in walk(loops) if op.name == "kernel"]
-    if len(names) != len(fusions):
-        names = [f"kernel_{k}" for k in range(len(fusions))]
-    return [fusion_cost(fusion, name) for fusion, name in zip(fusions, names, strict=True)]
+    costs = [fusion_cost(fusion, kernel_name(fusion, taken)) for fusion in fusions]
+    by_name = {cost.name: cost for cost in costs}
+    kernels = [op for op in walk(loops) if op.name == "kernel"]
+    parts = [cast("tuple[str, ...]", op.attributes.get("parts", (op.attributes["name"],))) for op in kernels]
+    if {name for names in parts for name in names} != by_name.keys():  # some became part of loops
+        return costs
+    return [
+        _together(str(op.attributes["name"]), [by_name[name] for name in names])
+        for op, names in zip(kernels, parts, strict=True)
+    ]
+
+
+def _together(name: str, costs: Sequence[KernelCost]) -> KernelCost:
+    """The cost of one kernel that does the work of several."""
+    flops: DimLike = 0
+    read: DimLike = 0
+    written: DimLike = 0
+    for cost in costs:
+        flops, read, written = flops + cost.flops, read + cost.bytes_read, written + cost.bytes_written
+    source = tuple(dict.fromkeys(place for cost in costs for place in cost.source))
+    return KernelCost(name, tuple(op for cost in costs for op in cost.ops), flops, read, written, source)
 
 
 def fusion_cost(fusion: Op, name: str) -> KernelCost:

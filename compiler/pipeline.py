@@ -17,6 +17,7 @@ from weft.compiler.passes.expand_math import lower_math
 from weft.compiler.passes.fold import fold
 from weft.compiler.passes.group import fuse, separate
 from weft.compiler.passes.interchange import interchange
+from weft.compiler.passes.join import join
 from weft.compiler.passes.lower_conv import lower_conv
 from weft.compiler.passes.lower_tensor import lower_tensor
 from weft.compiler.passes.plan_memory import plan_memory
@@ -78,6 +79,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("carry",         simple(carry),         after=("promote_scalars",)),  # loops carry values by then
     Pass("spread",        simple(spread),        after=("promote_scalars", "carry")),
     Pass("vectorize",     vectorize_for_target,  after=("spread",)),         # shares first, then lanes
+    Pass("join",          simple(join),          after=("vectorize",)),      # loops are as they will be
     Pass("split_complex", simple(split_complex), required=True, after=("vectorize",)),
     Pass("widen_half",    simple(widen_half),    required=True, after=("split_complex",)),
     Pass("lower_math",    simple(lower_math),    required=True, after=("widen_half",)),     # of real lanes

@@ -7,6 +7,7 @@ Stage "buffers" to "loops". Sizes become i64 values on the way. Not here: the sc
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 
+from weft.compiler.cost import kernel_name
 from weft.compiler.schedule.columns import lower_columns
 from weft.compiler.schedule.dot import lower_dot
 from weft.compiler.schedule.factor import lower_cholesky, lower_lu, lower_triangular
@@ -171,7 +172,7 @@ class _Lowering:
         else:
             write(general, inner)
         inner.emit("yield")
-        name = self.name(schedule, op)
+        name = kernel_name(op, self.names)
         builder.region.ops.append(Op("kernel", (), (), {"name": name}, [region], op.locations))
 
     def dense_rows(self, fusion: Op) -> dict[Value, tuple[DimLike, ...]]:
@@ -195,13 +196,6 @@ class _Lowering:
         if found is None:
             raise UnsupportedError(f"there is no schedule {name!r} for {self.target.kind} yet", code="E051")
         return found
-
-    def name(self, schedule: str, op: Op) -> str:
-        """A name that tells what the kernel computes: its last ops."""
-        words = [o.name for o in op.regions[0].ops[:-1] if o.name not in ("constant", "broadcast", "reshape")]
-        base = "_".join([schedule, *words[-3:]])
-        self.names[base] = self.names.get(base, 0) + 1
-        return base if self.names[base] == 1 else f"{base}_{self.names[base]}"
 
 
 def _version(write: Schedule, kernel: Kernel) -> Callable[[Builder], Sequence[Expr]]:

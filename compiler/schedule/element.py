@@ -198,11 +198,16 @@ class Writer:
         for scope in reversed(self.scopes[: depth + 1]):
             if index in scope.sizes:
                 return self.here(scope.sizes[index])
+        fixed = 0 if isinstance(index, int) else sum(f for monomial, f in index.terms if not monomial)
         with self._at(depth):
-            outer, inner = self._split(index, depth)
-            result = fold_dim(
-                inner, self.builder.index, lambda s: self._known(s.name), self._combine_of(inner)
-            )
+            outer, inner = self._split(index - fixed, depth)
+            if fixed and not isinstance(inner, int):  # neighbours share the rest
+                result = self.number(inner) + fixed
+            else:
+                inner = inner + fixed
+                result = fold_dim(
+                    inner, self.builder.index, lambda s: self._known(s.name), self._combine_of(inner)
+                )
             if not isinstance(outer, int):
                 result = self.number(outer) + result
             self.scopes[-1].sizes[index] = result

@@ -216,3 +216,15 @@ def test_the_next_call_works_after_an_error():
     with pytest.raises(AssertionError, match="five"):
         compiled(ramp(9))
     assert compiled(ramp(9) - 9) == (ramp(9) - 9).sum()
+
+
+def test_the_error_shows_the_types_of_what_a_tuple_holds():
+    def f(x, n):
+        s = (x, x)
+        for _ in range(n):
+            s = (s[0] * np.ones(3), s[1])
+        return s[0]
+
+    with pytest.raises(weft.DTypeError) as error:
+        weft.compile(f)(np.ones(3, np.float32), 5)
+    assert "(an array f64[3], an array f32[3])" in str(error.value)

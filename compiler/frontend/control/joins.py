@@ -449,12 +449,8 @@ def _take(weak: Number, strong: Scalar | Array) -> Slot:
 def show(slot: Slot) -> str:
     """A slot in the user's words."""
     match slot:
-        case Same(Maybe() as value):
-            return f"{show(Same(value.value))} or nothing"
-        case Same(value) if type(value) in (TracedNumber, TracedScalar, TracedArray, Frozen):
-            return show(loosen(value))
         case Same(value):
-            return repr(value)
+            return _show_value(value)
         case Number(kind):
             return f"a Python {kind.__name__}"
         case Scalar(dtype):
@@ -467,6 +463,18 @@ def show(slot: Slot) -> str:
             return f"{show(inner)} or {'nothing' if isinstance(slot, Optional) else 'None'}"
         case Extended():
             return slot.show()
+
+
+def _show_value(value: Any) -> str:
+    match value:
+        case Maybe():
+            return f"{_show_value(value.value)} or nothing"
+        case tuple():
+            return f"({', '.join(map(_show_value, typing.cast('tuple[Any, ...]', value)))})"
+        case _ if type(value) in (TracedNumber, TracedScalar, TracedArray, Frozen):
+            return show(loosen(value))
+        case _:
+            return repr(value)
 
 
 # ---------------------------------------------------------------- values of slots
