@@ -32,10 +32,12 @@ from weft.ir.dims import (
     symbols_of,
 )
 from weft.ir.errors import InternalError
-from weft.ir.expr import lookup, select
+from weft.ir.expr import cast, lookup, select
 from weft.ir.opdef import Element, Scalar, is_complex
 from weft.ir.ops.shape import linear_index
+from weft.ir.types import I32, I64
 
+SMALL = 128  # more lanes than any vector has; n * ceil(2**16 / d) >> 16 is n // d up to twice this
 MAX_NESTING = 40  # elements that wait for others; beyond, chains are written from their beginning
 Index = tuple[DimLike, ...]
 Read = Callable[[Index], Expr]
@@ -254,18 +256,29 @@ class Writer:
         )  # fmt: skip
 
     def _divided_once(self, part: Compound, lane: Expr) -> Expr | None:
-        """A quotient or remainder of neighbours that cross at most one multiple: one division in all."""
+        """A quotient or remainder of neighbours by one division; by less than the lanes, of small numbers."""
         if part.kind not in ("floordiv", "mod") or self.is_spread(part.right):
             return None
         least = self._extreme(part.right, highest=False)
-        if least is None or least < self.lanes or self.lane_coefficient(part.left) != 1:
+        is_small = isinstance(part.right, int) and part.right < self.lanes < SMALL
+        if least is None or self.lane_coefficient(part.left) != 1 or not (is_small or least >= self.lanes):
             return None
-        divisor = self.splat(self.number(part.right), self.lanes)
-        rest = self.splat(self.number(modulo(part.left, part.right)), self.lanes) + lane
-        is_behind = rest.ge(divisor)
-        if part.kind == "mod":
-            return select(is_behind, rest - divisor, rest)
         first = self.splat(self.number(floor_divide(part.left, part.right)), self.lanes)
+        rest = self.number(modulo(part.left, part.right))
+        if is_small:
+            assert isinstance(part.right, int)
+            near = self.splat(cast(rest, I32), self.lanes) + cast(lane, I32)  # less than 2 * SMALL
+            inverse = -(-(1 << 16) // part.right)
+            quotient = (near * inverse).apply("shift_right_raw", near.like(16))
+            return (
+                first + cast(quotient, I64)
+                if part.kind == "floordiv"
+                else cast(near - quotient * part.right, I64)
+            )
+        divisor, near = self.splat(self.number(part.right), self.lanes), self.splat(rest, self.lanes) + lane
+        is_behind = near.ge(divisor)
+        if part.kind == "mod":
+            return select(is_behind, near - divisor, near)
         return select(is_behind, first + 1, first)
 
     def _lanes_of_symbol(self, name: str, lane: Expr) -> Expr:

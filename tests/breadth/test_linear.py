@@ -121,6 +121,9 @@ def test_code_of_diagonals_and_pairs_is_short():
     a, b = x[0, :30], x[1, :37]
     np.testing.assert_allclose(far(a, b), np.abs(a[:, None] - b[None]).sum(), rtol=1e-12)
     assert "sdiv <8 x i64>" not in far.ir(stage="llvm")
+    thrice = weft.compile(lambda a: np.repeat(a, 3))
+    np.testing.assert_array_equal(thrice(a), np.repeat(a, 3))
+    assert "sdiv <8 x i64>" not in thrice.ir(stage="llvm")
     n = np.arange(200_000) % 999
     both = weft.compile(lambda a, b: np.sort(a)[::7] + np.sort(b)[::7])
     np.testing.assert_array_equal(both(n, n), np.sort(n)[::7] * 2)

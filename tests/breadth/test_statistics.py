@@ -90,3 +90,13 @@ def test_errors():
     ):
         with pytest.raises(ValueError, match=message):
             weft.compile(fn)(x)
+
+
+def test_edges_of_histograms():
+    """The dtype of the range counts too; bins that do not differ are an error."""
+    half = np.array([1.0], "f2")
+    counts, edges = weft.compile(lambda x: np.histogram(x, 1, (np.float32(1.0000001), np.float32(2))))(half)
+    assert counts[0] == 0
+    assert edges.dtype == np.float32
+    with pytest.raises(ValueError, match="Too many bins"):
+        weft.compile(lambda x: np.histogram(x, 10))(np.array([1.0, 1.0 + 1e-15]))

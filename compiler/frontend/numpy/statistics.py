@@ -171,9 +171,13 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
         low, high = 0.0, 1.0
     else:
         low, high = trace.call(np.min, values), trace.call(np.max, values)
-    keeps = values.dtype.kind == "f"
-    low, high = (v if keeps or type(v) not in TRACED else trace.call(np.float64, v) for v in (low, high))
-    low, high = (v if type(v) in TRACED else float(v) for v in (low, high))
+    typed = [v for v in (low, high) if type(v) in TRACED or isinstance(v, np.generic)]
+    common = trace.call(np.result_type, *typed, values)
+    dtype = common if common.kind == "f" else np.dtype(np.float64)
+    low, high = (
+        v if common.kind == "f" or type(v) not in TRACED else trace.call(np.float64, v) for v in (low, high)
+    )
+    low, high = (v if type(v) in TRACED else dtype.type(v) if v in typed else float(v) for v in (low, high))
     if any(type(v) in TRACED for v in (low, high)) and values.dtype.kind == "f":
         finite = trace.call(np.isfinite, low) & trace.call(np.isfinite, high)
         trace.fail_unless(finite.expr, ValueError("the range of a histogram is not finite"))
@@ -182,14 +186,22 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
         trace.call(np.where, same, low - 0.5, low)[()],
         trace.call(np.where, same, high + 0.5, high)[()],
     )
-    dtype = values.dtype if values.dtype.kind == "f" else np.float64
     return trace.call(np.linspace, low, high, bins + 1, endpoint=True, dtype=dtype), True
+
+
+def _rising_edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[Any, bool]:
+    """The same; raises ValueError where bins are too many to differ."""
+    edges, is_even = _edges(trace, values, bins, range_)
+    if is_even:
+        text = f"Too many bins for data range. Cannot create {bins} finite-sized bins."
+        trace.fail_unless(trace.call(np.all, edges[:-1] < edges[1:]).expr, ValueError(text))
+    return edges, is_even
 
 
 @implements(np.histogram_bin_edges)
 def histogram_bin_edges(trace: Trace, a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """Function to calculate only the edges of the bins used by the `histogram` function."""
-    return _edges(trace, as_array(trace, a).ravel(), bins, range)[0]
+    return _rising_edges(trace, as_array(trace, a).ravel(), bins, range)[0]
 
 
 @implements(np.histogram)
@@ -201,7 +213,7 @@ def histogram(
     if values.dtype == np.bool_:
         values = values.astype(np.uint8)
     scale = None if weights is None else as_array(trace, weights).ravel()
-    edges, is_even = _edges(trace, values, bins, range)
+    edges, is_even = _rising_edges(trace, values, bins, range)
     count = edges.shape[0] - 1
     place, inside = (_even_place if is_even else _place)(trace, values, edges, count)
     # what lies outside is counted in one more bin, which is dropped
