@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import weft
 from tests.breadth.native import check
 
 RNG = np.random.default_rng(18)
@@ -113,3 +114,11 @@ def test_diff_with_ends():
         ),
         X,
     )
+
+
+def test_wrong_widths_of_pad():
+    x = np.arange(30).reshape(6, 5)
+    with pytest.raises(ValueError, match="negative"):
+        weft.compile(lambda x: np.pad(x, 2, "mean", stat_length=[3, -1]))(x)
+    with pytest.raises(weft.UnsupportedError, match="widths that are computed"):
+        weft.compile(lambda x, w: np.pad(x, w))(x, np.array([[2, 3], [3, 2]]))

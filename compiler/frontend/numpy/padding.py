@@ -5,7 +5,7 @@ One axis after the other, as NumPy does it. Not here: the op that pads with one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array
+from weft.compiler.frontend.values import TRACED, TracedArray, as_array, elements, new_array
 from weft.ir.dims import DimLike
 
 _STATISTICS: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
@@ -48,15 +48,30 @@ def _pairs(values: Any, rank: int) -> list[tuple[Any, Any]]:
     return rows  # pyright: ignore[reportReturnType]
 
 
+def _check_counts(pairs: Sequence[tuple[Any, Any]]) -> None:
+    if any(isinstance(n, int) and n < 0 for pair in pairs for n in pair):
+        raise ValueError("index can't contain negative values")
+
+
+def _widths(trace: Trace, pad_width: Any, rank: int) -> list[tuple[DimLike | None, ...]]:
+    """How many elements each axis gets before and after its own."""
+    if type(pad_width) in TRACED:
+        raise trace.refuse(
+            "np.pad by widths that are computed has a result of unknown size", "use ints", "E051"
+        )
+    widths = [tuple(as_dim(n) for n in pair) for pair in _pairs(pad_width, rank)]
+    if any(n is None for pair in widths for n in pair):
+        raise TypeError("`pad_width` must be of integral type.")
+    _check_counts(widths)  # pyright: ignore[reportArgumentType] -- pairs
+    return widths
+
+
 @implements(np.pad)
 def pad(trace: Trace, array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> TracedArray:
     """Pad an array."""
     value = as_array(trace, array)
-    widths = [tuple(as_dim(n) for n in pair) for pair in _pairs(pad_width, value.ndim)]
-    if any(n is None for pair in widths for n in pair):
-        raise TypeError("`pad_width` must be of integral type.")
-    if any(isinstance(n, int) and n < 0 for pair in widths for n in pair):
-        raise ValueError("index can't contain negative values")
+    widths = _widths(trace, pad_width, value.ndim)
+    _check_counts(_pairs(kwargs.get("stat_length"), value.ndim))
     if callable(mode):
         raise trace.refuse("np.pad by a function is not built", "use a mode by name", "E054")
     known = {*_KEYWORDS, *_STATISTICS, "edge", "wrap", "empty"}
