@@ -56,7 +56,7 @@ from weft.compiler.frontend.number import (
 )
 from weft.compiler.frontend.text import TracedText, print_later, text
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import HIDDEN, TRACED, BoundMethod, Forwarded, TracedArray, TracedScalar
+from weft.compiler.frontend.values import TRACED, Forwarded, TracedArray, TracedScalar, attribute_of
 from weft.ir.dims import product
 from weft.ir.expr import Expr, cast, complex_of, imag, real, select
 from weft.ir.types import C128, F64, I64, U64
@@ -324,7 +324,7 @@ def _list(trace: Trace, *values: Any) -> list[Any]:
 
 _PLAIN = (
     abs, round, tuple, dict, set, frozenset, filter,
-    hash, iter, next, hasattr, callable, id, slice, issubclass,
+    hash, iter, next, callable, id, slice, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""
 
@@ -342,8 +342,18 @@ BUILTINS.update(MATHEMATICS)
 
 @_means(getattr)
 def _getattr(trace: Trace, value: Any, name: str, *default: Any) -> Any:
-    return (
-        BoundMethod(name, value)
-        if type(value) in TRACED and name in HIDDEN
-        else getattr(value, name, *default)
-    )
+    try:
+        return attribute_of(value, name)
+    except AttributeError:
+        if default:
+            return default[0]
+        raise
+
+
+@_means(hasattr)
+def _hasattr(trace: Trace, value: Any, name: str) -> bool:
+    try:
+        attribute_of(value, name)
+    except AttributeError:
+        return False
+    return True

@@ -48,7 +48,7 @@ from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, rewrite, unsupported_names
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import HIDDEN, TRACED, BoundMethod, TracedArray
+from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, attribute_of
 from weft.ir.errors import Fact
 from weft.ir.source import is_user_module
 from weft.runtime.variables import Variable
@@ -187,8 +187,7 @@ class TracingHooks:
         if written is not _MISSING:
             return written
         if type(base) in TRACED or type(base) is BoundMethod:
-            # what the tracer itself calls so has the name of a method of arrays
-            return BoundMethod(name, base) if name in HIDDEN else getattr(base, name)
+            return attribute_of(base, name)
         if isinstance(base, ModuleType):
             return self._load_from_module(base, name)
         getter = inspect.getattr_static(type(base), name, None)  # pyright: ignore[reportUnknownArgumentType] -- the type of anything

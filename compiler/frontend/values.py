@@ -123,6 +123,41 @@ class Operators:
         )
 
 
+class_of: Callable[[Any], Any] = type  # typed so: of a value of any type
+
+_REFLECTED = {
+    **{name: f"r{name}" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow",
+                                     "matmul", "and", "or", "xor", "lshift", "rshift")},
+    "eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le",
+}  # fmt: skip
+
+
+def _leaves_to_other(own: Operators, other: Any, reflected: str) -> bool:
+    """Whether an object of a user's class is asked first, by NumPy's rules: scalars always let it."""
+    kind: Any = class_of(other)
+    if kind.__module__ in ("builtins", "numpy") or not hasattr(kind, reflected) or hasattr(kind, "trace"):
+        return False
+    ufunc = getattr(kind, "__array_ufunc__", own)
+    if ufunc is not own:
+        return ufunc is None
+    return isinstance(own, TracedScalar) or getattr(kind, "__array_priority__", 0) > 0
+
+
+def _deferring(method: Callable[[Any, Any], Any], reflected: str) -> Callable[[Any, Any], Any]:
+    def apply(self: Operators, other: Any) -> Any:
+        if _leaves_to_other(self, other, reflected):
+            result = getattr(class_of(other), reflected)(other, self)
+            if result is not NotImplemented:
+                return result
+        return method(self, other)
+
+    return apply
+
+
+for _name, _other in _REFLECTED.items():
+    setattr(Operators, f"__{_name}__", _deferring(getattr(Operators, f"__{_name}__"), f"__{_other}__"))
+
+
 @dataclass(frozen=True, slots=True)
 class BoundMethod:
     """A method of a traced value, not yet called."""
@@ -295,6 +330,23 @@ HIDDEN = ("trace", "view")
 """Methods of arrays whose names attributes of traced values have."""
 
 TRACED = (TracedArray, TracedScalar, TracedNumber)
+
+
+def attribute_of(value: Any, name: str) -> Any:
+    """An attribute of a traced value as the user knows it: none of those that the tracer itself uses."""
+    kind = class_of(value)
+    if name in HIDDEN and kind in (TracedArray, TracedScalar):
+        return BoundMethod(name, value)
+    if name in ("value", "dim", "type", *HIDDEN) and kind in TRACED:
+        own = (
+            "numpy.ndarray"
+            if kind is TracedArray
+            else "numpy scalar"
+            if kind is TracedScalar
+            else value.type.__name__
+        )
+        raise AttributeError(f"'{own}' object has no attribute '{name}'")
+    return getattr(value, name)
 
 
 def fixed_number(trace: Trace, value: Any) -> Any:

@@ -33,17 +33,27 @@ def frequency_bits(train, test):
     return float(-np.log2(share[test]).mean())
 
 
-def batches(text, rng, batch, length):
-    """Random pieces and what follows each of their characters: two arrays [length, batch]."""
-    starts = rng.integers(0, len(text) - length - 1, batch)
-    pieces = text[starts[None, :] + np.arange(length + 1)[:, None]].astype(np.int32)
-    return pieces[:-1], pieces[1:]
+def pieces(text, starts, length):
+    """Pieces from the places `starts`, and what follows each of their characters: two of [length, batch]."""
+    found = text[starts + np.arange(length + 1)[:, None]].astype(np.int32)
+    return found[:-1], found[1:]
 
 
-def bits_per_character(loss, text, batch, length):
-    """The mean of a loss in bits over a text that is cut into pieces."""
-    width = len(text) // batch
-    rows = text[: width * batch].reshape(batch, width).T.astype(np.int32)
-    found = [float(loss(rows[k : k + length], rows[k + 1 : k + length + 1]))
-             for k in range(0, width - length - 1, length)]  # fmt: skip
-    return float(np.mean(found)) / np.log(2)
+def contexts(x, rows, lengths):
+    """For each place of [length, batch] and each of `lengths`, a number below `rows`.
+
+    It stands for so many last characters, so that a table of rows knows what often follows them.
+    """
+    found, key = [], x
+    for n in range(1, max(lengths)):
+        before = np.concatenate([np.zeros_like(x[:n]), x[:-n]])
+        key = key * 31 + before + n
+        if n + 1 in lengths:
+            found.append(key * (2 * n + 1) % rows)
+    return found
+
+
+def rate(step, steps, most, warm=50):
+    """A learning rate that rises over the first steps and then falls along a cosine, to a hundredth."""
+    falls = 0.5 * (1.02 + np.cos(np.minimum(step / steps, 1.0) * np.pi))
+    return most * np.minimum((step + 1) / warm, 1.0) * falls

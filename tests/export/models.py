@@ -104,7 +104,7 @@ def char_lstm():
 def gpt():
     import gpt as example
 
-    network = example.Network(0, 2, 32, 16)
+    network = example.Network(0, 2, 32, 16, 512)
     data = ["i32[16,batch]"] * 2, _text(16, 3)
     return _training(network, optim.AdamW(network, lr=2e-3, clip_norm=1.0)), data, data
 

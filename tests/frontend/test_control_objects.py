@@ -199,3 +199,50 @@ def test_integers_that_do_not_fit():
     assert number(np.array([5], np.uint64)) == 5
     with pytest.raises(OverflowError):
         number(np.array([2**63 + 5], np.uint64))
+
+
+class Counted:
+    """A number of a user's own, with the operators that its operands ask."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __add__(self, other):
+        return Counted(self.value + (other.value if isinstance(other, Counted) else other))
+
+    def __rsub__(self, other):
+        return Counted(other - self.value)
+
+    def __lt__(self, other):
+        return other > self.value
+
+    __radd__ = __add__
+
+
+class Preferred(Counted):
+    __array_ufunc__ = None
+
+
+def test_operators_of_a_user_s_class_on_the_right():
+    def f(x):
+        total = x[0] + Counted(x[1]) + 1
+        return (x[2] - total).value, x[0] > Counted(x[1]), (x + Preferred(x)).value
+
+    x = np.array([1.0, 2.0, 4.0])
+    for found, wanted in zip(weft.compile(f)(x), f(x), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    for other in (object(), Counted):
+        with pytest.raises(weft.DTypeError, match="is not an array or a number"):
+            weft.compile(lambda x, other=other: x[0] + other)(x)
+
+
+def test_attributes_of_traced_values_are_those_of_arrays():
+    def f(x, n):
+        s = x[0, 0]
+        known = [hasattr(v, name) for v in (x, s, n) for name in ("value", "dim", "type", "trace", "view")]
+        return known, getattr(s, "value", 7.0), getattr(n, "dim", 3), x.trace()
+
+    x = np.arange(9.0).reshape(3, 3)
+    assert weft.compile(f)(x, 5) == f(x, 5)
+    with pytest.raises(AttributeError, match="no attribute 'value'"):
+        weft.compile(lambda x: x.value)(x)
