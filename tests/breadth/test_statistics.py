@@ -100,3 +100,11 @@ def test_edges_of_histograms():
     assert edges.dtype == np.float32
     with pytest.raises(ValueError, match="Too many bins"):
         weft.compile(lambda x: np.histogram(x, 10))(np.array([1.0, 1.0 + 1e-15]))
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 0), (0, 2, 3)])
+@pytest.mark.parametrize("axis", [(0, 1), 1])
+def test_without_nan_of_no_elements(shape, axis):
+    x = np.zeros(shape, int)
+    check(lambda x: np.nanmedian(x, axis=axis), x)
+    check(lambda x: np.nanquantile(x, [0.3, 0.5], axis=axis), x)

@@ -221,13 +221,15 @@ def digitize(trace: Trace, x: Any, bins: Any, right: bool = False) -> Any:
 # ---------------------------------------------------------------- median and quantiles
 
 
-def _rows(trace: Trace, a: Any, axis: Any) -> tuple[Expr, tuple[DimLike, ...], tuple[int, ...]]:
+def _rows(
+    trace: Trace, a: Any, axis: Any, *, skips_nan: bool
+) -> tuple[Expr, tuple[DimLike, ...], tuple[int, ...]]:
     """The elements with the axes that are reduced as one last axis, the whole shape, and the axes."""
     value = elements(trace, a)
     shape = shape_of(value)
     axes = tuple(sorted(chosen_axes(trace, axis, len(shape))))
     kept = tuple(k for k in range(len(shape)) if k not in axes)
-    if len(axes) > 1 and isinstance(axis, Sequence) and any(shape[k] == 0 for k in kept):
+    if not skips_nan and len(axes) > 1 and isinstance(axis, Sequence) and any(shape[k] == 0 for k in kept):
         raise ValueError("cannot reshape array of size 0 into shape (0,newaxis)")
     order = (*kept, *axes)
     if order != tuple(range(len(shape))):
@@ -254,7 +256,7 @@ def _median(*, skips_nan: bool) -> Callable[..., Any]:
         overwrite_input: bool = False,
         keepdims: Any = False,
     ) -> Any:
-        value, shape, axes = _rows(trace, a, axis)
+        value, shape, axes = _rows(trace, a, axis, skips_nan=skips_nan)
         if value.dtype.kind not in "fc":
             value = cast(value, F64)
         size = shape_of(value)[-1]
@@ -369,7 +371,9 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         method: str = "linear",
         keepdims: Any = False,
     ) -> Any:
-        value, shape, axes = _rows(trace, a, axis)
+        value, shape, axes = _rows(trace, a, axis, skips_nan=skips_nan)
+        if skips_nan and 0 in shape:  # of each row, without an axis for several shares
+            return trace.call(np.nanmean, a, axis, out=out, keepdims=keepdims)
         shares = operand(trace, q)
         is_empty = trace.holds(shape_of(value)[-1], "==", 0, "quantile of no elements")
         if is_empty and not skips_nan:
