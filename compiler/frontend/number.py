@@ -112,8 +112,9 @@ class TracedNumber:
         return hash(self.__index__())
 
     def __bool__(self) -> bool:
-        if self.dim is None:
-            self._forced("a condition")
+        if self.dim is None:  # Python asks, as in `p in (1, 2)`: what numbers of the call decide is fixed
+            found = None if self.value is None else self.trace.fix(self.value)
+            return self._forced("a condition") if found is None else bool(found)
         return self.trace.holds(self.dim, "!=", 0, "truth of a size")
 
     def __str__(self) -> str:

@@ -128,3 +128,30 @@ def test_code_of_diagonals_and_pairs_is_short():
     both = weft.compile(lambda a, b: np.sort(a)[::7] + np.sort(b)[::7])
     np.testing.assert_array_equal(both(n, n), np.sort(n)[::7] * 2)
     assert both.ir(stage="llvm").count('define internal void @"weft_program.sort') == 1
+
+
+LEAST, SECOND = -np.inf, 2.0
+
+
+def test_orders_of_norms_that_are_numbers_of_the_program():
+    """A float that a name holds, or an argument, is fixed where Python asks for its value."""
+    x = np.random.default_rng(1).normal(size=(3, 3))
+    for fn in (
+        lambda x: np.linalg.norm(x, LEAST),
+        lambda x: np.linalg.norm(x, SECOND),
+        lambda x: np.linalg.cond(x, LEAST),
+    ):
+        np.testing.assert_allclose(weft.compile(fn)(x), fn(x), rtol=1e-12)
+    compiled = weft.compile(np.linalg.norm)
+    for order in (np.inf, 1.0, 2.0, 3.0):
+        np.testing.assert_allclose(compiled(x[0], order), np.linalg.norm(x[0], order), rtol=1e-12)
+    assert weft.compile(lambda x: x + 1 if SECOND in (1, 2) else x)(1.0) == 2.0
+    none = np.ones((0, 3))
+    assert weft.compile(lambda a: np.linalg.matrix_norm(a, ord=2))(none) == 0
+    assert weft.compile(lambda a: np.linalg.vector_norm(a, ord=np.inf))(none) == 0
+    with pytest.raises(ValueError, match="Improper"):
+        weft.compile(lambda a: np.linalg.norm(a, None, (0, 1, 2)))(np.ones((2, 3, 4)))
+    with pytest.raises(ValueError, match="for vectors"):
+        weft.compile(lambda a: np.linalg.norm(a, "fro", 0))(x)
+    with pytest.raises(TypeError, match="exponent"):
+        weft.compile(lambda a: np.linalg.matrix_power(a, [1]))(x)

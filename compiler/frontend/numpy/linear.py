@@ -220,6 +220,8 @@ def cholesky(trace: Trace, a: Any, /, *, upper: bool = False) -> Any:
 @implements(np.linalg.matrix_power)
 def matrix_power(trace: Trace, a: Any, n: Any) -> Any:
     """Raise a square matrix to the (integer) power n."""
+    if not hasattr(n, "__index__"):
+        raise TypeError("exponent must be an integer")
     array, power = as_array(trace, a), n.__index__()
     if array.ndim < 2 or not trace.holds(array.view.shape[-1], "==", array.view.shape[-2], "square matrices"):
         raise LinAlgError("Last 2 dimensions of the array must be square")
@@ -272,17 +274,21 @@ def vector_norm(trace: Trace, x: Any, /, *, axis: Any = None, keepdims: bool = F
 
 
 def _vector_norm(trace: Trace, array: TracedArray, axes: Sequence[int], order: Any, *, keepdims: bool) -> Any:
+    if isinstance(order, str):
+        raise ValueError(f"Invalid norm order '{order}' for vectors")
     array = array if array.dtype.kind in "fc" else array.astype(np.float64)
     size = trace.call(np.absolute, array)
 
-    def over(fn: Callable[..., Any], value: Any) -> Any:
-        return trace.call(fn, value, axis=tuple(axes), keepdims=keepdims)
+    def over(fn: Callable[..., Any], value: Any, **least: Any) -> Any:
+        return trace.call(fn, value, axis=tuple(axes), keepdims=keepdims, **least)
 
     if order is None or order == 2:
         squares = array * array if array.dtype.kind == "f" else array.real**2 + array.imag**2
         return trace.call(np.sqrt, over(np.sum, squares))
-    if order in (np.inf, -np.inf):
-        return over(np.max if order > 0 else np.min, size)
+    if order == np.inf:
+        return over(np.max, size, initial=0)
+    if order == -np.inf:
+        return over(np.min, size)
     if order == 0:
         return over(np.sum, trace.call(np.not_equal, array, 0).astype(size.dtype))
     if order == 1:
@@ -303,14 +309,16 @@ def _matrix_norm(trace: Trace, array: TracedArray, axes: Sequence[int], order: A
     if order in (2, -2, "nuc"):
         moved = trace.call(np.moveaxis, array, tuple(axes), (-2, -1))
         fold = {2: np.max, -2: np.min, "nuc": np.sum}[order]
-        result = trace.call(fold, trace.call(np.linalg.svdvals, moved), axis=-1)
+        least = {} if order == -2 else {"initial": 0}
+        result = trace.call(fold, trace.call(np.linalg.svdvals, moved), axis=-1, **least)
         return trace.call(np.expand_dims, result, tuple(sorted(axes))) if keepdims else result
     if order not in (1, -1, np.inf, -np.inf):
         raise ValueError("Invalid norm order for matrices.")
     array = array if array.dtype.kind in "fc" else array.astype(np.float64)
     summed, rest = (axes[0], axes[1]) if abs(order) == 1 else (axes[1], axes[0])
     totals = trace.call(np.sum, trace.call(np.absolute, array), axis=summed, keepdims=True)
-    result = trace.call(np.max if order > 0 else np.min, totals, axis=rest, keepdims=True)
+    fold, least = (np.max, {"initial": 0}) if order > 0 else (np.min, {})
+    result = trace.call(fold, totals, axis=rest, keepdims=True, **least)
     return result if keepdims else trace.call(np.squeeze, result, axis=tuple(axes))[()]
 
 
@@ -325,6 +333,8 @@ def norm(trace: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool
     axes = (0, 1) if axis is None else as_axes(trace, axis, array.ndim)
     if len(axes) == 1:
         return _vector_norm(trace, array, axes, ord, keepdims=keepdims)
+    if len(axes) != 2:
+        raise ValueError("Improper number of dimensions to norm.")
     return _matrix_norm(trace, array, axes, ord, keepdims=keepdims)
 
 
