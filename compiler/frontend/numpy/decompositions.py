@@ -28,8 +28,9 @@ _SQUARE = np.eye(1)
 _QR, _SVD, _EIGH = (type(fn(_SQUARE)) for fn in (np.linalg.qr, np.linalg.svd, np.linalg.eigh))
 
 
-def _check_finite(trace: Trace, value: Expr, message: str) -> None:
-    trace.fail_unless(np.all(np.isfinite(new_array(trace, value))).expr, LinAlgError(message))
+def _check_finite(trace: Trace, largest: Any, message: str) -> None:
+    """Of the largest magnitude, which is NaN or infinite where any element is."""
+    trace.fail_unless(np.all(np.isfinite(largest)).expr, LinAlgError(message))
 
 
 # ---------------------------------------------------------------- QR
@@ -87,11 +88,11 @@ def _squares(x: Any) -> Any:
 
 def _singular(trace: Trace, a: Any) -> _Singular:
     matrix = as_matrix(trace, a, square=False)
-    _check_finite(trace, matrix, "SVD did not converge")
     rows, columns = shape_of(matrix)[-2:]
     is_wide = trace.holds(rows, "<=", columns, "rows and columns of a matrix with singular values")
     turned: Any = new_array(trace, matrix if is_wide else swapped(matrix))
     largest: Any = np.max(np.abs(turned), axis=(-2, -1), keepdims=True, initial=0)
+    _check_finite(trace, largest, "SVD did not converge")
     largest = np.where(largest == 0, largest + 1, largest)  # squares neither overflow nor vanish
     w, v = _rotated(trace, (turned / largest).expr)
     lengths = np.sqrt(np.sum(_squares(w), axis=-1))
@@ -250,13 +251,13 @@ def _symmetric(trace: Trace, a: Any, which: str) -> tuple[Any, Any]:
     if which not in ("L", "U"):
         raise ValueError("UPLO argument must be 'L' or 'U'")
     matrix = as_matrix(trace, a)
-    _check_finite(trace, matrix, "Eigenvalues did not converge")
     half: Any = new_array(trace, matrix)
     half = np.tril(half) if which == "L" else np.triu(half)
     eye: Any = trace.call(np.eye, half.shape[-1], dtype=half.real.dtype)
     beside = half * (1 - eye)
     whole = beside + beside.mT.conj() + half.real * eye
     most = np.max(np.sum(np.abs(whole), axis=-1, keepdims=True), axis=-2, keepdims=True, initial=0)
+    _check_finite(trace, most, "Eigenvalues did not converge")
     most = trace.expr(trace.emit("stop_gradient", [most.expr.value]))
     _, v = _rotated(trace, (whole + new_array(trace, most) * eye).expr)
     values = np.sum((v @ whole) * v.conj(), axis=-1).real
