@@ -13,7 +13,7 @@ from dataclasses import field
 from weft.ir import BufferType, Func, Op, Region, Value, VectorType, record
 from weft.ir.dataclass import dataclass
 from weft.ir.types import I64
-from weft.ir.walk import values_of, walk
+from weft.ir.walk import values_of
 
 Product = tuple[Value, ...]
 Poly = Mapping[Product, int]
@@ -145,31 +145,33 @@ class Facts:
 
 
 def facts_of(fn: Func) -> Facts:
-    """What is known at the start: sizes by their symbols, and the ranges of all loops with a fixed step."""
+    """What is known at the start: sizes by their symbols, ranges of the loops outside of kernels."""
     facts = Facts(frozenset(fn.params))
     for param in fn.params:
         symbol = fn.symbols.get(param.name)
         if symbol is not None and param.type == SCALAR:
             facts.lower[param] = symbol.lower
-    for op in walk(fn):
-        if op.name == "for":
-            step = facts.poly(op.operands[2])
-            if not step or set(step) != {()}:
-                continue
-            low, high = facts.poly(op.operands[0]), facts.poly(op.operands[1])
-            if step[()] < 0:
-                low, high = plus(high, constant(1)), low
-            else:
-                high = plus(high, constant(-1))
-            facts.ranges[op.regions[0].params[0]] = Range(low, high)
+    for op in loops_of(fn.body):
+        step = facts.poly(op.operands[2])
+        if not step or set(step) != {()}:
+            continue
+        low, high = facts.poly(op.operands[0]), facts.poly(op.operands[1])
+        if step[()] < 0:
+            low, high = plus(high, constant(1)), low
+        else:
+            high = plus(high, constant(-1))
+        facts.ranges[op.regions[0].params[0]] = Range(low, high)
     return facts
 
 
-def has_loops(region: Region) -> bool:
-    """Whether a `for` stands outside of kernels, at any depth."""
-    return any(
-        op.name == "for" or (op.name != "kernel" and any(map(has_loops, op.regions))) for op in region.ops
-    )
+def loops_of(region: Region) -> Iterator[Op]:
+    """Every `for` that stands outside of kernels, at any depth, an outer one first."""
+    for op in region.ops:
+        if op.regions and op.name != "kernel":
+            if op.name == "for":
+                yield op
+            for inner in op.regions:
+                yield from loops_of(inner)
 
 
 PLAIN = ("for", "while", "if", "yield", "load", "store", "constant")

@@ -25,23 +25,31 @@ _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
 }
 
 
-def number(value: Value) -> int | None:
-    """A whole number that is known, also by arithmetic on such."""
-    op = value.op
-    if op is None:
+def number(value: Value, known: dict[Value, int | None] | None = None) -> int | None:
+    """A whole number that is known, also by arithmetic on such; `known` are those asked for before."""
+    known = {} if known is None else known
+    if value not in known:
+        known[value] = _number(value.op, known)
+    return known[value]
+
+
+def _number(op: Op | None, known: dict[Value, int | None]) -> int | None:
+    if op is None or op.name not in (*_ARITHMETIC, "select", "constant"):
         return None
     if op.name == "constant":
         found = op.attributes["value"]
         return int(found) if isinstance(found, int) else None
-    operands = [number(v) for v in op.operands] if op.name in (*_ARITHMETIC, "select") else [None]
-    if None in operands or (op.name == "divide_raw" and not operands[1]):
-        return None
+    operands: list[int] = []
+    for operand in op.operands:
+        one = number(operand, known)
+        if one is None:
+            return None
+        operands.append(one)
     if op.name == "select":
         return operands[1] if operands[0] else operands[2]
-    a, b = operands
-    assert a is not None
-    assert b is not None
-    return _ARITHMETIC[op.name](a, b)
+    if op.name == "divide_raw" and not operands[1]:
+        return None
+    return _ARITHMETIC[op.name](operands[0], operands[1])
 
 
 def trips(loop: Op) -> int | None:

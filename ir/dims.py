@@ -17,6 +17,21 @@ from weft.ir.dataclass import dataclass
 T = TypeVar("T")
 
 
+class _Kept:
+    """Keeps what is asked of an expression again and again: its hash and its text."""
+
+    __slots__ = ("_hash", "_text")
+
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """The value of a slot, made at the first request."""
+        try:
+            return getattr(self, name)
+        except AttributeError:
+            value = make()
+            object.__setattr__(self, name, value)
+            return value
+
+
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """A named integer in [lower, upper]; upper None is unbounded.
@@ -31,9 +46,12 @@ class Symbol:
     def __str__(self) -> str:
         return self.name
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
 
 @dataclass(frozen=True, slots=True)
-class Compound:
+class Compound(_Kept):
     """`kind` is floordiv, mod (divisor positive), min or max."""
 
     kind: str
@@ -41,7 +59,10 @@ class Compound:
     right: "DimLike"
 
     def __str__(self) -> str:
-        return f"{self.kind}({show_dim(self.left)},{show_dim(self.right)})"
+        return self.kept("_text", lambda: f"{self.kind}({show_dim(self.left)},{show_dim(self.right)})")
+
+    def __hash__(self) -> int:
+        return self.kept("_hash", lambda: hash((self.kind, self.left, self.right)))
 
 
 Atom = Symbol | Compound
@@ -54,24 +75,40 @@ def _atom_key(atom: Atom) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Dim:
+class Dim(_Kept):
     """A polynomial that is not constant: sorted (monomial, coefficient) pairs without zeros."""
 
     terms: tuple[tuple[Monomial, int], ...]
 
+    def __hash__(self) -> int:
+        return self.kept("_hash", lambda: hash(self.terms))
+
     def __add__(self, other: "DimLike") -> "DimLike":
+        if isinstance(other, int):
+            return self._plus(other)
         return _collect(_terms(self) + _terms(other))
 
-    def __neg__(self) -> "DimLike":
-        return _collect([(m, -c) for m, c in self.terms])
+    def _plus(self, number: int) -> "Dim":
+        """The constant term is the last one, and has no part in how others are written."""
+        *others, (last, constant) = self.terms
+        if last:
+            return Dim((*self.terms, ((), number))) if number else self
+        return Dim((*others, ((), constant + number))) if constant + number else Dim(tuple(others))
+
+    def __neg__(self) -> "Dim":
+        return Dim(tuple([(m, -c) for m, c in self.terms]))
 
     def __sub__(self, other: "DimLike") -> "DimLike":
+        if isinstance(other, int):
+            return self._plus(-other)
         return _collect(_terms(self) + [(m, -c) for m, c in _terms(other)])
 
     def __rsub__(self, other: int) -> "DimLike":
         return -self + other
 
     def __mul__(self, other: "DimLike") -> "DimLike":
+        if isinstance(other, int):
+            return Dim(tuple([(m, c * other) for m, c in self.terms])) if other else 0
         return _collect(
             [(tuple(sorted(a + b, key=_atom_key)), x * y) for a, x in self.terms for b, y in _terms(other)]
         )
@@ -425,8 +462,10 @@ def evaluate_dim(value: DimLike, known: Mapping[str, int]) -> int:
 
 def show_dim(value: DimLike) -> str:
     """Text that `text.parse_dim` reads back: `2*n*m+n-1`."""
-    if isinstance(value, int):
-        return str(value)
+    return str(value) if isinstance(value, int) else value.kept("_text", lambda: _text(value))
+
+
+def _text(value: Dim) -> str:
     text = ""
     for monomial, coefficient in value.terms:
         factors = [str(a) for a in monomial]

@@ -21,6 +21,9 @@ from weft.ir.source import LIBRARIES, Location
 REGION_MARK = ".<region>"  # ends co_qualname of the code of a statement body that became a function
 
 
+_ours: set[int] = set()  # where the globals of our modules are, which live as long as the process
+
+
 class Position(NamedTuple):
     """An instruction of the user's; cheap to take and to keep."""
 
@@ -38,9 +41,14 @@ def user_frame(skip: Callable[[str], bool] | None = None) -> FrameType:
     """Give that frame."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  there is no public way
     while frame.f_back is not None:
-        module = frame.f_globals.get("__name__") or ""
-        if not (module.startswith("weft.") or module == "weft" or (skip is not None and skip(module))):
-            break
+        place = id(frame.f_globals)
+        if place not in _ours:
+            module = frame.f_globals.get("__name__") or ""
+            is_ours = module.startswith("weft.") or module == "weft"
+            if not (is_ours or (skip is not None and skip(module))):
+                break
+            if is_ours and getattr(sys.modules.get(module), "__dict__", None) is frame.f_globals:
+                _ours.add(place)
         frame = frame.f_back
     return frame
 

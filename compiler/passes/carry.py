@@ -8,7 +8,7 @@ kernels. Not here: scalars (`promote_scalars.py`), elements that are only read.
 
 from collections.abc import Mapping, Sequence
 
-from weft.compiler.affine import Facts, Poly, constant, facts_of, has_loops, plus, split, times, unknowns
+from weft.compiler.affine import Facts, Poly, constant, facts_of, loops_of, plus, split, times, unknowns
 from weft.ir import BufferType, Builder, Expr, Func, Op, Region, Value, VectorType
 from weft.ir.dataclass import dataclass
 from weft.ir.rewrite import Cloner
@@ -20,9 +20,9 @@ FARTHEST = 2
 
 def carry(fn: Func) -> Func:
     """The program with recurrences through memory in registers."""
-    if not has_loops(fn.body):
-        return fn
-    return _Carry(facts_of(fn)).cloner.function(fn)
+    pass_ = _Carry(facts_of(fn))
+    pass_.look(fn.body)
+    return pass_.cloner.function(fn) if pass_.found else fn
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,15 @@ class _Carry:
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
+        self.found: dict[Op, list[_Recurrence]] = {}
         self.taken: dict[Op, Value] = {}
         self.cloner = Cloner(rule=self.visit)
+
+    def look(self, region: Region) -> None:
+        """Find the loops with recurrences."""
+        for op in loops_of(region):
+            if op.attributes.get("kind", "serial") == "serial" and (recurrences := self._recurrences(op)):
+                self.found[op] = recurrences
 
     def visit(self, builder: Builder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         """What stands for a loop with recurrences, and for a load of what is carried."""
@@ -53,10 +60,7 @@ class _Carry:
             return Cloner(self.cloner.values).copy(builder.region, op, operands).results
         if op in self.taken:
             return (self.taken[op],)
-        if op.name != "for" or op.attributes.get("kind", "serial") != "serial":
-            return None
-        found = self._recurrences(op)
-        return self._write(builder, op, operands, found) if found else None
+        return self._write(builder, op, operands, self.found[op]) if op in self.found else None
 
     def _recurrences(self, op: Op) -> list[_Recurrence]:
         """What the loop can carry: stores at the top of its body, each the only one to its memory."""

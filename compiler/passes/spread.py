@@ -8,7 +8,7 @@ kernels, which their schedules make parallel.
 
 from collections.abc import Sequence
 
-from weft.compiler.affine import Facts, facts_of, has_loops, is_independent
+from weft.compiler.affine import Facts, facts_of, is_independent, loops_of
 from weft.compiler.work import MOST_WORK, clamp, work_of
 from weft.ir import Builder, Expr, Func, Op, Value
 from weft.ir.expr import select
@@ -22,30 +22,31 @@ MOST_SHARES = 64
 
 def spread(fn: Func) -> Func:
     """The program with its independent scalar loops shared out."""
-    if not has_loops(fn.body):
-        return fn
-    return _Spread(facts_of(fn)).cloner.function(fn)
+    facts = facts_of(fn)
+    chosen = {op for op in loops_of(fn.body) if _can_be_shared(facts, op)}
+    return _Spread(chosen).cloner.function(fn) if chosen else fn
+
+
+def _can_be_shared(facts: Facts, op: Op) -> bool:
+    """Whether iterations are independent, and more than one run through memory."""
+    if not any(inner.regions for inner in op.regions[0].ops):
+        return False
+    return facts.poly(op.operands[2]) == {(): 1} and is_independent(facts, op)
 
 
 class _Spread:
-    """Asks for each loop outside of kernels, an outer one first."""
+    """Writes the program with the chosen loops shared out, an outer one before those in it."""
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
+    def __init__(self, chosen: set[Op]) -> None:
+        self.chosen = chosen
         self.cloner = Cloner(rule=self.visit)
 
     def visit(self, builder: Builder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         """What stands for a loop that can be shared out."""
         if op.name == "kernel":
             return Cloner(self.cloner.values).copy(builder.region, op, operands).results
-        if (
-            op.name != "for"
-            or self.facts.poly(op.operands[2]) != {(): 1}
-            or not is_independent(self.facts, op)
-        ):
+        if op not in self.chosen:
             return None
-        if not any(inner.regions for inner in op.regions[0].ops):
-            return None  # its work is one run through memory
         self._share(builder, op, operands)
         return ()
 

@@ -9,7 +9,7 @@ kernels, whose schedules write vectors themselves.
 
 from collections.abc import Sequence
 
-from weft.compiler.affine import Facts, facts_of, has_loops, is_independent
+from weft.compiler.affine import Facts, facts_of, is_independent, loops_of
 from weft.ir import Builder, Expr, Func, Op, Region, Value, VectorType, record
 from weft.ir.dataclass import dataclass
 from weft.ir.expr import logical_not, select
@@ -27,9 +27,11 @@ _INDEX = VectorType(I64)
 
 def vectorize(fn: Func, target: Target) -> Func:
     """The program with its innermost independent scalar loops in vectors."""
-    if target.kind != "cpu" or not has_loops(fn.body):
+    if target.kind != "cpu":
         return fn
-    return _Vectorize(facts_of(fn), target).cloner.function(fn)
+    vectorizer = _Vectorize(facts_of(fn), target)
+    vectorizer.look(fn.body)
+    return vectorizer.cloner.function(fn) if vectorizer.chosen else fn
 
 
 class _Refused(Exception):
@@ -42,13 +44,20 @@ class _Vectorize:
     def __init__(self, facts: Facts, target: Target) -> None:
         self.facts = facts
         self.target = target
+        self.chosen: set[Op] = set()
         self.cloner = Cloner(rule=self.visit)
+
+    def look(self, region: Region) -> None:
+        """Find the loops that may run in vectors."""
+        for op in loops_of(region):
+            if op.attributes.get("kind") != "parallel" and self._is_chosen(op):
+                self.chosen.add(op)
 
     def visit(self, builder: Builder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         """What stands for a loop that can run in vectors."""
         if op.name == "kernel":
             return Cloner(self.cloner.values).copy(builder.region, op, operands).results
-        if op.name != "for" or op.attributes.get("kind") == "parallel" or not self._is_chosen(op):
+        if op not in self.chosen:
             return None
         lanes = _lanes(op, self.target)
         trial = Region()
