@@ -1,6 +1,7 @@
 """Arrays that change their size in loops and branches: equal to plain Python, with few compiles."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -186,3 +187,52 @@ def test_a_bound_beyond_all_sizes_is_no_guard():
     for n in (5, 9, 14):
         agree(compiled, lambda x, at: np.clip(at, 0, len(x) - 1), np.ones(n), np.arange(-2, n + 2))
     assert compiled.stats()["compiles"] == 2
+
+
+def cut_until_empty(z, c, n):
+    for i in range(n):
+        if not len(z):
+            break
+        z = z * z + c
+        keep = np.abs(z) < 1.2 + 0.01 * i
+        z = z[keep]
+        c = c[keep]
+    return z, c
+
+
+def cut_or_kept(z, n):
+    for i in range(n):
+        if len(z) > 4 + i:
+            z = z[z > z.mean() - 1.0]
+        elif i % 2:
+            z = z[:2] * 0.5
+    return z
+
+
+def cut_and_kept_argument(x, y, n):
+    v = x
+    for _ in range(n):
+        if len(v) > 3:
+            v = v[v > v.min()]
+        else:
+            v = y[:2]
+    return v, x, y
+
+
+@pytest.mark.parametrize("fn", [cut_until_empty, cut_or_kept, cut_and_kept_argument])
+def test_rooms_of_arrays_that_are_cut(fn):
+    rng = np.random.default_rng(11)
+    compiled = weft.compile(fn)
+    for size in (1, 9, 40, 9):
+        arrays = [rng.normal(size=size) for _ in range(1 if fn is cut_or_kept else 2)]
+        agree(compiled, fn, *arrays, 12)
+
+
+def test_room_is_not_filled_again():
+    arguments = np.ones(20), np.ones(20), 12
+    text = weft.compile(cut_until_empty).ir("tensor", *arguments)
+    loop = text[text.index(" while(") :]
+    filled = re.findall(r"(%\d+) = broadcast", loop)
+    updated = re.findall(r" update\((%\d+)", loop)
+    assert updated
+    assert not set(filled) & set(updated)

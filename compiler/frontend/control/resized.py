@@ -54,6 +54,14 @@ class Resized(Extended):
         """That of the array that holds it, and its sizes."""
         return [self.room, *(TensorType(I64) for s in self.sizes if isinstance(s, Size))]
 
+    def whole(self, held: Value) -> Value | None:
+        """What already has an array at its start, with the room for it: no one reads what is behind it."""
+        op, rank = held.op, len(self.sizes)
+        if op is None or op.name != "slice" or op.operands[0].type != self.room:
+            return None
+        is_start = op.attributes["start"] == (0,) * rank and op.attributes["step"] == (1,) * rank
+        return op.operands[0] if is_start else None
+
     def lower(self, trace: Trace, value: Any) -> list[Value]:
         """The array that holds an array, and its sizes."""
         zero = trace.constant(0, self.dtype).value
@@ -61,11 +69,14 @@ class Resized(Extended):
             whole = trace.emit("broadcast", [zero], {"shape": self.room.shape})
             return [whole, *(trace.size(0).value for s in self.sizes if isinstance(s, Size))]
         held: Value = value.value if type(value) is Frozen else value.expr.value
-        room = trace.rooms.get((trace.region, self.key))
-        if room is None:
-            room = trace.emit("broadcast", [zero], {"shape": self.room.shape})
-        rank = len(self.sizes)
-        whole = trace.emit("update", [room, held], {"start": (0,) * rank, "step": (1,) * rank})
+        whole = self.whole(held)
+        if whole is None:
+            rooms = (trace.rooms.get((frame.region, self.key)) for frame in reversed(trace.frames))
+            room = next((room for room in rooms if room is not None), None)
+            if room is None:
+                room = trace.emit("broadcast", [zero], {"shape": self.room.shape})
+            rank = len(self.sizes)
+            whole = trace.emit("update", [room, held], {"start": (0,) * rank, "step": (1,) * rank})
         assert isinstance(held.type, TensorType)
         shape = held.type.shape
         varied = [d for s, d in zip(self.sizes, shape, strict=True) if isinstance(s, Size)]
@@ -121,7 +132,14 @@ def of_paths(trace: Trace, values: Sequence[Any], sizes: dict[Any, Size]) -> Res
         if dims not in sizes:
             sizes[dims] = Size(maximum(*map(trace.most, dims)))
         found.append(sizes[dims])
-    return Resized(first.dtype, tuple(found))
+    slot = Resized(first.dtype, tuple(found))
+    for value in values:  # a path that leaves it as it was knows where all of them may put theirs
+        whole = slot.whole(value.value if type(value) is Frozen else value.expr.value)
+        if whole is not None and any(
+            room is whole and trace.is_open(region) for (region, _), room in trace.rooms.items()
+        ):
+            trace.rooms[trace.region, slot.key] = whole
+    return slot
 
 
 # ---------------------------------------------------------------- loops
