@@ -115,9 +115,13 @@ class ShapeError(UserError, ValueError):
 
 
 class IndexFault(UserError, IndexError):
-    """An index is out of range."""
+    """An index is out of range.
+
+    An index below 0 that must not count from the end is tried as itself less `apart`, and shown as itself.
+    """
 
     default_code = "E020"
+    apart = 1 << 62
 
 
 class DTypeError(UserError, TypeError):

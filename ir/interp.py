@@ -6,6 +6,7 @@ failure in program order is raised; memory then holds what was written before it
 anything of a target.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -222,7 +223,8 @@ class Machine:
         except IndexError as error:
             if op.regions or op.name in ("check", "fail_if"):  # the user's own
                 raise
-            raise IndexFault(str(error), location=_location(op)) from error
+            shown = re.sub(r"-\d{18,}", lambda found: str(int(found[0]) + IndexFault.apart), str(error))
+            raise IndexFault(shown, location=_location(op)) from error
 
     def lanes_step(self, op: Op) -> Step:
         """The fast way for arithmetic of the loop level: attributes hold no symbols, one result."""

@@ -530,8 +530,9 @@ def _fail(name: str, built: Built, raises: Sequence[Any], code: int, site: int, 
         where = built.sites[site]
         location: Location | None = where.locations[0] if where.locations else None
         if where.code == "index":
+            index = facts[0] + IndexFault.apart if facts[0] < -IndexFault.apart // 2 else facts[0]
             raise IndexFault(
-                f"index {facts[0]} is out of bounds for an axis of size {facts[1]}",
+                f"index {index} is out of bounds for an axis of size {facts[1]}",
                 location=location,
                 fix="check the index, or clip it with np.clip",
             )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy
 
-from weft.ir import UserError
+from weft.ir import IndexFault, UserError
 from weft.nn.activation import log_softmax, softplus
 
 np: Any = numpy  # typed so: arrays here may be traced
@@ -46,7 +46,8 @@ def cross_entropy_of(chances: Any, labels: Any, axis: int = -1) -> Any:
     """The same for logarithms of probabilities, one number for each label."""
     if labels.dtype.kind in "iu":
         # -1 is no class, so it must not count from the end
-        chosen: Any = np.asarray(np.where(labels < 0, labels + (1 << 30), labels), np.int64)
+        whole: Any = np.asarray(labels, np.int64)
+        chosen: Any = np.where(whole < 0, whole - IndexFault.apart, whole)
         classes: Any = np.arange(chances.shape[axis])
         places = np.reshape(classes, (-1, *(1 for _ in chances.shape[axis:][1:])))
         is_chosen = np.expand_dims(classes[chosen], axis) == places  # the index checks the labels
