@@ -179,7 +179,7 @@ def not_finite(code: str, facts: Sequence[int], location: Location | None) -> No
     told = [Fact("operands", types)]
     if place >= 0:
         told.append(Fact("element", f"{place} in row-major order"))
-    if packed or place >= 0:
+    if int(count):
         halves = struct.pack("<QQ", packed & (2**64 - 2**32), (packed << 32) & (2**64 - 2**32))
         told.append(Fact("of", ", ".join(f"{x:.5g}" for x in struct.unpack("<dd", halves)[: int(count)])))
     if iteration >= 0:

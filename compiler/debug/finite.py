@@ -1,7 +1,8 @@
 """`compile(check="nan")`: after each operation that could, a test whether it made a NaN or an infinity.
 
 An operation is at fault if what it read was finite and what it gave is not. An elementwise one is looked at
-element by element. Not here: how the error is worded (`weft.calls.function`).
+element by element; of others the first element of the result that is not finite is told.
+Not here: how the error is worded (`weft.calls.function`).
 """
 
 from collections.abc import Sequence
@@ -78,13 +79,14 @@ def _check(builder: Builder, op: Op, iteration: Value | None) -> None:
             bad = logical_not(builder.expr(result).apply("isfinite"))
             for value in operands:
                 bad = bad & builder.expr(value).apply("isfinite")
-            _fail(builder, _any(builder, bad), op, iteration, bad)
+            _fail(builder, _any(builder, bad), op, iteration, bad, operands)
             continue
-        failed = _any(builder, logical_not(builder.expr(result).apply("isfinite")))
+        bad = logical_not(builder.expr(result).apply("isfinite"))
+        failed = _any(builder, bad)
         for value in operands:
             wrong = _any(builder, logical_not(builder.expr(value).apply("isfinite")))
             failed = failed & logical_not(wrong)
-        _fail(builder, failed, op, iteration, None)
+        _fail(builder, failed, op, iteration, bad, ())
 
 
 def _flat(builder: Builder, value: Expr) -> Expr:
@@ -101,18 +103,20 @@ def _any(builder: Builder, mask: Expr) -> Expr:
     return builder.expr(builder.emit("any", [_flat(builder, mask).value], {"axis": 0}).result)
 
 
-def _fail(builder: Builder, failed: Expr, op: Op, iteration: Value | None, bad: Expr | None) -> None:
-    """A branch that is taken when it failed; only there is it looked for where."""
+def _fail(
+    builder: Builder, failed: Expr, op: Op, iteration: Value | None, bad: Expr, operands: Sequence[Value]
+) -> None:
+    """A branch that is taken when it failed; only there is it looked for where, and what `operands` were."""
     then, otherwise = Region(), Region()
     inner = builder.inside(then)
     nowhere = inner.constant(-1, TensorType(I64))
     place, packed = nowhere, inner.constant(0, TensorType(I64))
-    if bad is not None:
-        ty = bad.type
-        assert isinstance(ty, TensorType)
-        if ty.shape:
-            flat = _flat(inner, inner.expr(bad.value))
-            place = inner.expr(inner.emit("argmax", [flat.value], {"axis": 0}).result)
+    ty = bad.type
+    assert isinstance(ty, TensorType)
+    if ty.shape:
+        flat = _flat(inner, inner.expr(bad.value))
+        place = inner.expr(inner.emit("argmax", [flat.value], {"axis": 0}).result)
+    if operands:
         packed = _packed(inner, [inner.expr(v) for v in op.operands], place if ty.shape else None)
     step = nowhere
     if iteration is not None:
@@ -120,7 +124,8 @@ def _fail(builder: Builder, failed: Expr, op: Op, iteration: Value | None, bad: 
         step = inner.expr(inner.emit("from_index", [iteration]).result) if is_index else inner.expr(iteration)
     types = ", ".join(str(v.type) for v in op.operands)
     false = logical_not(inner.expr(failed.value))
-    code = f"{CODE}{op.attributes.get('op', op.name)} {len(_floats(op.operands[:2]))} {types}"
+    told = len(_floats(op.operands[:2])) if operands else 0
+    code = f"{CODE}{op.attributes.get('op', op.name)} {told} {types}"
     inner.emit("check", [false.value, place.value, step.value, packed.value], {"code": code})
     inner.emit("yield", [])
     builder.inside(otherwise).emit("yield", [])

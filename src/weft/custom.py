@@ -40,7 +40,8 @@ def custom_op(
 
     - `element(*arrays, *position)` gives one element of the result at a position, ints; `shape(*arrays)` the
       shape of the result, a tuple. It becomes part of the kernel around it.
-    - `kernel(*arrays)` gives the whole result in operations that fuse as if written where it is called.
+    - `kernel(*arrays)` gives the whole result in operations that fuse as if written where it is called: for
+      what sums, sorts or scans, in NumPy's own reductions, `weft.scan` or a loop.
 
     `derivative(cotangent, result, *arrays)` gives the gradient of the array, a tuple of them if there are
     several, None for zeros; without it an op with `element` has none, one with `kernel` that of its
@@ -215,7 +216,8 @@ class _Rule:
             plain = op.name in ("dim", "from_index") or record(op).form is not None
             if op.regions or not plain or isinstance(record(op).form, Combine | Expand):
                 raise self._refuse(
-                    f"uses {op.name}", "use arithmetic, np.where and elements of the arrays alone"
+                    f"uses {op.name}",
+                    "use arithmetic, np.where and elements of the arrays, or give the whole result by kernel=",
                 )
             made.update(op.results)
             dims = [d for a in op.attributes.values() for d in dims_of_attribute(a)]

@@ -46,6 +46,18 @@ def test_the_next_call_works():
     assert f.stats()["compiles"] == 1
 
 
+@pytest.mark.parametrize(
+    ("fn", "place"),
+    [(lambda x: x.sum(axis=1), 1), (lambda x: x @ x.T, 1), (lambda x: np.cumsum(x, axis=1), 5)],
+)
+def test_the_element_of_the_result_where_it_combines_many(fn, place):
+    x = np.ones((3, 4), np.float32)
+    x[1] = 2e38
+    _, facts = failure(fn, x)
+    assert facts["element"] == f"{place} in row-major order"
+    assert "of" not in facts
+
+
 def test_index_of_for():
     def f(x, n):
         for _ in range(n):
