@@ -217,7 +217,7 @@ class _Rule:
             if op.regions or not plain or isinstance(record(op).form, Combine | Expand):
                 raise self._refuse(
                     f"uses {op.name}",
-                    "use arithmetic, np.where and elements of the arrays, or give the whole result by kernel=",
+                    "use arithmetic, np.where and elements of the arrays, or give it all by kernel=",
                 )
             made.update(op.results)
             dims = [d for a in op.attributes.values() for d in dims_of_attribute(a)]
