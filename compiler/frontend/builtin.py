@@ -6,7 +6,9 @@ here: NumPy functions (`numpy/`).
 
 from __future__ import annotations
 
+import bisect
 import functools
+import heapq
 import operator
 import sys
 import typing
@@ -21,9 +23,15 @@ from weft.compiler.frontend.control.folding import (
     all_of,
     any_of,
     each,
+    heap_pop,
+    heap_push,
+    heapify,
+    insert_sorted,
     largest_by,
     mapped,
     mapped_together,
+    place_after,
+    place_before,
     smallest,
     smallest_by,
 )
@@ -297,8 +305,15 @@ def _breakpoint(trace: Trace, *args: Any, **kwargs: Any) -> None:
 
 BUILTINS[range] = make_range
 BUILTINS[enumerate] = make_enumerate
-BUILTINS[zip] = make_zip
 BUILTINS[reversed] = make_reversed
+
+
+@_means(zip)
+def _zip(trace: Trace, *values: Any, strict: bool = False) -> Any:
+    made: Any = make_zip(trace, *values, strict=strict)
+    if type(made) is zip and any(map(is_listed, values)):  # beside what Python goes over
+        return zip(*(spread(trace, value) for value in values), strict=strict)
+    return made
 
 
 @_means(sorted)
@@ -320,6 +335,33 @@ def _list(trace: Trace, *values: Any) -> list[Any]:
         return copied(trace, values[0])
     found = _long(trace, values[0]) if len(values) == 1 else None
     return list(*values) if found is None else trace.run(each, found)
+
+
+def _bisect(fn: Any, place: Any) -> None:
+    def meaning(trace: Trace, a: Any, x: Any, lo: Any = 0, hi: Any = None, *, key: Any = None) -> Any:
+        return fn(a, x, lo, hi, key=key) if key is not None else trace.run(place, given(a), x, lo, hi)
+
+    def insertion(trace: Trace, a: Any, x: Any, lo: Any = 0, hi: Any = None) -> None:
+        trace.run(insert_sorted, a, meaning(trace, a, x, lo, hi), x)
+
+    BUILTINS[fn] = meaning
+    BUILTINS[bisect.insort_left if place is place_before else bisect.insort_right] = insertion
+
+
+_bisect(bisect.bisect_left, place_before)
+_bisect(bisect.bisect_right, place_after)
+
+
+def _as_folded(fn: Any, meaning: Any) -> None:
+    def run(trace: Trace, *values: Any) -> Any:
+        return trace.run(meaning, *map(given, values))
+
+    BUILTINS[fn] = run
+
+
+_as_folded(heapq.heappush, heap_push)
+_as_folded(heapq.heappop, heap_pop)
+_as_folded(heapq.heapify, heapify)
 
 
 _PLAIN = (

@@ -324,7 +324,8 @@ class ExpressionRewriter(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         """Take chains, and comparisons that may be of containers, to hooks."""
         symbols = [COMPARISON_SYMBOLS[type(op)] for op in node.ops]
-        plain = any(isinstance(part, ast.Constant) for part in (node.left, node.comparators[0]))
+        sides = (node.left, node.comparators[0])
+        plain = any(isinstance(part, ast.Constant) and part.value is not None for part in sides)
         if len(symbols) == 1 and (isinstance(node.ops[0], ASKED) or not plain):
             left: ast.expr = self.visit(node.left)
             return hook("compare", node, ast.Constant(symbols[0]), left, self.visit(node.comparators[0]))

@@ -69,6 +69,8 @@ class Trace:
         self.gather: Callable[[Any], Any] = lambda _: None  # makes a list with segments one of a single one
         self.share: Callable[..., None] = lambda *_: None  # told of containers that must not change
         self.is_outer: Callable[[Any], bool] = lambda _: False  # whether a list is older than an open region
+        self.is_opened: Callable[[Any], bool] = lambda _: False  # whether a list stands for one from outside
+        self.references: Callable[[Any], int] = lambda _: 0  # how many variables and items lead to a list
         self.repeat: Callable[[Any, Any], Any] = lambda _items, _count: None  # `items * count` of a list
         self.run: Callable[..., Any] = (
             _refuse_array  # calls a function of Weft's own as if it were the user's
@@ -84,6 +86,7 @@ class Trace:
         self._loops: dict[str, tuple[DimLike, DimLike]] = {}
         self.sizes: dict[object, list[tuple[Region, Dim]]] = {}  # of memory, by the number that they are
         self._bound: dict[str, tuple[Region, Value]] = {}  # what the program computes, where
+        self._memory: set[str] = set()  # of these, sizes of which there is memory
         self.masks: dict[object, list[tuple[Region, Value]]] = {}  # where a mask holds, by what it is
         self.names: set[str] = set()  # of symbols, those of arguments too
         self.moves: list[Storage] = []
@@ -207,6 +210,8 @@ class Trace:
         if not any(s.name in self._loops for s in symbols_of(difference)):
             return self.assumptions.holds(left, relation, right, reason, self.location())
         low, high = self._extreme(difference, largest=False), self._extreme(difference, largest=True)
+        if low is None and high is None:  # of no line in an index
+            low, high = bounds(difference)
         for answer, fact in ((True, relation), (False, INVERSE[relation])):
             if self._proves(low, high, fact, reason):
                 return answer
@@ -259,15 +264,26 @@ class Trace:
         self.names.add(unique)
         self._loops[unique] = (low, high)
         self._bound[unique] = self.region, value
-        lowest = bounds(low)[0]
-        made = atom_dim(Symbol(unique, -UNBOUNDED if lowest is None else lowest, bounds(high)[1]))
+        lowest, highest = bounds(low)[0], bounds(high)[1]
+        upper = None if highest is None or highest > UNBOUNDED else highest
+        made = atom_dim(Symbol(unique, -UNBOUNDED if lowest is None else lowest, upper))
         facts: dict[str, Attribute] = {"dim": made}
         if isinstance(high, Dim) and not self.has_bound(high):
             facts["memory"] = True
+            self._memory.add(unique)
         elif isinstance(high, Dim) or high < UNBOUNDED:
             facts["bound"] = self.most(high)
         self.emit("to_index", [value], facts)
         return made
+
+    def number_as_size(self, value: Value) -> Dim:
+        """An i64 scalar that the program computes as a size, one symbol for one value."""
+        found = self.sizes.setdefault(value, [])
+        known = [dim for region, dim in found if self.is_open(region)]
+        if not known:
+            known = [self.bind_number(value)]
+            found.append((self.region, known[0]))
+        return known[0]
 
     def computed_size(self, count: Expr, *, or_none: bool = False) -> Dim:
         """An i64 scalar that the program computes as a size of memory, one symbol for the same value.
@@ -285,6 +301,7 @@ class Trace:
             return known[0]
         dim = self.bind_number(count.apply("maximum", 0).value, "n", 0)
         self.region.ops[-1].attributes["memory"] = True  # pyright: ignore[reportIndexIssue] -- it is ours
+        self._memory.update(s.name for s in symbols_of(dim))
         found.append((self.region, dim))
         return dim
 
@@ -307,16 +324,27 @@ class Trace:
         found = {name: value for name, (region, value) in bound.items() if self.is_open(region)}
         return found if len(found) == len(names) else None
 
-    def most(self, dim: DimLike) -> DimLike:
-        """The largest that a size can be, in what is known when the program starts."""
+    def most_items(self, dim: DimLike) -> DimLike:
+        """As `most`; sizes of memory that the program knows before its loops and branches count as known."""
+        top = self.frames[0].region
+        for name in (s.name for s in symbols_of(dim) if s.name in self._bound):
+            if self._bound[name][0] is top and self._loops[name][1] == UNBOUNDED:
+                op = next(op for op in top.ops if op.name == "to_index" and _binds(op, name))
+                op.attributes["memory"] = True  # pyright: ignore[reportIndexIssue] -- it is ours
+                self._memory.add(name)
+        return self.most(dim, frozenset(n for n in self._memory if self._bound[n][0] is top))
+
+    def most(self, dim: DimLike, known: frozenset[str] = frozenset()) -> DimLike:
+        """The largest that a size can be, in what is known when the program starts or in symbols `known`."""
         if not self.is_computed(dim):
             return dim
         found = dim
         for name, (low, last) in reversed(self._loops.items()):
-            if any(s.name == name for s in symbols_of(found)):
+            if name not in known and any(s.name == name for s in symbols_of(found)):
                 ends = [substitute(found, {name: end}) for end in (maximum(low, 0), last)]
                 found = maximum(*ends)  # a size grows or falls in each symbol
-        if self.is_computed(found) or (bounds(found)[0] or 0) >= UNBOUNDED:
+        left = any(s.name in self._loops and s.name not in known for s in symbols_of(found))
+        if left or (bounds(found)[0] or 0) >= UNBOUNDED:
             raise self.refuse(
                 "a size that the program computes has no bound", "use a size that is known", "E051"
             )
@@ -513,6 +541,11 @@ class Trace:
     def refuse(self, sentence: str, fix: str, code: str = "E050") -> UnsupportedError:
         """The error for something not supported, at the user's line."""
         return UnsupportedError(sentence, code=code, location=self.location(), fix=fix)
+
+
+def _binds(op: Op, name: str) -> bool:
+    dim: Any = op.attributes["dim"]
+    return any(s.name == name for s in symbols_of(dim))
 
 
 def _closure(found: list[Storage], further: Callable[[Storage], list[Storage]]) -> list[Storage]:

@@ -17,11 +17,13 @@ import numpy as np
 from weft.compiler.frontend import builtin, impure, text
 from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.control.conditions import truth_value
+from weft.compiler.frontend.control.equality import contained, ordered
 from weft.compiler.frontend.control.folding import contains
 from weft.compiler.frontend.control.hooks import ControlHooks
 from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed
 from weft.compiler.frontend.control.listed import (
     JOINING,
+    as_listed,
     by_position,
     copied,
     equal_lists,
@@ -33,8 +35,8 @@ from weft.compiler.frontend.control.listed import (
 )
 from weft.compiler.frontend.control.listed import joined as joined_items
 from weft.compiler.frontend.control.methods import IN_PLACE, METHODS, needs_stack
-from weft.compiler.frontend.control.places import MUTATORS, Journal
-from weft.compiler.frontend.control.settling import is_row, settled
+from weft.compiler.frontend.control.places import MUTATORS, TRACED_AS_USER_CODE, Journal
+from weft.compiler.frontend.control.settling import Restack, has_rows, is_row, settled
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.hooks import Hooks
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
@@ -48,7 +50,7 @@ from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, rewrite, unsupported_names
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, attribute_of
+from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, TracedScalar, attribute_of
 from weft.ir.errors import Fact
 from weft.ir.source import is_user_module
 from weft.runtime.variables import Variable
@@ -72,6 +74,8 @@ class TracingHooks:
         self.journal.roots, inputs.before_copy = self.outside.roots, self.outside.before_copy
         trace.share, trace.gather = self.journal.share, partial(settled, trace)
         trace.note, trace.is_outer = self.journal.note, self.journal.is_outer
+        trace.is_opened = lambda owner: inputs.opened(owner) is owner
+        trace.references = lambda owner: self.journal.references()[id(owner)]
         trace.run, trace.repeat = self._run, partial(repeated, trace)
         self.control = ControlHooks(self)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
 
@@ -213,14 +217,24 @@ class TracingHooks:
         base, key = given(base), given_key(key)
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is None:
-            stacked = is_listed(base) or by_position(self.trace, base, key)
-            return item_of(self.trace, base, key) if stacked else base[key]
+            return self._item(base, key)
         held = self.inputs.opened(base)
         if held is not None or isinstance(key, slice) or type(key) in TRACED or self.inputs.is_appended(base):
-            held = self.inputs.open(base)
-            stacked = is_listed(held) or by_position(self.trace, held, key)
-            return item_of(self.trace, held, key) if stacked else held[key]
+            return self._item(self.inputs.open(base), key)
         return self.inputs.capture(Item(source, key), base[key])
+
+    def _item(self, base: Any, key: Any) -> Any:
+        try:
+            base, key = as_listed(self.trace, base, key)
+            if not is_listed(base) and not by_position(self.trace, base, key):
+                return base[key]
+        except Restack as wanted:
+            if not self.journal.began_empty(wanted.owner) or wanted.owner is not base:
+                raise
+            base = list(base)  # once the list is known to grow, it is traced again
+            if has_rows(settled(self.trace, base).slot):
+                raise
+        return item_of(self.trace, base, key)
 
     # ---- stores
 
@@ -307,7 +321,12 @@ class TracingHooks:
             right = self.inputs.looked_at(given(right), items=True)
             if is_listed(right):
                 found = self.trace.run(contains, right, left)
+            else:
+                found = contained(self.trace, left, right)
+            if found is not None:
                 return found if symbol == "in" else self.control.not_(found)
+        elif right is None and symbol in ("==", "!=") and type(left) in _ALONE:
+            return symbol == "!="
         elif type(left) is Possible and right is None:
             return self.control.not_(left.present) if symbol == "is" else left.present
         elif symbol in ("is", "is not") and type(left) is TracedNumber and type(right) is bool:
@@ -317,6 +336,9 @@ class TracingHooks:
             return self._compare_lists(symbol, left, right)
         elif symbol not in ("is", "is not"):
             left, right = self.inputs.open(left), self.inputs.open(right)
+            found = ordered(self.trace, symbol, left, right)
+            if found is not None:
+                return found
         return self._plain.compare(symbol, left, right)
 
     def _unless(self, found: Any, symbol: str) -> Any:
@@ -397,6 +419,8 @@ class TracingHooks:
     def _call_other(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if type(fn) is np.vectorize:  # made outside
             fn = self.trace.call(np.vectorize, fn.pyfunc, fn.otypes, None, fn.excluded, False, fn.signature)
+        if getattr(fn, "__module__", None) == TRACED_AS_USER_CODE:
+            return self._run(fn, *args)
         # a transformation of a function
         if hasattr(type(fn), "trace_call"):  # pyright: ignore[reportUnknownArgumentType] -- the type of anything
             return fn.trace_call(self.trace, self.call, args, kwargs, self.effects)
@@ -502,6 +526,7 @@ def _collects(fn: Any) -> bool:
     return isinstance(getattr(fn, "__self__", None), list | dict | set)
 
 
+_ALONE = (TracedNumber, TracedScalar)
 _TRANSPARENT = frozenset(
     {"builtins", "itertools", "functools", "operator", "_operator", "_functools", "collections"}
 )

@@ -11,6 +11,7 @@ from typing import Any
 from weft.compiler.frontend.arguments import children, is_node
 from weft.compiler.frontend.control.joins import Conflict, Frozen, Maybe, Possible, Slot, is_same
 from weft.compiler.frontend.control.lists import (
+    MOST_ITEMS,
     Content,
     Few,
     Listed,
@@ -40,10 +41,6 @@ def arrays_in(value: Any) -> list[TracedArray]:
     if is_node(value):
         return [array for _, item in children(value) for array in arrays_in(item)]
     return []
-
-
-MOST_ITEMS = 2**16
-"""More items than this a list does not get in a `while` loop, whose number of iterations has no bound."""
 
 
 def grown_slot(before: Content, after: Content, trips: DimLike | None, known: Any, *, stops: bool) -> Listed:

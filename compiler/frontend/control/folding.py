@@ -124,3 +124,82 @@ def each(items: Any) -> Any:
     for item in items:
         made.append(item)
     return made
+
+
+def place_before(items: Any, value: Any, low: Any, high: Any) -> Any:
+    """`bisect.bisect_left`."""
+    high = len(items) if high is None else high
+    while low < high:
+        middle = (low + high) // 2
+        if items[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def place_after(items: Any, value: Any, low: Any, high: Any) -> Any:
+    """`bisect.bisect_right`."""
+    high = len(items) if high is None else high
+    while low < high:
+        middle = (low + high) // 2
+        if value < items[middle]:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def insert_sorted(items: Any, place: Any, value: Any) -> None:
+    """`bisect.insort`, where the place is known."""
+    items.insert(place, value)
+
+
+def heap_push(heap: Any, item: Any) -> None:
+    """`heapq.heappush`, as CPython has it."""
+    heap.append(item)
+    rise(heap, 0, len(heap) - 1)
+
+
+def heap_pop(heap: Any) -> Any:
+    """`heapq.heappop`."""
+    last = heap.pop()
+    if len(heap) == 0:
+        return last
+    found = heap[0]
+    heap[0] = last
+    sink(heap, 0)
+    return found
+
+
+def heapify(heap: Any) -> None:
+    """`heapq.heapify`."""
+    for k in range(len(heap) // 2 - 1, -1, -1):
+        sink(heap, k)
+
+
+def rise(heap: Any, start: Any, place: Any) -> None:
+    """Move an item towards the root."""
+    item = heap[place]
+    while place > start:
+        above = (place - 1) >> 1
+        if not item < heap[above]:
+            break
+        heap[place] = heap[above]
+        place = above
+    heap[place] = item
+
+
+def sink(heap: Any, place: Any) -> None:
+    """Move smaller children up until a leaf is free, and an item from there to its place."""
+    end, start, item = len(heap), place, heap[place]
+    child = 2 * place + 1
+    while child < end:
+        right = child + 1
+        if right < end and not heap[child] < heap[right]:
+            child = right
+        heap[place] = heap[child]
+        place = child
+        child = 2 * place + 1
+    heap[place] = item
+    rise(heap, start, place)

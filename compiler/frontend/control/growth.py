@@ -53,7 +53,7 @@ def grow_lists(
                 "append arrays of one shape, numbers, or tuples of these",
                 "E055",
             ) from None
-        trace.most(found.capacity)
+        trace.most_items(found.capacity)
         again, variables.slots[name] = again or found != known, found
     return again
 

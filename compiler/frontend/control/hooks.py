@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.control.conditions import truth
-from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Possible, Undefined, given
+from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Possible, Undefined, given, is_listed
 from weft.compiler.frontend.control.loops import Counted, for_node, variables_of, while_node
 from weft.compiler.frontend.control.peeling import Iteration, Peeling, first_of
 from weft.compiler.frontend.control.places import Place, cells
@@ -180,7 +180,11 @@ class ControlHooks:
     def comprehension(self, source: Any, loop: Callable[..., Any], plain: Callable[..., Any], /) -> Any:
         """Evaluate a list comprehension: a long one over a range or an array as a loop."""
         items = self._long(source)
-        return plain(source) if items is None else unwrapped(loop(items))
+        return plain(self._by_item(source)) if items is None else unwrapped(loop(items))
+
+    def _by_item(self, source: Any) -> Any:
+        """What Python goes over: a list whose items lie in arrays item by item."""
+        return as_sequence(self.trace, source) if is_listed(source) else source
 
     def _long(self, source: Any) -> Items | None:
         """What a loop goes over that is not unrolled."""
@@ -195,7 +199,7 @@ class ControlHooks:
         """Evaluate `sum(... for ...)` and its kin: a long one over a range or an array as a loop."""
         items = self._long(source)
         if items is None or fn not in (sum, any, all, min, max):
-            return self.hooks.call(fn, plain(source), *rest)
+            return self.hooks.call(fn, plain(self._by_item(source)), *rest)
         found = unwrapped(loop(items, *(rest or (0,))) if fn is sum else loop(items))
         if fn in (min, max) and type(found) is Possible:
             empty = ValueError(f"{fn.__name__}() arg is an empty sequence")

@@ -37,8 +37,12 @@ from weft.compiler.frontend.control.settling import (
     can_stack,
     exact_length,
     has_rows,
+    is_of_numbers,
+    item_slot,
     link_stacks,
+    row_of,
     settled,
+    show_in,
 )
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.trace import Trace
@@ -222,20 +226,39 @@ def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
     stack = settled(trace, owner)
     if isinstance(key, slice):
         return _set_slice(trace, owner, stack, typing.cast("slice", key), value)
-    slot: Slot | None = stack.slot
     try:
-        slot = join(stack.slot, loosen(value))
+        row: list[Any] | None = value if type(value) is list else None
+        found = row_of(row) if row else loosen(value)
+        slot: Slot | None = join(stack.slot, found)
     except Conflict:
         slot = None
     if isinstance(slot, Array) and slot == stack.slot:
         return _set_array(trace, owner, stack, key, value)
-    if not isinstance(slot, Number | Scalar):
+    if slot is None or not is_of_numbers(slot):
         raise _replaced(trace)
     if types(slot) != types(stack.slot):
         stack = _widened(trace, owner, stack, slot)
     stack.widen(slot)
-    stack.arrays()[0][key] = value
+    if isinstance(slot, Row):
+        return _set_row(trace, stack, key, typing.cast("list[Any]", value))
+    for array, leaf in zip(stack.arrays(), lower(trace, slot, value), strict=True):
+        array[key] = new_array(trace, trace.expr(leaf))
     return None
+
+
+def _set_row(trace: Trace, stack: Stack, key: Any, value: list[Any]) -> None:
+    """Replace a list in a list: rows that were taken before are the lists that they were."""
+    if not is_listed(value) and trace.is_outer(value):
+        fix = "store a copy: `rows[k] = list(row)`"
+        raise trace.refuse("a list from before a compiled loop or branch is stored in another", fix, "E055")
+    stack.detach_rows()
+    leaves = lower(trace, stack.slot, value)
+    for array, leaf in zip(stack.arrays(), leaves, strict=True):
+        array[key] = new_array(trace, trace.expr(leaf))
+    if not is_listed(value):
+        show_in(trace, value, stack.at(key))
+    elif not (isinstance(value[0], Stack) and value[0].is_detached and value[0].outer is stack):
+        link_stacks(trace, stack, settled(trace, value))
 
 
 def _set_slice(trace: Trace, owner: list[Any], stack: Stack, key: slice, value: Any) -> None:
@@ -325,11 +348,13 @@ def repeated(trace: Trace, items: Any, count: Any) -> list[Any] | None:
     number = as_bound(trace, count)
     if isinstance(number, int) or is_node(item):
         return None
+    if item is None or isinstance(item, str):
+        return None
     slot = loosen(item)
     if not isinstance(slot, Number | Scalar):
         return None
     length = number if trace.known(number, ">=", 0, "length of a list") else maximum(number, 0)
-    trace.most(length)
+    trace.most_items(length)
     value = lower(trace, slot, item)[0]
     filled = trace.expr(trace.emit("broadcast", [value], {"shape": (length,)}))
     return [Stack(trace, slot, [new_array(trace, filled)], length, length)]
@@ -338,6 +363,28 @@ def repeated(trace: Trace, items: Any, count: Any) -> list[Any] | None:
 def is_computed_key(trace: Trace, key: Any) -> bool:
     """Whether only the program knows a position."""
     return type(key) in TRACED and (as_dim(key) is None or trace.changes(as_dim(key) or 0))
+
+
+def as_listed(trace: Trace, owner: Any, key: Any) -> tuple[Any, Any]:
+    """The items of a tuple or dict as a list, and a position, if only the program knows which is taken.
+
+    Others, and their keys, as they are. The program raises KeyError where the dict has no such key.
+    """
+    if type(owner) not in (tuple, dict) or not is_computed_key(trace, key):
+        return owner, key
+    held: Any = owner  # which the tests below do not narrow
+    named: dict[Any, Any] | None = held if type(owner) is dict else None
+    items: list[Any] = [*held] if named is None else [*named.values()]
+    if not can_stack(items) or has_rows(item_slot(items)):
+        return held, key
+    if named is not None:
+        if not all(type(one) in (int, float) for one in named):
+            return held, key
+        found = trace.call(np.equal, trace.call(np.array, list(named)), key)
+        trace.fail_unless(trace.call(np.any, found).expr, KeyError("a key that the program computed"))
+        key = trace.call(np.argmax, found)
+    settled(trace, items)
+    return items, key
 
 
 def by_position(trace: Trace, owner: Any, key: Any) -> bool:

@@ -11,6 +11,7 @@ import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -45,6 +46,8 @@ from weft.ir.expr import Expr, cast
 from weft.ir.node import Region, Value
 from weft.ir.types import I64, TensorType, Type
 
+MOST_ITEMS = 2**16
+"""More items than this a list does not get in a `while` loop, whose number of iterations has no bound."""
 Position = DimLike | Expr
 """How many items there are: a size, or an i64 scalar of the program."""
 
@@ -69,6 +72,10 @@ class Stack(Segment):
         self.outer: Stack | None = None  # that whose item it is: then its arrays are views of the other's
         self.is_first = False  # whether it holds what a list did that had no segments
         self.holder: list[Any] | None = None  # a list that it is all of
+        self.is_detached = False
+        self.region = trace.region
+        self.shown_in: list[Any] | None = None  # a list that was its item before it was a stack
+        self._rows: list[ref[Stack]] = []  # those whose `outer` it is
         self._bound: tuple[Region, DimLike] | None = None
 
     @property
@@ -77,7 +84,11 @@ class Stack(Segment):
         if not isinstance(self.position, Expr):
             return self.position
         if self._bound is None or not self.trace.is_open(self._bound[0]):
-            dim = self.trace.bind_number(self.position.value, "k", 0, self.capacity)
+            is_large = isinstance(self.capacity, int) and self.capacity > MOST_ITEMS
+            if is_large and len(self.trace.frames) == 1:  # memory of what it is, not of what it might be
+                dim = self.trace.computed_size(self.position)
+            else:
+                dim = self.trace.bind_number(self.position.value, "k", 0, self.capacity)
             self._bound = (self.trace.region, dim)
         return self._bound[1]
 
@@ -89,9 +100,9 @@ class Stack(Segment):
         made.extends(self, 0, is_exact=True)
         made.key = self.key
         if trace.changes(self.more):
-            made.more, made.is_exact = trace.most(self.more), False
+            made.more, made.is_exact = trace.most_items(self.more), False
         if trace.changes(self.capacity) and not self.elastic:
-            made.room = trace.most(self.capacity)
+            made.room = trace.most_items(self.capacity)
         if not isinstance(self.position, Expr) and trace.changes(self.position) and not self.elastic:
             made.position = trace.size(self.position)
         return made
@@ -123,7 +134,25 @@ class Stack(Segment):
         made = _item(self.trace, self.slot, leaves)
         if isinstance(self.slot, Row):
             made[0].outer, made[0].is_first = self, self.is_first
+            self._rows.append(ref(made[0]))
         return made
+
+    def detach_rows(self) -> None:
+        """Let rows that were taken keep their items: one of them is about to be replaced.
+
+        They can be stored in this list again, no more: who holds one would see what happens to its new place.
+        Rows of an argument show what comes to their place.
+        """
+        alive = [row for row in (one() for one in self._rows) if row is not None and row.outer is self]
+        kept = [row for row in alive if row.shown_in is not None and self.trace.is_opened(row.shown_in)]
+        if any(self.trace.references(row.shown_in) > 1 for row in kept):
+            fix = "take it from the list after that, as in `row = rows[k]`"
+            raise self.trace.refuse("a row of an argument has a name while rows are replaced", fix, "E055")
+        for row in alive:
+            row.is_detached = row not in kept
+            if row.is_detached and self.trace.is_open(row.region):
+                row.parts = [new_array(self.trace, part.expr) for part in row.parts]
+        self._rows = [ref(row) for row in kept]
 
     def slot_of(self, owner: list[Any]) -> Extended:
         """The slot of the list that it is all of."""

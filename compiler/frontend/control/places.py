@@ -29,7 +29,8 @@ MUTATORS = frozenset(
 _LEAVES = (*TRACED, str, bytes, int, float, complex, type, FunctionType, BuiltinFunctionType, ModuleType,
            np.ndarray, np.generic, np.dtype, type(None), CellType)  # fmt: skip
 _MOST = 20000
-_TRACED_AS_USER_CODE = "weft.compiler.frontend.control.folding"
+TRACED_AS_USER_CODE = "weft.compiler.frontend.control.folding"
+"""A module of Weft whose functions are traced as the user's are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,11 @@ class Journal:
         """Whether an object was there when a loop or branch began whose body is traced."""
         return any(id(owner) in mark.outer for mark in self.marks)
 
+    def began_empty(self, owner: Any) -> bool:
+        """Whether a list had no items when a loop or branch began whose body is traced."""
+        kept = [mark.saved[id(owner)][1] for mark in self.marks if id(owner) in mark.saved]
+        return not all(kept)
+
     def share(self, *owners: Any) -> None:
         """From now on, changing these is an error."""
         self.shared.update((id(one), one) for one in owners)
@@ -216,7 +222,7 @@ def _references(stack: list[Any]) -> Counter[int]:
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and frame.f_code.co_name != "_attempt":
         name, code = str(frame.f_globals.get("__name__", "")), frame.f_code
-        if not name.startswith("weft.") or name == _TRACED_AS_USER_CODE:
+        if not name.startswith("weft.") or name == TRACED_AS_USER_CODE:
             inner = {*code.co_freevars, *code.co_cellvars}
             held = frame.f_locals.items()
             stack += [value for key, value in held if key not in inner or (key, id(value)) not in seen]

@@ -14,7 +14,7 @@ from weft.compiler.frontend.control.settling import (
 )
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, size_number
 from weft.compiler.frontend.trace import UNBOUNDED, Trace
-from weft.compiler.frontend.values import TracedArray, TracedScalar, elements
+from weft.compiler.frontend.values import MaskedElements, TracedArray, TracedScalar, elements
 from weft.ir.dims import DimLike, floor_divide, maximum
 from weft.ir.expr import cast, select
 from weft.ir.types import I64
@@ -75,11 +75,11 @@ def as_bound(trace: Trace, value: Any) -> DimLike:
     if type(value) is bool:
         return int(value)
     if type(value) is TracedNumber and value.type is not float:
-        return trace.bind_number(as_expr(trace, value, I64).value)
+        return trace.number_as_size(as_expr(trace, value, I64).value)
     if (type(value) is TracedScalar and value.dtype.kind in "iub") or (
         type(value) is TracedArray and value.dtype.kind in "iu" and not value.view.shape
     ):
-        return trace.bind_number(cast(elements(trace, value), I64).value)
+        return trace.number_as_size(cast(elements(trace, value), I64).value)
     return value.__index__()
 
 
@@ -125,6 +125,8 @@ def as_sequence(trace: Trace, value: Any) -> Sequence | None:
     """A sequence that a loop can go over by position; None for what Python iterates."""
     if isinstance(value, Sequence):
         return value
+    if type(value) is MaskedElements:
+        value = value.elements
     if is_listed(value):
         stack = settled(trace, value)
         arrays = stack.arrays()

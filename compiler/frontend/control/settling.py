@@ -120,17 +120,21 @@ def can_stack(owner: Any) -> bool:
         slot = item_slot(typing.cast("list[Any]", owner))
     except Conflict:
         return False
-    return _of_numbers(slot)
+    return is_of_numbers(slot)
 
 
-def _of_numbers(slot: Slot) -> bool:
+def is_of_numbers(slot: Slot) -> bool:
+    """Whether items are numbers, or rows or tuples of these."""
     if isinstance(slot, Tree) and type(slot.like) is tuple:
-        return all(map(_of_numbers, slot.items))
-    return _of_numbers(slot.item) if isinstance(slot, Row) else isinstance(slot, Number | Scalar)
+        return all(map(is_of_numbers, slot.items))
+    return is_of_numbers(slot.item) if isinstance(slot, Row) else isinstance(slot, Number | Scalar)
 
 
 def settled(trace: Trace, owner: list[Any], slot: Slot | None = None) -> Stack:
     """All items of a list as one stack, which the list then holds."""
+    if len(owner) == 1 and isinstance(owner[0], Stack) and owner[0].is_detached:
+        fix = "take it from the list again, as in `row = rows[k]`"
+        raise trace.refuse("a row is used after rows of its list were replaced", fix, "E055")
     if len(owner) == 1 and isinstance(owner[0], Stack) and slot in (None, owner[0].slot):
         owner[0].holder = owner
         return owner[0]
@@ -199,7 +203,7 @@ def _adopt(trace: Trace, items: Sequence[Any], made: Stack) -> None:
             position = moved(trace, position, as_expr(trace, item.count, I64))
         else:
             at = number(trace, position, int) if isinstance(position, Expr) else size_number(trace, position)
-            _show(trace, item.value if type(item) is Maybe else item, made.at(at))
+            show_in(trace, item.value if type(item) is Maybe else item, made.at(at))
             position = moved(trace, position, 1)
 
 
@@ -218,7 +222,7 @@ def _stacks_in(value: Any) -> Iterator[Stack]:
             yield from _stacks_in(item)
 
 
-def _show(trace: Trace, item: Any, shown: Any) -> None:
+def show_in(trace: Trace, item: Any, shown: Any) -> None:
     """Give the lists in an item the content that they have in a stack."""
     if type(item) is list:
         row, stack = typing.cast("list[Any]", item), shown[0]
@@ -230,13 +234,14 @@ def _show(trace: Trace, item: Any, shown: Any) -> None:
             return
         trace.note(row)
         parts, row[:] = list(row), [stack]
+        stack.shown_in = row
         if has_rows(stack.slot):
             _adopt(trace, parts, stack)
     elif is_node(item):
         if not isinstance(item, tuple):
             trace.share(item)
         for (_, one), (_, other) in zip(children(item), children(shown), strict=True):
-            _show(trace, one, other)
+            show_in(trace, one, other)
 
 
 def stack_of(trace: Trace, value: Any) -> Stack | None:

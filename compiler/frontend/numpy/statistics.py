@@ -116,13 +116,17 @@ def bincount(trace: Trace, x: Any, weights: Any = None, minlength: Any = 0) -> A
         count = as_array(trace, weights).view.shape
         if len(count) != 1 or not trace.holds(count[0], "==", values.view.shape[0], "number of weights"):
             raise ValueError("The weights and list don't have the same length.")
-    if trace.holds(values.view.shape[0], "==", 0, "elements of bincount"):
+    is_empty = trace.known(values.view.shape[0], "==", 0, "elements of bincount")
+    if is_empty:
         return trace.call(np.zeros, size_number(trace, size), dtype=np.int64)
     if not trace.holds(size, "==", 0, "minlength of bincount"):
         return _counted(trace, values, weights, size_number(trace, size))
     negative = "'list' argument must have no negative elements"
     trace.fail_unless(trace.call(np.all, values >= 0).expr, ValueError(negative))
-    room = trace.computed_size(cast(trace.call(np.max, values).expr, I64) + 1)
+    if is_empty is None:
+        values = values.astype(np.int64)
+    largest = trace.call(np.max, values, **({"initial": -1} if is_empty is None else {}))
+    room = trace.computed_size(cast(largest.expr, I64) + 1)
     return _counted(trace, values, weights, size_number(trace, room))
 
 

@@ -110,7 +110,7 @@ def _once(made: dict[int, Any], number: int, make: Callable[[], Any]) -> Any:
 
 def _items(form: Any, arrays: Iterator[Any], count: int) -> list[Any]:
     """The items that lie in arrays (`ResultItems`)."""
-    if form in ("float", "int", "bool"):
+    if form in ("float", "int", "bool", "complex"):
         return next(arrays)[:count].tolist()
     if form in ("scalar", "array"):
         return list(next(arrays)[:count])
