@@ -7,6 +7,7 @@ here: NumPy functions (`numpy/`).
 from __future__ import annotations
 
 import bisect
+import collections
 import functools
 import heapq
 import operator
@@ -39,6 +40,7 @@ from weft.compiler.frontend.control.folding import largest as largest_of
 from weft.compiler.frontend.control.joins import Conflict, Same, Scalar, given, is_listed, join, lower, wrap
 from weft.compiler.frontend.control.listed import copied, sort, sort_by, spread
 from weft.compiler.frontend.control.methods import listed_array, needs_stack
+from weft.compiler.frontend.control.queues import make_queue
 from weft.compiler.frontend.control.sequences import (
     Sequence,
     as_sequence,
@@ -310,10 +312,9 @@ BUILTINS[reversed] = make_reversed
 
 @_means(zip)
 def _zip(trace: Trace, *values: Any, strict: bool = False) -> Any:
-    made: Any = make_zip(trace, *values, strict=strict)
-    if type(made) is zip and any(map(is_listed, values)):  # beside what Python goes over
-        return zip(*(spread(trace, value) for value in values), strict=strict)
-    return made
+    if any(map(is_listed, values)) and None in [as_sequence(trace, value) for value in values]:
+        values = tuple(spread(trace, value) for value in values)  # beside what Python goes over
+    return make_zip(trace, *values, strict=strict)
 
 
 @_means(sorted)
@@ -359,6 +360,7 @@ def _as_folded(fn: Any, meaning: Any) -> None:
     BUILTINS[fn] = run
 
 
+BUILTINS[collections.deque] = make_queue
 _as_folded(heapq.heappush, heap_push)
 _as_folded(heapq.heappop, heap_pop)
 _as_folded(heapq.heapify, heapify)

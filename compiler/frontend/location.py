@@ -117,6 +117,17 @@ def current_location() -> Location:
     return resolve(*current_position())
 
 
+def user_location(traceback: TracebackType | None) -> Location | None:
+    """The innermost line of the user's in a traceback."""
+    found = None
+    while traceback is not None:
+        module = str(traceback.tb_frame.f_globals.get("__name__") or "")
+        if not module.startswith("weft"):
+            found = traceback
+        traceback = traceback.tb_next
+    return None if found is None else resolve(found.tb_frame.f_code, found.tb_lasti)
+
+
 def user_traceback(traceback: TracebackType | None) -> TracebackType | None:
     """Leave out our own frames, and show a function whose statements ran as regions as one frame."""
     kept: list[TracebackType] = []

@@ -27,6 +27,7 @@ from weft.compiler.frontend.control.lists import (
     Row,
     Stack,
 )
+from weft.compiler.frontend.control.queues import is_queue
 from weft.compiler.frontend.control.settling import (
     has_rows,
     settled,
@@ -404,6 +405,9 @@ def _form(slot: Slot) -> Any:
 
 def settle_all(trace: Trace, value: Any) -> None:
     """Give each list with segments in a result one stack."""
+    if is_queue(trace, value):
+        fix = "return a list: `list(queue)`"
+        raise trace.refuse("a deque of a compiled function leaves it", fix, "E055")
     if is_listed(value):
         settled(trace, value)
     elif is_node(value):

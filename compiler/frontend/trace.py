@@ -71,6 +71,7 @@ class Trace:
         self.is_outer: Callable[[Any], bool] = lambda _: False  # whether a list is older than an open region
         self.is_opened: Callable[[Any], bool] = lambda _: False  # whether a list stands for one from outside
         self.references: Callable[[Any], int] = lambda _: 0  # how many variables and items lead to a list
+        self.queues: dict[int, list[Any]] = {}  # lists that stand for a deque
         self.repeat: Callable[[Any, Any], Any] = lambda _items, _count: None  # `items * count` of a list
         self.run: Callable[..., Any] = (
             _refuse_array  # calls a function of Weft's own as if it were the user's

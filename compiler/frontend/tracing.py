@@ -36,6 +36,7 @@ from weft.compiler.frontend.control.listed import (
 from weft.compiler.frontend.control.listed import joined as joined_items
 from weft.compiler.frontend.control.methods import IN_PLACE, METHODS, needs_stack
 from weft.compiler.frontend.control.places import MUTATORS, TRACED_AS_USER_CODE, Journal
+from weft.compiler.frontend.control.queues import QUEUE_METHODS, QueueMethod, is_queue
 from weft.compiler.frontend.control.settling import Restack, has_rows, is_row, settled
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.hooks import Hooks
@@ -192,6 +193,8 @@ class TracingHooks:
             return written
         if type(base) in TRACED or type(base) is BoundMethod:
             return attribute_of(base, name)
+        if name in QUEUE_METHODS and is_queue(self.trace, base):
+            return QueueMethod(self.call, base, name)
         if isinstance(base, ModuleType):
             return self._load_from_module(base, name)
         getter = inspect.getattr_static(type(base), name, None)  # pyright: ignore[reportUnknownArgumentType] -- the type of anything

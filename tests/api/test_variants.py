@@ -316,5 +316,6 @@ def test_recursion():
         return endless(x)
 
     assert weft.compile(power)(np.full(2, 2.0), 5)[0] == 32
-    with pytest.raises(weft.CompileError, match="recurses too deeply"):
+    with pytest.raises(weft.UnsupportedError, match="recurses too deeply") as caught:
         weft.compile(endless)(np.ones(2))
+    assert "return endless(x)" in str(caught.value)

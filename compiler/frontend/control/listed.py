@@ -227,8 +227,7 @@ def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
     if isinstance(key, slice):
         return _set_slice(trace, owner, stack, typing.cast("slice", key), value)
     try:
-        row: list[Any] | None = value if type(value) is list else None
-        found = row_of(row) if row else loosen(value)
+        found = row_of(value) if _is_filled_list(value) else loosen(value)
         slot: Slot | None = join(stack.slot, found)
     except Conflict:
         slot = None
@@ -244,6 +243,10 @@ def set_item(trace: Trace, owner: list[Any], key: Any, value: Any) -> None:
     for array, leaf in zip(stack.arrays(), lower(trace, slot, value), strict=True):
         array[key] = new_array(trace, trace.expr(leaf))
     return None
+
+
+def _is_filled_list(value: Any) -> bool:
+    return type(value) is list and value != []
 
 
 def _set_row(trace: Trace, stack: Stack, key: Any, value: list[Any]) -> None:

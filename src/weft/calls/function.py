@@ -44,17 +44,17 @@ from weft.compiler.debug.finite import check_finite
 from weft.compiler.frontend.arguments import ArraySpec, IntSpec, map_paths
 from weft.compiler.frontend.capture import TraceOptions
 from weft.compiler.frontend.entry import Traced, trace
-from weft.compiler.frontend.location import user_traceback
+from weft.compiler.frontend.location import user_location, user_traceback
 from weft.compiler.frontend.source import Argument, Source
 from weft.ir import (
     CodeOptions,
-    CompileError,
     Func,
     IndexFault,
     InternalError,
     Location,
     Options,
     OutOfMemoryError,
+    UnsupportedError,
     WeftError,
 )
 from weft.ir.dataclass import dataclass
@@ -351,9 +351,11 @@ class Core:
         try:
             traced = trace(self.fn, positional, named, self._trace_options(work, arrays))
         except RecursionError as error:
-            raise CompileError(
-                f"{self.name} recurses too deeply to be traced",
-                fix="write the recursion as a loop, or make its depth a static argument",
+            raise UnsupportedError(
+                f"{self.name} recurses too deeply to be traced: what the program computes decides its end",
+                location=user_location(error.__traceback__),
+                fix="write the recursion as a loop, make its depth a static argument, or call the function "
+                "by weft.callback",
             ) from error
         return traced if self.settings.check is None else replace(traced, func=check_finite(traced.func))
 
