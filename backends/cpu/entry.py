@@ -84,7 +84,7 @@ def has_native_entry() -> bool:
     """Whether this interpreter's object layouts are those that the native entry knows."""
     return (
         sys.implementation.name == "cpython"
-        and (3, 11) <= sys.version_info[:2] <= (3, 13)
+        and (3, 11) <= sys.version_info[:2] <= (3, 14)
         and "t" not in sys.abiflags  # free-threaded
         and not hasattr(sys, "gettotalrefcount")  # debug builds add fields to objects
         and sys.platform == "linux"

@@ -1,6 +1,6 @@
 """The call entry, first half: native functions that match a call against a guard table.
 
-Written in the subset of `native.py`, for CPython 3.11 to 3.13. What tables mean is said by
+Written in the subset of `native.py`, for CPython 3.11 to 3.14. What tables mean is said by
 `weft.runtime.signature.match`; packed records are described in `entry_records.py`, running in `entry_run.py`.
 A step answers 1 (go on) or 0 (this variant does not serve the call); a Python error on the way is cleared and
 means 0. Objects are given back by `entry_drop`; a register that was loaded from a container holds a reference
@@ -53,7 +53,7 @@ def entry_keep(item: Pointer) -> i64:
     """Py_INCREF."""
     if HAS_IMMORTALS:
         split = SplitObject.at(item)
-        if split.low_references != -1:
+        if split.low_references >= 0:
             split.low_references += 1
         return 0
     head = Object.at(item)
@@ -64,11 +64,15 @@ def entry_keep(item: Pointer) -> i64:
 @native
 def entry_drop(item: Pointer) -> i64:
     """Py_DECREF."""
-    head = Object.at(item)
     if HAS_IMMORTALS:
         split = SplitObject.at(item)
         if split.low_references < 0:
             return 0
+        split.low_references -= 1
+        if split.low_references == 0:
+            dealloc(item)
+        return 0
+    head = Object.at(item)
     head.references -= 1
     if head.references == 0:
         dealloc(item)

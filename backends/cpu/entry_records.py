@@ -1,6 +1,6 @@
 """Native records of the call entry: objects as far as the entry reads them, and packed guard tables.
 
-Object layouts are those of CPython 3.11 to 3.13 with a GIL and of NumPy's stable ABI 2. Holds no code;
+Object layouts are those of CPython 3.11 to 3.14 with a GIL and of NumPy's stable ABI 2. Holds no code;
 `entry_pack` writes the packed records, `entry_match` and `entry_run` read them.
 """
 
@@ -20,14 +20,17 @@ class Object(Struct):
 
 
 class SplitObject(Struct):
-    """Head of each object since 3.12, when the low half of the count tells immortal objects."""
+    """Head of each object since 3.12: a count below zero tells immortal objects.
+
+    The other half is zero, or flags (3.14).
+    """
 
     low_references: i32
     high_references: i32
 
 
 class SizedObject(Object):
-    """A list, whose items lie elsewhere, or a tuple, whose items follow its size."""
+    """A list, whose items lie elsewhere, or a tuple, whose items follow its size or (3.14) its hash."""
 
     size: i64
     items: Pointer
@@ -78,7 +81,7 @@ class EntryObject(Object):
     variants: Pointer
 
 
-ITEMS_OFFSET = 24  # of a tuple's first item
+ITEMS_OFFSET = tuple.__basicsize__  # of a tuple's first item: 24, since 3.14 32
 VALUE_OFFSET = 16  # of the value of a float, a complex or a NumPy scalar
 
 

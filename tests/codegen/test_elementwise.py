@@ -7,6 +7,7 @@ import pytest
 from loop_programs import Program, dense, same, vector_load, vector_store
 
 from weft.backends.cpu.emit import SPELLED
+from weft.backends.cpu.link import host_architecture
 from weft.backends.cpu.target import named_target
 from weft.compiler.passes.split_complex import PAIRS
 from weft.ir import REGISTRY
@@ -117,6 +118,7 @@ def test_all_of_llvm_changes_nothing(name):
     check(name, list(samples_of(name))[:6], passes=())
 
 
+@pytest.mark.skipif(host_architecture() != "x86_64", reason="runs code for x86-64")
 @pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "rint", "sqrt", "fma", "cast", "absolute_raw"])
 def test_old_machines_get_the_same(name):
     """x86-64 without SSE4.1 and FMA: no call of a C function, the same results."""
