@@ -34,8 +34,9 @@ def failure_sites(fn: Func) -> tuple[Site, ...]:
 
 
 def _code(op: Op) -> object:
-    """What a failure is: of an alloc, that there is no memory."""
-    return "memory" if op.name == "alloc" else op.attributes.get("code")
+    """What a failure is: of an alloc, that there is no memory; of a size of memory, that it is too large."""
+    is_size = op.name == "to_index" and "memory" in op.attributes
+    return "memory" if op.name == "alloc" else op.attributes.get("code", "size" if is_size else None)
 
 
 def emit_program(

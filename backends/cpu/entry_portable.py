@@ -194,7 +194,12 @@ class PortableCall:
         }
 
     def _allocate(self, _context: int, size_bytes: int) -> int:
-        return self._memory(size_bytes).ctypes.data
+        if size_bytes < 0:  # more than a number holds
+            return 0
+        try:
+            return self._memory(size_bytes).ctypes.data
+        except MemoryError:  # it must not pass through native code
+            return 0
 
     def _callback(self, _context: int, site: int, pointers: int, numbers: int) -> int:
         try:

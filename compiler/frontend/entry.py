@@ -6,6 +6,7 @@ Not here: variants, caching and calls (`weft.compile`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import field, replace
 from types import CellType, FunctionType
 from typing import Any
@@ -89,6 +90,14 @@ def trace(
     raise InternalError("the sizes of a function did not settle")
 
 
+_unhooked: ContextVar[Trace | None] = ContextVar("weft_unhooked", default=None)
+
+
+def unhooked_trace() -> Trace | None:
+    """The trace of a function without source that runs now: what it calls is called by Python itself."""
+    return _unhooked.get()
+
+
 def _attempt(
     fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any], options: TraceOptions, assumptions: Assumptions
 ) -> Traced:
@@ -112,7 +121,11 @@ def _attempt(
     named = {key: inputs.argument(Argument(key, key), tree) for key, tree in named_trees.items()}
     try:
         if inputs.unhooked is not None:
-            value = _without_source(inputs.unhooked, inputs)(*given, **named)
+            token = _unhooked.set(one)
+            try:
+                value = _without_source(inputs.unhooked, inputs)(*given, **named)
+            finally:
+                _unhooked.reset(token)
         else:
             value = hooks.call(fn if root is None else root, *given, **named)
     except Raised as raised:  # on all paths

@@ -299,6 +299,9 @@ class TracedScalar(Operators):
     def __hash__(self) -> int:
         return self._forced("a key")
 
+    def __iter__(self) -> Iterator[Any]:  # else NumPy takes what has items for an empty sequence
+        raise TypeError(f"'{self.dtype.type.__module__}.{self.dtype.type.__name__}' object is not iterable")
+
     @property
     def element(self) -> DType:
         """Element type in the IR."""

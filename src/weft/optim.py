@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.entry import unhooked_trace
 from weft.compiler.frontend.values import TracedArray, new_array
 from weft.compiler.passes.rules import number_of
 from weft.ir import DTypeError, ShapeError, UserError, Value
@@ -516,7 +517,9 @@ class _Traced:
         self.optimizer, self.name, self.method = optimizer, name, method
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it compiled."""
+        """Run it compiled, or trace it where the caller has no source and is not rewritten."""
+        if (trace := unhooked_trace()) is not None:
+            return trace.enter(self, *args, **kwargs)
         known = self.optimizer._compiled  # pyright: ignore[reportPrivateUsage] -- one module
         if self.name not in known:
             from weft.api import compile

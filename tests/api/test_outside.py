@@ -174,6 +174,18 @@ def test_without_source_straight_lines_follow_too():
     assert f(x)[0] == 7
 
 
+def test_without_source_what_python_would_do_alone_is_refused():
+    w = weft.Variable(np.ones(3))
+    space = {"np": np, "w": w, "optimizer": weft.optim.SGD([w], 0.5)}
+    exec("def f(n):\n    return np.zeros(n[0])", space)
+    with pytest.raises(TypeError):
+        weft.compile(space["f"])(np.array([3, 1]))
+    exec("def step():\n    return optimizer.minimize(lambda: (w**2).sum())", space)
+    with pytest.raises(weft.UnsupportedError):
+        weft.compile(space["step"])()
+    assert w.numpy().tolist() == [1, 1, 1]
+
+
 # ---- aliasing
 
 

@@ -540,8 +540,8 @@ def _fail(name: str, built: Built, raises: Sequence[Any], code: int, site: int, 
             )
         if isinstance(where.code, str) and where.code.startswith("nan "):
             raise not_finite(where.code, facts, location)
-        if where.code == "memory":
-            amount = f"of {facts[0]} bytes" if facts[0] >= 0 else "so large"
+        if where.code in ("memory", "size"):
+            amount = f"of {facts[0]} bytes" if where.code == "memory" and facts[0] >= 0 else "so large"
             raise OutOfMemoryError(f"there is no memory for an array {amount}", location=location)
         if isinstance(where.code, str) and where.code.startswith("raise "):
             raise _fresh(raises[int(where.code.split(" ", 2)[1])], location)
