@@ -92,6 +92,28 @@ def _extreme_vjp(g: Expr, y: Expr, x: Expr, axis: int) -> Expr:
     return b.expr(b.emit("scatter", [zero.value, g.value, *places], facts).result)
 
 
+def _log_sum_vjp(g: Expr, y: Expr, x: Expr, axis: int, by: str) -> Expr:
+    """The sum of g * exp(x - y) from each place on: each pair on its own, since exp(-y) alone may overflow.
+
+    Quadratic in the size of the axis, but not in memory: the kernel of the sum computes the pairs.
+    """
+    b, shape = g.builder, tensor_operand([x.value.type]).shape
+    size = shape[axis]
+    pairs = (*shape[:axis], size, *shape[axis:])  # the earlier place, the later one
+
+    def along(e: Expr, at: int) -> Expr:
+        one = (*shape[:axis], *((size, 1) if at == axis else (1, size)), *shape[axis + 1 :])
+        return b.broadcast(b.reshape(e, one), pairs)
+
+    line = b.expr(b.emit("iota", [], {"size": size, "dtype": I64}).result)
+    line = b.broadcast(b.reshape(line, (size, *(1,) * (len(shape) - 1 - axis))), shape)
+    counts = along(line, axis).le(along(line, axis + 1)) & along(y, axis + 1).gt(-np.inf)
+    difference = select(counts, along(x, axis) - along(y, axis + 1), constant(along(x, axis), 0.0))
+    terms = difference.apply("exp" if by == "logaddexp" else "exp2") * along(g, axis + 1)
+    terms = select(counts, terms, constant(terms, 0.0))
+    return b.expr(b.emit("sum", [terms.value], {"axis": axis + 1}).result)
+
+
 def _vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
     axis = axis_of(op.attributes)
     match combined_by(op.attributes):
@@ -101,13 +123,16 @@ def _vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Seq
             return (_product_vjp(g[0], y[0], x[0], axis),)
         case "maximum" | "minimum":
             return (_extreme_vjp(g[0], y[0], x[0], axis),)
+        case "logaddexp" | "logaddexp2" as by:
+            return (_log_sum_vjp(g[0], y[0], x[0], axis, by),)
         case name:
             raise NotImplementedError(f"a scan by {name} has no derivative")
 
 
 def _samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
     kinds = (("float32", "add"), ("float64", "multiply"), ("int16", "add"), ("uint8", "maximum"), ("float64", "add"),
-             ("float64", "minimum"), ("bool", "bitwise_and"), ("int16", "subtract"))  # fmt: skip
+             ("float64", "minimum"), ("bool", "bitwise_and"), ("int16", "subtract"), ("float64", "logaddexp"),
+             ("float64", "logaddexp2"))  # fmt: skip
     for dtype, by in kinds:
         for shape, axis in (((3, 5), 1), ((3, 5), 0), ((2, 7, 3), 1), ((9,), 0), ((2, 0), 1), ((1, 1), 0)):
             yield {"axis": axis, "by": by}, (random_array(rng, dtype, shape),)
