@@ -339,18 +339,3 @@ def test_size_is_linear_and_long_chains_do_not_recurse():
         for length in (500, 1000, 2000)
     ]
     assert sizes[2] - sizes[1] == 2 * (sizes[1] - sizes[0])
-
-
-@pytest.mark.parametrize(("ufunc", "power"), [(np.logaddexp, np.exp), (np.logaddexp2, np.exp2)])
-def test_running_sums_of_logarithms(ufunc, power):
-    x = np.array([-800.0, -np.inf, 700, -5, 650, 702])
-    assert weft.grad(lambda x: np.sum(ufunc.reduce(x)))(x) == pytest.approx(power(x - ufunc.reduce(x)))
-    w, y = np.arange(6.0) - 2, ufunc.accumulate(x)
-    wanted = [sum(w[k] * power(x[j] - y[k]) for k in range(j, 6)) for j in range(6)]
-    assert weft.grad(lambda x: np.sum(ufunc.accumulate(x) * w))(x) == pytest.approx(wanted)
-    z = np.linspace(-1, 2, 8).reshape(4, 2)
-    second = weft.hessian(lambda z: np.sum(ufunc.accumulate(z, axis=0) ** 2))(z)
-    step = 1e-6 * np.eye(8).reshape(8, 4, 2)
-    slope = weft.compile(weft.grad(lambda z: np.sum(ufunc.accumulate(z, axis=0) ** 2)))
-    differences = [(slope(z + d) - slope(z - d)) / 2e-6 for d in step]
-    np.testing.assert_allclose(second.reshape(8, 4, 2), differences, atol=1e-7)
