@@ -292,7 +292,7 @@ def _check_kernel(op: Op) -> Iterator[str]:
 def _check_beside(op: Op) -> Iterator[str]:
     if len(op.regions) < 2 or any(region.params for region in op.regions):
         yield "beside has less than two regions, or parameters"
-    if op.operands and (len(op.operands) > 1 or not _is_condition(op.operands[0].type)):
+    if len(op.operands) > 1 or (op.operands and not _is_condition(op.operands[0].type)):
         yield f"the condition of beside has type {_types(_operand_types(op))}, not one bool"
 
 
