@@ -340,14 +340,8 @@ def attribute_of(value: Any, name: str) -> Any:
     kind = class_of(value)
     if name in HIDDEN and kind in (TracedArray, TracedScalar):
         return BoundMethod(name, value)
-    if name in ("value", "dim", "type", *HIDDEN) and kind in TRACED:
-        own = (
-            "numpy.ndarray"
-            if kind is TracedArray
-            else "numpy scalar"
-            if kind is TracedScalar
-            else value.type.__name__
-        )
+    if kind in (TracedScalar, TracedNumber) and name in ("value", "dim", "type", *HIDDEN):
+        own = "numpy scalar" if kind is TracedScalar else value.type.__name__
         raise AttributeError(f"'{own}' object has no attribute '{name}'")
     return getattr(value, name)
 
