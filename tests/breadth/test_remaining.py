@@ -165,3 +165,9 @@ def test_another_order_of_memory_is_a_copy(fn):
         lambda: whole.copy()[0],
     ):
         assert weft.compile(write)(make()) == write(make())
+
+
+def test_wrong_requirements():
+    for wrong, error in ((["Q"], KeyError), ("CF", ValueError)):
+        with pytest.raises(error):
+            weft.compile(lambda x, wrong=wrong: np.require(x, requirements=wrong))(np.ones((2, 3)))

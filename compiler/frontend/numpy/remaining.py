@@ -179,10 +179,21 @@ def histogramdd(
 # ---------------------------------------------------------------- functions of types
 
 
+_REQUIREMENTS = {
+    name: name[0]
+    for name in (
+        "C C_CONTIGUOUS CONTIGUOUS F F_CONTIGUOUS FORTRAN A ALIGNED W WRITEABLE O OWNDATA E ENSUREARRAY"
+    ).split()
+}
+"""What may be asked of an array, by NumPy's names."""
+
+
 @implements(np.require)
 def require(trace: Trace, a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
     """An array of a dtype; a new one where it lies in memory in another order than is asked for."""
-    wanted = {str(one).upper()[:1] for one in requirements or ()}
+    wanted = {_REQUIREMENTS[one.upper()] for one in requirements or ()}
+    if wanted >= {"C", "F"}:
+        raise ValueError('Cannot specify both "C" and "F" order')
     order = next((one for one in "CF" if one in wanted), None)
     return trace.call(np.asarray, a, dtype, order=order)
 
