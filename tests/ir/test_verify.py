@@ -85,6 +85,7 @@ BAD = [
     ("I5", GOOD[2], "    %3 = sin(%2) : f32[n]\n    return(%3)", "    %3 = isnan(%2) : bool[n]\n    return(%3)", "fusion writes"),  # noqa: E501
     ("I5", GOOD[1], "sin(%2)", "sin(%2) () {\n yield()\n}", "sin has regions"),
     ("I5", GOOD[3], "    yield()\n  }", "    yield()\n  } () {\n  yield()\n  }", "kernel has 2 regions, not 1"),  # noqa: E501
+    ("I5", GOOD[3], 'kernel() {name = "k"}', "beside()", "beside has less than two regions"),
     ("I6", "func @f(%0: token) -> (token, token) stage \"tensor\" {\n  return(%0, %0)\n}", "", "", "is used 2 times"),  # noqa: E501
     ("I6", "func @f(%0: token, %1: bool[]) -> (token) stage \"tensor\" {\n  %2 = if(%1) () {\n    yield(%0)\n  } () {\n"  # noqa: E501
            "    yield(%0)\n  } : token\n  return(%2)\n}", "", "", "token"),
