@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -23,6 +24,9 @@ from weft.runtime.locks import HEADER_BYTES, held
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
 _count = itertools.count()
+tracing: ContextVar[Any] = ContextVar("weft_tracing", default=None)
+"""The trace that is made here, if one is: what it did not load itself computes in it all the same."""
+
 MEMORY = "_memory"
 """The attribute that holds a variable's memory as an array; the guard tables read it."""
 
@@ -82,7 +86,12 @@ class Variable(NDArrayOperatorsMixin):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"'Variable' object has no attribute {name!r}")
-        return getattr(self._memory, name)
+        return getattr(self._here(), name)
+
+    def _here(self) -> Any:
+        """The memory; while a function is traced, what stands for it there."""
+        trace = tracing.get()
+        return self._memory if trace is None else trace.adopt(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         with held(self._memory, exclusive=False):
@@ -92,6 +101,9 @@ class Variable(NDArrayOperatorsMixin):
         out = keywords.get("out", ())
         if any(hasattr(_type(x), "__array_ufunc__") for x in inputs if not isinstance(x, _OURS)):
             return NotImplemented  # a traced value, or an array of another library, takes over
+        trace = tracing.get()
+        if trace is not None:
+            return trace.call(ufunc if method == "__call__" else getattr(ufunc, method), *inputs, **keywords)
         plain = [x._memory if type(x) is Variable else x for x in inputs]
         written = [x._memory for x in out if type(x) is Variable]
         if out:
@@ -103,13 +115,13 @@ class Variable(NDArrayOperatorsMixin):
         return result
 
     def __getitem__(self, key: Any) -> Any:
-        return self._memory[_plain(key)]
+        return self._here()[_plain(key)]
 
     def __len__(self) -> int:
         return len(self._memory)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._memory)
+        return iter(self._here())
 
     def __contains__(self, item: Any) -> bool:
         return item in self._memory
@@ -151,11 +163,17 @@ class Variable(NDArrayOperatorsMixin):
         Python numbers take the variable's dtype. Raises ShapeError or DTypeError otherwise, and nothing is
         written.
         """
+        if tracing.get() is not None:
+            self._here().assign(value)
+            return
         given = check_assigned(self, _plain(value))
         with held(self._memory, exclusive=True):
             self._memory[...] = given
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        if tracing.get() is not None:
+            self._here()[key] = value
+            return
         key, value = _plain(key), _plain(value)
         with held(self._memory, exclusive=True):
             self._memory[key] = value

@@ -32,6 +32,7 @@ from weft.ir.node import Func
 from weft.ir.rewrite import rewrite
 from weft.ir.types import IndexType, TensorType
 from weft.runtime.callback import Site
+from weft.runtime.variables import tracing
 
 _RESTARTS = 1000
 
@@ -119,6 +120,7 @@ def _attempt(
         inputs.argument(Argument(k, names[k] if k < len(names) else ""), tree) for k, tree in enumerate(trees)
     ]
     named = {key: inputs.argument(Argument(key, key), tree) for key, tree in named_trees.items()}
+    outer = tracing.set(one)
     try:
         if inputs.unhooked is not None:
             token = _unhooked.set(one)
@@ -132,6 +134,8 @@ def _attempt(
         value = None
         if raised.exception is not None:
             fail(one, raised.exception, raised.location)
+    finally:
+        tracing.reset(outer)
     return _finish(one, inputs, hooks, value)
 
 

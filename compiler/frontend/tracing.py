@@ -478,7 +478,15 @@ class TracingHooks:
         ):
             fix = "call it by weft.callback, outside of the compiled function, or write it with NumPy"
             raise self.trace.refuse(f"{name_of(fn)} cannot take a traced value", fix, "E053")
-        return fn(*args, **kwargs)
+        return self._adopted(fn(*args, **kwargs))
+
+    def _adopted(self, result: Any) -> Any:
+        """What a library gave, its variables as they are in the trace: `weft.variables`, say."""
+        if type(result) is Variable:
+            return self.inputs.adopt(result)
+        if type(result) in (list, tuple) and any(type(item) is Variable for item in result):
+            return type(result)(map(self._adopted, result))
+        return result
 
     def delete_item(self, base: Any, key: Any, /) -> None:
         """Do `del base[key]` of what the trace made."""

@@ -231,3 +231,38 @@ def test_an_array_of_a_view_of_a_variable_is_seen_to_overlap():
         shift(v[1:])
     shift(np.ones(3))
     np.testing.assert_array_equal(v.value, [2, 2, 2, 0])
+
+
+class Parts(weft.Module):
+    def __init__(self):
+        self.w, self.b = weft.Variable(np.arange(3.0)), weft.Variable(np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        lambda parts: sum(np.sum(v**2) for v in parts.variables()),
+        lambda parts: sum((v * v).sum() for v in weft.variables(parts)),
+        lambda parts: sum(np.sum(2 * v * v) / 2 for v in vars(parts).values()),
+        lambda parts: sum(np.dot(getattr(parts, k), getattr(parts, k)) for k in ("w", "b")),
+        lambda parts: sum(x**2 for v in parts.variables() for x in v),
+    ],
+)
+def test_variables_that_a_collection_gives_are_no_constants(penalty):
+    parts, far = Parts(), Parts()
+    gradient = weft.compile(lambda: weft.grad(lambda: penalty(parts), wrt=parts.w)())
+    for _ in range(2):
+        np.testing.assert_array_equal(gradient(), 2 * parts.w.value)
+        parts.w.assign(parts.w + 1)
+
+    @weft.compile
+    def follow(x):
+        parts.w.assign(parts.w - x)
+        for slow, fast in zip(far.variables(), parts.variables(), strict=True):
+            slow.assign(0.5 * slow + 0.5 * fast)
+
+    expected = far.w.value
+    for _ in range(2):
+        follow(np.ones(3))
+        expected = 0.5 * expected + 0.5 * parts.w.value
+        np.testing.assert_array_equal(far.w.value, expected)
