@@ -10,8 +10,22 @@ import numpy as np
 import pytest
 
 import weft
+from weft.calls.function import Core
 
 SECONDS = float(os.environ.get("WEFT_TEST_THREAD_SECONDS", "5"))
+
+
+def test_a_call_whose_variant_others_keep_dropping_is_served(monkeypatch):
+    compile_for = Core._compile_for
+
+    def and_drop(core, lane, call, options):
+        made = compile_for(core, lane, call, options)
+        if lane in core.lanes.values():  # as if other threads had compiled more variants than are kept
+            core.entries.publish(lane.entry, [])
+        return made
+
+    monkeypatch.setattr(Core, "_compile_for", and_drop)
+    assert weft.compile(lambda x: x * 2)(np.ones(3)).tolist() == [2, 2, 2]
 
 
 def test_eight_threads_call_and_compile():

@@ -204,8 +204,12 @@ class Core:
         lane = self.lanes.get(code)
         if lane is None:
             with self.publishing:
-                lane = self.lanes.setdefault(code, Lane(self.make_entry()))
-                self.entries.set_slow(lane.entry, partial(self.miss, lane))
+                lane = self.lanes[code] = self.lanes.get(code) or self._new_lane()
+        return lane
+
+    def _new_lane(self) -> Lane:
+        lane = Lane(self.make_entry())
+        self.entries.set_slow(lane.entry, partial(self.miss, lane))
         return lane
 
     def code_options(self, options: Options) -> CodeOptions:
@@ -226,7 +230,11 @@ class Core:
                 return self._served(lane, call, made.restore)
             except _Unserved:
                 pass
-        for _ in range(_ATTEMPTS):
+        for attempt in range(2 * _ATTEMPTS):
+            if (
+                attempt == _ATTEMPTS
+            ):  # the others need more variants than are kept: one that is this call's alone
+                lane, generation = self._new_lane(), 0
             with self.lock:
                 if lane.generation == generation:
                     call = self._compile_for(lane, call, options)
