@@ -181,12 +181,15 @@ def _walk_item(trace: Trace, walk: _Walk, item: Any, shape: Shape) -> None:
 
 
 def _position(trace: Trace, index: DimLike, size: DimLike, axis: int) -> DimLike | None:
-    """An int index as a position in [0, size), None where that depends on a loop; raises IndexFault."""
+    """An int index as a position in [0, size), None where that depends on a loop; raises IndexFault.
+
+    Not in a loop or branch: the program may never come there.
+    """
     reason = "index within its axis"
     below = trace.known(index, "<", 0, reason)
     position = index + size if below else index
     fits = (trace.known(position, ">=", 0, reason), trace.known(position, "<", size, reason))
-    if below is None or (None in fits and False not in fits):
+    if below is None or (None in fits and False not in fits) or (False in fits and len(trace.frames) > 1):
         return None
     if False in fits:
         raise IndexFault(

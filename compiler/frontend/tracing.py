@@ -149,8 +149,9 @@ class TracingHooks:
         return left + right
 
     def asked(self, value: Any, /) -> Any:
-        """Give the truth of a list whose items lie in arrays; other values as they are."""
-        return truth_value(self.trace, value) if is_listed(value) else value
+        """Give the truth of traced values, and of lists whose items lie in arrays; others as they are."""
+        is_traced = type(value) in TRACED or type(value) is Possible
+        return truth_value(self.trace, value) if is_traced or is_listed(value) else value
 
     def multiply(self, left: Any, right: Any, /) -> Any:
         """As Python does; a list whose items lie in arrays is copied."""
@@ -198,8 +199,9 @@ class TracingHooks:
         if isinstance(base, ModuleType):
             return self._load_from_module(base, name)
         getter = inspect.getattr_static(type(base), name, None)  # pyright: ignore[reportUnknownArgumentType] -- the type of anything
-        if isinstance(getter, property) and getter.fget is not None and isinstance(getter.fget, FunctionType):
-            return self.call(getter.fget, base)
+        asks = getter.fget if isinstance(getter, property) else None
+        if isinstance(asks, FunctionType) and not _is_numpy(asks):
+            return self.call(asks, base)
         value = getattr(base, name)
         source = self.inputs.path(base)
         if source is None or isinstance(value, _METHODS):

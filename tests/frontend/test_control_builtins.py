@@ -95,3 +95,9 @@ def test_builtins(fn):
         mine = copy.deepcopy(args)
         same(compiled(*mine), fn(*args))
         same(mine, args)
+
+
+def test_limits_of_types():
+    """Properties of NumPy's own objects are asked as they are."""
+    compiled = weft.compile(lambda x: np.minimum(x, np.iinfo(np.int32).max) + np.finfo(float).eps)
+    same(compiled(np.array([1.0, 1e18])), np.array([1.0 + np.finfo(float).eps, 2.0**31 - 1]))

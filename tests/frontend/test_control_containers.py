@@ -108,7 +108,42 @@ def fft(x):
     return [even[k] + t[k] for k in range(n // 2)] + [even[k] - t[k] for k in range(n // 2)]
 
 
+def sudoku(board):
+    """Returns from loops in loops; sizes that an index and a mask decide."""
+    for i in range(9):
+        row = []
+        for j in range(9):
+            if board[i][j] != 0:
+                if board[i][j] in row:
+                    return False
+                row.append(board[i][j])
+    for i in range(0, 9, 3):
+        for j in range(0, 9, 3):
+            block = board[i : i + 3, j : j + 3].flatten()
+            block = block[block > 0]
+            if len(np.unique(block)) != len(block):
+                return False
+    return True
+
+
+def guarded(x, n):
+    """Tests of values of several kinds; an index that is not there, where the program does not come."""
+    found = []
+    for v in x:
+        root = v * 2 if v > 0.3 else None
+        if (root and root < 1.5) or not n:
+            found.append(1)
+        else:
+            found.append(0)
+    for _ in range(5):
+        found[0] += int(100 * x[0]) if n else int(x[40])
+    return found
+
+
 R = np.random.default_rng(0)
+
+
+BOARD = np.array([[(3 * (i % 3) + i // 3 + j) % 9 + 1 for j in range(9)] for i in range(9)])
 
 
 def arguments(n):
@@ -121,6 +156,8 @@ def arguments(n):
         julia: (n, 20),
         counted: (R.integers(0, 5, n),),
         fft: (R.random(16).tolist(),),
+        sudoku: (BOARD * (n < 9 or R.random((9, 9)) < 0.8),),
+        guarded: (R.random(n), n),
     }
 
 

@@ -46,6 +46,10 @@ UNROLLED_IF_NEEDED = 256
 _NEEDS_ITEMS = ("E051", "E052", "E055", "E062", "E063", "E060", "E064")
 
 
+Where = tuple[dict[str, Place], list[str]]
+"""Variables that statements bind, and those of them that are read afterwards."""
+
+
 class ResultPlace:
     """Where a thunk's value is kept, so that it can be joined as a variable is."""
 
@@ -243,6 +247,7 @@ class ControlHooks:
         """Trace a loop; one whose condition is known in each iteration and cannot be traced runs now."""
         places = cells(sorted({*written, *_flag_names(stop)}), test, body, stop)
         kept = {n: p for n, p in places.items() if n in carried or n in live or n in _flag_names(stop)}
+        names = list(kept)
         first = self._try_test(test)
         if first is False:
             self.truth(test())
@@ -261,7 +266,7 @@ class ControlHooks:
                 return
             if error.code not in _NEEDS_ITEMS or not isinstance(first, bool):
                 raise
-            self._run_while(test, body, stop, places, error)
+            self._run_while(test, body, stop, (places, names), error)
 
     def _restack(self, wanted: Again, undo: Undo) -> None:
         """Give a list a stack before a statement is traced again; raise where it is to be earlier."""
@@ -280,7 +285,7 @@ class ControlHooks:
         return found if isinstance(found, bool) else None
 
     def _run_while(
-        self, test: Thunk, body: Thunk, stop: Thunk | None, places: dict[str, Place], error: WeftError
+        self, test: Thunk, body: Thunk, stop: Thunk | None, where: Where, error: WeftError
     ) -> None:
         for _ in range(UNROLLED_IF_NEEDED):
             found = self._known(test())
@@ -298,9 +303,9 @@ class ControlHooks:
                 going = stopped.apply("logical_not")
 
                 def rest() -> None:
-                    self._run_while(test, body, stop, places, error)
+                    self._run_while(test, body, stop, where, error)
 
-                return self.branch(going, [rest, None], places, list(places))
+                return self.branch(going, [rest, None], *where)
         raise error
 
     def for_(
@@ -317,13 +322,14 @@ class ControlHooks:
         """Trace a loop over a range or an array; Python goes over other things."""
         places = cells(sorted({*written, *_flag_names(stop)}), body, stop)
         kept = {n: p for n, p in places.items() if n in carried or n in live or n in _flag_names(stop)}
+        names = list(kept)
         items = as_sequence(self.trace, iterable)
         if items is None:
-            return self._unroll(iter(self.hooks.iterate(iterable)), body, stop, places)
+            return self._unroll(iter(self.hooks.iterate(iterable)), body, stop, (places, names))
         count = items.length
         if isinstance(count, int) and count <= UNROLLED and not _holds_loop(body):
             if self._copies * max(count, 1) <= MOST_COPIES:
-                return self._unroll_small(count, iter(items), body, stop, places)
+                return self._unroll_small(count, iter(items), body, stop, (places, names))
         undo = Undo(self.hooks, places)
         try:
             counted = _counted(self.trace, items)
@@ -332,7 +338,7 @@ class ControlHooks:
             try:
                 self._restack(wanted, undo)
             except UnsupportedError as error:
-                return self._unroll_instead(error, items, body, stop, places)
+                return self._unroll_instead(error, items, body, stop, (places, names))
             self.for_(items, body, stop, written=written, carried=carried, live=live)
         except (DTypeError, UnsupportedError) as error:
             undo.run()
@@ -341,7 +347,7 @@ class ControlHooks:
             )
             loop = Iteration(first_of(items), lambda: body(items.at(0)), stop, rest, places, live)
             if not self.peeling.peel(error, loop, undo.run):
-                self._unroll_instead(error, items, body, stop, places)
+                self._unroll_instead(error, items, body, stop, (places, names))
         return None
 
     def _unroll_instead(
@@ -350,7 +356,7 @@ class ControlHooks:
         items: Items,
         body: Callable[[Any], Any],
         stop: Thunk | None,
-        places: dict[str, Place],
+        where: Where,
     ) -> None:
         """Let Python go over a loop that cannot be one of the program, if it is short."""
         if not isinstance(error, UnsupportedError) or self.trace.changes(items.length):
@@ -359,7 +365,7 @@ class ControlHooks:
         if now > (UNROLLED_IF_NEEDED if error.code in _NEEDS_ITEMS else UNROLLED):
             raise error
         self.trace.log.append(f"a loop of {now} iterations is unrolled: {error.sentence}")
-        self._unroll(iter(items), body, stop, places)
+        self._unroll(iter(items), body, stop, where)
 
     def _unroll_small(
         self,
@@ -367,16 +373,16 @@ class ControlHooks:
         items: Iterator[Any],
         body: Callable[[Any], Any],
         stop: Thunk | None,
-        places: dict[str, Place],
+        where: Where,
     ) -> None:
         before, self._copies = self._copies, self._copies * max(count, 1)
         try:
-            self._unroll(items, body, stop, places)
+            self._unroll(items, body, stop, where)
         finally:
             self._copies = before
 
     def _unroll(
-        self, items: Iterator[Any], body: Callable[[Any], Any], stop: Thunk | None, places: dict[str, Place]
+        self, items: Iterator[Any], body: Callable[[Any], Any], stop: Thunk | None, where: Where
     ) -> None:
         for item in items:
             body(item)
@@ -387,11 +393,11 @@ class ControlHooks:
                 return
             if stopped is not False:
                 going, (rest,) = stopped.apply("logical_not"), tee(items, 1)  # that may be traced again
-                further = partial(self._further, rest, body, stop, places)
-                return self.branch(going, [further, None], places, list(places))
+                further = partial(self._further, rest, body, stop, where)
+                return self.branch(going, [further, None], *where)
 
-    def _further(self, items: Any, body: Callable[[Any], Any], stop: Thunk, places: dict[str, Place]) -> None:
-        self._unroll(copy(items), body, stop, places)
+    def _further(self, items: Any, body: Callable[[Any], Any], stop: Thunk, where: Where) -> None:
+        self._unroll(copy(items), body, stop, where)
 
     def assert_(self, test: Any, message: Thunk | None, /) -> None:
         """Do `assert test, message`."""

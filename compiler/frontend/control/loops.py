@@ -418,7 +418,9 @@ def _counting_while(
     counter = region.add_param(number_type)
     with _inside(trace, region):
         assert isinstance(index_param.type, IndexType)
-        index = trace.emit("to_index", [counter], {"dim": index_param.type.dim})
+        last = counted.upper - 1 if counted.step > 0 else counted.lower
+        bound = {"bound": trace.most(last)} if trace.has_bound(last) else {}
+        index = trace.emit("to_index", [counter], {"dim": index_param.type.dim, **bound})
     rest = finish(body, written, replaced={**replaced, index_param: index})
     _append(region, rest)
     values = region.ops.pop().operands
