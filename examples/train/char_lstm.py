@@ -85,7 +85,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     text, test = texts(100_000 if options.short else 20_000_000)
     bound = frequency_bits(text, test) - 1 if options.short else gzip_bits(test)
-    setting = (400, 64, 2e-2, (16, 32)) if options.short else (2400, 256, 2e-2, (32, 64))
+    setting = (400, 64, 2e-2, (16, 32)) if options.short else (2000, 256, 2e-2, (32, 64))
     found = []
     for seed in range(1 if options.short else options.seeds):
         found.append(train(seed, *setting, text, test))
