@@ -316,3 +316,44 @@ def test_sizes_whose_product_overflows():
     with pytest.raises((weft.ShapeError, MemoryError, ValueError)):
         weft.compile(add)(x, y)
     np.testing.assert_array_equal(weft.compile(add)(F32, F32), F32 * 2)
+
+
+def test_rows_of_an_argument_keep_their_places():
+    def exchange(rows):
+        for i in range(len(rows) - 1):
+            if rows[i][0] < rows[i + 1][0]:
+                rows[i], rows[i + 1] = rows[i + 1], rows[i]
+        return len(rows)
+
+    plain = [[float(i), i + 0.5] for i in range(6)]
+    mine = [list(row) for row in plain]
+    objects = list(mine)
+    exchange(plain)
+    weft.compile(exchange)(mine)
+    assert mine == plain
+    assert all(a is b for a, b in zip(mine, objects, strict=True))
+
+
+def test_a_loop_without_iterations():
+    def halved(x, limit):
+        while x.max() > limit:
+            x = x / 2
+        return x
+
+    compiled = weft.compile(halved)
+    assert compiled(np.array([5, 9]), 1.0).dtype == np.float64
+    with pytest.raises(weft.DTypeError, match="'x' has different types"):
+        compiled(np.array([5, 9]), 100.0)
+
+
+def test_exceptions_of_the_program_are_not_caught():
+    def solved(a, b):
+        try:
+            return np.linalg.solve(a, b)
+        except np.linalg.LinAlgError:
+            return np.zeros(2)
+
+    compiled = weft.compile(solved)
+    np.testing.assert_allclose(compiled(np.eye(2), np.ones(2)), np.ones(2))
+    with pytest.raises(np.linalg.LinAlgError):
+        compiled(np.zeros((2, 2)), np.ones(2))
