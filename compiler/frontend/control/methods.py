@@ -148,7 +148,12 @@ def remove(trace: Trace, owner: list[Any], value: Any) -> None:
 @method
 def index(trace: Trace, owner: list[Any], value: Any) -> Any:
     """Give the position of the first item that equals a value."""
-    return _found(trace, owner, value, f"{value!r} is not in list")
+    text = ""
+    try:
+        list[Any]().index(value)
+    except ValueError as error:  # its text differs between versions
+        text = str(error)
+    return _found(trace, owner, value, text)
 
 
 def _found(trace: Trace, owner: list[Any], value: Any, text: str) -> Any:
