@@ -230,3 +230,18 @@ def test_the_error_shows_the_types_of_what_a_tuple_holds():
     with pytest.raises(weft.DTypeError) as error:
         weft.compile(f)(np.ones(3, np.float32), 5)
     assert "(an array f64[3], an array f32[3])" in str(error.value)
+
+
+def test_the_error_for_items_names_no_name_of_weft():
+    def f(x):
+        names = []
+        for v in x:
+            if v > 0:
+                names.append("A")
+            else:
+                names.append("B")
+        return names
+
+    with pytest.raises(weft.DTypeError, match="an item of a list has different types") as error:
+        weft.compile(f)(np.ones(9))
+    assert "__weft" not in str(error.value)

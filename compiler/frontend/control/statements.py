@@ -384,6 +384,8 @@ def join_named(trace: Trace, name: str, slot: Slot, value: Any) -> Slot:
 def different(trace: Trace, name: str, slot: Slot, value: Any, reason: str) -> WeftError:
     """The error for a name that has two types where paths meet."""
     known = {"__weft_result__": "the returned value", "the expression": name}
+    if name.startswith("__weft_list_"):
+        known[name] = "an item of a list"
     what = known.get(name) or f"{name.partition(' ')[0]!r}"
     one, other = _array_type(slot), _array_type(Same(value))
     is_shape = one is not None and other is not None and one.dtype == other.dtype
