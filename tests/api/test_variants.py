@@ -319,3 +319,10 @@ def test_recursion():
     with pytest.raises(weft.UnsupportedError, match="recurses too deeply") as caught:
         weft.compile(endless)(np.ones(2))
     assert "return endless(x)" in str(caught.value)
+
+
+def test_scalars_of_c_types_with_two_names():
+    f = weft.compile(lambda s: s + 1)
+    for kind in (np.longlong, np.ulonglong, np.intc, np.int64):  # two of these have the bits of one
+        assert f(kind(3)) == 4
+        assert f(kind(3)).dtype == (kind(3) + 1).dtype

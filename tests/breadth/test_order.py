@@ -204,3 +204,21 @@ def test_derivative_of_a_partition():
     (found,) = weft.vjp(lambda a: np.partition(a, 151), x)[1](weights)
     for value, weight in zip(line[line != 0], weights[line != 0], strict=True):
         assert found[x == value] == weight
+
+
+@pytest.mark.parametrize("place", [np.int64(3), np.array(-2), np.array([1, 4]), np.longlong(5)])
+def test_partition_by_a_computed_place(place):
+    x = np.random.default_rng(3).normal(size=9)
+    found = weft.compile(lambda x, place: (np.partition(x, place), x[np.argpartition(x, place)]))(x, place)
+    for one in found:
+        places = np.atleast_1d(place)
+        np.testing.assert_array_equal(one[places], np.sort(x)[places])
+        assert all(one[:k].max(initial=-9) <= one[k] <= one[k:].min() for k in places % 9)
+
+
+def test_a_computed_place_outside_of_the_axis():
+    f = weft.compile(lambda x, place: np.partition(x, place))
+    with pytest.raises(ValueError, match="out of bounds"):
+        f(np.ones(4), np.int64(4))
+    with pytest.raises(TypeError, match="must be integer"):
+        f(np.ones(4), np.float64(1))

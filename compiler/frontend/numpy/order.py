@@ -28,7 +28,7 @@ from weft.compiler.frontend.values import (
     shape_of,
     wrap,
 )
-from weft.ir.dims import DimLike, floor_divide, product
+from weft.ir.dims import DimLike, floor_divide, product, show_dim
 from weft.ir.errors import IndexFault, ShapeError
 from weft.ir.expr import Expr, cast
 from weft.ir.types import BOOL, F64, I64
@@ -123,8 +123,8 @@ def argpartition(
     return new_array(trace, along(trace, "argsort", value, number, places))
 
 
-def _check_kth(trace: Trace, kth: Any, size: DimLike, kind: Any) -> list[DimLike]:
-    """The places, from the beginning."""
+def _check_kth(trace: Trace, kth: Any, size: DimLike, kind: Any) -> Sequence[DimLike]:
+    """The places, from the beginning; none if all are to be sorted, which serves any."""
     if not isinstance(kind, str):
         raise TypeError(f"select kind must be str, not {type(kind).__name__}")
     if kind != "introselect":
@@ -135,7 +135,7 @@ def _check_kth(trace: Trace, kth: Any, size: DimLike, kind: Any) -> list[DimLike
     for one in kth if isinstance(kth, Sequence) else (kth,):
         place = as_dim(one)
         if place is None:
-            raise trace.refuse("kth of a partition must be known when the program starts", "use ints", "E051")
+            return _computed_kth(trace, as_array(trace, kth), size)
         if trace.holds(place, "<", 0, "sign of kth"):
             place = place + size
         if trace.holds(place, "<", 0, "kth within its axis") or trace.holds(
@@ -144,6 +144,15 @@ def _check_kth(trace: Trace, kth: Any, size: DimLike, kind: Any) -> list[DimLike
             raise ValueError(f"kth(={one}) out of bounds ({size})")
         found.append(place)
     return found
+
+
+def _computed_kth(trace: Trace, kth: TracedArray, size: DimLike) -> Sequence[DimLike]:
+    if kth.dtype.kind not in "iu":
+        raise TypeError("Partition index must be integer")
+    total = size_number(trace, size)
+    fits = trace.call(np.all, (kth >= -total) & (kth < total))
+    trace.fail_unless(fits.expr, ValueError(f"kth out of bounds ({show_dim(size)})"))
+    return ()
 
 
 @implements(np.lexsort)

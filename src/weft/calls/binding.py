@@ -39,6 +39,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # typed so, what is tested stays a value of any type
 _ARRAY: Any = np.ndarray
 _KEPT: Any = (np.generic, type, Variable)
+_SCALAR: Any = np.generic
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,9 @@ class _Plain:
         kind: Any = _type(value)
         if kind is np.ndarray:
             return value if value.dtype.isnative or value.dtype.kind not in "biufc" else self._swap(value)
+        if isinstance(value, _SCALAR) and (usual := np.dtype(value.dtype.str).type) is not kind:
+            self.is_changed = True  # of two C types with the same bits NumPy calls one by its size
+            return usual(value)
         if kind in (int, float, bool, str, complex) or value is None or isinstance(value, _KEPT):
             return value
         if isinstance(value, _ARRAY):
