@@ -21,10 +21,14 @@ Watch = Callable[[str, Func, Func, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What passes may ask beside the program: options that change code, and the machine to lower for."""
+    """What passes may ask beside the program: options that change code, and the machine to lower for.
+
+    `saves_memory`: the user has asked for less memory at the cost of time (`weft.remat`).
+    """
 
     options: CodeOptions = field(default_factory=CodeOptions)
     target: Target | None = None
+    saves_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,9 @@ def vectorize_for_target(fn: Func, setting: Setting) -> Func:
 
 
 def beside_for_target(fn: Func, setting: Setting) -> Func:
-    """`beside` for machines with a pool of threads."""
-    return beside(fn) if setting.target is not None and setting.target.kind == "cpu" else fn
+    """`beside` for machines with a pool of threads; parts at once need more memory than one by one."""
+    has_pool = setting.target is not None and setting.target.kind == "cpu"
+    return beside(fn) if has_pool and not setting.saves_memory else fn
 
 
 # fmt: off

@@ -406,6 +406,8 @@ def _reduce_one(rewriter: Rewriter, op: Op) -> Value | None:
     # a reduction of one element is that element: -0.0 + x == x, 1 * x == x, and the others are idempotent
     axis = op.attributes["axis"]
     assert isinstance(axis, int)
+    if op.name in ("max", "min") and _dtype(op.result).is_complex:
+        return None  # a NaN becomes another
     one = shape_of(op.operands[0])[axis] == 1
     return rewriter.reshape(op.operands[0], shape_of(op.result)) if one else None
 

@@ -5,6 +5,7 @@ Not here: products of matrices (`linalg.py`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -88,6 +89,26 @@ def _fold(name: str, start: Callable[[DType], Number]) -> Combine:
     )
 
 
+def _one_nan(x: Expr) -> Expr:
+    """Complex NaN as nan+nanj: which of several was first would hang on the order of the steps."""
+    return select(x.apply("isnan"), constant(x, complex("nan+nanj")), x) if x.dtype.is_complex else x
+
+
+def _extreme(name: str, start: Callable[[DType], Number]) -> Combine:
+    fold = _fold(name, start)
+    return replace(fold, finish=lambda attributes, accumulators, count: (_one_nan(accumulators[0]),))
+
+
+def _extreme_of(reduce: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    def evaluate(x: np.ndarray, attributes: Attributes) -> np.ndarray:
+        found = np.array(reduce(x, axis_of(attributes)))
+        if x.dtype.kind == "c":
+            found[np.isnan(found)] = complex("nan+nanj")
+        return found
+
+    return evaluate
+
+
 def _least(dtype: DType) -> Number:
     if dtype.is_complex:
         return complex("-inf-infj")
@@ -165,10 +186,10 @@ sum_ = _define("sum", "Sum along `axis`; integers wrap.", lambda x, a: x.sum(axi
                _fold("add", lambda dtype: 0), kinds="iufc", vjp=_sum_vjp)
 prod = _define("prod", "Product along `axis`; integers wrap.", lambda x, a: x.prod(axis_of(a), dtype=x.dtype),
                _fold("multiply", lambda dtype: 1), kinds="iufc", vjp=_prod_vjp)
-max_ = _define("max", "Maximum along `axis`; NaN if there is one.", lambda x, a: x.max(axis_of(a)),
-               _fold("maximum", _least), kinds="biufc", vjp=_extreme_vjp)
-min_ = _define("min", "Minimum along `axis`; NaN if there is one.", lambda x, a: x.min(axis_of(a)),
-               _fold("minimum", _greatest), kinds="biufc", vjp=_extreme_vjp)
+max_ = _define("max", "Maximum along `axis`; NaN if there is one.", _extreme_of(np.max),
+               _extreme("maximum", _least), kinds="biufc", vjp=_extreme_vjp)
+min_ = _define("min", "Minimum along `axis`; NaN if there is one.", _extreme_of(np.min),
+               _extreme("minimum", _greatest), kinds="biufc", vjp=_extreme_vjp)
 all_ = _define("all", "Whether every element along `axis` is true.", lambda x, a: x.all(axis_of(a)),
                _fold("bitwise_and", lambda dtype: True), kinds="b", vjp=lambda op, g, y, x: (None,))
 any_ = _define("any", "Whether an element along `axis` is true.", lambda x, a: x.any(axis_of(a)),

@@ -106,6 +106,16 @@ def test_products_have_their_own_order():
     np.testing.assert_allclose(ours, exact, rtol=3e-6)
 
 
+def test_extremes_of_complex_numbers_with_nan():
+    x = np.array([[1 + 1j, complex(np.nan, 2), complex(3, np.nan)], [1, 2, 3j]])
+    for axis in (0, 1, None):
+        for reduce in (np.max, np.min):
+            found = np.asarray(weft.compile(lambda x, r=reduce, a=axis: r(x, axis=a))(x))
+            want = np.array(reduce(x, axis=axis))
+            want[np.isnan(want)] = complex("nan+nanj")
+            np.testing.assert_array_equal([found.real, found.imag], [want.real, want.imag])
+
+
 def test_products_of_complex_numbers():
     rng = np.random.default_rng(0)
     z, w = (rng.normal(size=50) + 1j * rng.normal(size=50) for _ in range(2))

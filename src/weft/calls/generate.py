@@ -33,7 +33,8 @@ def optimize(fn: Func, options: Options, target: Target, watch: Watch | None = N
     """Run all passes: stage "tensor" to "loops", memory planned."""
     check = verify if options.run.verify else None
     report = _report(fn, options) if watch is None else None
-    lowered = run(fn, PASSES, Setting(options.code, target), verify=check, limit=options.code.pass_limit,
+    setting = Setting(options.code, target, saves_memory=any("remat" in op.attributes for op in walk(fn)))
+    lowered = run(fn, PASSES, setting, verify=check, limit=options.code.pass_limit,
                   off=options.code.passes_off, watch=report or watch)  # fmt: skip
     if report is not None:
         report.finish()
