@@ -121,8 +121,9 @@ def user_location(traceback: TracebackType | None) -> Location | None:
     """The innermost line of the user's in a traceback."""
     found = None
     while traceback is not None:
-        module = str(traceback.tb_frame.f_globals.get("__name__") or "")
-        if not module.startswith("weft"):
+        names, file = traceback.tb_frame.f_globals, traceback.tb_frame.f_code.co_filename
+        is_ours = str(names.get("__name__") or "").startswith("weft") or is_standard_library(file)
+        if not is_ours and source_lines(file, names):
             found = traceback
         traceback = traceback.tb_next
     return None if found is None else resolve(found.tb_frame.f_code, found.tb_lasti)

@@ -150,7 +150,7 @@ def test_sizes(target, tmp_path):
     assert report.library_bytes - weights < 40_000
     sizes = dict(report.sizes)
     assert sizes["mlp_initial_0"] == 64 * 256 * 4
-    assert 100 < sizes["mlp_train"] < 2000
+    assert 100 < sizes["mlp_train"] < (report.library_bytes - weights) / 10  # it only calls the kernels
     assert report.sizes[0][1] >= report.sizes[-1][1]
     if report.library.read_bytes()[18] == {"x86_64": 62, "aarch64": 183}.get(platform.machine()):
         x, digits = e.batch()

@@ -270,3 +270,14 @@ def test_an_array_that_is_written_after_it_was_appended():
 
     with pytest.raises(weft.UnsupportedError, match="memory of another"):
         aliases(mixed(5))
+
+
+def test_a_list_of_sizes_is_known_again_where_its_loop_is_unrolled():
+    def f(x, sizes):
+        for axis in range(x.ndim):
+            count = sizes[axis]
+            x = np.stack([x.take(k, axis) + k for k in range(count)], axis=axis)
+        return x
+
+    x = np.arange(24.0).reshape(4, 6)
+    np.testing.assert_array_equal(weft.compile(f)(x, [2, 3]), f(x, [2, 3]))

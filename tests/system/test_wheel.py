@@ -48,7 +48,7 @@ def wheel(tmp_path_factory) -> Path:
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     with tarfile.open(build("build_sdist", source, base)) as archive:
-        archive.extractall(base / "sdist", filter="data")
+        archive.extractall(base / "sdist", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     (unpacked,) = (base / "sdist").iterdir()
     return build("build_wheel", unpacked, base)
 

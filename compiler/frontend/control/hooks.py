@@ -6,12 +6,14 @@ A test that is known while tracing leaves the statement to Python. Not here: loa
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from functools import partial
 from itertools import tee
 from typing import TYPE_CHECKING, Any
 
+from weft.compiler.frontend.arguments import is_node
 from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.control.conditions import truth
 from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Possible, Undefined, given, is_listed
@@ -268,11 +270,20 @@ class ControlHooks:
                 raise
             self._run_while(test, body, stop, (places, names), error)
 
-    def _restack(self, wanted: Again, undo: Undo) -> None:
-        """Give a list a stack before a statement is traced again; raise where it is to be earlier."""
+    def _restack(
+        self, wanted: Again, undo: Undo, stacked: list[tuple[list[Any], list[Any]]] | None = None
+    ) -> None:
+        """Give a list a stack before a statement is traced again; raise where it is to be earlier.
+
+        A list of numbers is noted in `stacked`, with its items.
+        """
         undo.run()
         if self.hooks.journal.is_outer(wanted.owner):
             raise wanted
+        held: Any = wanted.owner
+        items = typing.cast("list[Any]", held.copy() if type(held) is list else [])
+        if stacked is not None and items and not any(map(is_node, items)):
+            stacked.append((wanted.owner, items))
         wanted.prepare(self.trace)
 
     def _try_test(self, test: Thunk) -> bool | None:
@@ -320,6 +331,18 @@ class ControlHooks:
         live: tuple[str, ...],
     ) -> None:
         """Trace a loop over a range or an array; Python goes over other things."""
+        self._for(iterable, body, stop, (written, carried, live), [])
+
+    def _for(
+        self,
+        iterable: Any,
+        body: Callable[[Any], Any],
+        stop: Thunk | None,
+        names_of: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
+        stacked: list[tuple[list[Any], list[Any]]],
+    ) -> None:
+        """`stacked`: lists of numbers that became stacks for this loop, with the items that they had."""
+        written, carried, live = names_of
         places = cells(sorted({*written, *_flag_names(stop)}), body, stop)
         kept = {n: p for n, p in places.items() if n in carried or n in live or n in _flag_names(stop)}
         names = list(kept)
@@ -336,10 +359,10 @@ class ControlHooks:
             for_node(self.hooks, counted, body, stop, variables_of(self.hooks, kept, stop))
         except Again as wanted:
             try:
-                self._restack(wanted, undo)
+                self._restack(wanted, undo, stacked)
             except UnsupportedError as error:
                 return self._unroll_instead(error, items, body, stop, (places, names))
-            self.for_(items, body, stop, written=written, carried=carried, live=live)
+            self._for(items, body, stop, names_of, stacked)
         except (DTypeError, UnsupportedError) as error:
             undo.run()
             rest = partial(
@@ -347,6 +370,8 @@ class ControlHooks:
             )
             loop = Iteration(first_of(items), lambda: body(items.at(0)), stop, rest, places, live)
             if not self.peeling.peel(error, loop, undo.run):
+                for held, numbers in stacked:  # Python knows them again
+                    held[:] = numbers
                 self._unroll_instead(error, items, body, stop, (places, names))
         return None
 
