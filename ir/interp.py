@@ -2,8 +2,8 @@
 
 Tensors are arrays, indices are ints, lanes are arrays of shape [lanes], buffers are checked memory
 (`memory.py`). Parallel loops run one iteration after the other, in a shuffled order if asked. The first
-failure in program order is raised; memory then holds what was written before it. Not here: speed, nor
-anything of a target.
+failure in program order is raised; memory then holds what was written before it. Not here: ops of
+memory (`accesses.py`), speed, anything of a target.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import cast
 
 import numpy as np
 
+from weft.ir.accesses import MEMORY, Runtime, integer, lane_array
 from weft.ir.block import Thread, has_meetings, run_block
 from weft.ir.dims import DimLike, as_symbol, evaluate_dim
 from weft.ir.errors import IndexFault, InternalError, ShapeError, WeftError, failure
@@ -24,7 +25,6 @@ from weft.ir.source import Location
 from weft.ir.types import INDEX, BufferType, IndexType, TensorType, Type, VectorType
 from weft.ir.walk import dims_of_attribute
 
-Runtime = np.ndarray | int | Buffer | None
 Step = Callable[[], None]
 PythonCall = Callable[[Sequence[np.ndarray], Sequence[tuple[int, ...]]], Sequence[np.ndarray]]
 PARALLEL = ("parallel", "grid", "thread")
@@ -179,9 +179,9 @@ class Machine:
         for param, value in zip(region.params, params, strict=True):
             self.values[param] = value
             if isinstance(param.type, IndexType):
-                self.bind_index(param.type, _integer(value))
+                self.bind_index(param.type, integer(value))
             elif param.type == INDEX and param.name:
-                self.known[param.name] = _integer(value)
+                self.known[param.name] = integer(value)
         return self.run(region)
 
     def bind_index(self, ty: IndexType, value: int) -> None:
@@ -197,7 +197,7 @@ class Machine:
         for value, result in zip(op.results, results, strict=True):
             self.values[value] = result
             if isinstance(value.type, IndexType):
-                self.bind_index(value.type, _integer(result))
+                self.bind_index(value.type, integer(result))
 
     def step(self, op: Op) -> Step:
         """A function that runs `op` once."""
@@ -265,22 +265,6 @@ def _location(op: Op) -> Location | None:
     return op.locations[0] if op.locations else None
 
 
-def _integer(value: Runtime) -> int:
-    """An index, a scalar of the loop level or a scalar tensor as an int."""
-    if isinstance(value, int):
-        return value
-    assert value is not None
-    array = value.array() if isinstance(value, Buffer) else value
-    return int(array.reshape(-1)[0])
-
-
-def _lane_array(value: Runtime) -> np.ndarray:
-    """Lanes as an array of one dimension."""
-    assert not isinstance(value, Buffer)
-    array = np.asarray(value)
-    return array if array.ndim == 1 else array.reshape(-1)
-
-
 # ---- tensors
 
 
@@ -309,20 +293,20 @@ def _check_result(machine: Machine, op: Op, ty: Type, array: np.ndarray) -> None
 
 
 def _if(machine: Machine, op: Op) -> None:
-    holds = _integer(machine.values[op.operands[0]])
+    holds = integer(machine.values[op.operands[0]])
     machine.set(op, machine.run(op.regions[0 if holds else 1]))
 
 
 def _while(machine: Machine, op: Op) -> None:
     carried: Sequence[Runtime] = [machine.values[v] for v in op.operands]
     condition, body = op.regions
-    while _integer(machine.enter(condition, carried)[0]):
+    while integer(machine.enter(condition, carried)[0]):
         carried = machine.enter(body, carried)
     machine.set(op, carried)
 
 
 def _for(machine: Machine, op: Op) -> None:
-    lower, upper, step = (_integer(machine.values[v]) for v in op.operands[:3])
+    lower, upper, step = (integer(machine.values[v]) for v in op.operands[:3])
     if step == 0:
         raise InternalError("a loop has step 0")
     carried: Sequence[Runtime] = [machine.values[v] for v in op.operands[3:]]
@@ -394,7 +378,7 @@ def _block(machine: Machine, body: Region, indices: Sequence[int]) -> None:
 
 def _meet(machine: Machine, op: Op) -> None:
     """A barrier or an exchange; a thread alone has no one to wait for."""
-    value = _lane_array(machine.values[op.operands[0]]) if op.operands else None
+    value = lane_array(machine.values[op.operands[0]]) if op.operands else None
     if machine.thread is not None:
         value = machine.thread.meet(op, value)
     if op.results:
@@ -442,118 +426,23 @@ def _dim(machine: Machine, op: Op) -> None:
 
 
 def _from_index(machine: Machine, op: Op) -> None:
-    index = np.int64(_integer(machine.values[op.operands[0]]))
+    index = np.int64(integer(machine.values[op.operands[0]]))
     machine.values[op.result] = np.array([index] if isinstance(op.result.type, VectorType) else index)
 
 
 def _to_index(machine: Machine, op: Op) -> None:
-    machine.set(op, [_integer(machine.values[op.operands[0]])])
-
-
-# ---- memory
-
-
-def _alloc(machine: Machine, op: Op) -> None:
-    ty = op.result.type
-    assert isinstance(ty, BufferType)
-    label = machine.label(ty)
-    machine.values[op.result] = allocate(
-        ty, machine.shape(ty.shape), label, counted=label.startswith("arena")
-    )
-
-
-def _view(machine: Machine, op: Op) -> None:
-    ty = op.result.type
-    assert isinstance(ty, BufferType)
-    buffer = _buffer(machine, op.operands[0])
-    offset = _integer(machine.values[op.operands[1]]) if len(op.operands) > 1 else 0
-    machine.values[op.result] = buffer.view(offset, numpy_dtype(ty.dtype), machine.shape(ty.shape))
-
-
-def _buffer(machine: Machine, value: Value) -> Buffer:
-    buffer = machine.values[value]
-    assert isinstance(buffer, Buffer)
-    return buffer
-
-
-def _offsets(machine: Machine, op: Op, buffer: Buffer, operand: Value, lanes: int) -> np.ndarray:
-    """Offsets of all lanes: a vector of them, or a scalar and the attribute `stride`, in elements."""
-    offsets = _lane_array(machine.values[operand])
-    if op.name in ("gather_lanes", "scatter_lanes") or lanes == 1:
-        return offsets
-    stride = op.attributes.get("stride", 1)
-    assert isinstance(stride, int)
-    return int(offsets[0]) + np.arange(lanes) * (stride * buffer.dtype.itemsize if buffer.strided else stride)
-
-
-def _mask(machine: Machine, op: Op, number: int, lanes: int) -> np.ndarray | None:
-    if len(op.operands) <= number:
-        return None
-    mask = _lane_array(machine.values[op.operands[number]])
-    return np.broadcast_to(mask, (lanes,))
-
-
-def _places(machine: Machine, op: Op, buffer: Buffer, number: int, lanes: int) -> np.ndarray | slice:
-    """Positions of all lanes of a load or store without a mask; operand `number` is the offset."""
-    dense = lanes == 1 or op.attributes.get("stride", 1) == 1
-    if dense and op.name in ("load", "store"):
-        return buffer.run(_integer(machine.values[op.operands[number]]), lanes)
-    return buffer.places(_offsets(machine, op, buffer, op.operands[number], lanes))
-
-
-def _load(machine: Machine, op: Op) -> None:
-    buffer, ty = _buffer(machine, op.operands[0]), op.result.type
-    assert isinstance(ty, VectorType)
-    mask = _mask(machine, op, 2, ty.lanes)
-    if mask is None:
-        places = _places(machine, op, buffer, 1, ty.lanes)
-    else:
-        places = buffer.places(_offsets(machine, op, buffer, op.operands[1], ty.lanes)[mask])
-    if machine.traffic is not None:
-        machine.traffic.load(buffer, places)
-    if machine.races is not None:
-        machine.races.load(buffer, places)
-    elements = buffer.read(places)
-    if mask is not None:
-        lanes = np.zeros(ty.lanes, buffer.dtype)
-        lanes[mask] = elements
-        elements = lanes
-    machine.values[op.result] = elements
-
-
-def _store(machine: Machine, op: Op) -> None:
-    elements, buffer = _lane_array(machine.values[op.operands[0]]), _buffer(machine, op.operands[1])
-    mask = _mask(machine, op, 3, elements.size)
-    if mask is None:
-        places = _places(machine, op, buffer, 2, elements.size)
-    else:
-        places = buffer.places(_offsets(machine, op, buffer, op.operands[2], elements.size)[mask])
-        elements = elements[mask]
-    if machine.traffic is not None:
-        machine.traffic.store(buffer, places)
-    if machine.races is not None:
-        machine.races.store(buffer, places, elements)
-    buffer.write(places, elements)
-
-
-def _copy_buffer(machine: Machine, op: Op) -> None:
-    source, target = (_buffer(machine, v) for v in op.operands)
-    if machine.traffic is not None:
-        size = source.array().size * source.dtype.itemsize
-        machine.traffic.load(source, slice(source.start, source.start + size))
-        machine.traffic.store(target, slice(target.start, target.start + size))
-    target.array()[...] = source.array().reshape(target.array().shape)
+    machine.set(op, [integer(machine.values[op.operands[0]])])
 
 
 # ---- failure
 
 
 def _fail_if(machine: Machine, op: Op) -> None:
-    mask = _lane_array(machine.values[op.operands[0]])
+    mask = lane_array(machine.values[op.operands[0]])
     if not mask.any():
         return
     lane = int(mask.argmax())
-    facts = [_lane_array(machine.values[v]) for v in op.operands[1:]]
+    facts = [lane_array(machine.values[v]) for v in op.operands[1:]]
     numbers = [int(f[lane if f.size > 1 else 0]) for f in facts]
     axis = op.attributes.get("axis")
     numbers += [axis] if isinstance(axis, int) else []
@@ -561,14 +450,14 @@ def _fail_if(machine: Machine, op: Op) -> None:
 
 
 def _check(machine: Machine, op: Op) -> None:
-    if not _lane_array(machine.values[op.operands[0]]).all():
-        facts = [int(_lane_array(machine.values[v])[0]) for v in op.operands[1:]]
+    if not lane_array(machine.values[op.operands[0]]).all():
+        facts = [int(lane_array(machine.values[v])[0]) for v in op.operands[1:]]
         raise failure(op.attributes.get("code", ""), facts, _location(op))
 
 
 def _callback(machine: Machine, op: Op) -> None:
     """Results as values, or written to the buffers behind the `inputs`."""
-    call = machine.callbacks[_integer(op.attributes["site"])]  # pyright: ignore[reportArgumentType] -- an int
+    call = machine.callbacks[integer(op.attributes["site"])]  # pyright: ignore[reportArgumentType] -- an int
     values = [machine.values[v] for v in op.operands]
     if op.results or "inputs" not in op.attributes:
         types = [v.type for v in (*op.operands, *op.results)]
@@ -579,7 +468,7 @@ def _callback(machine: Machine, op: Op) -> None:
     assert isinstance(count, int)
     assert isinstance(ranks, tuple)
     sizes = iter(values[len(ranks) :])
-    shapes = [tuple([_integer(next(sizes)) for _ in range(cast(int, rank))]) for rank in ranks]
+    shapes = [tuple([integer(next(sizes)) for _ in range(cast(int, rank))]) for rank in ranks]
     found = call([_as_array(v) for v in values[:count]], shapes)
     for target, array in zip(values[count : len(ranks)], found, strict=True):
         assert isinstance(target, Buffer)
@@ -598,13 +487,7 @@ _HANDLERS: dict[str, Handler] = {
     "from_index": _from_index,
     "to_index": _to_index,
     "check": _check,
-    "alloc": _alloc,
-    "view": _view,
-    "load": _load,
-    "store": _store,
-    "gather_lanes": _load,
-    "scatter_lanes": _store,
-    "copy": _copy_buffer,
+    **MEMORY,
     "prefetch": lambda machine, op: None,
     "fail_if": _fail_if,
     "barrier": _meet,
