@@ -1,6 +1,6 @@
 """The memory of the reference interpreter: buffers with checked accesses, and the count of bytes moved.
 
-Not here: what ops do with it (`interp.py`), nor any memory of real programs (`runtime/`).
+Not here: what ops do with it (`accesses.py`), nor any memory of real programs (`runtime/`).
 """
 
 from collections import OrderedDict
