@@ -222,3 +222,5 @@ def test_a_computed_place_outside_of_the_axis():
         f(np.ones(4), np.int64(4))
     with pytest.raises(TypeError, match="must be integer"):
         f(np.ones(4), np.float64(1))
+    with pytest.raises(ValueError, match="Booleans"):
+        f(np.ones(4), np.bool_(True))

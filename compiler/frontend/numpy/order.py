@@ -147,6 +147,8 @@ def _check_kth(trace: Trace, kth: Any, size: DimLike, kind: Any) -> Sequence[Dim
 
 
 def _computed_kth(trace: Trace, kth: TracedArray, size: DimLike) -> Sequence[DimLike]:
+    if kth.dtype.kind == "b":
+        raise ValueError("Booleans unacceptable as partition index")
     if kth.dtype.kind not in "iu":
         raise TypeError("Partition index must be integer")
     total = size_number(trace, size)
