@@ -321,7 +321,9 @@ class Partition:
         In the source's kernel that would be written to memory; in theirs it is not.
         """
         for _ in range(MAX_OPS):
-            readers = self.readers(op.result) if len(op.results) == 1 else []
+            if len(op.results) != 1:  # a loop that writes in place
+                return False
+            readers = self.readers(op.result)
             form = record(readers[0]).form if len(readers) == 1 else None
             if shape_of(op.result) != source.space or op.result not in (readers[0].operands if form else ()):
                 return False

@@ -166,3 +166,16 @@ def test_products_of_a_transpose_read_rows_in_the_order_of_memory(swapped):
     assert not any(op.attributes.get("stride", 1) > 1 for op in walk(program) if op.name == "load")
     assert not any(op.name == "gather_lanes" for op in walk(program))
     np.testing.assert_allclose(weft.compile(product)(a, x), product(a, x), rtol=1e-12, atol=1e-12)
+
+
+def test_a_sum_that_a_loop_carries_beside_an_array_written_in_place():
+    def carried(x):
+        total, weights, last = np.sum(x, axis=1), np.full(x.shape[0], 3.0), np.zeros(x.shape[0])
+        for _ in range(5):
+            weights = weights * 0.5
+            last = total
+        return last, weights
+
+    x = RNG.normal(size=(4, 6))
+    for got, expected in zip(weft.compile(carried)(x), carried(x), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-14)

@@ -368,16 +368,17 @@ class Reference:
 
     @staticmethod
     def _of_dot(_attributes, operands, value):
-        if value.dtype.kind == "c":  # of sums of products of parts
-            a, b = (
-                np.concatenate([k.value.real, k.value.imag], axis)
-                for k, axis in zip(operands, (-1, -2), strict=True)
-            )
-            errors = (
+        if value.dtype.kind == "c":  # sums of products of parts: ar br - ai bi and ar bi + ai br
+            a, b = ((k.value.real, k.value.imag) for k in operands)
+            ea, eb = (
                 np.concatenate([_error(k)] * 2, axis) for k, axis in zip(operands, (-1, -2), strict=True)
             )
-            known = [Known(x, e) for x, e in zip((a, b), errors, strict=True)]
-            return Reference._of_dot(_attributes, known, value.real)
+            first = Known(np.concatenate(a, -1), ea)
+            bounds = [
+                Reference._of_dot(_attributes, [first, Known(np.concatenate(half, -2), eb)], value.real)
+                for half in (b, b[::-1])
+            ]
+            return _clean(np.maximum(*(np.zeros(value.shape) if b is None else b for b in bounds)))
         if value.dtype.kind != "f":
             return (
                 _clean(np.full(value.shape, np.inf)) if any(k.error is not None for k in operands) else None
