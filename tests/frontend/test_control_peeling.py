@@ -127,8 +127,8 @@ def test_no_iteration():
     agree(compiled, until_small, np.array([5, 9]), 0.1)
 
 
-@weft.compile
 def stops_early(x, n):
+    """Ints after a break at once, floats later."""
     for _ in range(n):
         y = x * 0.5
         if y.sum() < 1:
@@ -137,8 +137,27 @@ def stops_early(x, n):
     return x
 
 
-def test_what_a_first_iteration_does_not_solve():
-    """Ints after a break at once, floats later: refused, with the name."""
+def returns_early(a, v, tol, n):
+    """The same with a return, and a second way out."""
+    for k in range(n):
+        w = a @ v
+        if k > 2 and abs(w - v).max() < tol:
+            return w, k
+        if abs(w - v).max() < tol / 2:
+            break
+        v = w / np.linalg.norm(w)
+    return v, k
+
+
+def test_ways_out_of_a_first_iteration():
+    """A name that would keep its type where the data end the first iteration: an error then, not before."""
+    compiled = weft.compile(stops_early)
+    agree(compiled, stops_early, np.array([5, 9]), 9)
     with pytest.raises(weft.UserError, match="'x' has different types") as error:
-        stops_early(np.array([5, 9]), 9)
+        compiled(np.array([0, 1]), 9)
     assert "E061" in str(error.value)
+    agree(compiled, stops_early, np.array([50, 9]), 9)
+    compiled = weft.compile(returns_early)
+    agree(compiled, returns_early, R.random((2, 2)), np.array([1, 1]), 1e-3, 30)
+    with pytest.raises(weft.DTypeError, match="'v' has different types"):
+        compiled(np.eye(2), np.array([1, 0]), 1e-3, 30)

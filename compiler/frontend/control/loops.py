@@ -43,6 +43,7 @@ from weft.compiler.frontend.control.rotation import (
 )
 from weft.compiler.frontend.control.sharing import share_carried, share_results
 from weft.compiler.frontend.control.statements import (
+    FLAGS,
     Raised,
     different,
     effect_refused,
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
     from weft.compiler.frontend.tracing import TracingHooks
 
 _ROUNDS = 12
-FLAGS = ("__weft_break_", "__weft_returned__")
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class Peeling:
     """Traces two paths of a condition, as `ControlHooks.branch`."""
     depth: int = 0
     failed: WeftError | None = None
+    is_first: bool = False
+    """Whether statements of such a first iteration are traced."""
 
     def peel(self, error: WeftError, loop: Iteration, undo: Callable[[], None]) -> bool:
         """Trace a first iteration and a loop of the others; False, with all undone, if that is in vain."""
@@ -84,12 +86,31 @@ class Peeling:
         return True
 
     def _first(self, loop: Iteration) -> None:
-        loop.body()
+        before, self.is_first = self.is_first, True
+        try:
+            loop.body()
+        finally:
+            self.is_first = before
         stopped = False if loop.stop is None else truth(self.trace, loop.stop())
         if stopped is False:
             loop.rest()
         elif stopped is not True:
-            self.branch(stopped.apply("logical_not"), [loop.rest, None], loop.places, _names(loop))
+            self.is_first = True  # of which what follows the loop goes on, too
+            going, paths = stopped.apply("logical_not"), [self._others(loop), None]
+            try:
+                self.branch(going, paths, loop.places, _names(loop))
+            finally:
+                self.is_first = before
+
+    def _others(self, loop: Iteration) -> Callable[[], None]:
+        """The other iterations, to be traced as one path."""
+
+        def run() -> None:
+            self.is_first = False
+            loop.rest()
+            self.is_first = True
+
+        return run
 
     def _branch_of(self, loop: Iteration, found: Expr, error: WeftError, undo: Callable[[], None]) -> None:
         """A loop that may have no iteration: if the types then differ from the others', the program fails."""

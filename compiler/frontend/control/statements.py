@@ -63,6 +63,9 @@ USUAL = (LookupError, ArithmeticError, ValueError)
 """What user code raises on a path of values that are known while tracing: the program raises it there."""
 
 
+FLAGS = ("__weft_break_", "__weft_returned__")
+
+
 class Raised(BaseException):
     """The path being traced ends in an exception of the user's; no Exception: user code must not catch it."""
 
@@ -80,6 +83,7 @@ class Side:
     contents: dict[int, Any] = field(default_factory=dict[int, Any])
     ends: dict[Storage, Value] = field(default_factory=dict[Storage, Value])
     raised: bool = False
+    facts: Mapping[Value, bool] = field(default_factory=dict[Value, bool])  # what is known on it
 
 
 def branch(
@@ -99,6 +103,7 @@ def branch(
         for part, holds in zip(parts, (True, False), strict=True):
             trace.facts = {**known, **implied(condition.value, holds=holds)}
             sides.append(_trace_side(hooks, part, places, before, live, mark))
+            sides[-1].facts = trace.facts
             for name, place in places.items():
                 place.set(before[name])
             mark.undo()
@@ -111,7 +116,22 @@ def branch(
     if all(side.raised for side in sides):
         _emit(trace, condition, sides, [], {})
         raise Raised(None)
-    _join_all(hooks, condition, places, live, before, mark, sides)
+    try:
+        _join_all(hooks, condition, places, live, before, mark, sides)
+    except DTypeError as error:
+        leaving = [side for side in sides if not side.raised and _leaves_loop(side)]
+        if error.code != "E061" or len(leaving) != 1 or not hooks.control.peeling.is_first:
+            raise
+        with trace.reopen(leaving[0].frame):  # names have their type from the second iteration on
+            fail(trace, error, None)
+        leaving[0].raised = True
+        _join_all(hooks, condition, places, live, before, mark, sides)
+
+
+def _leaves_loop(side: Side) -> bool:
+    """Whether a path ends in a break or return."""
+    flags = [value for name, value in side.values.items() if name.startswith(FLAGS)]
+    return any(one is True or side.facts.get(getattr(one, "value", None)) for one in flags)  # pyright: ignore[reportArgumentType] -- of no value nothing is known
 
 
 def _join_all(
