@@ -157,6 +157,8 @@ def is_user_code(fn: UserValue, library: frozenset[str] = frozenset()) -> bool:
         return True  # NumPy's polynomials are Python over its other functions
     if module.partition(".")[0] in LIBRARIES or is_in_library(module, library):
         return False
+    if module in _PLAIN_STANDARD or f"{module}.{fn.__name__}" in _PLAIN_STANDARD:
+        return True
     file = fn.__code__.co_filename
     return not is_standard_library(file) and bool(source_lines(file, fn.__globals__))
 
@@ -182,6 +184,9 @@ def is_standard_library(file: str) -> bool:
 
 
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_PLAIN_STANDARD = frozenset(
+    {"colorsys", "dataclasses.replace", "dataclasses._replace"}
+)  # modules and functions of the standard library that are arithmetic, or build objects, in plain Python
 _IN_NUMPY = ("control", "nn", "numpy", "optim", "random")
 _STANDARD_FOLDERS = tuple(
     {

@@ -1,6 +1,6 @@
 """Order: sorting along an axis, the permutation that sorts, and places in a sorted array.
 
-NaN comes last, as in NumPy; equal elements keep their order. With an attribute `kth`, only that element is where it
+NaN comes last, as in NumPy; equal elements keep their order, but `sort` puts -0.0 before 0.0. With an attribute `kth`, only that element is where it
 would be sorted, and no smaller one behind it. Not here: what is made of these (median, unique, histogram...).
 """
 
@@ -75,9 +75,8 @@ def _partition(a: Attributes, x: np.ndarray, *, zeros_equal: bool) -> np.ndarray
 
 
 def _evaluate_sort(a: Attributes, x: np.ndarray) -> np.ndarray:
-    if "kth" not in a:
-        return np.sort(x, axis_of(a), kind="stable")
-    return np.take_along_axis(x, _partition(a, x, zeros_equal=False), axis_of(a))
+    order = _partition(a, x, zeros_equal=False) if "kth" in a else _evaluate_argsort({**a, "apart": True}, x)
+    return np.take_along_axis(x, order, axis_of(a))
 
 
 def _evaluate_argsort(a: Attributes, x: np.ndarray) -> np.ndarray:
@@ -100,7 +99,7 @@ def _samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
 
 
 sort = define(
-    OpDef("sort", "Elements along `axis` in ascending order.", _infer_sort,
+    OpDef("sort", "Elements along `axis` in ascending order, -0.0 before 0.0.", _infer_sort,
           _evaluate_sort, _sort_vjp, Expand("sort"), 16, _samples)
 )  # fmt: skip
 

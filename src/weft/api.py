@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any, cast
 
 from weft.backends.cpu import entry_type
@@ -160,12 +163,31 @@ def _check_parameters(fn: Callable[..., Any], settings: dict[str, Any]) -> None:
             ) from None
 
 
+def _itself(entry: Any, _memo: object = None) -> Any:
+    """A copy of a function is the function, as in Python."""
+    return entry
+
+
+def _pickled(entry: Any) -> str | tuple[Any, ...]:
+    """The name under which its module has it, as of functions; without one, what it compiles, by its name."""
+    try:
+        if operator.attrgetter(entry.__qualname__)(sys.modules[entry.__module__]) is entry:
+            return entry.__qualname__
+    except (AttributeError, KeyError):
+        pass
+    settings = entry._weft.settings
+    return _make, (entry._weft.fn, {field.name: getattr(settings, field.name) for field in fields(settings)})
+
+
 @functools.cache
 def compiled_class() -> tuple[type[Any], Any]:
     """The class of compiled functions: the native callable with the methods of the contract."""
     entries = process_entries(runtime_fetch, runtime_store, later=True)
+    as_functions = {"__reduce__": _pickled, "__copy__": _itself, "__deepcopy__": _itself}
     made = type(
-        "CompiledFunction", (entries.type,), {**METHODS, "__module__": "weft", "is_weft_function": True}
+        "CompiledFunction",
+        (entries.type,),
+        {**METHODS, **as_functions, "__module__": "weft", "is_weft_function": True},
     )
     if has_native_entry():
         entry_type.inherit_vectorcall(made)

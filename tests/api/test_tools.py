@@ -1,5 +1,7 @@
 """stats, explain, graph, verify, disabled, the interpreter, dumps."""
 
+import copy
+import pickle
 import types
 
 import networkx
@@ -310,3 +312,13 @@ def test_verify_knows_what_rounding_explains(capsys):
     assert cancelled.verify(rng.normal(size=5000).astype("f4"))
     assert chaotic.verify(rng.uniform(0.1, 0.9, 50))
     assert capsys.readouterr().out.count("agree") == 2
+
+
+def test_copies_and_pickles_are_as_those_of_functions():
+    assert copy.copy(layer) is copy.deepcopy([layer])[0] is layer
+    assert pickle.loads(pickle.dumps(layer)) is layer
+    other = pickle.loads(pickle.dumps(weft.compile(call_layer, dynamic=False)))
+    assert other.__wrapped__ is call_layer
+    assert other._weft.settings.dynamic is False
+    with pytest.raises((pickle.PicklingError, AttributeError), match="<lambda>"):
+        pickle.dumps(weft.compile(lambda x: x))

@@ -1,6 +1,8 @@
 """map, keys of max, min and sorted, tuples by position, shapes in arrays, rolls: equal to plain Python."""
 
+import colorsys
 import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -101,3 +103,29 @@ def test_limits_of_types():
     """Properties of NumPy's own objects are asked as they are."""
     compiled = weft.compile(lambda x: np.minimum(x, np.iinfo(np.int32).max) + np.finfo(float).eps)
     same(compiled(np.array([1.0, 1e18])), np.array([1.0 + np.finfo(float).eps, 2.0**31 - 1]))
+
+
+@dataclass(frozen=True)
+class State:
+    x: np.ndarray
+    time: float = 0.0
+
+
+def test_the_standard_library_in_plain_python():
+    def steps(state, n):
+        for i in range(n):
+            state = replace(state, x=state.x * 0.5 + i, time=state.time + 0.1)
+        return state
+
+    def turned(image):
+        out = np.empty_like(image)
+        for i in range(len(image)):
+            hue, saturation, value = colorsys.rgb_to_hsv(*image[i])
+            out[i] = colorsys.hsv_to_rgb((hue + 0.5) % 1.0, saturation, value)
+        return out
+
+    found, wanted = (f(State(np.arange(3.0)), 5) for f in (weft.compile(steps), steps))
+    same((found.x, found.time), (wanted.x, wanted.time))
+    image = np.random.default_rng(0).random((20, 3))
+    image[3] = 0.5
+    same(weft.compile(turned)(image), turned(image))

@@ -3,6 +3,7 @@
 # ruff: noqa: E501  programs are easier to survey as one string each
 
 import asyncio
+import colorsys
 import contextlib
 import dataclasses
 import functools
@@ -712,12 +713,13 @@ def test_user_code():
         rewrite.rewrite,
         len,
         np.add,
-        dataclasses.replace,
+        dataclasses.asdict,
         3,
         eval("lambda: 1"),
     ):
         assert not location.is_user_code(fn)
-    assert location.is_user_code(pytest.raises)
+    for fn in (pytest.raises, dataclasses.replace, colorsys.rgb_to_hsv):
+        assert location.is_user_code(fn)
 
 
 def test_unsupported_names():

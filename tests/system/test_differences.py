@@ -155,6 +155,10 @@ def test_partial_overlap_of_a_written_argument():
 def test_sorting_is_stable():
     x = np.repeat(np.arange(3.0), 50)[::-1].copy()
     np.testing.assert_array_equal(weft.compile(np.argsort)(x), np.argsort(x, kind="stable"))
+    for count in (4, 40, 400):
+        zeros = np.where(np.arange(count) % 2, 0.0, -0.0)[::-1].copy()
+        signs = np.signbit(weft.compile(np.sort)(zeros))
+        np.testing.assert_array_equal(signs, np.arange(count) < count // 2)
 
 
 def test_sizes_that_are_computed_must_be_equal():
