@@ -15,7 +15,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -51,7 +51,8 @@ def load(
     With `into`, also assign to the variables and arrays of a tree, in place; its numbers are replaced, Python
     numbers by Python numbers.
     `rename` is a dict or function from the file's names to the tree's. With `strict` both must have the same
-    names; without it what only one has is left alone. Shapes and dtypes must be equal. Nothing is assigned
+    names; without it what only one has is left alone. Shapes and dtypes must be equal; bfloat16 is read as
+    float32. Nothing is assigned
     before all is checked. Raises UserError for names, ShapeError and DTypeError for arrays that do not fit,
     and for files that are not whole.
     """
@@ -100,7 +101,22 @@ def unique_leaves(tree: object) -> dict[str, Any]:
     leaves = named_leaves(tree)
     for name, leaf in leaves:
         names.setdefault(id(leaf), name)
-    return {names[id(leaf)]: leaf for _, leaf in leaves}
+    return _named((names[id(leaf)], leaf) for leaf in {id(leaf): leaf for _, leaf in leaves}.values())
+
+
+def _named(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """A dict of pairs, whose names must differ: in a file one would replace the other."""
+    found: dict[str, Any] = {}
+    for name, leaf in pairs:
+        if name in found or name == "__metadata__":
+            raise UserError(
+                f"two parts of the tree are called {name}"
+                if name in found
+                else f"{name} is no name for an array: the format has another use for it",
+                fix="rename a key of the dict that holds it",
+            )
+        found[name] = leaf
+    return found
 
 
 class _Number:
@@ -126,6 +142,7 @@ _PYTHON_NUMBERS = (int, float, complex)  # and bool, which is an int
 _HELD = frozenset(
     "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 complex64".split()
 )
+_KINDS = frozenset("BOOL I8 U8 I16 U16 I32 U32 I64 U64 F16 BF16 F32 F64 C64".split())  # that can be read
 
 
 def _is_same(number: object, array: Array) -> bool:
@@ -133,7 +150,8 @@ def _is_same(number: object, array: Array) -> bool:
 
 
 def _targets(tree: object) -> dict[str, Any]:
-    return unique_leaves(tree) | {number.name: number for number in _numbers(tree, "", set())}
+    numbers = ((number.name, number) for number in _numbers(tree, "", set()))
+    return _named([*unique_leaves(tree).items(), *numbers])
 
 
 def _numbers(tree: object, path: str, seen: set[int]) -> Iterator[_Number]:
@@ -173,8 +191,12 @@ class Checkpointer:
         self._error: BaseException | None = None
 
     def save(self, step: int, tree: object) -> None:
-        """Save a tree as of a step."""
+        """Save a tree as of a step, a whole number from 0."""
         self.wait()
+        if not isinstance(step, (int, np.integer)) or step < 0:  # pyright: ignore[reportUnnecessaryIsInstance] -- callers' mistakes
+            raise UserError(
+                f"a step is a whole number from 0, got a {type(step).__name__}", fix="call save(step, tree)"
+            )
         arrays = snapshot(tree)
         if not self.background:
             self._store(step, arrays)
@@ -244,6 +266,8 @@ def _write(path: Path, arrays: Arrays) -> None:
     data: bytes = _library("safetensors.numpy").save(
         {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
     )
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is there and no file, so it is not replaced")
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -274,11 +298,32 @@ def _read(path: Path) -> Arrays:
         raise FileNotFoundError(f"there is no file {path}")
     try:
         with library.safe_open(path, "np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}
-    except library.SafetensorError as error:
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}
+            _check_kinds(path, kinds)
+            found = {name: file.get_tensor(name) for name, kind in kinds.items() if kind != "BF16"}
+        if len(found) < len(kinds):
+            parts = [part for part in library.deserialize(path.read_bytes()) if part[1]["dtype"] == "BF16"]
+            found |= {name: _widened(part["data"], part["shape"]) for name, part in parts}
+        return {name: found[name] for name in kinds}
+    except (library.SafetensorError, ValueError) as error:
         raise UserError(
             f"{path} is not a whole file of safetensors: {error}", fix="use another checkpoint"
         ) from None
+
+
+def _check_kinds(path: Path, kinds: Mapping[str, str]) -> None:
+    for name, kind in kinds.items():
+        if kind not in _KINDS:
+            raise DTypeError(
+                f"{name} in {path} has numbers of kind {kind}, which NumPy lacks",
+                fix="convert the file with the library that wrote it",
+            )
+
+
+def _widened(data: bytes, shape: list[int]) -> Array:
+    """Numbers of bfloat16, which NumPy lacks, as float32: the upper halves of these."""
+    words = np.frombuffer(data, "<u2").astype(np.uint32) << np.uint32(16)
+    return words.view(np.float32).reshape(shape)
 
 
 def _renamed(arrays: Arrays, rename: Rename) -> Arrays:

@@ -64,7 +64,7 @@ class Entered(NamedTuple):
         found: list[Any] = []
         for tree, leaves in self.trees:
             items = iter([made[id(leaf)] for leaf in leaves])
-            found.append(map_tree(lambda _, items=items: next(items), tree))
+            found.append(map_tree(lambda leaf, items=items: None if leaf is None else next(items), tree))
         return found
 
 
@@ -85,8 +85,8 @@ def enter(
     """
     found: dict[int | str, tuple[Any, list[Leaf]]] = {}
     for place in places:
-        if isinstance(place, TracedArray):
-            found.setdefault(id(place), (None, [_variable(trace, place)]))
+        if isinstance(place, TracedArray) and id(place.view.storage) not in found:
+            found[id(place.view.storage)] = (place, [_variable(trace, place)])
         if isinstance(place, TracedArray) or place in found:
             continue
         holder: Any = args if isinstance(place, int) else kwargs
@@ -99,7 +99,7 @@ def enter(
         prepare([leaf for _, leaves in found.values() for leaf in leaves])
     start = len(trace.region.ops)
     returned = call(fn, *args, **kwargs)
-    trees = [found[id(place) if isinstance(place, TracedArray) else place] for place in places]
+    trees = [found[id(p.view.storage) if isinstance(p, TracedArray) else p] for p in places]
     return Entered(returned, trees, start)
 
 
@@ -199,8 +199,10 @@ def _variable(trace: Trace, array: TracedArray) -> Leaf:
 
 
 def _stand_in(trace: Trace, leaf: UserValue, leaves: list[Leaf], place: object) -> UserValue:
-    """A value of its own for a leaf of a differentiated argument."""
+    """A value of its own for a leaf of a differentiated argument; None, as of a layer without bias, stays."""
     match leaf:
+        case None:
+            return None
         case TracedArray():
             value = _again(trace, leaf.view.read(trace))
             made: Any = new_array(trace, trace.expr(value))

@@ -93,7 +93,10 @@ def push_forward(
     given: list[Value | None] = []
 
     def prepare(leaves: list[Leaf]) -> None:
-        given.extend(_matching(trace, list(tangents), [leaf.value for leaf in leaves], "tangent"))
+        values = iter(leaves)
+        like = [None if leaf is None else next(values).value for leaf in leaves_of(list(primals))]
+        found = _matching(trace, list(tangents), like, "tangent")
+        given.extend(tangent for tangent, value in zip(found, like, strict=True) if value is not None)
 
     entered = enter(trace, call, fn, list(primals), {}, range(len(primals)), prepare)
     outputs = [output_of(trace, leaf) for leaf in leaves_of(entered.returned)]

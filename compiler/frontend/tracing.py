@@ -52,7 +52,7 @@ from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, TracedScalar, attribute_of
-from weft.ir.errors import Fact
+from weft.ir.errors import Fact, WeftError
 from weft.ir.source import is_user_module
 from weft.runtime.variables import Variable
 
@@ -437,6 +437,9 @@ class TracingHooks:
             self._functions.append(function)
             try:
                 return unwrapped(enter(self.hooks, fn, args, kwargs, self.inputs.options.library))
+            except WeftError as error:  # a library function's own: the user's line is that of the call
+                error.location = error.location or self.trace.location()
+                raise
             finally:
                 self._functions.pop()
         if fn is Variable:

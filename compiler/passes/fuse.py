@@ -96,10 +96,14 @@ def path_of(value: Value) -> Path:
 class Partition:
     """The groups of one region's ops."""
 
-    def __init__(self, region: Region, in_place: set[Op], *, merge: bool = True) -> None:
+    def __init__(
+        self, region: Region, in_place: set[Op], *, merge: bool = True, writes: Iterable[Op] = ()
+    ) -> None:
         self.region = region
         self.merge = merge
         self.in_place = in_place
+        self.writes = frozenset(writes)  # ops whose results go into memory of the caller
+        self.failing: list[Op] = []  # ops so far that can fail
         self.group_of: dict[Op, Group] = {}
         self.used_by = _users(region)
         self.position = {op: k for k, op in enumerate(region.ops)}
@@ -207,9 +211,16 @@ class Partition:
             self.binders.update({s.name: group for s in symbols_of(op.attributes["dim"])})  # pyright: ignore[reportArgumentType] -- a size
 
     def _keep_order(self, op: Op, group: Group) -> None:
-        """What calls Python comes after all effects and failures before it, and before those after it."""
-        is_call = calls_python(op)
-        if not is_call and not has_effect(op):
+        """What calls Python comes after all effects and failures before it, and before those after it.
+
+        What the caller sees is written after all that may fail before.
+        """
+        is_call, fails = calls_python(op), has_effect(op)
+        if op in self.writes:
+            group.before.update({self.group_of[one] for one in self.failing} - {group})
+        if fails:
+            self.failing.append(op)
+        if not is_call and not fails:
             return
         if self.call is not None:
             group.before.add(self.call)

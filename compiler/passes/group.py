@@ -30,7 +30,7 @@ def separate(fn: Func) -> Func:
 def _group(fn: Func, *, merge: bool) -> Func:
     fn = set_aside(fn)
     in_place = updates_in_place(fn)
-    cloner = _Fuser(in_place, merge=merge)
+    cloner = _Fuser(in_place, _writes(fn), merge=merge)
     body = Region([p.type for p in fn.params], [p.name for p in fn.params])
     cloner.values.update(zip(fn.params, body.params, strict=True))
     cloner.fill(fn.body, body)
@@ -70,18 +70,35 @@ def updates_in_place(fn: Func) -> set[Op]:
     return found
 
 
+def _writes(fn: Func) -> set[Op]:
+    """Ops of the body that make what arguments and variables hold, in the end or on the way there."""
+    found: set[Op] = set()
+    for result, target in zip(fn.results, fn.into or (-1,) * len(fn.results), strict=True):
+        value: Value | None = path_of(result).source if target >= 0 else None
+        while value is not None and value.op is not None:
+            found.add(value.op)
+            value = _updated(value)
+    return found
+
+
 def _first(value: Value) -> Value:
     """The value that a chain of updates began with, also through loops and branches."""
-    while (op := value.op) is not None:
-        if op.name in ("update", "scatter"):
-            value = op.operands[0]
-        elif op.name in ("for", "while"):
-            value = op.operands[value.index + (3 if op.name == "for" else 0)]
-        elif op.name == "if":
-            value = op.regions[0].terminator.operands[value.index]
-        else:
-            break
+    while (before := _updated(value)) is not None:
+        value = before
     return value
+
+
+def _updated(value: Value) -> Value | None:
+    """The value that an update, a loop or a branch made this one of."""
+    match value.op:
+        case Op(name="update" | "scatter") as op:
+            return op.operands[0]
+        case Op(name="for" | "while" as name) as op:
+            return op.operands[value.index + (3 if name == "for" else 0)]
+        case Op(name="if") as op:
+            return op.regions[0].terminator.operands[value.index]
+        case _:
+            return None
 
 
 def _read_by(op: Op) -> Sequence[Value]:
@@ -116,14 +133,16 @@ def _is_written_by_kernel(value: Value, region: Region) -> bool:
 class _Fuser(Cloner):
     """Copies regions, grouping their ops on the way."""
 
-    def __init__(self, in_place: set[Op], *, merge: bool) -> None:
+    def __init__(self, in_place: set[Op], writes: set[Op], *, merge: bool) -> None:
         super().__init__()
         self.in_place = in_place
+        self.writes = writes
         self.merge = merge
 
     def fill(self, old: Region, new: Region) -> None:
         """Write the ops of `old`, grouped, into `new`; its parameters must have values."""
-        partition = Partition(old, self.in_place & set(old.ops), merge=self.merge)
+        ops = set(old.ops)
+        partition = Partition(old, self.in_place & ops, merge=self.merge, writes=self.writes & ops)
         builder = Builder(new)
         for group in _in_order(partition):
             if group.kind == "structure":

@@ -74,7 +74,10 @@ def main(arguments=None):
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds the full setting runs")
     options = parser.parse_args(arguments)
     seeds, size, rounds, bound = (1, 32, 3, 0.1) if options.short else (options.seeds, 128, 20, 0.01)
-    found = [run(seed, size, rounds) for seed in range(seeds)]
+    found = []
+    for seed in range(seeds):
+        found.append(run(seed, size, rounds))
+        print(f"seed {seed}: {found[-1]:.2e} of the distance at the start", flush=True)
     mean = float(np.mean(found))
     print(f"mean {mean:.2e} of the distance at the start, at most {bound:g} expected")
     return 0 if mean <= bound else 1

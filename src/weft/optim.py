@@ -49,7 +49,7 @@ class Optimizer:
     ) -> None:  # fmt: skip
         self.variables = _checked(variables)
         self.lr = _rate(lr)
-        self.clip_norm = None if clip_norm is None else float(clip_norm)
+        self.clip_norm = None if clip_norm is None else _setting("clip_norm", clip_norm)
         self.step = Variable(np.int64(0), "step", trainable=False)
         self._init = self.init if init is None else init
         self._update = self.update if update is None else update
@@ -98,6 +98,10 @@ class Optimizer:
                 fix="give one for each, in their order",
             )
         for variable, grad in zip(self.variables, grads):  # noqa: B905 -- as many
+            if grad is None:
+                raise UserError(
+                    f"None is given as gradient of {variable.name}", fix="give zeros, or leave it out"
+                )
             if hasattr(grad, "shape") and tuple(grad.shape) != tuple(variable.shape):
                 shapes = f"{tuple(grad.shape)} for a variable of shape {tuple(variable.shape)}"
                 raise ShapeError(
@@ -114,6 +118,11 @@ class Optimizer:
                 self._apply_rows(variable, slots, parts)
             else:
                 param, new = self._update(grad, slots, variable, self.step)
+                if set(new) != set(slots):
+                    raise UserError(
+                        f"update() gives the slots {sorted(new)}, init() gave {sorted(slots)}",
+                        fix="give the same names",
+                    )
                 for name in new:
                     slots[name].assign(new[name])
                 variable.assign(param)
@@ -175,8 +184,8 @@ class Momentum(Optimizer):
         self, variables: Any, lr: Any = 1e-2, clip_norm: float | None = None, *,
         momentum: float = 0.9, nesterov: bool = False, weight_decay: float = 0.0, lazy: bool = False,
     ) -> None:  # fmt: skip
-        self.momentum, self.nesterov, self.weight_decay = momentum, bool(nesterov), _or_none(weight_decay)
-        self.lazy = bool(lazy)
+        self.momentum, self.weight_decay = _setting("momentum", momentum), _or_none(weight_decay)
+        self.nesterov, self.lazy = bool(nesterov), bool(lazy)
         super().__init__(variables, lr, clip_norm)
 
     def init(self, param: Any) -> Slots:
@@ -198,7 +207,8 @@ class Adagrad(Optimizer):
         self, variables: Any, lr: Any = 1e-2, clip_norm: float | None = None, *,
         initial_sum: float = 0.0, eps: float = 1e-10, weight_decay: float = 0.0,
     ) -> None:  # fmt: skip
-        self.initial_sum, self.eps, self.weight_decay = initial_sum, eps, _or_none(weight_decay)
+        self.initial_sum, self.eps = _setting("initial_sum", initial_sum), _setting("eps", eps)
+        self.weight_decay = _or_none(weight_decay)
         super().__init__(variables, lr, clip_norm)
 
     def init(self, param: Any) -> Slots:
@@ -219,7 +229,8 @@ class RMSProp(Optimizer):
         self, variables: Any, lr: Any = 1e-2, clip_norm: float | None = None, *,
         alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0, lazy: bool = False,
     ) -> None:  # fmt: skip
-        self.alpha, self.eps, self.weight_decay = alpha, eps, _or_none(weight_decay)
+        self.alpha, self.eps = _setting("alpha", alpha), _setting("eps", eps)
+        self.weight_decay = _or_none(weight_decay)
         self.lazy = bool(lazy)
         super().__init__(variables, lr, clip_norm)
 
@@ -242,8 +253,8 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0,
         lazy: bool = False,
     ) -> None:  # fmt: skip
-        self.beta1, self.beta2 = betas
-        self.eps, self.weight_decay = eps, _or_none(weight_decay)
+        self.beta1, self.beta2 = (_setting("a beta", beta, below=1) for beta in betas)
+        self.eps, self.weight_decay = _setting("eps", eps), _or_none(weight_decay)
         self.lazy = bool(lazy)
         super().__init__(variables, lr, clip_norm)
 
@@ -545,12 +556,26 @@ def _decayed(grad: Any, param: Any, weight_decay: float | None) -> Any:
 
 def _or_none(weight_decay: float) -> float | None:
     """A decay of 0 is none: what is known while tracing costs nothing."""
-    return float(weight_decay) if weight_decay else None
+    return _setting("weight_decay", weight_decay) or None
+
+
+def _setting(name: str, value: Any, below: float = np.inf) -> float:
+    """A number from 0 up; another would turn steps around, or make them NaN."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not 0 <= number < below:
+        bound = "" if below == np.inf else f" to below {below:g}"
+        raise UserError(f"{name} is a number from 0 up{bound}, got {value!r}", code="E002")
+    return number
 
 
 def _checked(given: Any) -> list[Variable]:
     is_list = _type(given) in (list, tuple) and all(isinstance(v, Variable) for v in given)
     found: list[Variable] = list(given) if is_list else variables_of(given, trainable=True)
+    if len({id(v) for v in found}) < len(found):
+        raise UserError("a variable is given twice, so that it would be changed twice", fix="give each once")
     if not found:
         raise UserError(
             "there is no variable to optimize",

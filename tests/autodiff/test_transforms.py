@@ -164,3 +164,29 @@ def test_running_sums_of_logarithms(ufunc, power):
     slope = weft.compile(weft.grad(lambda z: np.sum(ufunc.accumulate(z, axis=0) ** 2)))
     differences = [(slope(z + d) - slope(z - d)) / 2e-6 for d in step]
     np.testing.assert_allclose(second.reshape(8, 4, 2), differences, atol=1e-7)
+
+
+def test_what_is_given_twice_has_its_gradient_twice():
+    v, x = weft.Variable(np.ones(2)), np.array([1.0, 2.0])
+    for found in (
+        weft.grad(lambda x: (v * v * x).sum(), wrt=[v, v])(x),
+        weft.grad(lambda x, y: (x * x * y).sum(), wrt=[1, "y"])(np.ones(2), 2 * x),
+    ):
+        np.testing.assert_array_equal(found[0], found[1])
+    assert found[0].tolist() == [1, 1]
+    assert weft.grad(lambda x: (v * v * x).sum(), wrt=[v, 0, v])(x)[2].tolist() == [2, 4]
+
+
+def test_none_among_parameters_stays():
+    def loss(p, x):
+        y = p["w"] * x
+        return (y if p["b"] is None else y + p["b"]).sum()
+
+    params, x = {"b": None, "w": np.ones(2)}, np.array([1.0, 2.0])
+    found = weft.grad(loss)(params, x)
+    assert found["b"] is None
+    assert found["w"].tolist() == [1, 2]
+    assert weft.grad(loss)({"b": np.zeros(2), "w": np.ones(2)}, x)["b"].tolist() == [1, 1]
+    assert weft.jvp(loss, (params, x), (params, 0 * x))[1] == 3
+    (back, _) = weft.vjp(loss, params, x)[1](2.0)
+    assert (back["b"], back["w"].tolist()) == (None, [2, 4])

@@ -380,3 +380,23 @@ def test_table_is_complete():
     listed = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[-2])}
     tested = set(CASES) | {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert listed == tested - {"case", "table_is_complete"}
+
+
+def test_nothing_after_a_failure_is_written():
+    @weft.compile
+    def fails_first(x, i, count):
+        y = x[i]
+        count += 1
+        return (y * 2).sum()
+
+    @weft.compile
+    def fails_last(x, i, count):
+        count += 1
+        y = x[i]
+        return (y * 2).sum()
+
+    for fn, expected in ((fails_first, 0), (fails_last, 1)):
+        count = np.zeros(2)
+        with pytest.raises(weft.IndexFault):
+            fn(np.ones(3), np.array([1, 5]), count)
+        assert count.tolist() == [expected] * 2, fn

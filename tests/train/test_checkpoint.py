@@ -232,3 +232,43 @@ def test_a_full_disk(tmp_path):
     np.testing.assert_array_equal(weft.load(path)["v"], np.arange(1 << 16))  # the old one, whole
     assert [p.name for p in tmp_path.iterdir() if p != folder] == [path.name]
     assert weft.Checkpointer(folder).restore({"v": weft.Variable(np.zeros(1 << 16))}) is None
+
+
+def test_names_that_one_file_cannot_hold(tmp_path):
+    path = tmp_path / "x.safetensors"
+    weft.save(path, {"a": np.ones(2)})
+    for tree in (
+        {"a.b": np.ones(1), "a": {"b": np.zeros(1)}},
+        {1: np.ones(1), "1": 2.0},
+        {"__metadata__": np.ones(1)},
+    ):
+        with pytest.raises(weft.UserError, match=r"are called|is no name"):
+            weft.save(path, tree)
+    assert weft.load(path)["a"].sum() == 2  # the old one
+
+
+def test_kinds_that_numpy_lacks(tmp_path):
+    path = tmp_path / "x.safetensors"
+
+    def write(kind, data):
+        header = json.dumps(
+            {"w": {"dtype": kind, "shape": [2], "data_offsets": [0, len(data)]}, "__metadata__": {"by": "us"}}
+        ).encode()
+        path.write_bytes(struct.pack("<Q", len(header)) + header + data)
+
+    write("BF16", struct.pack("<HH", 0x3F80, 0xC000))
+    found = weft.load(path)["w"]
+    assert (found.dtype, found.tolist()) == (np.float32, [1, -2])
+    write("F8_E4M3", b"ab")
+    with pytest.raises(weft.DTypeError, match=r"w in .* F8_E4M3"):
+        weft.load(path)
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(FileExistsError, match="no file"):
+        weft.save(pipe, {"a": np.ones(2)})
+    assert list(tmp_path.iterdir()) == [pipe]
+    with pytest.raises(weft.UserError, match="a step is a whole number"):
+        weft.Checkpointer(tmp_path).save({"a": np.ones(2)}, 1)

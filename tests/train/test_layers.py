@@ -100,3 +100,28 @@ def test_options_that_make_no_sense(compiled):
     refused(lambda x: nn.dropout(x, 1.5, weft.random.default_rng(0)), weft.UserError, "from 0 to below 1")
     refused(lambda x: nn.adaptive_avg_pool(x, (1,)), weft.ShapeError, "pooling of")
     refused(lambda x: nn.conv_transpose2d(x, np.ones((2, 1, 3, 3))), weft.ShapeError, "conv_transpose2d of")
+
+
+LOSSES = [nn.mean_squared_error, nn.mean_absolute_error, nn.huber, nn.binary_cross_entropy, nn.kl_divergence]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_targets_that_would_make_the_result_larger(loss):
+    x = np.full(3, 0.5)
+    for a, b in ((x, x[:, None]), (x[:, None], x), (x, x[:2])):
+        with pytest.raises(weft.ShapeError, match="is compared with"):
+            weft.compile(lambda a, b: loss(a, b))(a, b)
+        with pytest.raises(weft.ShapeError, match="is compared with"):
+            loss(a, b)
+    for b in (0.5, x[:1], np.float64(0.5)):
+        assert loss(x, b) == loss(x, np.full(3, 0.5))
+
+
+def test_labels_of_another_shape():
+    logits = np.random.default_rng(0).normal(size=(4, 4))
+    for labels in (np.zeros((4, 1), int), np.zeros(4), np.zeros((1, 4)), np.zeros(3, int)):
+        with pytest.raises(weft.ShapeError, match=r"labels of .* have shape") as caught:
+            weft.compile(lambda a, b: nn.cross_entropy(a, b))(logits, labels)
+        assert "test_layers.py" in str(caught.value)
+    chosen = [2, 0, 1, 3]
+    assert nn.cross_entropy(logits, chosen) == nn.cross_entropy(logits, np.array(chosen))

@@ -278,3 +278,40 @@ def test_bad_input():
     with pytest.raises(weft.ShapeError, match="a gradient of shape"):  # which would broadcast
         optim.SGD([w]).apply([np.ones(2)])
     assert (w.numpy() == 1).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda v: optim.Adam([v], betas=(1.0, 0.9)),
+        lambda v: optim.Adam([v], eps=-1.0),
+        lambda v: optim.SGD([v], clip_norm=-1.0),
+        lambda v: optim.SGD([v], weight_decay=float("nan")),
+        lambda v: optim.Momentum([v], momentum="much"),
+    ],
+)
+def test_settings_that_would_turn_steps_around(make):
+    with pytest.raises(weft.UserError, match="is a number from 0 up"):
+        make(weft.Variable(1.0))
+
+
+def test_what_would_be_changed_twice_or_not_at_all():
+    v = weft.Variable(np.ones(2))
+    with pytest.raises(weft.UserError, match="given twice"):
+        optim.SGD([v, v])
+    with pytest.raises(weft.UserError, match="None is given"):
+        optim.SGD([v]).apply([None])
+    own = optim.Optimizer([v], init=lambda p: {"a": p}, update=lambda g, slots, p, step: (p - g, {}))
+    with pytest.raises(weft.UserError, match="gives the slots"):
+        own.minimize(lambda: v.sum())
+    np.testing.assert_array_equal(v.value, np.ones(2))
+
+
+def test_a_step_that_fails_counts_nothing():
+    table = weft.Variable(np.ones((4, 2)))
+    opt = optim.SGD([table], lr=0.1)
+    step = weft.compile(lambda i: opt.minimize(lambda: (table[i] ** 2).sum()))
+    with pytest.raises(weft.IndexFault):
+        step(np.array([0, 7]))
+    assert int(opt.step) == 0
+    np.testing.assert_array_equal(table.value, np.ones((4, 2)))
