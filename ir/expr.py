@@ -5,11 +5,12 @@ level. Every operation appends one op to the builder's region. Python numbers be
 operand's type. Not here: promotion (operands must have equal types already), nor anything a user sees.
 """
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from weft.ir.node import Value
-from weft.ir.types import BOOL, DType, TensorType, VectorType
+from weft.ir.types import BOOL, I64, DType, TensorType, VectorType
 
 if TYPE_CHECKING:
     from weft.ir.builder import Builder
@@ -43,7 +44,11 @@ class Expr:
         return other if isinstance(other, Expr) else constant(self, other)
 
     def apply(self, name: str, *others: "Expr | Number") -> "Expr":
-        """The op `name` of this and others."""
+        """The op `name` of this and others; an index that is known, or one of the two, takes no op."""
+        if name in _INDEX_ARITHMETIC and len(others) == 1 and is_index(self.value):
+            known = _known(name, self, others[0])
+            if known is not None:
+                return known
         operands = [self.value, *(self.like(o).value for o in others)]
         return Expr(self.builder, self.builder.emit(name, operands).result)
 
@@ -90,6 +95,52 @@ class Expr:
         return self.apply("not_equal", other)
 
 
+def is_index(value: Value) -> bool:
+    """Whether a value is an i64 scalar of the loop level."""
+    ty = value.type
+    return type(ty) is VectorType and ty.lanes == 1 and ty.dtype is I64
+
+
+def number_of(e: "Expr | Number") -> int | None:
+    """A whole number that is known."""
+    if isinstance(e, Expr):
+        op = e.value.op
+        e = op.attributes["value"] if op is not None and op.name == "constant" else 0.5  # pyright: ignore[reportAssignmentType]
+    return int(e) if isinstance(e, int) else None
+
+
+_INDEX_ARITHMETIC: dict[str, Callable[[int, int], int | bool | None]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide_raw": lambda a, b: None if b == 0 else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1),
+    "minimum": min,
+    "maximum": max,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+}
+_NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide_raw": 1}
+
+
+def _known(name: str, a: Expr, b: "Expr | Number") -> Expr | None:
+    """The result of index arithmetic if it is a number that fits, or one of the operands."""
+    x, y = number_of(a), number_of(b)
+    if x is not None and y is not None:
+        found = _INDEX_ARITHMETIC[name](x, y)
+        if found is None or not -(1 << 63) <= found < 1 << 63:
+            return None
+        return constant(a, found, BOOL if isinstance(found, bool) else None)
+    if y is not None and y == _NEUTRAL.get(name):
+        return Expr(a.builder, a.value)
+    if isinstance(b, Expr) and x is not None and name in ("add", "multiply") and x == _NEUTRAL[name]:
+        return Expr(a.builder, b.value)
+    return constant(a, 0) if name == "multiply" and 0 in (x, y) else None
+
+
 def constant(like: Expr, number: Number, dtype: DType | None = None) -> Expr:
     """A number in every lane or element of `like`'s type, of another dtype if given."""
     # the link farm of the checker shows this class twice
@@ -106,6 +157,9 @@ def select(mask: Expr, a: Expr | Number, b: Expr | Number) -> Expr:
     if not isinstance(a, Expr):
         assert isinstance(b, Expr)
         a = b.like(a)
+    op = mask.value.op
+    if op is not None and op.name == "constant" and is_index(a.value):
+        return Expr(mask.builder, (a if op.attributes["value"] else a.like(b)).value)
     return Expr(mask.builder, mask.builder.emit("select", [mask.value, a.value, a.like(b).value]).result)
 
 

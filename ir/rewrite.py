@@ -222,6 +222,20 @@ def remove_dead(fn: Func) -> Func:
     return rewrite(fn, lambda _builder, op, _operands: None if op in live else op.results)
 
 
+def prune(region: Region) -> None:
+    """Take the ops that `remove_dead` would leave out from a region that is still being made."""
+    live: set[Op] = set()
+    _mark_live(region, set(), live)
+    _keep(region, live)
+
+
+def _keep(region: Region, live: set[Op]) -> None:
+    region.ops[:] = [op for op in region.ops if op in live]
+    for op in region.ops:
+        for inner in op.regions:
+            _keep(inner, live)
+
+
 def _mark_live(region: Region, needed: set[Value], live: set[Op]) -> None:
     for op in reversed(region.ops):
         ends = REGISTRY[op.name].has("terminator")

@@ -137,7 +137,7 @@ def _task(writer: Writer, outliner: Outliner, region: Region) -> Outlined:
     for number, text in enumerate(inner.region(region)):
         inner.line(f"store {type_text(region.terminator.operands[number].type)} {text}, ptr %r{number}")
         params.append(f"ptr %r{number}")
-    return finish(inner, params, "task")
+    return finish(inner, f"({', '.join(params)}) noinline", "task")
 
 
 def _body(

@@ -114,14 +114,6 @@ def _captured(writer: Writer, region: Region) -> list[Value]:
     return list(dict.fromkeys([*free_values(region), *needed]))
 
 
-def _is_alone(writer: Writer, value: Value, captured: Sequence[Value]) -> bool:
-    """Whether no other pointer of the new function reaches the memory of this buffer."""
-    root = writer.root(value)
-    if root not in writer.distinct:
-        return False
-    return sum(1 for v in captured if isinstance(v.type, BufferType) and writer.root(v) is root) == 1
-
-
 class Outliner:
     """Writes one region as a function. `inputs` are pairs of a value inside and the one around that it is."""
 
@@ -149,37 +141,48 @@ class Outliner:
         """What is passed in, at the place of the call."""
         return [self.outer.use(outer) for _, outer in self.inputs]
 
-    def write(self, hint: str, index: Value | None = None) -> Outlined:
+    def write(self, hint: str) -> Outlined:
         """Write the function, or find one that is equal."""
-        parallel = index is not None
-        writer = Writer(
-            self.outer.module,
-            participant="%participant" if parallel or self.outer.in_parallel else "0",
-            key="%index" if parallel else self.outer.key,
-        )
-        for inner, text in self.known:
-            writer.names[inner] = text
-        writer.scratch = None if parallel else self.scratch
-        params = ["ptr %context", "ptr %errors"]
-        around = [outer for _, outer in self.inputs]
-        for number, (inner, outer) in enumerate(self.inputs):
-            params.append(self._param(writer, number, inner, outer, around))
-        if index is not None:
-            writer.names[index] = "%index"
-            params += ["i64 %index", "i64 %participant"]
+        writer = self.inner("%participant" if self.outer.in_parallel else "0", self.outer.key)
+        writer.scratch = self.scratch
+        params = ["ptr %context", "ptr %errors", *(f"{ty} %a{k}" for k, ty in enumerate(self.types))]
         writer.region(self.region)
         params += [f"ptr %s{number}" for number in range(len(self.scratch))]
-        return finish(writer, params, hint)
+        return finish(writer, f"({', '.join(params)}) noinline", hint)
+
+    def write_body(self, hint: str, index: Value, lower: str, step: int) -> Outlined:
+        """Write the body of a parallel loop as the function that the pool calls: it fetches what it uses."""
+        writer = self.inner("%participant", "%index")
+        record = environment_type(self, lower)
+        fields = ["%context", "%errors", *(["%lower"] if lower.startswith("%") else [])]
+        fields += [f"%a{number}" for number in range(len(self.inputs))]
+        for number, (name, ty) in enumerate(zip(fields, environment_fields(self, lower), strict=True)):
+            place = writer.let(f"getelementptr inbounds {record}, ptr %env, i64 0, i32 {number}")
+            writer.line(f"{name} = load {ty}, ptr {place}")
+        if writer.module.is_hosted:
+            call_poll(writer)
+        distance = "%number" if step == 1 else writer.let(f"mul i64 %number, {step}")
+        start = "%lower" if lower.startswith("%") else lower
+        writer.line(f"%index = add i64 {start}, {distance}")
+        writer.names[index] = "%index"
+        writer.region(self.region)
+        return finish(writer, "(ptr %env, i64 %number, i64 %participant) noinline", hint)
+
+    def inner(self, participant: str, key: str) -> Writer:
+        """The writer of the new function, which knows constants, and what is passed as `%a0`, `%a1`, ..."""
+        writer = Writer(self.outer.module, participant=participant, key=key)
+        for inner, text in self.known:
+            writer.names[inner] = text
+        for number, (inner, outer) in enumerate(self.inputs):
+            writer.names[inner] = f"%a{number}"
+            if isinstance(outer.type, BufferType):
+                writer.roots[inner] = self.outer.root(outer)
+        return writer
 
     def write_pure(self, hint: str, types: Sequence[str]) -> tuple[str, str]:
         """A function without effects that returns what the region yields: its symbol and what it returns."""
-        writer = Writer(self.outer.module)
-        for inner, text in self.known:
-            writer.names[inner] = text
-        params: list[str] = []
-        for number, (inner, _) in enumerate(self.inputs):
-            writer.names[inner] = f"%a{number}"
-            params.append(f"{self.types[number]} %a{number}")
+        writer = self.inner("0", str(FIRST_KEY))
+        params = [f"{ty} %a{number}" for number, ty in enumerate(self.types)]
         ends = writer.region(self.region)
         ty, last = f"{{ {', '.join(types)} }}", "poison"
         for number, (part, text) in enumerate(zip(types, ends, strict=True)):
@@ -188,26 +191,25 @@ class Outliner:
         body = f"({', '.join(params)}) noinline cold #0 {{\n" + "\n".join(lines) + "\n}\n"
         return self.outer.module.function(ty, hint, body).name, ty
 
-    def _param(self, writer: Writer, number: int, inner: Value, outer: Value, around: Sequence[Value]) -> str:
-        writer.names[inner] = f"%a{number}"
-        attribute = ""
-        if isinstance(outer.type, BufferType):
-            root = self.outer.root(outer)
-            writer.roots[inner] = root
-            if _is_alone(self.outer, outer, around):
-                attribute = " noalias"
-                writer.distinct.add(root)
-        return f"{type_text(outer.type)}{attribute} %a{number}"
+
+def environment_fields(outliner: Outliner, lower: str) -> list[str]:
+    """LLVM types of what the body of a parallel loop fetches: a first index that is known is not passed."""
+    return ["ptr", "ptr", *(["i64"] if lower.startswith("%") else []), *outliner.types]
 
 
-def finish(writer: Writer, params: Sequence[str], hint: str) -> Outlined:
-    """The function that a writer has written."""
+def environment_type(outliner: Outliner, lower: str) -> str:
+    """The record of these."""
+    return f"{{ {', '.join(environment_fields(outliner, lower))} }}"
+
+
+def finish(writer: Writer, head: str, hint: str) -> Outlined:
+    """The function that a writer has written; `head` are its parameters and attributes."""
     module = writer.module
     fence = ["  fence seq_cst"] if writer.is_streaming else []  # streamed stores are not ordered otherwise
     lines = ["entry:", *writer.entry, *writer.lines, *fence, "  ret void"]
     if writer.can_halt:
         lines += ["halt:", *fence, "  ret void"]
-    body = f"({', '.join(params)}) noinline #0 {{\n" + "\n".join(lines) + "\n}\n"
+    body = f"{head} #0 {{\n" + "\n".join(lines) + "\n}\n"
     return module.function("void", hint, body, may_halt=writer.can_halt)
 
 
@@ -215,13 +217,11 @@ def finish(writer: Writer, params: Sequence[str], hint: str) -> Outlined:
 
 
 def _kernel(writer: Writer, op: Op) -> None:
-    """A call of its function. `noalias`: True, or numbers of operands that no other buffer reaches."""
+    """A call of its function."""
     (region,) = op.regions
     name = str(op.attributes.get("name", "kernel"))
     outliner = Outliner(writer, region, list(zip(region.params, op.operands, strict=False)))
-    writer.distinct = _distinct(writer, op, outliner)
     done = outliner.write(name)
-    writer.distinct = set()
     texts = ["ptr %context", "ptr %errors"]
     texts += [f"{ty} {text}" for ty, text in zip(outliner.types, outliner.texts, strict=True)]
     for alloc in outliner.scratch:
@@ -230,15 +230,6 @@ def _kernel(writer: Writer, op: Op) -> None:
     writer.line(f'call void @"{done.name}"({", ".join(texts)})')
     if done.may_halt or _can_fail(region):
         check_halt(writer)
-
-
-def _distinct(writer: Writer, op: Op, outliner: Outliner) -> set[Value]:
-    chosen = op.attributes.get("noalias")
-    if chosen is True:
-        return {writer.root(v) for _, v in outliner.inputs if isinstance(v.type, BufferType)}
-    if isinstance(chosen, tuple):
-        return {writer.root(op.operands[i]) for i in chosen if isinstance(i, int)}
-    return set()
 
 
 def _can_fail(region: Region) -> bool:
@@ -472,8 +463,8 @@ def _parallel(writer: Writer, op: Op, lower: str, upper: str, step: str) -> None
     if len(op.operands) > 3 or (_number(step) or 0) <= 0:
         raise InternalError("a parallel loop carries nothing and has a constant step above 0")
     outliner = Outliner(writer, region)
-    inner = outliner.write(str(op.attributes.get("name", "loop")), region.params[0])
-    body = _parallel_body(writer, outliner, inner, lower, step)
+    name = str(op.attributes.get("name", "loop"))
+    body = f'@"{outliner.write_body(name, region.params[0], lower, int(step)).name}"'
     env = _environment(writer, outliner, lower)
     count = _count(writer, lower, upper, int(step))
     pool, is_many = context_field(writer, "parallel_for"), writer.let(f"icmp sgt i64 {count}, 1")
@@ -516,43 +507,13 @@ def _run_here(writer: Writer, body: str, env: str, count: str, after: str) -> No
 
 def _environment(writer: Writer, outliner: Outliner, lower: str) -> str:
     """The stack memory through which the body gets what it uses."""
-    record = f"{{ {', '.join(['ptr', 'ptr', 'i64', *outliner.types])} }}"
+    record = environment_type(outliner, lower)
     env = writer.at_entry(f"alloca {record}, align 64")
-    fields = [
-        ("ptr", "%context"),
-        ("ptr", "%errors"),
-        ("i64", lower),
-        *zip(outliner.types, outliner.texts, strict=True),
-    ]
-    for number, (ty, text) in enumerate(fields):
+    texts = ["%context", "%errors", *([lower] if lower.startswith("%") else []), *outliner.texts]
+    for number, (ty, text) in enumerate(zip(environment_fields(outliner, lower), texts, strict=True)):
         place = writer.let(f"getelementptr inbounds {record}, ptr {env}, i64 0, i32 {number}")
         writer.line(f"store {ty} {text}, ptr {place}")
     return env
-
-
-def _parallel_body(writer: Writer, outliner: Outliner, inner: Outlined, lower: str, step: str) -> str:
-    """The function that the pool calls: fetches what the body uses, asks `poll`, calls the body."""
-    types = ["ptr", "ptr", "i64", *outliner.types]
-    record = f"{{ {', '.join(types)} }}"
-    lines: list[str] = []
-    for number, ty in enumerate(types):
-        lines.append(f"%p{number} = getelementptr inbounds {record}, ptr %env, i64 0, i32 {number}")
-        lines.append(f"%f{number} = load {ty}, ptr %p{number}")
-    if writer.module.is_hosted:
-        writer.module.helpers.add("poll")
-        lines.append("%stop = call i64 @weft.poll(ptr %f0, ptr %f1, i64 %participant)")
-        lines.append("%goes_on = icmp eq i64 %stop, 0")
-        lines.append("br i1 %goes_on, label %run, label %done")
-    else:
-        lines.append("br label %run")
-    texts = [f"{ty} %f{number}" for number, ty in enumerate(types) if number != 2]
-    run = [f"%distance = mul i64 %number, {step}", "%index = add i64 %f2, %distance"]
-    run.append(f'call void @"{inner.name}"({", ".join(texts)}, i64 %index, i64 %participant)')
-    body = "(ptr %env, i64 %number, i64 %participant) #0 {\nentry:\n  " + "\n  ".join(lines)
-    body += "\nrun:\n  " + "\n  ".join(run) + "\n  br label %done\ndone:\n  ret void\n}\n"
-    module = writer.module
-    hint = f"{inner.name.removeprefix(module.name + '.')}.task"
-    return f'@"{module.function("void", hint, body, may_halt=True).name}"'
 
 
 CONTROL: Mapping[str, Callable[[Writer, Op], None]] = {

@@ -196,8 +196,8 @@ class Module:
 class Writer:
     """One function: its lines, the text of each value, the block that is being written.
 
-    `participant` is the number of the thread in the pool, `key` what orders failures, `distinct` the memory
-    that no other pointer of the function reaches, `roots` the value whose memory a buffer lies in.
+    `participant` is the number of the thread in the pool, `key` what orders failures, `roots` the value
+    whose memory a buffer lies in.
     """
 
     def __init__(
@@ -212,7 +212,6 @@ class Writer:
         self.entry: list[str] = []
         self.names: dict[Value, str] = {}
         self.roots: dict[Value, Value] = {}
-        self.distinct: set[Value] = set()
         self.label = "entry"
         self.can_halt = False
         self.is_streaming = False
@@ -304,7 +303,7 @@ class Writer:
         return self.roots.get(value, value)
 
     def scope(self, buffer: Value) -> str:
-        """Metadata of an access of the program itself; kernels are shared, and have `noalias` parameters."""
+        """Metadata of an access of the program itself; kernels are shared."""
         return self.module.scope(self.root(buffer)) if self.is_program else ""
 
     def region(self, region: Region) -> list[str]:

@@ -24,6 +24,7 @@ from weft.compiler.schedule.search import lower_search
 from weft.compiler.schedule.sort import lower_sort
 from weft.ir import BufferType, Builder, Expr, Func, IndexType, Op, Region, UnsupportedError, Value
 from weft.ir.dims import DimLike, fold_dim, maximum, minimum, range_over, show_dim, symbol, symbols_of
+from weft.ir.rewrite import prune
 from weft.ir.target import Target
 from weft.ir.types import INDEX
 from weft.ir.walk import walk
@@ -78,6 +79,7 @@ class _Lowering:
                 self.strides[p] = tuple(symbol(f"{p.name}_s{k}") for k in range(len(p.type.shape)))
         self.region(self.fn.body, body)
         note_bounds(self.fn, body)
+        prune(body)  # schedules write constants and counts that not all of their parts use
         return Func(self.fn.name, body, dict(self.fn.symbols), "loops", (), self.fn.strided)
 
     def region(self, old: Region, new: Region) -> None:

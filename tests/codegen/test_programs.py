@@ -75,7 +75,7 @@ def test_pointwise_with_a_masked_rest(dtype, name):
 
 
 def test_misaligned_arguments():
-    run = pointwise(noalias=True).compile()
+    run = pointwise().compile()
     memory = np.zeros(4 * 100 + 1, np.uint8)
     x = memory[1:].view(np.float32)
     x[:] = floats(100)
