@@ -1,8 +1,10 @@
 """One call of each NumPy function of the table, native; `python -m tests.surface` makes more."""
 
+import numpy as np
 import pytest
 
 from tests.surface.__main__ import one
+from tests.surface.check import Difference, is_listed, same
 from tests.surface.table import CALLS
 from weft.cli.ops import numpy_functions
 
@@ -35,3 +37,17 @@ def test_every_function_that_is_built_is_in_the_table():
     missing = {name for name, _, is_built in numpy_functions() if is_built} - CALLS.keys() - outside
     missing = {name for name in missing if not name.startswith("fft")}  # `tests/breadth` of their own
     assert not missing, f"add a generator to tests/surface/table.py for {sorted(missing)}"
+
+
+def test_only_nan_of_infinite_complex_elements_is_listed():
+    nan, infinite = np.array([complex(np.nan, 1), 2]), np.array([np.inf, 1j])
+    for found, want, argument, listed in [
+        (infinite, np.array([complex(np.nan, 1), 1j]), infinite, True),
+        (infinite, nan, nan.real, False),  # no complex argument
+        (infinite, nan, np.ones(2, complex), False),  # all finite
+        (np.array([3.0, 2j]), nan, infinite, False),  # a number where NumPy has none
+        (infinite, np.array([np.inf, 5j]), infinite, False),  # another number
+    ]:
+        with pytest.raises(Difference) as caught:
+            same(found, want, "result")
+        assert is_listed(caught.value, [argument]) is listed, (found, want)

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 
-from tests.surface.check import Difference, check
+from tests.surface.check import PRODUCTS, Difference, check
 from tests.surface.samples import Maker
 from tests.surface.table import CALLS
 from weft.cli.ops import numpy_functions
@@ -26,7 +26,7 @@ def one(name, seed, number):
     fn, generate = CALLS[name]
     args, kwargs = generate(Maker(seed, number, sum(map(ord, name))))
     try:
-        return check(fn, list(args), kwargs, ignores_sharing=name in UNSHARED)
+        return check(fn, list(args), kwargs, ignores_sharing=name in UNSHARED, is_product=name in PRODUCTS)
     except Difference as error:
         raise Difference(f"{name}(*{args!r:.300}, **{kwargs!r:.150}): {error}".replace("\n", "")) from error
 
