@@ -24,6 +24,7 @@ from weft.compiler.frontend.control.folding import (
     all_of,
     any_of,
     each,
+    filtered,
     heap_pop,
     heap_push,
     heapify,
@@ -33,6 +34,7 @@ from weft.compiler.frontend.control.folding import (
     mapped_together,
     place_after,
     place_before,
+    power_modulo,
     smallest,
     smallest_by,
 )
@@ -188,18 +190,18 @@ def _one(trace: Trace, value: Any) -> Expr:
 
 
 def _extreme(fn: Callable[..., Any], *, largest: bool) -> None:
-    def meaning(trace: Trace, *values: Any, **keywords: Any) -> Any:
-        key = keywords.get("key")
-        if key is not None and list(keywords) == ["key"]:
-            first, *others = values
-            items = values if others else given(first)
-            return trace.run(largest_by if largest else smallest_by, _through(trace, items), key)
-        found = _long(trace, values[0]) if len(values) == 1 and not keywords else None
+    def meaning(trace: Trace, *values: Any, key: Any = None, **default: Any) -> Any:
+        if not values or default.keys() - {"default"} or (default and len(values) > 1):
+            return fn(*values, key=key, **default)  # which raises
+        items, empty = values if len(values) > 1 else given(values[0]), tuple(default.values())
+        if key is not None:
+            return trace.run(largest_by if largest else smallest_by, _through(trace, items), empty, key)
+        found = _long(trace, items)
         if found is not None:
-            return trace.run(largest_of if largest else smallest, found)
-        items = list(spread(trace, values[0])) if len(values) == 1 else list(values)
-        if keywords or not any(type(v) in TRACED for v in items):
-            return fn(items, **keywords)
+            return trace.run(largest_of if largest else smallest, found, empty)
+        items = list(spread(trace, items))
+        if not items or not any(type(v) in TRACED for v in items):
+            return fn(items, **default)
         if None not in [as_dim(v) for v in items]:
             return extreme(items, largest=largest)
         return functools.reduce(functools.partial(_of_two, trace, largest), items)
@@ -234,9 +236,18 @@ def _through(trace: Trace, values: Any) -> Any:
 @_means(map)
 def _map(trace: Trace, fn: Any, *values: Any) -> Any:
     items = values[0] if len(values) == 1 else make_zip(trace, *values)
-    run = mapped if len(values) == 1 else mapped_together
+    return _lazily(trace, mapped if len(values) == 1 else mapped_together, items, fn)
+
+
+@_means(filter)
+def _filter(trace: Trace, fn: Any, items: Any) -> Any:
+    return _lazily(trace, filtered, items, bool if fn is None else fn)
+
+
+def _lazily(trace: Trace, run: Any, items: Any, fn: Any) -> Any:
+    """What `run` makes of all items, given one after the other."""
     if not isinstance(items, Sequence | TracedArray) and not hasattr(items, "__len__"):
-        return (trace.run(run, [item], fn)[0] for item in items)  # Python's iterator, which may not end
+        return (one for item in items for one in trace.run(run, [item], fn))  # an iterator, which may not end
     made = trace.run(run, _through(trace, items), fn)
     return made if is_listed(made) else iter(made)
 
@@ -278,6 +289,19 @@ def _divmod(trace: Trace, a: Any, b: Any) -> Any:
     if type(a) is TracedNumber or type(b) is TracedNumber:
         return a // b, a % b
     return divmod(a, b)
+
+
+@_means(pow)
+def _pow(trace: Trace, base: Any, exp: Any, mod: Any = None) -> Any:
+    values = (base, exp) if mod is None else (base, exp, mod)
+    if any(isinstance(value, TracedArray | TracedScalar | np.ndarray) for value in values):
+        return operator.pow(base, exp) if mod is None else pow(*values)
+    if any(type(value) is TracedNumber for value in values):
+        if mod is None:
+            return base**exp
+        if all(type(value) is int or getattr(value, "type", None) is int for value in values):
+            return trace.run(power_modulo, *values)
+    return pow(*values)
 
 
 def _text(fn: Any) -> None:
@@ -367,7 +391,7 @@ _as_folded(heapq.heapify, heapify)
 
 
 _PLAIN = (
-    abs, round, tuple, dict, set, frozenset, filter,
+    abs, round, tuple, dict, set, frozenset,
     hash, iter, next, callable, id, slice, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""

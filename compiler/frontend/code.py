@@ -37,7 +37,7 @@ THUNK_MARK = "__weft_thunk__"  # the `*parameter` of a lambda that is not the us
 class Definition:
     """The syntax of one function, with the class around it ("" if none), whose name mangles private names."""
 
-    node: Function | ast.Lambda
+    node: Function
     class_name: str
 
 
@@ -102,7 +102,13 @@ def _parse_function(lines: list[str], first: int, last: int, name: str) -> Funct
     return node if isinstance(node, FUNCTIONS) and node.name == name else None
 
 
-def _find_lambda(lines: list[str], code: CodeType) -> ast.Lambda | None:
+def function_of(node: ast.Lambda, name: str) -> ast.FunctionDef:
+    """The definition of a function that does what a lambda does: loops can stand before its statement."""
+    returned: list[ast.stmt] = [located(ast.Return(node.body), node.body)]
+    return located(ast.FunctionDef(name, node.args, returned, [], **_NO_TYPE_PARAMETERS), node)
+
+
+def _find_lambda(lines: list[str], code: CodeType) -> ast.FunctionDef | None:
     candidates = [
         node
         for node in ast.walk(_parse_file(lines, code.co_filename))
@@ -119,7 +125,7 @@ def _find_lambda(lines: list[str], code: CodeType) -> ast.Lambda | None:
     segment = ast.get_source_segment("".join(lines), found) or ""
     text = "(" + "\n" * (found.lineno - 1) + " " * (found.col_offset - (found.lineno == 1)) + segment + "\n)"
     node = ast.parse(text, mode="eval").body
-    return node if isinstance(node, ast.Lambda) else None
+    return function_of(node, code.co_name) if isinstance(node, ast.Lambda) else None
 
 
 def _extent(node: ast.expr) -> tuple[int, int]:
@@ -182,7 +188,7 @@ def compile_function(definition: Definition, code: CodeType, extra: str) -> Code
     names, inside a class of the right name; only its code is taken.
     """
     node = definition.node
-    inner: ast.stmt = ast.Expr(node) if isinstance(node, ast.Lambda) else node
+    inner: ast.stmt = node
     if definition.class_name:
         inner = ast.ClassDef(definition.class_name, [], [], [inner], [], **_NO_TYPE_PARAMETERS)
     free = [name for name in (extra, *code.co_freevars) if name.isidentifier()]

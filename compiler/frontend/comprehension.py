@@ -24,6 +24,8 @@ _BEFORE = {"list": f"{ITEMS} = []", "min": f"{ITEMS} = None", "max": f"{ITEMS} =
 _AFTER = {"any": "return False", "all": "return True"}
 REDUCTIONS = frozenset(_BODIES) - {"list"}
 """Builtins that may be given a generator."""
+COLLECTING = frozenset("list tuple sorted set frozenset dict min max".split())
+"""Builtins that take all that a generator gives before they do anything."""
 
 
 def can_be_loop(node: ast.ListComp | ast.GeneratorExp) -> bool:

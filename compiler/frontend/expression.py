@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from weft.compiler.frontend.code import PREFIX, THUNK_MARK
-from weft.compiler.frontend.comprehension import REDUCTIONS, can_be_loop, loop_function
+from weft.compiler.frontend.code import PREFIX, THUNK_MARK, function_of
+from weft.compiler.frontend.comprehension import COLLECTING, REDUCTIONS, can_be_loop, loop_function
 from weft.compiler.frontend.jump import FRAME_FUNCTIONS
 from weft.compiler.frontend.scope import (
     Comprehension,
@@ -25,6 +25,7 @@ from weft.compiler.frontend.scope import (
     function_names,
     located,
     mangle,
+    outer_parts,
 )
 
 HOOKS = "__weft__"
@@ -174,6 +175,7 @@ class ExpressionRewriter(ast.NodeTransformer):
                 pass
         if (reduced := self._reduction(node)) is not None:
             return reduced
+        self._collect(node)
         call = hook("call", node, self.visit(node.func), *self.several(node.args))
         if isinstance(call, ast.Call):
             call.keywords = [self.visit(keyword) for keyword in node.keywords]
@@ -339,19 +341,24 @@ class ExpressionRewriter(ast.NodeTransformer):
     # -- scopes ----------------------------------------------------------------------------------------------
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
-        """Rewrite a lambda of the user's."""
+        """Rewrite a lambda of the user's; one with comprehensions as a function before the statement."""
+        if self._is_simple(node):
+            made = self._defined(function_of(node, self.fresh("lambda")))
+            if made is not None:
+                return made
         self.defaults(node.args)
-        node.body = self.lambda_body(node)
-        return node
-
-    def lambda_body(self, node: ast.Lambda) -> ast.expr:
-        """Rewrite what a lambda gives."""
         saved = self.first_parameter
         self.first_parameter = first_parameter(node.args)
         with self.within(self.scope.inner("lambda", function_names(node))):
-            body: ast.expr = self.visit(node.body)
+            node.body = self.visit(node.body)
         self.first_parameter = saved
-        return body
+        return node
+
+    @staticmethod
+    def _is_simple(node: ast.Lambda) -> bool:
+        """Whether a lambda has comprehensions that may be loops, and no defaults."""
+        inside = [one for one in ast.walk(node.body) if isinstance(one, ast.ListComp | ast.GeneratorExp)]
+        return not outer_parts(node) and bool(inside) and all(map(can_be_loop, inside))
 
     def defaults(self, args: ast.arguments) -> None:
         """Rewrite the defaults of a definition, which are evaluated where it stands; annotations stay."""
@@ -390,19 +397,23 @@ class ExpressionRewriter(ast.NodeTransformer):
         loop = self._loop("list", node)
         if loop is None:
             return self._comprehension(node)
+        chooses = _chooses(node)
         source, plain = self._plain(node)
-        return hook("comprehension", node, source, loop, plain)
+        return hook("comprehension", node, source, loop, plain, chooses)
 
     def _loop(self, kind: str, node: ast.ListComp | ast.GeneratorExp) -> ast.expr | None:
         """Define the function with the loops of a comprehension before the statement, and give its name."""
-        if self.hoisted is None or self.scope.kind != "function" or not can_be_loop(node):
+        return self._defined(loop_function(kind, self.fresh("items"), node)) if can_be_loop(node) else None
+
+    def _defined(self, made: ast.FunctionDef) -> ast.expr | None:
+        """Define a function before the statement, and give its name; None where that cannot be."""
+        if self.hoisted is None or self.scope.kind != "function":
             return None
-        made = loop_function(kind, self.fresh("items"), node)
         waiting, self.hoisted = self.hoisted, None
         self.rewrite_function(made)
         self.hoisted = waiting
         waiting.append(made)
-        return located(ast.Name(made.name, ast.Load()), node)
+        return located(ast.Name(made.name, ast.Load()), made)
 
     def _plain(self, node: ast.ListComp | ast.GeneratorExp) -> tuple[ast.expr, ast.expr]:
         """The rewritten first iterable, and a function of it that does what stands there."""
@@ -413,6 +424,18 @@ class ExpressionRewriter(ast.NodeTransformer):
         assert isinstance(made, ast.Lambda)
         made.args.args = [located(ast.arg(f"{PREFIX}source__"), node)]
         return source, made
+
+    def _collect(self, node: ast.Call) -> None:
+        """Make a generator that the function called uses up, whatever it holds, a list comprehension."""
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=[ast.GeneratorExp() as items, *_]):
+                uses_up = name in COLLECTING and self.scope.meaning(name) == "global"
+            case ast.Call(func=ast.Attribute(attr=name), args=[ast.GeneratorExp() as items]):
+                uses_up = name in ("join", "extend")
+            case _:
+                return
+        if uses_up:
+            node.args[0] = located(ast.ListComp(items.elt, items.generators), items)
 
     def _reduction(self, node: ast.Call) -> ast.expr | None:
         """`sum(... for ...)` and its kin."""
@@ -429,8 +452,11 @@ class ExpressionRewriter(ast.NodeTransformer):
                 return None
         if loop is None:
             return None
+        chooses = _chooses(items)
         source, plain = self._plain(items)
-        return hook("reduction", node, self.visit(node.func), source, loop, plain, *self.several(rest))
+        return hook(
+            "reduction", node, self.visit(node.func), source, loop, plain, chooses, *self.several(rest)
+        )
 
     def visit_SetComp(self, node: ast.SetComp) -> ast.expr:
         """Rewrite inside."""
@@ -443,6 +469,11 @@ class ExpressionRewriter(ast.NodeTransformer):
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
         """Rewrite inside."""
         return self._comprehension(node)
+
+
+def _chooses(node: ast.ListComp | ast.GeneratorExp) -> ast.expr:
+    """Whether there is a condition, of which Python itself would have to know whether it holds."""
+    return located(ast.Constant(any(generator.ifs for generator in node.generators)), node)
 
 
 def mark_tests(node: ast.expr) -> None:

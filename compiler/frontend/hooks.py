@@ -147,9 +147,17 @@ class Hooks(Protocol):
         ...
 
     def comprehension(
-        self, source: UserValue, loop: Callable[..., UserValue], plain: Callable[..., UserValue], /
+        self,
+        source: UserValue,
+        loop: Callable[..., UserValue],
+        plain: Callable[..., UserValue],
+        chooses: bool,
+        /,
     ) -> UserValue:
-        """Evaluate a list comprehension over `source`, as a function with loops or as it stands."""
+        """Evaluate a list comprehension over `source`, as a function with loops or as it stands.
+
+        One that `chooses` has conditions.
+        """
         ...
 
     def reduction(
@@ -158,6 +166,7 @@ class Hooks(Protocol):
         source: UserValue,
         loop: Callable[..., UserValue],
         plain: Callable[..., UserValue],
+        chooses: bool,
         /,
         *rest: UserValue,
     ) -> UserValue:

@@ -148,9 +148,13 @@ class TracedNumber:
     def _forced(self, use: str) -> NoReturn:
         raise forced(self.trace, f"a traced {self.type.__name__}", use)
 
-    def is_integer(self) -> bool:
-        """As that of Python's int; that of a traced float is not known."""
-        return True if self.dim is not None else self._forced("is_integer()")
+    def is_integer(self) -> Any:
+        """Whether the number is whole, as Python's method says."""
+        if self.type is not float:
+            return True
+        value = as_expr(self.trace, self, F64)
+        whole = value.eq(value.apply("floor")) & (value - value).eq(self.trace.constant(0.0, F64))
+        return number(self.trace, whole, bool)
 
     def conjugate(self) -> TracedNumber:
         """The number itself, but for the sign of an imaginary part."""

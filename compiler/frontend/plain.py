@@ -106,7 +106,12 @@ class PlainHooks:
         del base[key]
 
     def comprehension(
-        self, source: UserValue, loop: Callable[..., UserValue], plain: Callable[..., UserValue], /
+        self,
+        source: UserValue,
+        loop: Callable[..., UserValue],
+        plain: Callable[..., UserValue],
+        chooses: bool,
+        /,
     ) -> UserValue:
         """Do as it stands."""
         return plain(source)
@@ -117,6 +122,7 @@ class PlainHooks:
         source: UserValue,
         loop: Callable[..., UserValue],
         plain: Callable[..., UserValue],
+        chooses: bool,
         /,
         *rest: UserValue,
     ) -> UserValue:

@@ -178,8 +178,13 @@ def enter(
     made = rewrite(callee.function, hooks)
     if made is None:
         return fn(*args, **kwargs)
-    args, kwargs = complete_arguments(callee, hooks.load_default)
+    inner = is_rewritten(callee.function)  # made by the function that is traced, and its defaults with it
+    args, kwargs = complete_arguments(callee, _as_it_is if inner else hooks.load_default)
     return made(*args, **kwargs)
+
+
+def _as_it_is(_function: FunctionType, _name: str, value: UserValue) -> UserValue:
+    return value
 
 
 def _construct(

@@ -53,9 +53,6 @@ def rewrite_definition(definition: Definition, closure: frozenset[str]) -> list[
     node = definition.node
     node.args.defaults = []
     node.args.kw_defaults = [None] * len(node.args.kw_defaults)
-    if isinstance(node, ast.Lambda):
-        node.body = expressions.lambda_body(node)
-        return expressions.references
     _strip(node)
     StatementRewriter(expressions).function(node)
     return expressions.references

@@ -373,8 +373,8 @@ class TracingHooks:
     # ---- calls
 
     def iterate(self, iterable: Any, /) -> Iterable[Any]:
-        """Go over a container with its items captured."""
-        return self.inputs.open(given(iterable))
+        """What Python itself goes over: a container with its items captured."""
+        return self.spread(iterable)
 
     def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Apply a NumPy function or builtin by its meaning for traced values, trace into user code.
@@ -395,13 +395,13 @@ class TracingHooks:
         if type(owner) is str and fn.__name__ in text.METHODS:
             opened = [tuple(map(self.inputs.open, args)), {k: self.inputs.open(v) for k, v in kwargs.items()}]
             return text.method(self.trace, owner, fn.__name__, *opened)
+        if _hashable(fn) and fn in builtin.BUILTINS:
+            return builtin.BUILTINS[fn](self.trace, *map(self.inputs.open, args), **kwargs)
         if is_known(fn):
             if fn in JOINING and args and is_listed(args[0]):
                 return joined_items(self.trace, fn, args, kwargs)
             opened = {name: self.inputs.open(value) for name, value in kwargs.items()}
             return self.trace.call(fn, *map(self.inputs.open, args), **opened)
-        if _hashable(fn) and fn in builtin.BUILTINS:
-            return builtin.BUILTINS[fn](self.trace, *map(self.inputs.open, args), **kwargs)
         return self._call_other(fn, args, kwargs)
 
     def _call_method(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -16,6 +16,8 @@ def same(found, wanted):
         assert len(found) == len(wanted)
         for one, other in zip(found, wanted, strict=True):
             same(one, other)
+    elif isinstance(wanted, str):
+        assert found == wanted
     else:
         assert getattr(found, "dtype", None) == getattr(wanted, "dtype", None)
         np.testing.assert_allclose(found, wanted, rtol=1e-13)

@@ -223,7 +223,7 @@ def test_a_symbolic_int_is_one_parameter():
 
 
 def test_pins_are_listed():
-    program = traced(lambda x, n: [x * k for k in range(n)], X, 3, sizes="symbolic")
+    program = traced(lambda x, n: {k: x * k for k in range(n)}, X, 3, sizes="symbolic")
     (pin,) = program.pins
     assert (str(pin.left), pin.right) == ("i3", 3)
     assert "range" in pin.reason

@@ -15,24 +15,28 @@ def add_up(items: Any, total: Any) -> Any:
     return total
 
 
-def smallest(items: Any) -> Any:
-    """`min(items)`."""
+def smallest(items: Any, default: Any) -> Any:
+    """`min(items)`; `default` holds what none gives, or nothing."""
     best = None
     for item in items:
         if best is None or item < best:
             best = item
     if best is None:
+        if len(default) == 1:
+            return default[0]
         raise ValueError("min() arg is an empty sequence")
     return best
 
 
-def largest(items: Any) -> Any:
-    """`max(items)`."""
+def largest(items: Any, default: Any) -> Any:
+    """`max(items)`; `default` holds what none gives, or nothing."""
     best = None
     for item in items:
         if best is None or item > best:
             best = item
     if best is None:
+        if len(default) == 1:
+            return default[0]
         raise ValueError("max() arg is an empty sequence")
     return best
 
@@ -78,26 +82,30 @@ def contains(items: Any, value: Any) -> Any:
     return False
 
 
-def largest_by(items: Any, key: Any) -> Any:
-    """`max(items, key=key)`."""
+def largest_by(items: Any, default: Any, key: Any) -> Any:
+    """`max(items, key=key)`; `default` holds what none gives, or nothing."""
     best, found = None, None
     for item in items:
         value = key(item)
         if best is None or value > best:
             best, found = value, item
     if best is None:
+        if len(default) == 1:
+            return default[0]
         raise ValueError("max() arg is an empty sequence")
     return found
 
 
-def smallest_by(items: Any, key: Any) -> Any:
-    """`min(items, key=key)`."""
+def smallest_by(items: Any, default: Any, key: Any) -> Any:
+    """`min(items, key=key)`; `default` holds what none gives, or nothing."""
     best, found = None, None
     for item in items:
         value = key(item)
         if best is None or value < best:
             best, found = value, item
     if best is None:
+        if len(default) == 1:
+            return default[0]
         raise ValueError("min() arg is an empty sequence")
     return found
 
@@ -115,6 +123,15 @@ def mapped_together(items: Any, fn: Any) -> Any:
     made: list[Any] = []
     for item in items:
         made.append(fn(*item))
+    return made
+
+
+def filtered(items: Any, fn: Any) -> Any:
+    """`[item for item in items if fn(item)]`."""
+    made: list[Any] = []
+    for item in items:
+        if fn(item):
+            made.append(item)
     return made
 
 
@@ -203,3 +220,34 @@ def sink(heap: Any, place: Any) -> None:
         child = 2 * place + 1
     heap[place] = item
     rise(heap, start, place)
+
+
+def power_modulo(base: Any, exponent: Any, modulus: Any) -> Any:
+    """`pow(base, exponent, modulus)` of ints: by squares, the inverse first if the exponent is negative."""
+    if modulus == 0:
+        raise ValueError("pow() 3rd argument cannot be 0")
+    if abs(modulus) > 3037000499:
+        raise OverflowError("pow() 3rd argument is above 3037000499, whose square int64 cannot hold")
+    base = base % modulus
+    if exponent < 0:
+        base, exponent = inverse_modulo(base, modulus), -exponent
+    result = 1 % modulus
+    while exponent > 0:
+        if exponent % 2 == 1:
+            result = result * base % modulus
+        base = base * base % modulus
+        exponent = exponent // 2
+    return result
+
+
+def inverse_modulo(base: Any, modulus: Any) -> Any:
+    """`pow(base, -1, modulus)`: Euclid's algorithm, in which base * factor = rest + a multiple of modulus."""
+    factor, next_factor = 1, 0
+    rest, next_rest = base, modulus
+    while next_rest != 0:
+        times = rest // next_rest
+        factor, next_factor = next_factor, factor - times * next_factor
+        rest, next_rest = next_rest, rest - times * next_rest
+    if abs(rest) != 1:
+        raise ValueError("base is not invertible for the given modulus")
+    return factor * rest % modulus

@@ -183,10 +183,14 @@ class ControlHooks:
 
         return self._chain(value, [further], stop_at=False)
 
-    def comprehension(self, source: Any, loop: Callable[..., Any], plain: Callable[..., Any], /) -> Any:
-        """Evaluate a list comprehension: a long one over a range or an array as a loop."""
+    def comprehension(
+        self, source: Any, loop: Callable[..., Any], plain: Callable[..., Any], chooses: bool, /
+    ) -> Any:
+        """Evaluate a list comprehension: as a loop over a long range or array, or if it chooses."""
         items = self._long(source)
-        return plain(self._by_item(source)) if items is None else unwrapped(loop(items))
+        if items is None and not chooses:
+            return plain(self._by_item(source))
+        return unwrapped(loop(self._by_item(source) if items is None else items))
 
     def _by_item(self, source: Any) -> Any:
         """What Python goes over: a list whose items lie in arrays item by item."""
@@ -200,12 +204,21 @@ class ControlHooks:
         )
 
     def reduction(
-        self, fn: Any, source: Any, loop: Callable[..., Any], plain: Callable[..., Any], /, *rest: Any
+        self,
+        fn: Any,
+        source: Any,
+        loop: Callable[..., Any],
+        plain: Callable[..., Any],
+        chooses: bool,
+        /,
+        *rest: Any,
     ) -> Any:
-        """Evaluate `sum(... for ...)` and its kin: a long one over a range or an array as a loop."""
+        """Evaluate `sum(... for ...)` and its kin: as a loop over a long range or array, or if it chooses."""
         items = self._long(source)
-        if items is None or fn not in (sum, any, all, min, max):
-            return self.hooks.call(fn, plain(self._by_item(source)), *rest)
+        if fn not in (sum, any, all, min, max) or (items is None and not chooses):
+            made = plain(self._by_item(source))
+            return self.hooks.call(fn, [*made] if fn in (min, max) else made, *rest)
+        items = self._by_item(source) if items is None else items
         found = unwrapped(loop(items, *(rest or (0,))) if fn is sum else loop(items))
         if fn in (min, max) and type(found) is Possible:
             empty = ValueError(f"{fn.__name__}() arg is an empty sequence")
