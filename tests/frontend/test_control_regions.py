@@ -227,8 +227,10 @@ def test_the_error_shows_the_types_of_what_a_tuple_holds():
             s = (s[0] * np.ones(3), s[1])
         return s[0]
 
-    with pytest.raises(weft.DTypeError) as error:
-        weft.compile(f)(np.ones(3, np.float32), 5)
+    compiled = weft.compile(f)
+    assert compiled(np.ones(3, np.float32), 5).dtype == np.float64
+    with pytest.raises(weft.DTypeError) as error:  # the break of the first iteration would give a float32
+        compiled(np.full(3, 100, np.float32), 5)
     assert "(an array f64[3], an array f32[3])" in str(error.value)
 
 
