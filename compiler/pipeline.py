@@ -16,6 +16,7 @@ from weft.compiler.passes.dce import dce
 from weft.compiler.passes.expand_math import lower_math
 from weft.compiler.passes.fold import fold
 from weft.compiler.passes.group import fuse, separate
+from weft.compiler.passes.inside import inside
 from weft.compiler.passes.interchange import interchange
 from weft.compiler.passes.join import join
 from weft.compiler.passes.lower_conv import lower_conv
@@ -69,6 +70,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("cse",           simple(cse),           after=("canonicalize", "push_reshapes")),  # equal forms
     Pass("dce",           simple(dce),           after=("cse",)),
     Pass("unmask",        simple(unmask),        after=("cse", "dce")),     # equal masks are one value
+    Pass("inside",        simple(inside),        after=("cse", "unmask")),  # what is still read by places
     Pass("interchange",   simple(interchange),   after=("cse", "unmask")),  # equal things are one value
     Pass("lower_conv",    simple(lower_conv),    required=True, after=("dce",)),  # products from here on
     # kernels: stage "fused", then memory: "buffers", then loops: "loops"

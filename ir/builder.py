@@ -109,11 +109,10 @@ class Builder:
         otherwise: "Callable[[Builder], Sequence[Expr]]",
         attributes: Attributes | None = None,
     ) -> list[Expr]:
-        """An `if` on a scalar bool, or one side if it is known; attribute `rare`: it hardly ever holds."""
-        op = condition.value.op
-        if op is not None and op.name == "constant":
-            side = then if op.attributes["value"] else otherwise
-            return [self.expr(e.value) for e in side(self)]
+        """An `if` on a scalar bool; attribute `rare` says that it hardly ever holds.
+
+        Both sides are written even if the condition is known: a schedule learns from them what is read.
+        """
         regions: list[Region] = []
         for side in (then, otherwise):
             region = Region()

@@ -12,6 +12,7 @@ from weft.ir import Builder, Expr, Op, Value, VectorType
 from weft.ir.dims import DimLike, show_dim, symbols_of
 from weft.ir.errors import InternalError
 from weft.ir.expr import cast, select
+from weft.ir.ops.index import INSIDE
 from weft.ir.types import BOOL, I64
 
 if TYPE_CHECKING:
@@ -54,12 +55,13 @@ class OpContext:
         if counted is not None and self.writer.decide(counted, "<", size):
             self.writer.observed.append(counted)
             return counted
-        return self.writer.place(
-            self.op,
-            number,
-            tuple(index),
-            lambda: self.as_index(self.check_index(self.read(number, index), size, axis), 0, size),
-        )
+        is_inside = self.op.attributes.get("checked") == INSIDE
+
+        def make() -> DimLike:
+            value = self.read(number, index)
+            return self.as_index(value if is_inside else self.check_index(value, size, axis), 0, size)
+
+        return self.writer.place(self.op, number, tuple(index), make)
 
     def piecewise(self, index: DimLike, pieces: Sequence[tuple[DimLike | None, Callable[[], Expr]]]) -> Expr:
         """The value of the first piece whose bound is above `index`."""

@@ -17,6 +17,9 @@ from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Context, Element, Expand, OpDef, define
 from weft.ir.types import BOOL, I64, TensorType, Type
 
+INSIDE = "inside"
+"""Attribute `checked` of indices known to be in the array, none below 0; True: another op has tested them."""
+
 
 def indexed_axes(attributes: Attributes) -> tuple[int, ...]:
     """The axes that index operands walk."""

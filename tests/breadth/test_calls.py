@@ -316,3 +316,12 @@ def test_squares_and_signs_by_dtype():
         assert check(lambda x: x**2, (x,), {}) == "same"
         if dtype != "?":
             assert check(lambda x: np.abs(-x), (x,), {}) == "same"
+
+
+@pytest.mark.parametrize("join", [np.concatenate, np.dstack, np.hstack])
+def test_pieces_in_strided_memory_keep_their_own_axes(join):
+    small, turned = np.arange(12, dtype=np.uint8).reshape(3, 2, 2), np.arange(12, dtype=np.float32)
+    turned = turned.reshape(3, 2, 2)
+    for other in (turned[..., ::-1], turned[:, ::-1], turned.transpose(0, 2, 1)):
+        assert check(lambda *a: join(a), [small, other], {}) == "same"
+        assert check(lambda *a: join(a), [other, small], {}) == "same"
