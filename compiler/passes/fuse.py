@@ -310,6 +310,8 @@ class Partition:
         if any(self._repeats_any(inner, source) for inner in group.ops if inner.name == "custom"):
             return False  # what its rule reads often is computed once
         if source.kind != "pointwise":  # ops that were inlined into the group read the source too
+            if self._moves(source, group):
+                return False
             paths = [path_of(v) for inner in group.ops for v in inner.operands]
         from_source = [p for p in paths if self.source_group(p.source) is source]
         if source.kind != "pointwise" and op in self.in_place:
@@ -325,6 +327,16 @@ class Partition:
             "dot": self._with_dot,
         }
         return source.kind in rule and rule[source.kind](source, group, op, from_source)
+
+    def _moves(self, source: Group, group: Group) -> bool:
+        """Whether an op of the group reads what the source makes at another place than its own."""
+        made = {result for op in source.ops for result in op.results}
+        for op in group.ops:
+            if any(path_of(v).source in made for v in op.operands):
+                if isinstance(record(op).form, Element) and not is_free(op):
+                    return True
+                made.update(op.results)
+        return False
 
     def _is_reduced_elsewhere(self, source: Group, op: Op) -> bool:
         """Whether only reductions over axes that are not the source's read what the op makes in its space.
