@@ -39,13 +39,25 @@ from weft.compiler.frontend.control.folding import (
     smallest_by,
 )
 from weft.compiler.frontend.control.folding import largest as largest_of
-from weft.compiler.frontend.control.joins import Conflict, Same, Scalar, given, is_listed, join, lower, wrap
+from weft.compiler.frontend.control.joins import (
+    Conflict,
+    Possible,
+    Same,
+    Scalar,
+    given,
+    is_listed,
+    join,
+    lower,
+    wrap,
+)
+from weft.compiler.frontend.control.keyed import make_counter, make_set
 from weft.compiler.frontend.control.listed import copied, sort, sort_by, spread
 from weft.compiler.frontend.control.methods import listed_array, needs_stack
 from weft.compiler.frontend.control.queues import make_queue
 from weft.compiler.frontend.control.sequences import (
     Sequence,
     as_sequence,
+    in_order,
     make_enumerate,
     make_range,
     make_reversed,
@@ -55,6 +67,7 @@ from weft.compiler.frontend.control.settling import (
     exact_length,
     settled,
 )
+from weft.compiler.frontend.control.tables import keys_of, refuse_table, unordered_keys
 from weft.compiler.frontend.location import user_frame
 from weft.compiler.frontend.mathematics import MATHEMATICS
 from weft.compiler.frontend.number import (
@@ -195,10 +208,11 @@ def _extreme(fn: Callable[..., Any], *, largest: bool) -> None:
             return fn(*values, key=key, **default)  # which raises
         items, empty = values if len(values) > 1 else given(values[0]), tuple(default.values())
         if key is not None:
-            return trace.run(largest_by if largest else smallest_by, _through(trace, items), empty, key)
+            run = largest_by if largest else smallest_by
+            return _certain(trace.run(run, _through(trace, items), empty, key), empty)
         found = _long(trace, items)
         if found is not None:
-            return trace.run(largest_of if largest else smallest, found, empty)
+            return _certain(trace.run(largest_of if largest else smallest, found, empty), empty)
         items = list(spread(trace, items))
         if not items or not any(type(v) in TRACED for v in items):
             return fn(items, **default)
@@ -207,6 +221,11 @@ def _extreme(fn: Callable[..., Any], *, largest: bool) -> None:
         return functools.reduce(functools.partial(_of_two, trace, largest), items)
 
     BUILTINS[fn] = meaning
+
+
+def _certain(value: Any, default: tuple[Any, ...]) -> Any:
+    """An extreme, which is there, as the program fails before if it is not; unless the default is None."""
+    return value.value if type(value) is Possible and None not in default else value
 
 
 def _of_two(trace: Trace, largest: bool, a: Any, b: Any) -> Any:
@@ -230,7 +249,7 @@ _extreme(min, largest=False)
 def _through(trace: Trace, values: Any) -> Any:
     """Values that a comprehension or a loop goes over: by position if they are many."""
     found = _long(trace, values)
-    return (as_sequence(trace, values) or values) if found is None else found
+    return in_order(trace, values) if found is None else found
 
 
 @_means(map)
@@ -316,6 +335,7 @@ _text(repr)
 _text(ascii)
 _text(format)
 BUILTINS[print] = print_later
+_TEXTS = frozenset({str, repr, ascii, format, print})
 
 
 @_means(breakpoint)
@@ -347,6 +367,8 @@ def _sorted(trace: Trace, values: Any, *, key: Any = None, reverse: bool = False
         values = listed_array(trace, values, Scalar(values.element))
     elif key is None and type(values) in (list, tuple) and needs_stack(trace, list(values), "sort", ()):
         values = [settled(trace, list(values))]
+    elif key is None and isinstance(values, Sequence):
+        values = trace.run(each, values)
     if key is None and is_listed(values):
         return sort(trace, typing.cast("list[Any]", values), reverse=reverse)
     if key is None:
@@ -385,13 +407,30 @@ def _as_folded(fn: Any, meaning: Any) -> None:
 
 
 BUILTINS[collections.deque] = make_queue
+BUILTINS[collections.Counter] = make_counter
+BUILTINS[set] = make_set
+_UNORDERED = frozenset({len, bool, sorted, min, max, any, all, set, frozenset})
+_AS_THEY_ARE = frozenset({isinstance, type, id, callable, hasattr, getattr})
+
+
+def opened(trace: Trace, fn: Any, value: Any) -> Any:
+    """An argument of a builtin: the keys of a dict or set that the program computes."""
+    if fn in _AS_THEY_ARE:
+        return value
+    if fn in _TEXTS:
+        refuse_table(trace, value, "a text")
+    elif fn is dict:
+        refuse_table(trace, value, "a copy")
+    return unordered_keys(value) if fn in _UNORDERED else keys_of(value)
+
+
 _as_folded(heapq.heappush, heap_push)
 _as_folded(heapq.heappop, heap_pop)
 _as_folded(heapq.heapify, heapify)
 
 
 _PLAIN = (
-    abs, round, tuple, dict, set, frozenset,
+    abs, round, tuple, dict, frozenset,
     hash, iter, next, callable, id, slice, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""

@@ -9,35 +9,44 @@ from __future__ import annotations
 import ast
 from copy import deepcopy
 
-from weft.compiler.frontend.scope import facts, located
+from weft.compiler.frontend.scope import Comprehension, facts, located
 
 SOURCE, ITEMS = "_weft_source", "_weft_items"
 _BODIES = {
     "list": f"{ITEMS}.append(0)",
+    "set": f"{ITEMS}.add(0)",
+    "dict": f"_weft_key = 1\n{ITEMS}[_weft_key] = 0",
     "sum": f"{ITEMS} = {ITEMS} + 0",
     "any": "if 0:\n return True",
     "all": "if not 0:\n return False",
     "min": f"_weft_item = 0\nif {ITEMS} is None or _weft_item < {ITEMS}:\n {ITEMS} = _weft_item",
     "max": f"_weft_item = 0\nif {ITEMS} is None or _weft_item > {ITEMS}:\n {ITEMS} = _weft_item",
 }
-_BEFORE = {"list": f"{ITEMS} = []", "min": f"{ITEMS} = None", "max": f"{ITEMS} = None"}
+_BEFORE = {
+    "list": f"{ITEMS} = []",
+    "set": f"{ITEMS} = {{*()}}",
+    "dict": f"{ITEMS} = {{}}",
+    "min": f"{ITEMS} = None",
+    "max": f"{ITEMS} = None",
+}
 _AFTER = {"any": "return False", "all": "return True"}
-REDUCTIONS = frozenset(_BODIES) - {"list"}
+REDUCTIONS = frozenset(_BODIES) - {"list", "set", "dict"}
 """Builtins that may be given a generator."""
 COLLECTING = frozenset("list tuple sorted set frozenset dict min max".split())
 """Builtins that take all that a generator gives before they do anything."""
 
 
-def can_be_loop(node: ast.ListComp | ast.GeneratorExp) -> bool:
+def can_be_loop(node: Comprehension) -> bool:
     """Whether the loops of a comprehension can stand in a function: it binds no outer name."""
     found = facts(node)
     return not found.bound and not found.suspends and not any(one.is_async for one in node.generators)
 
 
-def loop_function(kind: str, name: str, node: ast.ListComp | ast.GeneratorExp) -> ast.FunctionDef:
+def loop_function(kind: str, name: str, node: Comprehension) -> ast.FunctionDef:
     """The function that does what a comprehension does, or `kind` with it; it is given the first iterable."""
     node = deepcopy(node)
-    body: list[ast.stmt] = _with_value(_BODIES[kind], node.elt, node)
+    values = (node.value, node.key) if isinstance(node, ast.DictComp) else (node.elt,)
+    body: list[ast.stmt] = [_Values(values).visit(statement) for statement in _parsed(_BODIES[kind], node)]
     for generator in reversed(node.generators):
         for test in reversed(generator.ifs):
             body = [located(ast.If(test, body, []), test)]
@@ -67,14 +76,10 @@ def _function_body(text: str) -> list[ast.stmt]:
     return made.body[:-1]
 
 
-class _Value(ast.NodeTransformer):
-    def __init__(self, value: ast.expr) -> None:
-        self.value = value
+class _Values(ast.NodeTransformer):
+    def __init__(self, values: tuple[ast.expr, ...]) -> None:
+        self.values = values
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        """The value stands for the only 0."""
-        return self.value if type(node.value) is int else node
-
-
-def _with_value(text: str, value: ast.expr, place: ast.AST) -> list[ast.stmt]:
-    return [_Value(value).visit(statement) for statement in _parsed(text, place)]
+        """The value stands for the only 0, the key of a dict for the only 1."""
+        return self.values[node.value] if type(node.value) is int else node

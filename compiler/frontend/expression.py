@@ -268,6 +268,8 @@ class ExpressionRewriter(ast.NodeTransformer):
             return hook("add", node, node.left, node.right)
         if isinstance(node.op, ast.Mult) and not all(constants):
             return hook("multiply", node, node.left, node.right)
+        if isinstance(node.op, ast.BitOr) and not any(constants):
+            return hook("either", node, node.left, node.right)
         return node
 
     def visit_List(self, node: ast.List) -> ast.expr:
@@ -277,6 +279,20 @@ class ExpressionRewriter(ast.NodeTransformer):
             return node
         node.elts = [self.visit(part) for part in node.elts]
         return node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.expr:
+        """Show what is unpacked into a dict to a hook."""
+        values: list[ast.expr] = []
+        for k, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
+            node.keys[k] = None if key is None else self.visit(key)
+            seen: ast.expr = self.visit(value)
+            values.append(hook("spread", value, seen) if key is None else seen)
+        node.values = values
+        return node
+
+    def visit_Set(self, node: ast.Set) -> ast.expr:
+        """Take a display to a hook."""
+        return hook("made_set", node, *map(self.visit, node.elts))
 
     def _element(self, part: ast.expr) -> ast.expr:
         if isinstance(part, ast.Starred):
@@ -401,7 +417,7 @@ class ExpressionRewriter(ast.NodeTransformer):
         source, plain = self._plain(node)
         return hook("comprehension", node, source, loop, plain, chooses)
 
-    def _loop(self, kind: str, node: ast.ListComp | ast.GeneratorExp) -> ast.expr | None:
+    def _loop(self, kind: str, node: Comprehension) -> ast.expr | None:
         """Define the function with the loops of a comprehension before the statement, and give its name."""
         return self._defined(loop_function(kind, self.fresh("items"), node)) if can_be_loop(node) else None
 
@@ -415,7 +431,7 @@ class ExpressionRewriter(ast.NodeTransformer):
         waiting.append(made)
         return located(ast.Name(made.name, ast.Load()), made)
 
-    def _plain(self, node: ast.ListComp | ast.GeneratorExp) -> tuple[ast.expr, ast.expr]:
+    def _plain(self, node: Comprehension) -> tuple[ast.expr, ast.expr]:
         """The rewritten first iterable, and a function of it that does what stands there."""
         first = node.generators[0]
         source: ast.expr = self.visit(first.iter)
@@ -459,12 +475,19 @@ class ExpressionRewriter(ast.NodeTransformer):
         )
 
     def visit_SetComp(self, node: ast.SetComp) -> ast.expr:
-        """Rewrite inside."""
-        return self._comprehension(node)
+        """As of a list."""
+        return self._collection("set", node)
 
     def visit_DictComp(self, node: ast.DictComp) -> ast.expr:
-        """Rewrite inside."""
-        return self._comprehension(node)
+        """As of a list."""
+        return self._collection("dict", node)
+
+    def _collection(self, kind: str, node: ast.SetComp | ast.DictComp) -> ast.expr:
+        loop = self._loop(kind, node)
+        if loop is None:
+            return self._comprehension(node)
+        source, plain = self._plain(node)
+        return hook("collection", node, source, loop, plain)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
         """Rewrite inside."""

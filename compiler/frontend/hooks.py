@@ -94,12 +94,20 @@ class Hooks(Protocol):
         """Evaluate `left + right`."""
         ...
 
+    def either(self, left: UserValue, right: UserValue, /) -> UserValue:
+        """Evaluate `left | right`."""
+        ...
+
     def asked(self, value: UserValue, /) -> UserValue:
         """Give something of the truth of a value that is an operand of `and` or `or` in a test."""
         ...
 
     def multiply(self, left: UserValue, right: UserValue, /) -> UserValue:
         """Evaluate `left * right`."""
+        ...
+
+    def made_set(self, *items: UserValue) -> UserValue:
+        """Evaluate `{a, b}`."""
         ...
 
     def display(self, value: UserValue, /) -> UserValue:
@@ -158,6 +166,12 @@ class Hooks(Protocol):
 
         One that `chooses` has conditions.
         """
+        ...
+
+    def collection(
+        self, source: UserValue, loop: Callable[..., UserValue], plain: Callable[..., UserValue], /
+    ) -> UserValue:
+        """Evaluate a comprehension of a set or dict, as `comprehension`."""
         ...
 
     def reduction(

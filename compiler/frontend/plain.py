@@ -116,6 +116,12 @@ class PlainHooks:
         """Do as it stands."""
         return plain(source)
 
+    def collection(
+        self, source: UserValue, loop: Callable[..., UserValue], plain: Callable[..., UserValue], /
+    ) -> UserValue:
+        """Do as it stands."""
+        return plain(source)
+
     def reduction(
         self,
         fn: UserValue,
@@ -133,6 +139,10 @@ class PlainHooks:
         """Add."""
         return left + right
 
+    def either(self, left: UserValue, right: UserValue, /) -> UserValue:
+        """Do it."""
+        return left | right
+
     def asked(self, value: UserValue, /) -> UserValue:
         """Leave it to Python."""
         return value
@@ -140,6 +150,10 @@ class PlainHooks:
     def multiply(self, left: UserValue, right: UserValue, /) -> UserValue:
         """Multiply."""
         return left * right
+
+    def made_set(self, *items: UserValue) -> UserValue:
+        """Make it."""
+        return set(items)
 
     def display(self, value: UserValue, /) -> UserValue:
         """Leave it to Python."""

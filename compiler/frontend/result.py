@@ -32,6 +32,7 @@ from weft.compiler.frontend.control.settling import (
     has_rows,
     settled,
 )
+from weft.compiler.frontend.control.tables import dict_maker, held_in, is_opaque, known_parts, table_of
 from weft.compiler.frontend.number import TracedNumber, as_expr, size_number
 from weft.compiler.frontend.source import Argument, Source
 from weft.compiler.frontend.storage import (
@@ -272,7 +273,9 @@ class Outputs:
         source = self.inputs.path(value)
         if source is not None:
             return ResultObject(source)
-        if not is_node(value):
+        if is_opaque(value) and table_of(value) is None:
+            return ResultMade(dict_maker(value), tuple(map(self.describe, known_parts(value))))
+        if not is_node(held_in(value)):
             return ResultConstant(value)
         if self._containers.get(id(value), 0) < 2:
             return self._container(value)
@@ -283,6 +286,10 @@ class Outputs:
     def _container(self, value: Any) -> ResultNode:
         if is_listed(value):
             return self._items(value)
+        table = table_of(value)
+        if table is not None:
+            parts = table.keys, *(() if table.values is None else (table.values,))
+            return ResultMade(dict_maker(value), tuple(map(self.describe, parts)))
         return ResultTree(value, tuple(self.describe(item) for _, item in children(value)))
 
     def _array(self, array: TracedArray) -> ResultNode:
@@ -408,6 +415,7 @@ def settle_all(trace: Trace, value: Any) -> None:
     if is_queue(trace, value):
         fix = "return a list: `list(queue)`"
         raise trace.refuse("a deque of a compiled function leaves it", fix, "E055")
+    value = held_in(value)
     if is_listed(value):
         settled(trace, value)
     elif is_node(value):
@@ -421,9 +429,14 @@ def _count_containers(value: Any, found: dict[int, int]) -> None:
         if found[id(value)] < 2:
             for _, item in children(value):
                 _count_containers(item, found)
+    elif held_in(value) is not value:
+        found[id(value)] = found.get(id(value), 0) + 1
+        if found[id(value)] < 2:
+            _count_containers(held_in(value), found)
 
 
 def _leaves(value: Any) -> Iterator[Any]:
+    value = held_in(value)
     if is_node(value):
         for _, item in children(value):
             yield from _leaves(item)

@@ -458,6 +458,12 @@ class Trace:
             storage.left = False
         del self.moves[count:]
 
+    def take_moves(self, count: int) -> list[Storage]:
+        """As `forget_moves`; gives what was left."""
+        found = self.moves[count:]
+        self.forget_moves(count)
+        return found
+
     def link(self, copy: Storage, origin: Storage) -> None:
         """Note that an array joined by value may be, in Python, one that was there before."""
         copy.fixed |= origin.fixed

@@ -16,17 +16,26 @@ import numpy as np
 
 from weft.compiler.frontend import builtin, impure, text
 from weft.compiler.frontend.capture import Inputs
+from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.conditions import truth_value
-from weft.compiler.frontend.control.equality import contained, ordered
-from weft.compiler.frontend.control.folding import contains
 from weft.compiler.frontend.control.hooks import ControlHooks
 from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed
+from weft.compiler.frontend.control.keyed import (
+    call_table,
+    is_computed,
+    item_of_table,
+    make_set,
+    missing_item,
+    needs_table,
+    remove_from,
+    set_item_of_table,
+    table_for,
+)
 from weft.compiler.frontend.control.listed import (
     JOINING,
     as_listed,
     by_position,
     copied,
-    equal_lists,
     item_of,
     kept,
     repeated,
@@ -39,9 +48,9 @@ from weft.compiler.frontend.control.places import MUTATORS, TRACED_AS_USER_CODE,
 from weft.compiler.frontend.control.queues import QUEUE_METHODS, QueueMethod, is_queue
 from weft.compiler.frontend.control.settling import Restack, has_rows, is_row, settled
 from weft.compiler.frontend.control.statements import unwrapped
+from weft.compiler.frontend.control.tables import keys_of, refuse_table, table_of
 from weft.compiler.frontend.hooks import Hooks
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
-from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
 from weft.compiler.frontend.numpy.table import INSTEAD, name_of
@@ -51,7 +60,7 @@ from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, rewrite, unsupported_names
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, TracedScalar, attribute_of
+from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, attribute_of
 from weft.ir.errors import Fact, WeftError
 from weft.ir.source import is_user_module
 from weft.runtime.variables import Variable
@@ -61,7 +70,7 @@ _type: Any = type  # typed so: of a value of any type
 _METHODS: Any = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
 
 
-class TracingHooks:
+class TracingHooks(Comparing):
     """Hooks of one trace of `root`; effects on objects that outlive the call are collected, not done."""
 
     def __init__(self, trace: Trace, inputs: Inputs, root: FunctionType | None) -> None:
@@ -148,10 +157,17 @@ class TracingHooks:
             return first + second
         return left + right
 
+    def either(self, left: Any, right: Any, /) -> Any:
+        """As Python does."""
+        for side in (left, right):
+            refuse_table(self.trace, side, "`|`")
+        return given(left) | given(right)
+
     def asked(self, value: Any, /) -> Any:
         """Give the truth of traced values, and of lists whose items lie in arrays; others as they are."""
         is_traced = type(value) in TRACED or type(value) is Possible
-        return truth_value(self.trace, value) if is_traced or is_listed(value) else value
+        is_held = is_listed(value) or table_of(value) is not None
+        return truth_value(self.trace, value) if is_traced or is_held else value
 
     def multiply(self, left: Any, right: Any, /) -> Any:
         """As Python does; a list whose items lie in arrays is copied."""
@@ -171,8 +187,13 @@ class TracingHooks:
         value = self.inputs.open(given(value))
         return copied(self.trace, value) if is_listed(value) else value
 
+    def made_set(self, *items: Any) -> Any:
+        """Make the set of a display."""
+        return make_set(self.trace, items)
+
     def spread(self, value: Any, /) -> Any:
-        """Give what `*value` goes over in a call or a tuple."""
+        """Give what `*value` goes over in a call or a tuple, or `**value` takes."""
+        refuse_table(self.trace, value, "an unpacking")
         return spread(self.trace, self.inputs.open(given(value)))
 
     unpack = spread
@@ -229,6 +250,9 @@ class TracingHooks:
         return self.inputs.capture(Item(source, key), base[key])
 
     def _item(self, base: Any, key: Any) -> Any:
+        table = table_of(base) or missing_item(self.trace, base, key)
+        if table is not None:
+            return item_of_table(self.trace, base, table, key)
         try:
             base, key = as_listed(self.trace, base, key)
             if not is_listed(base) and not by_position(self.trace, base, key):
@@ -297,6 +321,7 @@ class TracingHooks:
             return
         if source is not None and isinstance(base, list | dict):
             is_known = type(key) not in TRACED and not isinstance(key, slice)
+            is_known = is_known and not is_computed(self.trace, key)
             if self.outside.in_statement or not is_known or is_listed(self.inputs.open(base)):
                 base = self.outside.opened(base, source)
             else:
@@ -309,7 +334,10 @@ class TracingHooks:
             self.journal.check(base)
             return set_item(self.trace, base, key, value)
         if type(base) not in TRACED:
+            table = table_for(self.trace, base, key, value)
             self.journal.note(base)
+            if table is not None:
+                return set_item_of_table(self.trace, table, key, value)
         base[key] = value
         return None
 
@@ -320,46 +348,9 @@ class TracingHooks:
     def _effect(self, kind: Any, source: Source, key: Any, value: Any) -> None:
         self.effects.append(Effect(kind, source, key, value))
 
-    def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
-        """Look for an item in a container from outside as it is now, else as Python does."""
-        if symbol in ("in", "not in"):
-            right = self.inputs.looked_at(given(right), items=True)
-            if is_listed(right):
-                found = self.trace.run(contains, right, left)
-            else:
-                found = contained(self.trace, left, right)
-            if found is not None:
-                return found if symbol == "in" else self.control.not_(found)
-        elif right is None and symbol in ("==", "!=") and type(left) in _ALONE:
-            return symbol == "!="
-        elif type(left) is Possible and right is None:
-            return self.control.not_(left.present) if symbol == "is" else left.present
-        elif symbol in ("is", "is not") and type(left) is TracedNumber and type(right) is bool:
-            found = left if right else self.control.not_(left)
-            return False ^ (symbol == "is not") if left.type is not bool else self._unless(found, symbol)
-        elif is_listed(left) or is_listed(right):
-            return self._compare_lists(symbol, left, right)
-        elif symbol not in ("is", "is not"):
-            left, right = self.inputs.open(left), self.inputs.open(right)
-            found = ordered(self.trace, symbol, left, right)
-            if found is not None:
-                return found
-        return self._plain.compare(symbol, left, right)
-
-    def _unless(self, found: Any, symbol: str) -> Any:
-        return self.control.not_(found) if symbol.endswith("not") else found
-
-    def _compare_lists(self, symbol: str, left: Any, right: Any) -> Any:
-        if symbol in ("==", "!="):
-            found = equal_lists(self.trace, left, self.inputs.open(right))
-            return found if symbol == "==" else self.control.not_(found)
-        if symbol not in ("is", "is not") or (is_row(left) and left is not right and type(right) is list):
-            fix = "compare their items, or arrays made of them"
-            raise self.trace.refuse(f"`{symbol}` of lists whose items the program computes", fix, "E055")
-        return self._plain.compare(symbol, left, right)
-
     def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
         """Format what is known, the rest when the program runs. A size in a text is pinned."""
+        refuse_table(self.trace, value, "a text")
         return text.formatted(self.trace, self.inputs.open(given(value)), conversion, specification)
 
     def join_string(self, *parts: Any) -> Any:
@@ -374,7 +365,7 @@ class TracingHooks:
 
     def iterate(self, iterable: Any, /) -> Iterable[Any]:
         """What Python itself goes over: a container with its items captured."""
-        return self.spread(iterable)
+        return self.spread(keys_of(self.inputs.open(given(iterable))))
 
     def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Apply a NumPy function or builtin by its meaning for traced values, trace into user code.
@@ -396,6 +387,7 @@ class TracingHooks:
             opened = [tuple(map(self.inputs.open, args)), {k: self.inputs.open(v) for k, v in kwargs.items()}]
             return text.method(self.trace, owner, fn.__name__, *opened)
         if _hashable(fn) and fn in builtin.BUILTINS:
+            args = tuple(builtin.opened(self.trace, fn, value) for value in args)
             return builtin.BUILTINS[fn](self.trace, *map(self.inputs.open, args), **kwargs)
         if is_known(fn):
             if fn in JOINING and args and is_listed(args[0]):
@@ -424,7 +416,7 @@ class TracingHooks:
     def _call_other(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if type(fn) is np.vectorize:  # made outside
             fn = self.trace.call(np.vectorize, fn.pyfunc, fn.otypes, None, fn.excluded, False, fn.signature)
-        if getattr(fn, "__module__", None) == TRACED_AS_USER_CODE:
+        if getattr(fn, "__module__", None) in TRACED_AS_USER_CODE:
             return self._run(fn, *args)
         # a transformation of a function
         if hasattr(type(fn), "trace_call"):  # pyright: ignore[reportUnknownArgumentType] -- the type of anything
@@ -461,12 +453,22 @@ class TracingHooks:
         owner, name = getattr(fn, "__self__", None), name_of(fn).rpartition(".")[2]
         if is_listed(owner) and name == "copy":
             return copied(self.trace, cast("list[Any]", owner))
+        if isinstance(owner, dict | set):
+            opened = tuple(map(self.inputs.open, args))
+            if needs_table(self.trace, owner, name, opened):
+                self.journal.check(owner)
+                return call_table(self.trace, owner, name, opened, kwargs)
         if name not in ("append", "extend") and needs_stack(self.trace, owner, name, args):
             return self._call_stack(cast("list[Any]", owner), name, args, kwargs)
         if isinstance(owner, list | dict | set) and name in MUTATORS:
             self._note_change(owner, f"{_type(owner).__name__}.{name}")
             if isinstance(owner, list) and args:
                 args = (*args[:-1], kept(self.trace, self.inputs.open(args[-1]), name))
+        return self._call_foreign(fn, owner, args, kwargs)
+
+    def _call_foreign(self, fn: Any, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        for value in () if isinstance(owner, list | dict | tuple) else (*args, *kwargs.values()):
+            refuse_table(self.trace, value, name_of(fn))
         if (
             isinstance(owner, list | tuple | dict | str | set | BaseException)
             or getattr(fn, "__module__", None) in _TRANSPARENT
@@ -499,11 +501,16 @@ class TracingHooks:
         source = self.inputs.path(base)
         if source is not None and isinstance(base, list | dict):
             base = self.outside.opened(base, source)
+        table = table_of(base)
+        if table is not None:
+            self.journal.check(base)
+            return remove_from(self.trace, base, table, key)
         if is_listed(base) or type(key) in TRACED:
             fix = "make an array of what is left: `x = np.delete(x, k)`"
             raise self.trace.refuse("an item by a position of the program is deleted", fix, "E055")
         self._note_change(base, "del")
         del base[key]
+        return None
 
     def _note_change(self, owner: Any, what: str) -> None:
         """A container is about to change, not by an assignment to an item."""
@@ -542,7 +549,6 @@ def _collects(fn: Any) -> bool:
     return isinstance(getattr(fn, "__self__", None), list | dict | set)
 
 
-_ALONE = (TracedNumber, TracedScalar)
 _TRANSPARENT = frozenset(
     {"builtins", "itertools", "functools", "operator", "_operator", "_functools", "collections"}
 )

@@ -238,6 +238,28 @@ def is_in_a_list(x):
     return count, seen
 
 
+@program()
+def is_written_or_replaced(x):
+    """On one path items are written where they lie, on the other the list gets other arrays."""
+    a, b, seen = [1.0, 2.0, 3.0], [4.0] * 9, []
+    b[int(x[0]) % 3] = 5.0
+    for v in x:
+        if v > 0.5 and len(a) > 1:
+            a.pop(0)
+        elif v > 0:
+            a[0] = v
+        else:
+            a.append(v)
+        seen.append(a[0])
+    if x[1] > 99:
+        b.pop(1)
+    else:
+        b[int(x[2]) % 5] = 7.0
+    while len(a) > 2 and len(seen) > 10:
+        seen.pop(0)
+    return a, b, seen
+
+
 @pytest.mark.parametrize(
     ("fn", "args"), PROGRAMS, ids=[f"{fn.__name__}-{k}" for k, (fn, _) in enumerate(PROGRAMS)]
 )

@@ -12,6 +12,7 @@ from weft.compiler.frontend.control.settling import (
     exact_length,
     settled,
 )
+from weft.compiler.frontend.control.tables import unordered_keys
 from weft.compiler.frontend.number import TracedNumber, as_expr, number, size_number
 from weft.compiler.frontend.number import truth as truth_of_number
 from weft.compiler.frontend.trace import Trace
@@ -28,6 +29,7 @@ def truth(trace: Trace, value: Any) -> bool | Expr:
     if type(value) is Possible:
         present, found = as_expr(trace, value.present, BOOL), truth(trace, value.value)
         return (present if found else False) if isinstance(found, bool) else present & found
+    value = unordered_keys(value)
     if is_listed(value):
         known = exact_length(value)
         length = settled(trace, value).length if known is None else known

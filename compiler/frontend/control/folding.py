@@ -110,6 +110,11 @@ def smallest_by(items: Any, default: Any, key: Any) -> Any:
     return found
 
 
+def itself(item: Any) -> Any:
+    """The key that sorts items by themselves."""
+    return item
+
+
 def mapped(items: Any, fn: Any) -> Any:
     """`[fn(item) for item in items]`."""
     made: list[Any] = []

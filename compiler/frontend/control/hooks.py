@@ -192,6 +192,19 @@ class ControlHooks:
             return plain(self._by_item(source))
         return unwrapped(loop(self._by_item(source) if items is None else items))
 
+    def collection(self, source: Any, loop: Callable[..., Any], plain: Callable[..., Any], /) -> Any:
+        """Evaluate a comprehension of a set or dict: as it stands if it is short and its keys are known."""
+        items = self._long(source)
+        undo = Undo(self.hooks, {})
+        if items is None or (isinstance(items.length, int) and items.length <= UNROLLED_IF_NEEDED):
+            try:
+                return plain(self._by_item(source))
+            except UnsupportedError as error:
+                if items is None or error.code != "E052":
+                    raise
+                undo.run()
+        return unwrapped(loop(items))
+
     def _by_item(self, source: Any) -> Any:
         """What Python goes over: a list whose items lie in arrays item by item."""
         return as_sequence(self.trace, source) if is_listed(source) else source
@@ -263,12 +276,12 @@ class ControlHooks:
         places = cells(sorted({*written, *_flag_names(stop)}), test, body, stop)
         kept = {n: p for n, p in places.items() if n in carried or n in live or n in _flag_names(stop)}
         names = list(kept)
-        first = self._try_test(test)
-        if first is False:
-            self.truth(test())
-            return
-        undo = Undo(self.hooks, places)
+        first, undo = None, Undo(self.hooks, places)
         try:
+            first = self._try_test(test)
+            if first is False:
+                self.truth(test())
+                return
             while_node(self.hooks, test, body, stop, variables_of(self.hooks, kept, stop))
         except Again as wanted:
             self._restack(wanted, undo)
@@ -301,11 +314,12 @@ class ControlHooks:
 
     def _try_test(self, test: Thunk) -> bool | None:
         """The truth of a loop's condition before it, if it is known."""
-        frame = self.trace.open(repeats=False)
-        try:
-            found = truth(self.trace, test())
-        finally:
-            self.trace.close(frame)
+        with self.hooks.journal.undone():
+            frame = self.trace.open(repeats=False)
+            try:
+                found = truth(self.trace, test())
+            finally:
+                self.trace.close(frame)
         return found if isinstance(found, bool) else None
 
     def _run_while(

@@ -13,7 +13,7 @@ import numpy as np
 
 from weft.compiler.frontend.arguments import is_node
 from weft.compiler.frontend.control.conditions import truth_value
-from weft.compiler.frontend.control.folding import mapped
+from weft.compiler.frontend.control.folding import itself, mapped
 from weft.compiler.frontend.control.joins import (
     Array,
     Conflict,
@@ -31,7 +31,7 @@ from weft.compiler.frontend.control.lists import (
     Row,
     Stack,
 )
-from weft.compiler.frontend.control.sequences import as_bound, as_sequence
+from weft.compiler.frontend.control.sequences import as_bound, in_order
 from weft.compiler.frontend.control.settling import (
     Restack,
     can_stack,
@@ -404,6 +404,8 @@ def by_position(trace: Trace, owner: Any, key: Any) -> bool:
 def sort(trace: Trace, owner: list[Any], *, reverse: bool = False) -> list[Any]:
     """`sorted(owner)`."""
     stack = settled(trace, owner)
+    if isinstance(stack.slot, Tree) and is_of_numbers(stack.slot):
+        return sort_by(trace, owner, itself, reverse=reverse)
     if not isinstance(stack.slot, Number | Scalar):
         raise trace.refuse("items that are not numbers are sorted", "sort an array", "E055")
     ordered = trace.call(np.sort, stack.arrays()[0])
@@ -413,7 +415,7 @@ def sort(trace: Trace, owner: list[Any], *, reverse: bool = False) -> list[Any]:
 
 def sort_by(trace: Trace, items: list[Any], key: Any, *, reverse: bool = False) -> list[Any]:
     """`sorted(items, key=key)`, where the program may compute the keys."""
-    keys = trace.run(mapped, as_sequence(trace, items) or items, key)
+    keys = trace.run(mapped, in_order(trace, items), key)
     if not is_listed(items) and not is_listed(keys) and not any(map(_is_computed, keys)):
         order = sorted(range(len(items)), key=keys.__getitem__, reverse=reverse)
         return [items[k] for k in order]

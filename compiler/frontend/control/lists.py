@@ -360,7 +360,7 @@ def pack(trace: Trace, slot: Slot, capacity: DimLike, content: Content) -> tuple
             position, items = known.size, items[known.size :]
             buffers = [_widened(trace, _constant(trace, known, slot), known.size, capacity)]
         else:
-            buffers = [_empty(trace, ty) for ty in stacked(slot, capacity)]
+            buffers = [empty(trace, ty) for ty in stacked(slot, capacity)]
     for item in items:
         if isinstance(item, Few):
             for k, one in enumerate(item.items):
@@ -393,7 +393,8 @@ def _constant(trace: Trace, known: Any, slot: Slot) -> Value:
     return trace.builder.constant(known.astype(numpy_dtype(ty.dtype)), held).value
 
 
-def _empty(trace: Trace, ty: Type) -> Value:
+def empty(trace: Trace, ty: Type) -> Value:
+    """Zeros."""
     assert isinstance(ty, TensorType)
     zero = trace.constant(0, ty.dtype)
     return trace.emit("broadcast", [zero.value], {"shape": ty.shape})

@@ -29,6 +29,7 @@ from weft.compiler.frontend.control.joins import (
     types,
     wrap,
 )
+from weft.compiler.frontend.control.keyed import tabulate_grown
 from weft.compiler.frontend.control.lists import Content, Listed
 from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts, grown_lists
 from weft.compiler.frontend.control.resized import Resized, of_loop
@@ -198,6 +199,7 @@ def _grow(
     again = grow_lists(hooks, variables, grown, traced)
     parts = changed_parts(mark, [contents], list(grown.values()))
     if parts is None:
+        tabulate_grown(mark, [contents])
         raise trace.refuse(
             "a list, dict or set changes its length inside of a compiled loop",
             "use an array of the final size and assign to its items",
@@ -523,7 +525,8 @@ def _trace_test(
     before, forever = dict(variables.wrapped), False
     try:
         variables.bind(trace, params)
-        found = truth(trace, test())
+        with hooks.journal.undone():
+            found = truth(trace, test())
         if isinstance(found, bool):
             if not variables.flags or not found:
                 raise trace.refuse(

@@ -17,9 +17,10 @@ from weft.compiler.frontend.control.lists import Stack, moved
 from weft.compiler.frontend.control.settling import Restack, can_stack, has_rows, settled
 from weft.compiler.frontend.number import as_dim, as_expr, number, size_number
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, TracedArray, new_array
+from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar, elements, new_array
 from weft.ir.dims import DimLike
 from weft.ir.expr import Expr, select
+from weft.ir.expr import cast as cast_to
 from weft.ir.types import I64
 
 METHODS: dict[str, Callable[..., Any]] = {}
@@ -71,6 +72,8 @@ def _length(trace: Trace, stack: Stack) -> Any:
 
 def _position(trace: Trace, key: Any, length: Any, text: str) -> Any:
     """An index as one from the front; the program fails where there is no such item."""
+    if type(key) in (TracedScalar, TracedArray):
+        key = number(trace, cast_to(elements(trace, key), I64), int)
     place = key
     if type(key) is int and key < 0:
         place = length + key

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 
 from weft.compiler.frontend.control.joins import UNDEFINED, is_listed
 from weft.compiler.frontend.control.lists import ListPlace
+from weft.compiler.frontend.control.tables import TracedSet, table_of
 from weft.compiler.frontend.hooks import variables
 from weft.compiler.frontend.values import TRACED
 
@@ -29,8 +31,8 @@ MUTATORS = frozenset(
 _LEAVES = (*TRACED, str, bytes, int, float, complex, type, FunctionType, BuiltinFunctionType, ModuleType,
            np.ndarray, np.generic, np.dtype, type(None), CellType)  # fmt: skip
 _MOST = 20000
-TRACED_AS_USER_CODE = "weft.compiler.frontend.control.folding"
-"""A module of Weft whose functions are traced as the user's are."""
+TRACED_AS_USER_CODE = frozenset(f"weft.compiler.frontend.control.{name}" for name in ("folding", "hashing"))
+"""Modules of Weft whose functions are traced as the user's are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,14 @@ def _copy(owner: Any) -> Any:
 
 
 def _restore(owner: Any, content: Any) -> None:
-    if isinstance(owner, list):
+    if isinstance(owner, _BUILTIN[0]):
         owner[:] = content
     else:
         target = owner if isinstance(owner, _BUILTIN) else _vars(owner)
         target.clear()
         target.update(content)
+    if isinstance(owner, TracedSet):
+        owner.table = content.table
 
 
 @dataclass(slots=True)
@@ -141,6 +145,16 @@ class Journal:
     def end(self, mark: Mark) -> None:
         """It ends; what happens to its changes is the caller's business."""
         assert self.marks.pop() is mark
+
+    @contextmanager
+    def undone(self) -> Generator[None, None, None]:
+        """Takes back what happens to containers in a test, which may only be arranged otherwise by it."""
+        mark = self.begin()
+        try:
+            yield
+        finally:
+            mark.undo()
+            self.end(mark)
 
     def is_outer(self, owner: Any) -> bool:
         """Whether an object was there when a loop or branch began whose body is traced."""
@@ -203,7 +217,11 @@ def changed_parts(
             continue
         for after in contents:
             one = after.get(key, before)
-            if isinstance(owner, set) or _keys(one) != _keys(before):
+            if isinstance(owner, set):
+                if table_of(one) is not table_of(before) or not set[Any].__eq__(one, before):
+                    return None
+                continue
+            if _keys(one) != _keys(before):
                 return None
             for part in _keys(before):
                 if one[part] is not before[part]:
@@ -222,7 +240,7 @@ def _references(stack: list[Any]) -> Counter[int]:
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and frame.f_code.co_name != "_attempt":
         name, code = str(frame.f_globals.get("__name__", "")), frame.f_code
-        if not name.startswith("weft.") or name == TRACED_AS_USER_CODE:
+        if not name.startswith("weft.") or name in TRACED_AS_USER_CODE:
             inner = {*code.co_freevars, *code.co_cellvars}
             held = frame.f_locals.items()
             stack += [value for key, value in held if key not in inner or (key, id(value)) not in seen]
@@ -235,7 +253,10 @@ def _references(stack: list[Any]) -> Counter[int]:
         found[id(value)] += 1
         if found[id(value)] > 1:
             continue
-        if isinstance(value, _SEQUENCES):
+        table = table_of(value)
+        if table is not None:
+            stack.append(table)
+        elif isinstance(value, _SEQUENCES):
             stack += value
         elif isinstance(value, _BUILTIN[1]):
             stack += value.values()

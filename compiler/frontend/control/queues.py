@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from weft.compiler.frontend.control.folding import each
-from weft.compiler.frontend.control.sequences import as_sequence
+from weft.compiler.frontend.control.sequences import in_order
 from weft.compiler.frontend.trace import Trace
 
 
@@ -18,7 +18,7 @@ def make_queue(trace: Trace, items: Any = (), maxlen: Any = None) -> list[Any]:
     if maxlen is not None:
         fix = "use a list, and `del items[0]` or `items.pop(0)` where it is too long"
         raise trace.refuse("a deque of a limited length in a compiled function", fix, "E055")
-    made: list[Any] = trace.run(each, as_sequence(trace, items) or items)
+    made: list[Any] = trace.run(each, in_order(trace, items))
     trace.queues[id(made)] = made
     return made
 

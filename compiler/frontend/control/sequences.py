@@ -12,6 +12,7 @@ from weft.compiler.frontend.control.joins import Maybe, given, is_listed
 from weft.compiler.frontend.control.settling import (
     settled,
 )
+from weft.compiler.frontend.control.tables import keys_of
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, size_number
 from weft.compiler.frontend.trace import UNBOUNDED, Trace
 from weft.compiler.frontend.values import MaskedElements, TracedArray, TracedScalar, elements
@@ -125,8 +126,7 @@ def as_sequence(trace: Trace, value: Any) -> Sequence | None:
     """A sequence that a loop can go over by position; None for what Python iterates."""
     if isinstance(value, Sequence):
         return value
-    if type(value) is MaskedElements:
-        value = value.elements
+    value = value.elements if type(value) is MaskedElements else keys_of(value)
     if is_listed(value):
         stack = settled(trace, value)
         arrays = stack.arrays()
@@ -138,6 +138,12 @@ def as_sequence(trace: Trace, value: Any) -> Sequence | None:
             raise TypeError("iteration over a 0-d array")
         return Sequence(trace, value.view.shape[0], lambda k: value[size_number(trace, k)], "an array")
     return None
+
+
+def in_order(trace: Trace, value: Any) -> Any:
+    """As `as_sequence`; what Python iterates stays what it is."""
+    found = as_sequence(trace, value)
+    return value if found is None else found
 
 
 def _lengths(trace: Trace, parts: list[Any]) -> list[Sequence] | None:
@@ -161,7 +167,12 @@ def make_zip(trace: Trace, *values: Any, strict: bool = False) -> Any:
         return zip(*values, strict=strict)
     length = parts[0].length
     for part in parts[1:]:
-        if trace.holds(part.length, "<", length, "lengths of zip"):
+        is_shorter = trace.known(part.length, "<", length, "lengths of zip")
+        if is_shorter is None:
+            least = trace.size(part.length).apply("minimum", trace.size(length))
+            most = trace.most(length) if trace.has_bound(length) else UNBOUNDED
+            length = trace.bind_number(least.value, "k", 0, most)
+        elif is_shorter:
             length = part.length
     return Sequence(trace, length, lambda k: tuple(part.at(k) for part in parts), "zip")
 

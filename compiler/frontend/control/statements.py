@@ -6,7 +6,8 @@ Small pure bodies become selections of their values, others an `if` op with two 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from weft.compiler.frontend.control.joins import (
     thawed,
     wrap,
 )
+from weft.compiler.frontend.control.keyed import tabulate_grown
 from weft.compiler.frontend.control.lists import Content, Few
 from weft.compiler.frontend.control.places import Mark, Part, Place, changed_parts, grown_lists
 from weft.compiler.frontend.control.resized import Size, of_paths
@@ -84,6 +86,26 @@ class Side:
     ends: dict[Storage, Value] = field(default_factory=dict[Storage, Value])
     raised: bool = False
     facts: Mapping[Value, bool] = field(default_factory=dict[Value, bool])  # what is known on it
+    moves: list[Storage] = field(default_factory=list[Storage])  # what must not be used after it
+
+    @contextmanager
+    def at_end(self, trace: Trace) -> Generator[None, None, None]:
+        """Go on where it ends, to read what its arrays held there."""
+        count, values = len(trace.moves), {storage: storage.value for storage in self.ends}
+        for storage in self.moves:
+            trace.leave_storage(storage)
+        self._hold(self.ends)
+        try:
+            with trace.reopen(self.frame):
+                yield
+        finally:
+            self._hold(values)
+            trace.forget_moves(count)
+
+    def _hold(self, values: Mapping[Storage, Value]) -> None:
+        for storage, value in values.items():
+            storage.value = value
+            storage.version += 1
 
 
 def branch(
@@ -122,7 +144,7 @@ def branch(
         leaving = [side for side in sides if not side.raised and _leaves_loop(side)]
         if error.code != "E061" or len(leaving) != 1 or not hooks.control.peeling.is_first:
             raise
-        with trace.reopen(leaving[0].frame):  # names have their type from the second iteration on
+        with leaving[0].at_end(trace):  # names have their type from the second iteration on
             fail(trace, error, None)
         leaving[0].raised = True
         _join_all(hooks, condition, places, live, before, mark, sides)
@@ -148,6 +170,7 @@ def _join_all(
     grown = grown_lists(mark, [side.contents for side in sides if not side.raised])
     parts_changed = changed_parts(mark, [side.contents for side in sides], list(grown.values()))
     if parts_changed is None:
+        tabulate_grown(mark, [side.contents for side in sides])
         raise hooks.trace.refuse(
             "a list, dict or set changes its length in a branch of a traced condition",
             "change it outside of the branch, or use an array",
@@ -157,7 +180,7 @@ def _join_all(
         for name, place in parts_changed.items():
             assert isinstance(place, Part)
             content = side.contents.get(id(place.owner), mark.saved[id(place.owner)][1])
-            side.values[name] = freeze_in(trace, side.frame, content[place.key])
+            side.values[name] = freeze_in(trace, side, content[place.key])
     growth = [Growth(trace, owner, mark.saved[id(owner)][1], sides) for owner in grown.values()]
     joined = {**{name: places[name] for name in live if name in places}, **parts_changed}
     for one in growth:
@@ -165,6 +188,8 @@ def _join_all(
     sizes: dict[Any, Size] = {}
     slots = {name: _join_sides(trace, name, sides, sizes) for name in joined}
     results = _emit(trace, condition, sides, list(slots.items()), before)
+    for storage in (one for side in sides for one in side.moves):
+        trace.leave_storage(storage)
     for name, value in results.items():
         joined[name].set(value)
         for side in sides:
@@ -204,7 +229,7 @@ class Growth:
         contents: list[Content] = []
         added: list[tuple[list[Any], Any] | None] = []
         for side in alive:
-            with trace.reopen(side.frame):
+            with side.at_end(trace):
                 content = Content(side.contents.get(id(owner), before)).frozen(trace)
                 contents.append(content)
                 added.append(_few(content, before))
@@ -289,9 +314,9 @@ def link_arrays(trace: Trace, slot: Slot, joined: Any, value: Any) -> None:
                     trace.link(one.view.storage, origin)
 
 
-def freeze_in(trace: Trace, frame: Frame, value: Any) -> Any:
-    """Freeze a value of a region that was left."""
-    with trace.reopen(frame):
+def freeze_in(trace: Trace, side: Side, value: Any) -> Any:
+    """Freeze a value of a path at its end."""
+    with side.at_end(trace):
         return freeze(trace, value) if type(value) is not Frozen else value
 
 
@@ -304,7 +329,7 @@ def _trace_side(
     mark: Mark,
 ) -> Side:
     trace = hooks.trace
-    effects = len(hooks.effects)
+    effects, moves = len(hooks.effects), len(trace.moves)
     frame = trace.open(repeats=False)
     side = Side(frame)
     try:
@@ -333,7 +358,7 @@ def _trace_side(
         trace.close(frame)
         raise
     side.contents = mark.contents()
-    side.ends = trace.leave(frame)
+    side.ends, side.moves = trace.leave(frame), trace.take_moves(moves)
     return side
 
 
@@ -449,7 +474,7 @@ def _emit(
     """Write the op, or the selections, and give the value of each slot."""
     lowered: list[list[Value]] = []
     for side in sides:
-        with trace.reopen(side.frame):
+        with side.at_end(trace):
             values: list[Value] = []
             for name, slot in slots:
                 given = UNDEFINED if side.raised else side.values.get(name, UNDEFINED)

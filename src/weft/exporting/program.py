@@ -473,7 +473,8 @@ def _tree(node: Any, work: Work) -> Any:
 
 def _describe(node: Any) -> str:
     if isinstance(node, result.ResultMade):
-        return "a text, or an array of a size without a bound, that follows from arguments"
+        what = "a text, a set, a dict by computed keys, or an array of a size without a bound"
+        return f"{what}, that follows from arguments"
     if isinstance(node, result.ResultItems):
         return "a list of containers whose length follows from arguments"
     return "a variable or global object" if isinstance(node, result.ResultObject) else "this constant"
