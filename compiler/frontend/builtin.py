@@ -204,7 +204,7 @@ def _one(trace: Trace, value: Any) -> Expr:
 
 def _extreme(fn: Callable[..., Any], *, largest: bool) -> None:
     def meaning(trace: Trace, *values: Any, key: Any = None, **default: Any) -> Any:
-        if not values or default.keys() - {"default"} or (default and len(values) > 1):
+        if len(values) == 0 or default.keys() - {"default"} or (default and len(values) > 1):
             return fn(*values, key=key, **default)  # which raises
         items, empty = values if len(values) > 1 else given(values[0]), tuple(default.values())
         if key is not None:
@@ -312,15 +312,14 @@ def _divmod(trace: Trace, a: Any, b: Any) -> Any:
 
 @_means(pow)
 def _pow(trace: Trace, base: Any, exp: Any, mod: Any = None) -> Any:
-    values = (base, exp) if mod is None else (base, exp, mod)
-    if any(isinstance(value, TracedArray | TracedScalar | np.ndarray) for value in values):
-        return operator.pow(base, exp) if mod is None else pow(*values)
-    if any(type(value) is TracedNumber for value in values):
-        if mod is None:
-            return base**exp
-        if all(type(value) is int or getattr(value, "type", None) is int for value in values):
-            return trace.run(power_modulo, *values)
-    return pow(*values)
+    if mod is None:
+        return base**exp
+    values = (base, exp, mod)
+    if not any(type(value) in TRACED for value in values):
+        return typing.cast(Any, pow)(*values)
+    if all(type(value) is int or (type(value) is TracedNumber and value.type is int) for value in values):
+        return trace.run(power_modulo, *values)
+    raise TypeError("pow() 3rd argument not allowed unless all arguments are integers")
 
 
 def _text(fn: Any) -> None:

@@ -188,18 +188,18 @@ def compile_function(definition: Definition, code: CodeType, extra: str) -> Code
     names, inside a class of the right name; only its code is taken.
     """
     node = definition.node
-    inner: ast.stmt = node
+    inner: Function | ast.ClassDef = node
     if definition.class_name:
         inner = ast.ClassDef(definition.class_name, [], [], [inner], [], **_NO_TYPE_PARAMETERS)
     free = [name for name in (extra, *code.co_freevars) if name.isidentifier()]
     parameters = [ast.arg(name) for name in free]
     arguments = ast.arguments([], parameters, None, [], [], None, [])
     inside: list[ast.stmt] = [inner]
-    if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and inner.name not in free:
+    if inner.name not in free:
         inside = [ast.Global([inner.name]), inner]  # it must not be a variable of the factory
     factory = ast.FunctionDef(FACTORY, arguments, inside, [], **_NO_TYPE_PARAMETERS)
     located(inner, node)
-    if isinstance(node, FUNCTIONS) and code.co_firstlineno < node.lineno:
+    if code.co_firstlineno < node.lineno:
         # Code begins at its first decorator, which is not called: it belongs to the factory.
         node.decorator_list = [
             ast.Constant(

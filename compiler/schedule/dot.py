@@ -92,10 +92,10 @@ def _chain(
 def order_of(problem: Product, operand: int) -> Order:
     """How an operand lies in memory."""
     kernel, probe = problem.kernel, problem.kernel.probe()
-    batch = [probe.bind(probe.fresh("b"), probe.builder.index(0), 0, d) for d in problem.batch]
+    batch = [kernel.unknown(probe, probe.fresh("b"), d) for d in problem.batch]
     extents = (problem.m, problem.k) if operand == 0 else (problem.k, problem.n)
     names = [probe.fresh("x"), probe.fresh("x")]
-    index = [probe.bind(name, probe.builder.index(0), 0, d) for name, d in zip(names, extents, strict=True)]
+    index = [kernel.unknown(probe, name, d) for name, d in zip(names, extents, strict=True)]
     probe.element(problem.op.operands[operand], (*batch, *index))
     entries = {entry.value: entry for entry in kernel.inputs}
     dense = [True, True]

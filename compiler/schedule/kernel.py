@@ -12,7 +12,7 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import Dim, DimLike, bounds, decide, floor_divide, modulo
 from weft.ir.expr import select
 from weft.ir.target import Target
-from weft.ir.types import DType
+from weft.ir.types import INDEX, DType
 
 MAX_TASKS = 64  # indices of one parallel loop: enough to balance, few enough to cost nothing
 GRAIN_BYTES = 1 << 16  # a task should move about this much, or do as much arithmetic
@@ -65,6 +65,11 @@ class Kernel:
     def probe(self) -> Writer:
         """A writer into nowhere, to learn what is read and asked."""
         return self.writer(Builder(Region()))
+
+    @staticmethod
+    def unknown(probe: Writer, name: str, size: DimLike) -> DimLike:
+        """A symbol of a probe for an index below `size`: a number would answer what the probe asks."""
+        return probe.bind(name, probe.builder.expr(Region([INDEX]).params[0]), 0, size)
 
     @property
     def ops(self) -> list[Op]:

@@ -149,9 +149,7 @@ class Nest:
         probe = self.kernel.probe()
         names = [probe.fresh("probe") for _ in kept]
         probe.cut = names[-1] if names else None
-        variables = [
-            probe.bind(n, probe.builder.index(0), 0, space[k]) for n, k in zip(names, kept, strict=True)
-        ]
+        variables = [self.kernel.unknown(probe, n, space[k]) for n, k in zip(names, kept, strict=True)]
         full = _place(variables, kept, len(space))
         offsets = self._probe(probe, full)
         cuts = [_cuts(probe, n, space[k]) for n, k in zip(names, kept, strict=True)]

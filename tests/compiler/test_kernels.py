@@ -179,3 +179,12 @@ def test_a_sum_that_a_loop_carries_beside_an_array_written_in_place():
     x = RNG.normal(size=(4, 6))
     for got, expected in zip(weft.compile(carried)(x), carried(x), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-14)
+
+
+def test_borders_along_two_axes():
+    def framed(x, part):
+        x[1:, 1:, ::2][:, :, :2] = part
+        return np.pad(x, ((2, 0), (2, 1), (0, 0)), constant_values=-13.0)
+
+    x, part = np.arange(125.0).reshape(5, 5, 5), np.full((4, 4, 2), -1.0)
+    np.testing.assert_array_equal(weft.compile(framed, dynamic=False)(x.copy(), part), framed(x.copy(), part))
