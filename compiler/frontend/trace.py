@@ -452,6 +452,12 @@ class Trace:
             storage.left = True
             self.moves.append(storage)
 
+    def leave_linked(self, storage: Storage) -> None:
+        """As `note_write` for what is not written, but not all of what a list holds from now on."""
+        origins = _closure([storage], lambda one: one.origins)
+        for other in _closure(origins, lambda one: one.copies)[1:]:
+            self.leave_storage(other)
+
     def forget_moves(self, count: int) -> None:
         """Take back what was left since there were `count` moves."""
         for storage in self.moves[count:]:

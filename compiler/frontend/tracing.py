@@ -18,6 +18,7 @@ from weft.compiler.frontend import builtin, impure, text
 from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.conditions import truth_value
+from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.hooks import ControlHooks
 from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed
 from weft.compiler.frontend.control.keyed import (
@@ -523,6 +524,10 @@ class TracingHooks(Comparing):
             fix = "make rows of their final length, or change a copy: `row = list(rows[i])`"
             raise self.trace.refuse("a row of a list changes its length in a compiled loop", fix, "E055")
         self.journal.note(owner)
+        for array in (
+            arrays_in(owner) if is_listed(owner) else ()
+        ):  # a list that may be this one does not see it
+            self.trace.leave_linked(array.view.storage)
 
     def _unsupported(self, fn: Any) -> Exception:
         """The error for a NumPy function that the table lacks.

@@ -302,3 +302,58 @@ def test_program(fn, args):
 def test_refused(fn, match, args):
     with pytest.raises(weft.UnsupportedError, match=match):
         weft.compile(fn)(*args)
+
+
+def _joined_lists(x):
+    a, b = [], []
+    for v in x:
+        a.append(v)
+        b.append(v * 2)
+    if x[0] > 0:
+        b = a
+    return a, b
+
+
+def longer(x):
+    a, b = _joined_lists(x)
+    b.append(5.0)
+    return a, b
+
+
+def shorter(x):
+    a, b = _joined_lists(x)
+    b.pop()
+    return a, b
+
+
+def longer_in_a_loop(x):
+    a, b = _joined_lists(x)
+    for v in x:
+        a.append(v)
+    return b
+
+
+def written_in_a_loop(x):
+    a, b = _joined_lists(x)
+    for i in range(len(a)):
+        a[i] = 7.0
+    return b
+
+
+@pytest.mark.parametrize("fn", [longer, shorter, longer_in_a_loop, written_in_a_loop])
+def test_a_list_that_may_be_another_one_changes(fn):
+    """Both names would see it: an error where the other is used afterwards."""
+    with pytest.raises(weft.UnsupportedError, match="both names would see it"):
+        weft.compile(fn)(np.arange(1.0, 9.0))
+
+
+def test_one_of_two_lists_goes_on():
+    def used_alone(x):
+        _, b = _joined_lists(x)
+        for v in x:
+            b.append(v)
+        return b
+
+    x = np.arange(1.0, 9.0)
+    assert weft.compile(used_alone)(x) == used_alone(x)
+    assert weft.compile(used_alone)(-x) == used_alone(-x)

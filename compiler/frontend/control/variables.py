@@ -54,6 +54,10 @@ class Variables:
             if isinstance(slot, Listed):
                 given = slot.after(0 if self.position is None else self.position, elastic=True)
                 self.wrapped[name] = made = wrap(trace, given, values)
+                for other in arrays_in(
+                    self.before[name]
+                ):  # a list that may be this one does not see it change
+                    trace.leave_linked(other.view.storage)
                 if has_rows(slot.item):  # of which one taken before the loop does not see what it writes
                     held = arrays_in(made.items[0]), arrays_in(self.before[name])
                     for one, other in zip(*held, strict=False):
