@@ -131,7 +131,7 @@ def check_case(case, *, off=(), matrix=False, loops=False, level=1):
     return exact / total if total else 1.0
 
 
-PASSES = ("canonicalize", "fold", "push_reshapes", "cse", "dce", "fuse")
+PASSES = ("canonicalize", "fold", "push_reshapes", "cse", "dce", "inside", "fuse")
 
 
 def check_matrix(case, native, first):

@@ -14,7 +14,7 @@ from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.products import store
-from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish
+from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish, weights_along
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
@@ -31,7 +31,7 @@ from weft.compiler.frontend.values import (
 from weft.ir.dims import DimLike, floor_divide, product, show_dim
 from weft.ir.errors import IndexFault, ShapeError
 from weft.ir.expr import Expr, cast
-from weft.ir.types import BOOL, F64, I64
+from weft.ir.types import BOOL, F64, I64, DType
 
 _FEW = 2  # places of a partition that take less than sorting
 
@@ -359,6 +359,26 @@ def _position(trace: Trace, method: str, count: Any, q: Any) -> tuple[Any, Any, 
     raise ValueError(f"{method!r} is not a valid method. Use one of: {known}")
 
 
+def _check_numbers(given: DType, *, is_exact: bool) -> None:
+    """Raise TypeError for elements that have no quantiles."""
+    if given == BOOL and not is_exact:
+        raise TypeError(
+            "numpy boolean subtract, the `-` operator, is not supported, "
+            "use the bitwise_xor, the `^` operator, or the logical_xor function instead."
+        )
+    if given.is_complex:
+        raise TypeError("a must be an array of real numbers")
+
+
+def _weight_rows(trace: Trace, a: Any, weights: Any, axis: Any, method: str) -> TracedArray:
+    """Weights of all elements, by rows as these are."""
+    if method != "inverted_cdf":
+        raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
+    wide = weights_along(trace, trace.call(np.asarray, weights), trace.call(np.asarray, a), axis)
+    scales, _, _ = _rows(trace, wide.astype(np.float64), axis, skips_nan=True)
+    return new_array(trace, scales)
+
+
 def _check_shares(trace: Trace, q: Any, shares: Operand, scale: float) -> None:
     """Raise ValueError, while tracing or when the program runs, for a share outside of its range."""
     what = ValueError(
@@ -381,6 +401,8 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         overwrite_input: bool = False,
         method: str = "linear",
         keepdims: Any = False,
+        *,
+        weights: Any = None,
     ) -> Any:
         value, shape, axes = _rows(trace, a, axis, skips_nan=skips_nan)
         if skips_nan and 0 in shape:  # of each row, without an axis for several shares
@@ -391,13 +413,7 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
             raise IndexFault("index -1 is out of bounds for axis 0 with size 0", location=trace.location())
         exact = method in _EXACT or (method == "linear" and scale == 1 and shares.dtype.kind in "biu")
         given = value.dtype
-        if given == BOOL and not exact:
-            raise TypeError(
-                "numpy boolean subtract, the `-` operator, is not supported, "
-                "use the bitwise_xor, the `^` operator, or the logical_xor function instead."
-            )
-        if given.is_complex:
-            raise TypeError("a must be an array of real numbers")
+        _check_numbers(given, is_exact=exact)
         value = value if value.dtype.is_float else cast(value, F64)
         _check_shares(trace, q, shares, scale)
         share = (
@@ -410,16 +426,21 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         if is_empty:
             empty = (*shape_of(value)[:-1], 1)
             value = broadcast_to(trace, trace.constant(float("nan"), value.dtype), empty)
-        line = new_array(trace, along(trace, "sort", value, len(shape_of(value)) - 1))
-        is_weak = isinstance(shares.kind, type)
-        result = _interpolated(
-            trace, line, share, method, is_weak=is_weak, skips_nan=skips_nan, is_exact=exact
-        )
+        if weights is None:
+            line = new_array(trace, along(trace, "sort", value, len(shape_of(value)) - 1))
+            is_weak = isinstance(shares.kind, type)
+            result = _interpolated(
+                trace, line, share, method, is_weak=is_weak, skips_nan=skips_nan, is_exact=exact
+            )
+        else:
+            scales = _weight_rows(trace, a, weights, axis, method)
+            result = _weighted(trace, value, scales, share, skips_nan=skips_nan)
         if exact:  # one of the elements
             result = result.astype(numpy_dtype(given))
         rank = len(shape_of(share.expr))
         if not rank:
-            return _finish(trace, elements(trace, result), shape, axes, keepdims, out)
+            final = _finish(trace, elements(trace, result), shape, axes, keepdims, out)
+            return final if weights is None else trace.call(np.asarray, final)
         moved = trace.call(np.moveaxis, result, tuple(range(-rank, 0)), tuple(range(rank)))
         found = elements(trace, moved)
         lead = shape_of(found)[:rank]
@@ -429,6 +450,28 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         return wrap(trace, found) if out is None else store(trace, found, out)
 
     return composition
+
+
+def _weighted(trace: Trace, value: Expr, weights: TracedArray, share: Any, *, skips_nan: bool) -> Any:
+    """The first element of each row up to which the weights reach a share of their sum; shapes as below."""
+    places, line = share.ravel(), new_array(trace, value)
+    trace.fail_unless(trace.call(np.all, weights >= 0).expr, ValueError("Weights must be non-negative."))
+    order = trace.call(np.argsort, line, -1)
+    line, weights = (trace.call(np.take_along_axis, v, order, -1) for v in (line, weights))
+    if skips_nan:
+        weights = trace.call(np.where, line == line, weights, 0.0)
+    reached = trace.call(np.cumsum, weights, -1)
+    reached = reached / reached[..., -1:]
+    wrong = ValueError("Weights included NaN, inf or were all zero.")
+    trace.fail_unless(trace.call(np.all, reached[..., -1] == reached[..., -1]).expr, wrong)
+    reached = trace.call(np.where, reached == 0, -1.0, reached.astype(share.dtype))  # 0 % has a weight, too
+    before = trace.call(np.sum, reached[..., None, :] < places[:, None], axis=-1)
+    last = trace.call(np.sum, line == line, axis=-1, keepdims=True) if skips_nan else line.shape[-1]
+    index = trace.call(np.maximum, trace.call(np.minimum, before, last - 1), 0)
+    result = trace.call(np.take_along_axis, line, index, -1)
+    if not skips_nan:
+        result = trace.call(np.where, line[..., -1:] != line[..., -1:], line[..., -1:], result)
+    return result.reshape((*line.shape[:-1], *share.shape))
 
 
 def _interpolated(

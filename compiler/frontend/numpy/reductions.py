@@ -442,7 +442,7 @@ def average(
         count = trace.call(np.full_like, result, trace.call(np.true_divide, *sizes))
         return result, count if type(result) is TracedArray else count[()]
     values, scales = trace.call(np.asarray, a), trace.call(np.asarray, weights)
-    scales = _along(trace, scales, values, axis)
+    scales = weights_along(trace, scales, values, axis)
     dtype = np.result_type(values.dtype, scales.dtype, *([np.float64] if values.dtype.kind in "biu" else ()))
     scale = sum_(trace, scales, axis, dtype, keepdims=keepdims)
     whole = trace.call(np.all, trace.call(np.not_equal, scale, 0))
@@ -455,7 +455,7 @@ def average(
     return result, wrap(trace, wide)
 
 
-def _along(trace: Trace, scales: Any, values: Any, axis: Any) -> Any:
+def weights_along(trace: Trace, scales: Any, values: Any, axis: Any) -> Any:
     """Weights as wide as the values; those of fewer axes lie along `axis`."""
     same = scales.ndim == values.ndim and all(
         trace.holds(p, "==", q, "sizes of weights")

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.number import as_dim, size_number
+from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
+from weft.compiler.frontend.numpy.bins import RULES, number_of_bins
 from weft.compiler.frontend.numpy.creation import as_size
 from weft.compiler.frontend.numpy.reductions import NONE
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, TracedArray, as_array
+from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar, as_array
 from weft.ir.expr import cast
 from weft.ir.types import I64
 
@@ -146,16 +147,31 @@ def _counted(trace: Trace, places: Any, weights: Any, size: Any) -> Any:
 def _check_bins(trace: Trace, values: TracedArray, bins: Any) -> None:
     if values.dtype.kind == "c":
         raise trace.refuse("a histogram of complex numbers is not built", "use their parts", "E054")
-    if isinstance(bins, str):
-        raise trace.refuse(
-            "np.histogram with a rule for bins is not built", "give a number of bins or edges", "E054"
-        )
+
+
+def _outer_edges(trace: Trace, values: TracedArray, range_: Any) -> tuple[Any, Any]:
+    """Where the first bin begins and the last one ends, before bins of no width are widened."""
+    if range_ is not None:
+        low, high = range_
+        if not any(type(v) in TRACED for v in (low, high)) and low > high:
+            raise ValueError("max must be larger than min in range parameter.")
+        return low, high
+    if values.view.shape[0] == 0:
+        return 0.0, 1.0
+    return trace.call(np.min, values), trace.call(np.max, values)
 
 
 def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[Any, bool]:
     """Edges of the bins, and whether all bins are equally wide."""
     _check_bins(trace, values, bins)
-    count = as_dim(bins)
+    if isinstance(bins, str):
+        low, high = _outer_edges(trace, values, range_)
+        found = number_of_bins(trace, values, bins, (low, high), is_cut=range_ is not None)
+        if type(found) in TRACED:
+            found = size_number(trace, trace.computed_size(found.expr))
+        bins = found
+    is_computed = type(bins) is TracedNumber or (type(bins) is TracedScalar and bins.dtype.kind in "iu")
+    count = as_size(trace, bins) if is_computed else as_dim(bins)
     if count is None:
         edges = as_array(trace, bins)
         if not edges.ndim:
@@ -165,16 +181,13 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
         rises = trace.call(np.all, edges[:-1] <= edges[1:])
         trace.fail_unless(rises.expr, ValueError("`bins` must increase monotonically, when an array"))
         return edges, False
-    if trace.holds(count, "<", 1, "bins of a histogram"):
-        raise ValueError("`bins` must be positive, when an integer")
-    if range_ is not None:
-        low, high = range_
-        if not any(type(v) in TRACED for v in (low, high)) and low > high:
-            raise ValueError("max must be larger than min in range parameter.")
-    elif values.view.shape[0] == 0:
-        low, high = 0.0, 1.0
-    else:
-        low, high = trace.call(np.min, values), trace.call(np.max, values)
+    positive = ValueError("`bins` must be positive, when an integer")
+    is_none = trace.known(count, "<", 1, "bins of a histogram")
+    if is_none:
+        raise positive
+    if is_none is None:
+        trace.fail_unless(trace.size(count).apply("greater_equal", 1), positive)
+    low, high = _outer_edges(trace, values, range_)
     typed = [v for v in (low, high) if type(v) in TRACED or isinstance(v, np.generic)]
     common = trace.call(np.result_type, *typed, values)
     dtype = common if common.kind == "f" else np.dtype(np.float64)
@@ -193,11 +206,16 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
     return trace.call(np.linspace, low, high, bins + 1, endpoint=True, dtype=dtype), True
 
 
-def _rising_edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[Any, bool]:
-    """The same; raises ValueError where bins are too many to differ."""
+def _rising_edges(
+    trace: Trace, values: TracedArray, bins: Any, range_: Any, weights: Any
+) -> tuple[Any, bool]:
+    """The same; raises ValueError where bins are too many to differ, TypeError for a rule with weights."""
+    if isinstance(bins, str) and bins in RULES and weights is not None:
+        raise TypeError("Automated estimation of the number of bins is not supported for weighted data")
     edges, is_even = _edges(trace, values, bins, range_)
     if is_even:
-        text = f"Too many bins for data range. Cannot create {bins} finite-sized bins."
+        count = bins if isinstance(bins, int) else "so many"
+        text = f"Too many bins for data range. Cannot create {count} finite-sized bins."
         trace.fail_unless(trace.call(np.all, edges[:-1] < edges[1:]).expr, ValueError(text))
     return edges, is_even
 
@@ -205,7 +223,7 @@ def _rising_edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> 
 @implements(np.histogram_bin_edges)
 def histogram_bin_edges(trace: Trace, a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """Function to calculate only the edges of the bins used by the `histogram` function."""
-    return _rising_edges(trace, as_array(trace, a).ravel(), bins, range)[0]
+    return _rising_edges(trace, as_array(trace, a).ravel(), bins, range, weights)[0]
 
 
 @implements(np.histogram)
@@ -217,7 +235,7 @@ def histogram(
     if values.dtype == np.bool_:
         values = values.astype(np.uint8)
     scale = None if weights is None else as_array(trace, weights).ravel()
-    edges, is_even = _rising_edges(trace, values, bins, range)
+    edges, is_even = _rising_edges(trace, values, bins, range, weights)
     count = edges.shape[0] - 1
     place, inside = (_even_place if is_even else _place)(trace, values, edges, count)
     # what lies outside is counted in one more bin, which is dropped
