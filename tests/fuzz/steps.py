@@ -296,7 +296,7 @@ class Steps(Values):
         """(start, size, step) of a random part of an axis, valid for every value of its symbols."""
         low = bounds(dim)[0] or 0
         way = self.rng.random()
-        here = [(s, b) for s, b in self.loops if decide(b, "<=", dim) is True]
+        here = [(s, b) for s, b in self.loops if low >= 1 and decide(b, "<=", dim) is True]
         if here and self.chance(0.6):
             return symbol(*parts(self.pick(here)[0])), 1, 1
         if isinstance(dim, int) and dim >= 2 and way < 0.6:
