@@ -28,6 +28,15 @@ def test_sizes_are_symbolic():
     assert compiled.stats()["compiles"] <= 2
 
 
+def test_unique_rows_of_any_number():
+    compiled = weft.compile(lambda a: np.unique(a, axis=0, return_counts=True))
+    for n in (3, 2, 5, 40):
+        x = RNG.integers(0, 2, (n, 3))
+        for found, wanted in zip(compiled(x), np.unique(x, axis=0, return_counts=True), strict=True):
+            np.testing.assert_array_equal(found, wanted)
+    assert compiled.stats()["compiles"] == 2
+
+
 def in_place(x):
     x.sort()
     x[0].sort()

@@ -1,4 +1,4 @@
-"""`python -m tests.surface [--count N] [--seed S] [--only NAME]`: N calls of each function; prints what differs and the coverage."""
+"""`python -m tests.surface [--count N] [--seed S] [--symbolic] [--only NAME]`: N calls of each function; prints what differs and the coverage."""
 
 import argparse
 import collections
@@ -21,12 +21,15 @@ UNSHARED = {
 }  # listed differences
 
 
-def one(name, seed, number):
+def one(name, seed, number, *, symbolic=False):
     """Check one call."""
     fn, generate = CALLS[name]
     args, kwargs = generate(Maker(seed, number, sum(map(ord, name))))
     try:
-        return check(fn, list(args), kwargs, ignores_sharing=name in UNSHARED, is_product=name in PRODUCTS)
+        is_product, ignores_sharing = name in PRODUCTS, name in UNSHARED
+        return check(
+            fn, list(args), kwargs, ignores_sharing=ignores_sharing, is_product=is_product, symbolic=symbolic
+        )
     except Difference as error:
         raise Difference(f"{name}(*{args!r:.300}, **{kwargs!r:.150}): {error}".replace("\n", "")) from error
 
@@ -36,6 +39,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--symbolic", action="store_true", help="compiled for any sizes")
     parser.add_argument("--only", nargs="*")
     options = parser.parse_args()
     logging.getLogger("weft").setLevel(logging.ERROR)
@@ -44,7 +48,7 @@ def main():
     for name in options.only or CALLS:
         for number in range(options.count):
             try:
-                outcome = one(name, options.seed, number)
+                outcome = one(name, options.seed, number, symbolic=options.symbolic)
             except Exception as error:
                 differences += 1
                 outcome = "different"

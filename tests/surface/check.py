@@ -50,9 +50,25 @@ def bound(fn, args, kwargs):
     return call, arrays
 
 
-def check(fn, args, kwargs, *, ignores_sharing=False, is_product=False):
-    """ "same", "refused" (by us), "raises" (both), "listed" (products of infinite numbers); raises Difference."""
+def named_sizes(arrays):
+    """Specs of arrays in which all sizes above 1 have names, equal ones the same."""
+    kinds = {"f": "f", "i": "i", "u": "u", "c": "c"}
+    specs = []
+    for a in arrays:
+        dtype = "bool" if a.dtype == bool else f"{kinds[a.dtype.kind]}{8 * a.dtype.itemsize}"
+        sizes = ",".join(str(d) if d < 2 else f"s{d}" for d in a.shape)
+        specs.append(weft.spec(f"{dtype}[{sizes}]"))
+    return specs
+
+
+def check(fn, args, kwargs, *, ignores_sharing=False, is_product=False, symbolic=False):
+    """ "same", "refused" (by us), "raises" (both), "listed" (products of infinite numbers); raises Difference.
+
+    If `symbolic`, what runs is compiled for any sizes, of contiguous arrays.
+    """
     call, arrays = bound(fn, args, kwargs)
+    if symbolic:
+        arrays = [np.array(a, order="C") for a in arrays]
     plain, ours = copy_arguments(arrays), copy_arguments(arrays)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -61,7 +77,10 @@ def check(fn, args, kwargs, *, ignores_sharing=False, is_product=False):
         except Exception as error:
             want, failure = None, error
         try:
-            found = weft.compile(call)(*ours)
+            compiled = weft.compile(call)
+            if symbolic:
+                compiled.prepare(*named_sizes(arrays))
+            found = compiled(*ours)
         except UnsupportedError:
             return "refused"
         except DTypeError as error:

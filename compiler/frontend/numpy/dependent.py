@@ -164,7 +164,7 @@ def _unique_slices(trace: Trace, array: TracedArray, axis: int) -> dict[str, Any
     numbers = trace.call(np.cumsum, starts) - 1
     inverse = trace.call(np.empty_like, numbers)
     inverse[order] = numbers
-    ends = trace.call(np.concatenate, [at[1:], trace.call(np.full, 1, count, dtype=np.int64)])
+    ends = trace.call(np.concatenate, [at[1:], trace.call(np.full, 1, moved.shape[0], dtype=np.int64)])
     values = trace.call(np.moveaxis, moved[order[at]], 0, axis)
     return {"values": values, "index": order[at], "inverse": inverse, "counts": ends - at}
 
