@@ -1,4 +1,4 @@
-"""What is read beside a result at another place than its own stays out of the kernel that makes it."""
+"""What is read beside a result, at another place than its own, is not put into the kernel that makes it."""
 
 import numpy as np
 import pytest
