@@ -13,6 +13,7 @@ from weft.compiler.frontend.numpy import fourier as fourier
 from weft.compiler.frontend.numpy import joining as joining
 from weft.compiler.frontend.numpy import linear as linear
 from weft.compiler.frontend.numpy import manipulation as manipulation
+from weft.compiler.frontend.numpy import memory as memory
 from weft.compiler.frontend.numpy import methods as methods
 from weft.compiler.frontend.numpy import order as order
 from weft.compiler.frontend.numpy import padding as padding

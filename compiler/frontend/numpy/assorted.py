@@ -355,16 +355,40 @@ def grid(trace: Trace, key: Any, *, is_open: bool) -> Any:
 
 
 def joined(trace: Trace, base: Any, key: Any) -> Any:
-    """`np.r_[...]` and `np.c_[...]` of arrays, numbers and slices."""
-    parts: list[Any] = []
-    for item in key if type(key) is tuple else (key,):
-        if isinstance(item, str):
-            raise trace.refuse("np.r_ with a text is not built", "use np.concatenate", "E054")
-        made = _line(trace, item) if isinstance(item, slice) else trace.call(np.atleast_1d, item)
-        if base is np.c_:
-            made = made[:, None] if made.ndim == 1 else made
-        parts.append(made)
-    return trace.call(np.concatenate, parts, axis=-1 if base is np.c_ else 0)
+    """`np.r_[...]` and `np.c_[...]` of arrays, numbers and slices, after a text with axis, axes, place."""
+    items = list(key) if type(key) is tuple else [key]
+    axis, least, place = (-1, 2, 0) if base is np.c_ else (0, 1, -1)
+    if items and isinstance(items[0], str):
+        text = items.pop(0)
+        if text in ("r", "c"):
+            raise trace.refuse("np.r_ as a matrix is not built", "use np.atleast_2d of it, and .T", "E054")
+        try:
+            axis, *rest = map(int, text.split(","))
+        except ValueError:
+            raise ValueError("unknown special directive") from None
+        least, place = (*rest[:2], *(least, place)[len(rest[:2]) :])
+    if any(isinstance(item, str) for item in items):
+        raise ValueError("special directives must be the first entry.")
+    parts = [_raised(trace, item, least, place) for item in items]
+    numbers = [item for item in items if isinstance(item, int | float | complex | np.generic)]
+    if numbers:
+        kinds = (p.dtype for p, i in zip(parts, items, strict=True) if not any(i is n for n in numbers))
+        common = np.result_type(*numbers, *kinds)
+        parts = [p.astype(common) for p in parts]
+    return trace.call(np.concatenate, parts, axis=axis)
+
+
+def _raised(trace: Trace, item: Any, least: int, place: int) -> Any:
+    """One piece with at least so many axes; its own begin at `place` among them, -1: are the last."""
+    made = _line(trace, item) if isinstance(item, slice) else trace.call(np.asarray, item)
+    missing = least - made.ndim
+    if missing <= 0:
+        return made
+    first = place + missing + 1 if place < 0 else place
+    if isinstance(item, slice):  # which NumPy swaps
+        wide = made[(None,) * missing]
+        return wide if place == -1 else trace.call(np.swapaxes, wide, -1, place)
+    return made[(None,) * first + (slice(None),) * made.ndim + (None,) * (missing - first)]
 
 
 # ---------------------------------------------------------------- numbers and bits

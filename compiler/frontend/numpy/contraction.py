@@ -74,7 +74,13 @@ def einsum(
     found = _permuted(trace, final, result).value
     if out is not None and casting == "unsafe":
         found = cast(found, out.element)
-    return store(trace, found, out)
+    is_array = optimize is not False and not result and _shares_labels(inputs)
+    return new_array(trace, found) if is_array and out is None else store(trace, found, out)
+
+
+def _shares_labels(inputs: Sequence[str]) -> bool:
+    """Whether operands meet in a product of matrices, which gives an array without axes in NumPy's paths."""
+    return any(set(a) & set(b) for a, b in combinations(inputs, 2))
 
 
 def _seen(trace: Trace, array: TracedArray, labels: str, result: str) -> TracedArray:

@@ -233,12 +233,31 @@ def isin(
     size = tests.view.shape[0]
     if size == 0:
         return trace.call(np.full, as_array(trace, element).shape, bool(invert))
+    if kind == "table":
+        _check_table(trace, one.dtype, tests)
     line = along(trace, "sort", cast(tests.expr, ty), 0)
     at = search(trace, line, values, right=False)
     last = trace.builder.broadcast(trace.size(size - 1), shape_of(at))
     near = new_array(trace, line)[new_array(trace, at.apply("minimum", last))]
     result = trace.call(np.not_equal if invert else np.equal, near, new_array(trace, values))
     return result if one.shape else trace.call(np.asarray, result)
+
+
+def _check_table(trace: Trace, dtype: np.dtype, tests: TracedArray) -> None:
+    """Raise what NumPy does where it cannot make a table of all numbers in the range of the tests."""
+    if dtype.kind not in "biu" or tests.dtype.kind not in "biu":
+        raise ValueError(
+            "The 'table' method is only supported for boolean or integer arrays. "
+            "Please select 'sort' or None for kind."
+        )
+    if tests.dtype.kind == "b":
+        return
+    high, low = (trace.call(np.float64, trace.call(fn, tests)) for fn in (np.max, np.min))
+    error = RuntimeError(
+        "You have specified kind='table', but the range of values in `ar2` or `ar1` exceed the maximum "
+        "integer of the datatype. Please set `kind` to None or 'sort'."
+    )
+    trace.fail_unless((high - low <= float(np.iinfo(tests.dtype).max)).expr, error)
 
 
 def _set(choose: Callable[[Trace, Any, Any], Any]) -> Callable[..., Any]:

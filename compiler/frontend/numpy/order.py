@@ -438,6 +438,9 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         if exact:  # one of the elements
             result = result.astype(numpy_dtype(given))
         rank = len(shape_of(share.expr))
+        if not rank and out is not None and not exact and out.ndim and not result.ndim:
+            out[...] = result  # by a ufunc, which spreads it
+            return out
         if not rank:
             final = _finish(trace, elements(trace, result), shape, axes, keepdims, out)
             return final if weights is None else trace.call(np.asarray, final)

@@ -445,7 +445,10 @@ def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
             if ufunc is np.hypot and stop <= start + 1:  # the element itself, its sign too
                 reduced = part[0].astype(reduced.dtype)
             parts.append(reduced)
-        result = trace.call(np.moveaxis, trace.call(np.stack, parts), 0, axis)
+        if not parts:
+            parts = [trace.call(ufunc.reduce, value, axis=0, dtype=dtype)]
+        result = trace.call(np.stack, parts)[: len(given)]
+        result = trace.call(np.moveaxis, result, 0, axis)
         if out is None:
             return result.copy()
         out[...] = result
