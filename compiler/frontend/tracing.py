@@ -20,7 +20,7 @@ from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.hooks import ControlHooks
-from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed
+from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed, segment_of
 from weft.compiler.frontend.control.keyed import (
     call_table,
     is_computed,
@@ -44,6 +44,7 @@ from weft.compiler.frontend.control.listed import (
     spread,
 )
 from weft.compiler.frontend.control.listed import joined as joined_items
+from weft.compiler.frontend.control.lists import Stack
 from weft.compiler.frontend.control.methods import IN_PLACE, METHODS, needs_stack
 from weft.compiler.frontend.control.places import MUTATORS, TRACED_AS_USER_CODE, Journal
 from weft.compiler.frontend.control.queues import QUEUE_METHODS, QueueMethod, is_queue
@@ -524,10 +525,10 @@ class TracingHooks(Comparing):
             fix = "make rows of their final length, or change a copy: `row = list(rows[i])`"
             raise self.trace.refuse("a row of a list changes its length in a compiled loop", fix, "E055")
         self.journal.note(owner)
-        for array in (
-            arrays_in(owner) if is_listed(owner) else ()
-        ):  # a list that may be this one does not see it
-            self.trace.leave_linked(array.view.storage)
+        held = segment_of(owner)
+        for array in arrays_in(owner) if held is not None else ():
+            self.trace.leave_linked(array.view.storage)  # a list that may be this one does not see it
+            array.view.storage.writes += type(held) is Stack and not held.elastic
 
     def _unsupported(self, fn: Any) -> Exception:
         """The error for a NumPy function that the table lacks.

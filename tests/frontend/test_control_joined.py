@@ -34,3 +34,90 @@ def test_a_write_to_what_may_be_an_argument_is_right_or_refused(program):
     np.testing.assert_array_equal(compiled, plain)
     with pytest.raises(weft.UnsupportedError, match="may or may not be the memory"):
         weft.compile(program)(-np.ones(3), compiled, 5)
+
+
+def kept_best(x, c):
+    best = [v for v in x if v > 0]
+    for k in range(len(c)):
+        new = [v * k for v in x if v * k > 2]
+        if c[k] > 0:
+            best = new[:]
+    return best
+
+
+def longer_in_each_iteration(x, c):
+    a = [x[0]]
+    for k in range(len(c)):
+        b = [*a, c[k]]
+        for j in range(1, k + 1):
+            b[j] = a[j] + 0.5 * a[k - j]
+        a = b
+    return a
+
+
+def queue_of_a_scan(x, c):
+    a, k = [v for v in x if v > 0], 0
+    while k < len(a) and k < 30:
+        if a[k] > 2:
+            more = [a[k] / 2, c[0]]
+            a = a + more
+        k += 1
+    return a
+
+
+def until_nothing_changes(x, c):
+    changing, n = 1, 0
+    while changing:
+        changing = []
+        for i in range(len(x)):
+            if x[i] > n:
+                changing.append((i, n))
+        for i, _ in changing:
+            x[i] -= 1
+        n += 1
+    return n, x
+
+
+def smaller_in_each_iteration(x, c):
+    a = [v for v in x if v > 0]
+    for k in range(5):
+        a = [v for v in a if v > k + c[k]]
+    return a, len(a)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [kept_best, longer_in_each_iteration, queue_of_a_scan, until_nothing_changes, smaller_in_each_iteration],
+)
+def test_lists_of_lengths_that_the_data_decide(program):
+    compiled = weft.compile(program)
+    for n, c in ((9, np.ones(9)), (12, np.arange(12.0) % 2)):
+        plain, mine = np.arange(float(n)), np.arange(float(n))
+        expected, found = program(plain, c), compiled(mine, c)
+        assert repr(found) == repr(expected)
+        np.testing.assert_array_equal(mine, plain)
+
+
+def one_list_grows(x, c):
+    a = [v for v in x if v > 0]
+    b = a
+    for k in range(5):
+        b.append(x[0])
+        if c[k] > 0:
+            b = [v for v in x if v < 5]
+    return a, b
+
+
+def one_list_grows_after_it(x, c):
+    a = [v for v in x if v > 0]
+    b = [v for v in x if v > 1]
+    if c[0] > 0:
+        b = a
+    a.append(x[0])
+    return b
+
+
+@pytest.mark.parametrize("program", [one_list_grows, one_list_grows_after_it])
+def test_a_list_that_grows_where_another_may_be_it(program):
+    with pytest.raises(weft.UnsupportedError, match="both names would see it"):
+        weft.compile(program)(np.arange(9.0), np.ones(9))

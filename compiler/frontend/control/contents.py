@@ -16,11 +16,11 @@ from weft.compiler.frontend.control.lists import (
     Few,
     Listed,
     Stack,
+    room,
 )
 from weft.compiler.frontend.control.settling import (
     exact_length,
     item_slot,
-    room,
 )
 from weft.compiler.frontend.values import TracedArray
 from weft.ir.dims import DimLike, maximum

@@ -430,10 +430,19 @@ def _join_trees(a: Tree, b: Tree) -> Slot:
     same = type(a.like) is type(b.like) and [k for k, _ in children(a.like)] == [
         k for k, _ in children(b.like)
     ]
+    if not same and _are_lists(a, b):
+        from weft.compiler.frontend.control import varying  # which imports this module
+
+        join_lists: Any = varying.of_known
+        return join_lists(a, b)
     if not same:
         raise Conflict("containers of different structure")
     items = tuple(join(x, y) for x, y in zip(a.items, b.items, strict=True))
     return a if items == a.items else Tree(a.like, items)
+
+
+def _are_lists(*trees: Tree) -> bool:
+    return all(type(one.like) is list for one in trees)
 
 
 def _take(weak: Number, strong: Scalar | Array) -> Slot:

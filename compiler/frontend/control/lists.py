@@ -156,9 +156,11 @@ class Stack(Segment):
 
     def slot_of(self, owner: list[Any]) -> Extended:
         """The slot of the list that it is all of."""
-        if len(owner) > 1 or isinstance(self.position, Expr):
+        if len(owner) > 1:
             raise Conflict("lists of lengths that the program computes")
-        return Row(self.slot, self.position)
+        if isinstance(self.position, Expr):
+            return _varying(self.trace, self.slot, self.room)
+        return Row(self.slot, self.position, self.trace)
 
     def widen(self, slot: Slot) -> None:
         """Note that its items are of a kind that lies in memory as that which they had."""
@@ -249,6 +251,7 @@ class Row(Extended):
 
     item: Slot
     count: DimLike
+    trace: Trace | None = field(default=None, compare=False)
 
     def types(self) -> list[Type]:
         """Those of its items, stacked."""
@@ -271,13 +274,21 @@ class Row(Extended):
             for one in other.items:
                 slot = join(slot, one)
             return Row(slot, self.count)
-        if not isinstance(other, Row) or self.count != other.count:
+        if isinstance(other, Row) and self.count == other.count:
+            return Row(join(self.item, other.item), self.count, self.trace)
+        if self.trace is None:
             raise Conflict("lists of different lengths")
-        return Row(join(self.item, other.item), self.count)
+        return _varying(self.trace, self.item, self.count).join(other)
 
     def show(self) -> str:
         """In the user's words."""
         return "a list"
+
+
+def _varying(trace: Trace, item: Slot, most: DimLike) -> Extended:
+    from weft.compiler.frontend.control.varying import varying  # which imports this module
+
+    return varying(trace, item, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +350,17 @@ class Listed(Extended):
 def stacked(item: Slot, count: DimLike) -> list[Type]:
     """Types of the arrays that hold `count` items."""
     return [TensorType(ty.dtype, (count, *ty.shape)) for ty in types(item) if isinstance(ty, TensorType)]
+
+
+def room(items: Sequence[Any]) -> DimLike:
+    """The most items that there can be."""
+    total: DimLike = 0
+    for item in items:
+        if isinstance(item, Stack):
+            total = total + item.room
+        else:
+            total = total + (len(item.items) if isinstance(item, Few) else 1)
+    return total
 
 
 # ---------------------------------------------------------------- writing

@@ -52,6 +52,7 @@ from weft.compiler.frontend.control.statements import (
     lower_any,
 )
 from weft.compiler.frontend.control.variables import Traced, Variables
+from weft.compiler.frontend.control.varying import Varying
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
@@ -240,7 +241,10 @@ def _joined(trace: Trace, variables: Variables, name: str, slot: Slot, value: An
     if joined is None and isinstance(slot, Resized):
         before = Same(variables.before[name])
         raise different(trace, name, before, value, "nothing bounds how large it grows")
-    return joined or join_named(trace, name, slot, value)
+    joined = joined or join_named(trace, name, slot, value)
+    if isinstance(joined, Varying) and isinstance(slot, Varying) and joined.capacity != slot.capacity:
+        return joined.grown(trace, slot.capacity, variables.trips)
+    return joined
 
 
 def _depends_on_loop(trace: Trace, slot: Slot) -> bool:

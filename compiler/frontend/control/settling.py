@@ -21,7 +21,7 @@ from weft.compiler.frontend.control.joins import (
     join,
     loosen,
 )
-from weft.compiler.frontend.control.lists import Content, Few, Position, Row, Stack, moved, pack
+from weft.compiler.frontend.control.lists import Content, Few, Position, Row, Stack, moved, pack, room
 from weft.compiler.frontend.number import as_expr, number, size_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import new_array
@@ -69,17 +69,6 @@ def exact_length(items: Sequence[Any]) -> DimLike | None:
         if isinstance(item, Few) or isinstance(length, Expr):
             return None
         total = total + length
-    return total
-
-
-def room(items: Sequence[Any]) -> DimLike:
-    """The most items that there can be."""
-    total: DimLike = 0
-    for item in items:
-        if isinstance(item, Stack):
-            total = total + item.room
-        else:
-            total = total + (len(item.items) if isinstance(item, Few) else 1)
     return total
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.arguments import children, is_node
 from weft.compiler.frontend.control.contents import arrays_in
-from weft.compiler.frontend.control.joins import Maybe, Possible, Same, is_listed, thawed
-from weft.compiler.frontend.control.lists import Content, Few, Listed
+from weft.compiler.frontend.control.joins import Maybe, Possible, Same, is_listed, segment_of, thawed
+from weft.compiler.frontend.control.lists import Content, Few, Listed, Stack
 from weft.compiler.frontend.control.variables import Traced, Variables
 
 if TYPE_CHECKING:
@@ -39,12 +39,24 @@ def containers_in(value: Any) -> Iterator[Any]:
 def pairs(made: Any, value: Any) -> Iterator[tuple[Any, Any]]:
     """The containers in what was made of a value, each with the one that it was made from."""
     made, value = (v.value if type(v) in (Maybe, Possible) else v for v in (made, value))
-    if not is_node(made) or not is_node(value) or is_listed(value):
+    if not is_node(made) or not is_node(value):
+        return
+    if is_listed(value):
+        if not _has_links(value) and made is not thawed(value):
+            yield made, thawed(value)
         return
     if not isinstance(made, tuple) and made is not thawed(value):
         yield made, thawed(value)
     for (_, one), (_, other) in zip(children(made), children(value), strict=False):
         yield from pairs(one, other)
+
+
+def _has_links(value: Any) -> bool:
+    """Whether a list lies in arrays that are there where paths have met, so that writes and changes show."""
+    stack, arrays = segment_of(value), arrays_in(value)
+    return isinstance(stack, Stack) and all(
+        array.view.storage.depth <= len(stack.trace.frames) for array in arrays
+    )
 
 
 def count(values: Iterable[Any]) -> Counter[int]:

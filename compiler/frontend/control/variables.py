@@ -54,15 +54,7 @@ class Variables:
             if isinstance(slot, Listed):
                 given = slot.after(0 if self.position is None else self.position, elastic=True)
                 self.wrapped[name] = made = wrap(trace, given, values)
-                for other in arrays_in(
-                    self.before[name]
-                ):  # a list that may be this one does not see it change
-                    trace.leave_linked(other.view.storage)
-                if has_rows(slot.item):  # of which one taken before the loop does not see what it writes
-                    held = arrays_in(made.items[0]), arrays_in(self.before[name])
-                    for one, other in zip(*held, strict=False):
-                        other.view.storage.copies.append(one.view.storage)
-                        one.view.storage.fixed |= other.view.storage.fixed
+                self._note_change(trace, slot, made, self.before[name])
                 self.places[name].set(made)
                 continue
             made = wrap(trace, slot, values)
@@ -80,6 +72,16 @@ class Variables:
             self.wrapped[name] = made
             place: Any = self.places[name]
             place.set(made)
+
+    def _note_change(self, trace: Trace, slot: Listed, made: Any, before: Any) -> None:
+        """A list changes in the body: one that may be it does not see that."""
+        for other in arrays_in(before):
+            trace.leave_linked(other.view.storage)
+        if not has_rows(slot.item):
+            return
+        for one, other in zip(arrays_in(made.items[0]), arrays_in(before), strict=False):
+            other.view.storage.copies.append(one.view.storage)  # rows taken before do not see what it writes
+            one.view.storage.fixed |= other.view.storage.fixed
 
 
 @dataclass(slots=True, eq=False)
