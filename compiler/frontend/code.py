@@ -15,6 +15,7 @@ from types import CodeType, FunctionType
 from typing import Any, TypeAlias
 
 from weft.compiler.frontend.location import REGION_MARK, source_lines
+from weft.compiler.frontend.recursion import looped
 from weft.compiler.frontend.scope import (
     FUNCTIONS,
     Function,
@@ -52,7 +53,9 @@ def find_definition(function: FunctionType) -> Definition | None:
         node = _find_lambda(lines, code) if code.co_name == "<lambda>" else _find_function(lines, code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return Definition(node, class_name) if node is not None and _fits(node, code, class_name) else None
+    if node is None or not _fits(node, code, class_name):
+        return None
+    return Definition(looped(node, code.co_filename), class_name)
 
 
 def _class_around(qualname: str) -> str:

@@ -22,6 +22,7 @@ from weft.compiler.frontend.code import all_code, compile_function, find_definit
 from weft.compiler.frontend.expression import HOOKS, Reference
 from weft.compiler.frontend.hooks import Hooks, Link
 from weft.compiler.frontend.location import is_user_code
+from weft.compiler.frontend.recursion import mark
 from weft.compiler.frontend.source import Cell, Global, UserValue
 from weft.compiler.frontend.statement import rewrite_definition
 from weft.ir.dataclass import dataclass
@@ -72,6 +73,12 @@ def rewritten_code(function: FunctionType) -> Rewritten | None:
         for inner in all_code(made.code):
             _keep(inner, FINISHED)
     return made
+
+
+def rewrite_as_loop(function: FunctionType) -> bool:
+    """Have a function that ends in calls of itself rewritten as a loop, if it was not before."""
+    _known.pop(id(function.__code__), None)
+    return mark(function, function.__code__.co_name)
 
 
 def _keep(code: CodeType, made: Rewritten | None) -> None:

@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from weft.compiler.frontend import builtin, impure, text
+from weft.compiler.frontend.assumption import Restart
 from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.conditions import truth_value
@@ -59,7 +60,14 @@ from weft.compiler.frontend.numpy.table import INSTEAD, name_of
 from weft.compiler.frontend.outside import Outside
 from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.result import Effect
-from weft.compiler.frontend.rewrite import enter, is_rewritten, resolve_callable, rewrite, unsupported_names
+from weft.compiler.frontend.rewrite import (
+    enter,
+    is_rewritten,
+    resolve_callable,
+    rewrite,
+    rewrite_as_loop,
+    unsupported_names,
+)
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, attribute_of
@@ -68,6 +76,8 @@ from weft.ir.source import is_user_module
 from weft.runtime.variables import Variable
 
 _MISSING = object()
+_RECURSIONS = 6
+"""Calls of a function by itself, each under another condition that the program decides."""
 _type: Any = type  # typed so: of a value of any type
 _METHODS: Any = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
 
@@ -80,6 +90,7 @@ class TracingHooks(Comparing):
         self.effects: list[Effect] = []
         self.written: dict[tuple[int, Any], Any] = {}
         self._functions: list[FunctionType] = [] if root is None else [root]
+        self._depths: list[int] = [1 for _ in self._functions]
         self._plain = PlainHooks()
         self.journal = Journal(self._shared_refused)
         self.outside = Outside(trace, inputs, self.journal, self.written)
@@ -428,7 +439,7 @@ class TracingHooks(Comparing):
         if function is not None and (
             is_rewritten(function) or is_user_code(function, self.inputs.options.library)
         ):
-            self._functions.append(function)
+            self._enter(function)
             try:
                 return unwrapped(enter(self.hooks, fn, args, kwargs, self.inputs.options.library))
             except WeftError as error:  # a library function's own: the user's line is that of the call
@@ -436,6 +447,7 @@ class TracingHooks(Comparing):
                 raise
             finally:
                 self._functions.pop()
+                self._depths.pop()
         if fn is Variable:
             raise self.trace.refuse(
                 "a Variable made inside of a compiled function would be made anew at each compile",
@@ -449,6 +461,15 @@ class TracingHooks(Comparing):
         if _is_numpy(fn):
             raise self._unsupported(fn)
         return self._call_library(fn, args, kwargs)
+
+    def _enter(self, function: FunctionType) -> None:
+        """Note a call; a function that calls itself again and again under traced conditions is a loop."""
+        self._functions.append(function)
+        self._depths.append(len(self.trace.frames))
+        depths = [d for d, one in zip(self._depths, self._functions, strict=True) if one is function]
+        is_decided = len(depths) > _RECURSIONS and sorted(set(depths[1:])) == depths[1:]
+        if is_decided and rewrite_as_loop(function):
+            raise Restart
 
     def _call_library(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Anything else, which must not look into traced values."""
