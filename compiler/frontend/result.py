@@ -442,8 +442,9 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(item)
     elif type(value) is Possible:
         yield from _leaves(value.value)
-    elif isinstance(value, Stack):
-        yield from value.parts
+    elif isinstance(value, Stack | TracedText):
+        for part in value.parts:
+            yield from _leaves(part)
     else:
         yield value
 

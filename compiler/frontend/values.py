@@ -76,8 +76,8 @@ class Operators:
     def __rlshift__(self, other: Any) -> Any: return self.trace.call(np.left_shift, other, self)
     def __rshift__(self, other: Any) -> Any: return self.trace.call(np.right_shift, self, other)
     def __rrshift__(self, other: Any) -> Any: return self.trace.call(np.right_shift, other, self)
-    def __eq__(self, other: Any) -> Any: return self.trace.call(np.equal, self, other)
-    def __ne__(self, other: Any) -> Any: return self.trace.call(np.not_equal, self, other)
+    def __eq__(self, other: Any) -> Any: return _compared(self, np.equal, other)
+    def __ne__(self, other: Any) -> Any: return _compared(self, np.not_equal, other)
     def __lt__(self, other: Any) -> Any: return self.trace.call(np.less, self, other)
     def __le__(self, other: Any) -> Any: return self.trace.call(np.less_equal, self, other)
     def __gt__(self, other: Any) -> Any: return self.trace.call(np.greater, self, other)
@@ -130,6 +130,13 @@ _REFLECTED = {
                                      "matmul", "and", "or", "xor", "lshift", "rshift")},
     "eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le",
 }  # fmt: skip
+
+
+def _compared(own: Any, ufunc: np.ufunc, other: Any) -> Any:
+    """`==` and `!=`: no number is None or a text."""
+    if isinstance(other, str | bytes | None):
+        return own.trace.call(np.full_like, own, ufunc is np.not_equal, dtype=bool)[()]
+    return own.trace.call(ufunc, own, other)
 
 
 def _leaves_to_other(own: Operators, other: Any, reflected: str) -> bool:

@@ -161,19 +161,35 @@ _SCANS: dict[np.ufunc, tuple[str, str]] = {
     np.power: ("power", ""),
     np.fmod: ("fmod", ""),
     np.remainder: ("remainder", ""),
+    np.float_power: ("power", ""),
+    np.gcd: ("gcd", ""),
+    np.copysign: ("copysign", ""),
+    np.nextafter: ("nextafter", ""),
+    np.left_shift: ("left_shift", ""),
+    np.right_shift: ("right_shift", ""),
+    np.equal: ("", "equal"),
+    np.not_equal: ("", "not_equal"),
+    np.less: ("", "less"),
+    np.less_equal: ("", "less_equal"),
+    np.greater: ("", "greater"),
+    np.greater_equal: ("", "greater_equal"),
     np.logical_and: ("", "bitwise_and"),
     np.logical_or: ("", "bitwise_or"),
     np.logical_xor: ("", "bitwise_xor"),
 }
 _IDENTITIES: dict[np.ufunc, Any] = {
     np.bitwise_and: -1, np.bitwise_or: 0, np.bitwise_xor: 0, np.logical_xor: 0, np.hypot: 0,
-    np.logaddexp: -np.inf, np.logaddexp2: -np.inf,
+    np.logaddexp: -np.inf, np.logaddexp2: -np.inf, np.gcd: 0,
 }  # fmt: skip
+_IN_ANY_ORDER = {*_IDENTITIES, np.fmax, np.fmin}
+_COMPARISONS = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
 
 
 def _scanned(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) -> Expr:
     by, on_bools = _SCANS[ufunc]
     default = value.dtype
+    if ufunc in _COMPARISONS and default != BOOL:
+        raise TypeError(f"The resolved dtypes are not compatible with {ufunc.__name__}.accumulate.")
     if ufunc in (np.add, np.multiply) and dtype is None:
         default = widened(value.dtype)
     elif dtype is None:  # the loop of the ufunc whose operands and result are of one type
@@ -214,13 +230,13 @@ def _reduce(ufunc: np.ufunc) -> Callable[..., Any]:
         value = elements(trace, array)
         shape = shape_of(value)
         axes = chosen_axes(trace, axis, len(shape))
-        if where is not True or (len(axes) > 1 and ufunc not in _IDENTITIES):
+        if where is not True or (len(axes) > 1 and ufunc not in _IN_ANY_ORDER):
             raise trace.refuse(
                 f"np.{ufunc.__name__}.reduce with `where` or several axes is not built",
                 "reduce one axis",
                 "E054",
             )
-        signed = ufunc is np.hypot and value.dtype.kind in "if"
+        signed = ufunc in (np.hypot, np.gcd) and value.dtype.kind in "if"
         result = value.apply("absolute") if signed else value  # what the identity makes of one
         for number in sorted(axes, reverse=True):
             result = _last(trace, ufunc, result, dtype, number)
@@ -252,10 +268,39 @@ def _last(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) -> 
     return trace.builder.reshape(trace.expr(trace.emit("slice", [scanned.value], places)), rest)
 
 
+def _each(ufunc: Any, rows: Any, out: Any) -> Any:
+    """The rows of `ufunc.accumulate`, as a user would write them."""
+    for k in range(1, len(rows)):
+        out[k] = ufunc(out[k - 1], rows[k])
+    return out
+
+
+def _by_steps(ufunc: np.ufunc, *, is_total: bool) -> Callable[..., Any]:
+    """`accumulate`, or `reduce` along one axis, of a ufunc that is no operation of its own."""
+
+    def composition(trace: Trace, array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False) -> Any:
+        given = as_array(trace, array)
+        number = as_axis(trace, axis, given.ndim)
+        kind = ufunc.resolve_dtypes((given.dtype, given.dtype, None))[2] if dtype is None else dtype
+        rows = trace.call(np.moveaxis, given, number, 0).astype(kind)
+        if rows.view.shape[0] == 0 and is_total:
+            raise ValueError(f"zero-size array to reduction operation {ufunc.__name__} which has no identity")
+        found = trace.run(_each, ufunc, rows, rows.copy())
+        if not is_total:
+            return trace.call(np.moveaxis, found, 0, number)
+        return trace.call(np.expand_dims, found[-1], number) if keepdims else found[-1]
+
+    return composition
+
+
 _HAVE_TREES = (np.add, np.multiply, np.maximum, np.minimum, np.logical_and, np.logical_or)
 for _ufunc in _SCANS:
     implements(_ufunc.accumulate)(_accumulate(_ufunc))
     if _ufunc not in _HAVE_TREES:
         implements(_ufunc.reduce)(_reduce(_ufunc))
+
+for _ufunc in (np.lcm, np.heaviside):
+    implements(_ufunc.reduce)(_by_steps(_ufunc, is_total=True))
+    implements(_ufunc.accumulate)(_by_steps(_ufunc, is_total=False))
 
 __all__ = ["cumprod", "cumsum", "scan"]

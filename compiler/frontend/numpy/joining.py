@@ -16,7 +16,7 @@ from weft.compiler.frontend.numpy.broadcasting import show_shape
 from weft.compiler.frontend.numpy.creation import as_shape, known_elements
 from weft.compiler.frontend.numpy.manipulation import as_axis, expand_dims, moveaxis, padded, ravel
 from weft.compiler.frontend.numpy.table import implements
-from weft.compiler.frontend.promote import common_dtype, element_type
+from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.storage import (
     Shape,
     Slice,
@@ -24,7 +24,7 @@ from weft.compiler.frontend.storage import (
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of
 from weft.ir.dims import DimLike, floor_divide, modulo
-from weft.ir.errors import ShapeError
+from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr
 
 
@@ -45,6 +45,10 @@ def concatenate(
         raise ShapeError(what, location=trace.location(), fix="use np.stack for scalars")
     kinds = [o.dtype for o in operands]
     ty = element_type(common_dtype(kinds) if dtype is None else dtype, trace.location())
+    if out is not None and dtype is not None:
+        raise TypeError("concatenate() only takes `out` or `dtype` as an argument, but both were provided.")
+    for kind in kinds:
+        _check_cast(trace, kind, out.dtype if out is not None else numpy_dtype(ty), casting)
     number = as_axis(trace, axis, len(operands[0].shape))
     first = operands[0].shape
     for one in operands[1:]:
@@ -58,6 +62,17 @@ def concatenate(
         return new_array(trace, joined)
     out[...] = new_array(trace, joined)
     return out
+
+
+def _check_cast(trace: Trace, given: np.dtype, target: np.dtype, casting: Any) -> None:
+    """Raise TypeError for elements that a rule of casting does not let go into the result."""
+    if not np.can_cast(given, target, casting):
+        raise DTypeError(
+            f"Cannot cast array data from {given!r} to {target!r} according to the rule {casting!r}",
+            code="E032",
+            location=trace.location(),
+            fix="use casting='unsafe'",
+        )
 
 
 def join(trace: Trace, values: list[Expr], axis: int) -> Expr:
@@ -80,26 +95,34 @@ def _check_joined(trace: Trace, first: Shape, other: Shape, axis: int) -> None:
 
 
 @implements(np.stack)
-def stack(trace: Trace, arrays: Any, axis: int = 0, out: Any = None, dtype: Any = None) -> TracedArray:
+def stack(
+    trace: Trace,
+    arrays: Any,
+    axis: int = 0,
+    out: Any = None,
+    *,
+    dtype: Any = None,
+    casting: str = "same_kind",
+) -> TracedArray:
     """Join a sequence of arrays along a new axis."""
     given = [as_array(trace, a) for a in arrays]
     if not given:
         raise ShapeError("need at least one array to stack", location=trace.location())
     number = as_axis(trace, axis, given[0].ndim + 1)
-    return concatenate(trace, [expand_dims(trace, a, number) for a in given], number, out, dtype)
+    return concatenate(trace, [expand_dims(trace, a, number) for a in given], number, out, dtype, casting)
 
 
 @implements(np.vstack)
-def vstack(trace: Trace, tup: Any, dtype: Any = None) -> TracedArray:
+def vstack(trace: Trace, tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> TracedArray:
     """Stack arrays in sequence vertically (row wise)."""
-    return concatenate(trace, [padded(as_array(trace, a), 2) for a in tup], 0, dtype=dtype)
+    return concatenate(trace, [padded(as_array(trace, a), 2) for a in tup], 0, dtype=dtype, casting=casting)
 
 
 @implements(np.hstack)
-def hstack(trace: Trace, tup: Any, dtype: Any = None) -> TracedArray:
+def hstack(trace: Trace, tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> TracedArray:
     """Stack arrays in sequence horizontally (column wise)."""
     given = [padded(as_array(trace, a), 1) for a in tup]
-    return concatenate(trace, given, 0 if given and given[0].ndim == 1 else 1, dtype=dtype)
+    return concatenate(trace, given, 0 if given and given[0].ndim == 1 else 1, dtype=dtype, casting=casting)
 
 
 @implements(np.dstack)

@@ -117,18 +117,37 @@ def _one_axis(
         raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
     counts = [size_number(trace, n) for n in (before, after)]
     n = size_number(trace, size)
-    if mode in ("edge", "wrap", "reflect", "symmetric") and kwargs.get("reflect_type", "even") == "even":
+    is_odd = kwargs.get("reflect_type", "even") == "odd"
+    if is_odd:
+        least = size if mode == "symmetric" else size - 1
+        if not all(trace.holds(count, "<=", least, "widths of np.pad") for count in (before, after)):
+            fix = "use reflect_type='even', or pad twice"
+            raise trace.refuse(
+                "np.pad with reflect_type='odd' by more than the array is not built", fix, "E054"
+            )
+    if mode in ("edge", "wrap", "reflect", "symmetric"):
         place = (
             trace.call(np.arange, -counts[0], n + counts[1])
             if counts[0]
             else trace.call(np.arange, n + counts[1])
         )
-        return _part(value, axis, _INSIDE[mode](trace, place, n)).copy()
+        found = _part(value, axis, _INSIDE[mode](trace, place, n)).copy()
+        return _turned_over(trace, value, found, axis, counts) if is_odd else found
     if mode in _STATISTICS:
         return _statistics(trace, value, axis, counts, mode, kwargs.get("stat_length"))
     if mode == "linear_ramp":
         return _ramps(trace, value, axis, counts, _pairs(kwargs.get("end_values", 0), value.ndim)[axis])
-    raise trace.refuse("np.pad with reflect_type='odd' is not built", "use reflect_type='even'", "E054")
+    raise trace.refuse(f"np.pad with mode={mode!r} is not built", "use another mode", "E054")
+
+
+def _turned_over(
+    trace: Trace, value: TracedArray, padded: TracedArray, axis: int, counts: Sequence[Any]
+) -> TracedArray:
+    """What is reflected at an end goes on beyond it as it came: twice the end less what is reflected."""
+    before, n = counts[0], value.shape[axis]
+    low = 2 * _part(value, axis, slice(None, 1)) - _part(padded, axis, slice(None, before))
+    high = 2 * _part(value, axis, slice(-1, None)) - _part(padded, axis, slice(before + n, None))
+    return trace.call(np.concatenate, [low, value, high], axis=axis)
 
 
 def _reflected(trace: Trace, place: Any, n: Any) -> Any:

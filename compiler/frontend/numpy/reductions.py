@@ -347,8 +347,11 @@ def _ddof(ddof: Any, correction: Any) -> Any:
     return correction
 
 
-def _variance_where(where: Any) -> Callable[..., tuple[Expr, Expr, tuple[int, ...]]]:
-    """As `_variance`, of the elements where a mask holds."""
+def _moment(where: Any, center: Any) -> Callable[..., tuple[Expr, Expr, tuple[int, ...]]]:
+    """`_variance`, or the same of the elements where a mask holds, or about a mean that is given."""
+    if center is NONE and (where is True or where is NONE):
+        return _variance
+    where = True if where is NONE else where
 
     def composition(
         trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any
@@ -356,7 +359,7 @@ def _variance_where(where: Any) -> Callable[..., tuple[Expr, Expr, tuple[int, ..
         given = elements(trace, a)
         ty = _real(given, dtype, trace)
         value: Any = wrap(trace, cast(given, ty))
-        away = value - mean(trace, value, axis, keepdims=True, where=where)
+        away = value - (mean(trace, value, axis, keepdims=True, where=where) if center is NONE else center)
         squares = away.real * away.real + away.imag * away.imag if ty.is_complex else away * away
         held = wrap(trace, broadcast_to(trace, elements(trace, where, BOOL), shape_of(given)))
         count = trace.call(np.maximum, sum_(trace, held, axis) - ddof, 0).astype(ty.part.numpy)
@@ -379,11 +382,11 @@ def var(
     *,
     where: Any = True,
     correction: Any = NONE,
+    mean: Any = NONE,
 ) -> Any:
     """Compute the variance along the specified axis."""
     ddof = _ddof(ddof, correction)
-    moment = _variance if where is True or where is NONE else _variance_where(where)
-    result, value, axes = moment(trace, a, axis, dtype, ddof)
+    result, value, axes = _moment(where, mean)(trace, a, axis, dtype, ddof)
     return finish(trace, result, shape_of(value), axes, keepdims, out)
 
 
@@ -399,11 +402,11 @@ def std(
     *,
     where: Any = True,
     correction: Any = NONE,
+    mean: Any = NONE,
 ) -> Any:
     """Compute the standard deviation along the specified axis."""
     ddof = _ddof(ddof, correction)
-    moment = _variance if where is True or where is NONE else _variance_where(where)
-    result, value, axes = moment(trace, a, axis, dtype, ddof)
+    result, value, axes = _moment(where, mean)(trace, a, axis, dtype, ddof)
     return finish(trace, result.apply("sqrt"), shape_of(value), axes, keepdims, out)
 
 

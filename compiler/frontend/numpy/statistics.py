@@ -317,19 +317,21 @@ def _nan_moment(fn: Callable[..., Any]) -> Callable[..., Any]:
         keepdims: Any = NONE,
         *,
         correction: Any = NONE,
+        mean: Any = NONE,
     ) -> Any:
         ddof = ddof if correction is NONE else correction
         array = as_array(trace, a)
         wanted = bool(keepdims) and keepdims is not NONE
         if array.dtype.kind != "f":
-            return trace.call(fn, array, axis=axis, dtype=dtype, out=out, ddof=ddof, keepdims=wanted)
+            given = {"axis": axis, "dtype": dtype, "out": out, "ddof": ddof, "keepdims": wanted, "mean": mean}
+            return trace.call(fn, array, **given)
         if dtype is not None:
             array = array.astype(dtype)
         held = array == array
         count = trace.call(np.sum, held, axis=axis, keepdims=True).astype(array.dtype)
         clean = trace.call(np.where, held, array, 0)
-        mean = trace.call(np.sum, clean, axis=axis, keepdims=True) / count
-        distance = trace.call(np.where, held, array - mean, 0)
+        center = trace.call(np.sum, clean, axis=axis, keepdims=True) / count if mean is NONE else mean
+        distance = trace.call(np.where, held, array - center, 0)
         squares = trace.call(np.sum, distance * distance, axis=axis, keepdims=wanted)
         rest = (count if wanted else trace.call(np.sum, held, axis=axis)).astype(array.dtype) - ddof
         rest = trace.call(np.where, rest > 0, rest, np.nan)
