@@ -71,13 +71,19 @@ def total_from(x: Expr, axis: int) -> Expr:
 
 
 def _product_vjp(g: Expr, y: Expr, x: Expr, axis: int) -> Expr:
-    """Before the first zero of a row: what comes later over x. At it: the same with this zero left out. After it: 0."""
+    """Before the first zero of a row: what comes later over x. At it: the same with this zero left out.
+
+    After it that zero times the others, for second derivatives; from the second zero on 0.
+    """
     zero, one, nothing = x.eq(0.0), constant(x, 1.0), constant(x, 0.0)
     zeros = scan_of(cast(zero, I64), axis, "add")
     first = zero & zeros.eq(1)
     rest = scan_of(select(first, one, x), axis, "multiply")
     before = total_from(g * y, axis) / select(zero, one, x)
-    return select(zeros.eq(0), before, select(first, total_from(g * rest, axis), nothing))
+    without = total_from(g * rest, axis)
+    held = scan_of(select(first, x, nothing), axis, "add")  # the first zero, from there on
+    after = select(zeros.eq(1), held * without / select(zero, one, x), nothing)
+    return select(zeros.eq(0), before, select(first, without, after))
 
 
 def _extreme_vjp(g: Expr, y: Expr, x: Expr, axis: int) -> Expr:

@@ -201,7 +201,10 @@ def check(number, seed, *, native=False):
     x0, x1, p = rng.normal(size=4), rng.normal(size=(4, 4)), rng.integers(-4, 4, 4)
     v0, v1 = rng.normal(size=4), rng.normal(size=(4, 4))
     with np.errstate(all="ignore"):
-        expected = f(x0 + 1j * STEP * v0, x1 + 1j * STEP * v1, p, 3).imag / STEP
+        expected, *near = (
+            f(x0 * (1 + e) + 1j * STEP * v0, x1 * (1 + e) + 1j * STEP * v1, p, 3).imag / STEP
+            for e in (0.0, 1e-15, -1e-15)
+        )
     gradient = weft.grad(f, wrt=[0, 1])
 
     def run(one, *args):
@@ -210,7 +213,8 @@ def check(number, seed, *, native=False):
     g0, g1 = run(gradient, x0, x1, p, 3)
     problems = []
     scale = max(1.0, np.abs(g0 * v0).sum() + np.abs(g1 * v1).sum())
-    if not abs(np.sum(g0 * v0) + np.sum(g1 * v1) - expected) <= 1e-9 * scale:
+    rounding = max(abs(other - expected) for other in near)  # large where a program is chaotic
+    if not abs(np.sum(g0 * v0) + np.sum(g1 * v1) - expected) <= max(1e-9 * scale, rounding):
         problems.append(f"reverse: {np.sum(g0 * v0) + np.sum(g1 * v1)}, complex step: {expected}")
     if number % 4 == 0:
         product = _product(f, p)

@@ -64,3 +64,41 @@ def test_what_has_no_derivative():
     assert "nextafter has no derivative" in str(caught.value)
     found = weft.grad(lambda x, y: (x * x).sum(), wrt=[1, 0])(x, x)
     assert found[0].tolist() == [0, 0, 0]
+
+
+# A formula with abs, max or a case for 0 is not smooth there, though the function is: both derivatives at 0
+SMOOTH = {
+    "softplus": (weft.nn.softplus, 1 / 2, 1 / 4),
+    "elu": (weft.nn.elu, 1, 1),
+    "sinc": (np.sinc, 0, -(np.pi**2) / 3),
+    "i0": (np.i0, 0, 1 / 2),
+    "cumprod": (lambda x: np.cumprod(np.stack([x, x + 1]))[1], 1, 2),
+    "prod": (lambda x: np.prod(np.stack([x, x, x + 1])), 0, 2),
+    "logaddexp": (lambda x: np.logaddexp(x, 0.0), 1 / 2, 1 / 4),
+}
+
+
+def both_at_zero(functions):
+    def total(x):
+        return sum(fn(x[k]) for k, fn in enumerate(functions))
+
+    x = np.zeros(len(functions))
+    return weft.jvp(weft.grad(total), (x,), (x + 1,))
+
+
+def test_smooth_functions_at_zero():
+    first, second = both_at_zero([fn for fn, _, _ in SMOOTH.values()])
+    np.testing.assert_allclose(first, [row[1] for row in SMOOTH.values()], atol=1e-12)
+    np.testing.assert_allclose(second, [row[2] for row in SMOOTH.values()], atol=1e-12)
+
+
+def test_smooth_functions_of_scipy_at_zero():
+    special = pytest.importorskip("scipy.special")
+    first, second = both_at_zero([special.expit, special.log_expit])
+    np.testing.assert_allclose([first, second], [[1 / 4, 1 / 2], [0, -1 / 4]], atol=1e-15)
+
+
+def test_newton_from_zero_weights():
+    x, y = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.0, 1.0])
+    found = weft.hessian(lambda w: weft.nn.binary_cross_entropy(x @ w, y))(np.zeros(2))
+    np.testing.assert_allclose(found, x.T @ x / 8)

@@ -241,6 +241,8 @@ def sinc(trace: Trace, x: Any) -> Any:
     least = np.finfo(value.dtype).eps if value.dtype.kind == "f" else 1.0e-20
     angle = trace.call(np.where, value == 0, value.dtype.type(least), value)
     result = trace.call(np.sin, angle) / angle
+    square = value * value  # the series has the value at 0, and the derivatives
+    result = trace.call(np.where, value == 0, 1 - square / 6 + square * square / 120, result)
     return result if operand(trace, x).shape else result[()]
 
 

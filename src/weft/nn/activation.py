@@ -50,7 +50,7 @@ def leaky_relu(x: Any, slope: float = 0.01) -> Any:
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """X where it is positive, else alpha * (exp(x) - 1)."""
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x)))
 
 
 def sigmoid(x: Any) -> Any:
@@ -64,8 +64,8 @@ def silu(x: Any) -> Any:
 
 
 def softplus(x: Any) -> Any:
-    """log(1 + exp(x)), finite for all x."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    """log(1 + exp(x)), finite for all x; smooth at 0 in every order, as max and abs are not."""
+    return np.logaddexp(x, 0)
 
 
 def gelu(x: Any, approximate: bool = False) -> Any:
