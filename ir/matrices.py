@@ -4,7 +4,7 @@ Not here: the operations (`ops/factor.py`, `ops/orthogonal.py`).
 """
 
 from weft.ir.dims import DimLike
-from weft.ir.expr import Expr, constant, select
+from weft.ir.expr import Expr, complex_of, constant, real, select
 from weft.ir.rules import tensor_operand
 from weft.ir.types import I64
 
@@ -41,3 +41,20 @@ def triangle(x: Expr, *, lower: bool, diagonal: bool = True) -> Expr:
     d = column_minus_row(x)
     keep = (d.le(0) if diagonal else d.lt(0)) if lower else (d.ge(0) if diagonal else d.gt(0))
     return select(keep, x, constant(x, 0.0))
+
+
+def adjoint(x: Expr) -> Expr:
+    """The conjugate with the last two axes exchanged."""
+    return swapped(conjugate(x))
+
+
+def conjugate(x: Expr) -> Expr:
+    """The conjugate; of real numbers themselves."""
+    return x.apply("conjugate") if x.dtype.is_complex else x
+
+
+def with_real_diagonal(x: Expr) -> Expr:
+    """Square matrices whose diagonal has lost its imaginary parts."""
+    if not x.dtype.is_complex:
+        return x
+    return select(column_minus_row(x).eq(0), complex_of(real(x), 0), x)

@@ -7,9 +7,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from weft.ir.errors import DTypeError, ShapeError, UnsupportedError
+from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, constant, select
-from weft.ir.matrices import apply_op, column_minus_row, swapped, triangle
+from weft.ir.matrices import (
+    adjoint,
+    apply_op,
+    column_minus_row,
+    conjugate,
+    swapped,
+    triangle,
+    with_real_diagonal,
+)
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Expand, OpDef, define
 from weft.ir.rules import tensor_operand
@@ -172,16 +180,14 @@ def _evaluate_cholesky(_a: Attributes, x: np.ndarray) -> np.ndarray:
 
 
 def _cholesky_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
-    """U^-1 Phi(g U^T)^T U^-T, both triangles added into the upper one. Source: Murray 2016, "Differentiation of the Cholesky..."."""
-    if x[0].dtype.is_complex:
-        what = "a Cholesky factorization of complex matrices has no derivative yet"
-        raise UnsupportedError(what, code="E053", fix="use real matrices")
+    """U^-1 Phi(U g^T) U^-H, both triangles added into the upper one. Source: Murray 2016, "Differentiation of the Cholesky..."."""
     inner = triangle(y[0].apply("dot", swapped(triangle(g[0], lower=False))), lower=True)
-    inner = select(column_minus_row(inner).eq(0), inner * 0.5, inner)
+    inner = with_real_diagonal(select(column_minus_row(inner).eq(0), inner * 0.5, inner))
     left = apply_op(y[0], "triangular", inner, lower=False, unit=False)
-    both = swapped(apply_op(y[0], "triangular", swapped(left), lower=False, unit=False))
-    whole = both + swapped(both)
-    return (triangle(select(column_minus_row(whole).eq(0), both, whole), lower=False),)
+    both = adjoint(apply_op(y[0], "triangular", adjoint(left), lower=False, unit=False))
+    whole = both + adjoint(both)
+    whole = triangle(select(column_minus_row(whole).eq(0), with_real_diagonal(both), whole), lower=False)
+    return (conjugate(whole),)
 
 
 def _positive(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:

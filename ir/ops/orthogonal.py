@@ -9,8 +9,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from weft.ir.errors import DTypeError, ShapeError, UnsupportedError
-from weft.ir.expr import Expr, constant, select
-from weft.ir.matrices import column_minus_row, columns_between, swapped, triangle
+from weft.ir.expr import Expr, complex_of, constant, real, select
+from weft.ir.matrices import (
+    adjoint,
+    column_minus_row,
+    columns_between,
+    conjugate,
+    swapped,
+    triangle,
+    with_real_diagonal,
+)
 from weft.ir.node import Attributes, Op, Region
 from weft.ir.opdef import Arrays, Expand, OpDef, define
 from weft.ir.rules import tensor_operand
@@ -26,13 +34,6 @@ def _matrix(types: Sequence[Type], name: str) -> TensorType:
     if not (ty.dtype.is_float or ty.dtype.is_complex):
         raise DTypeError(f"{name} does not take {ty}")
     return ty
-
-
-def _of_real(x: Expr, name: str) -> None:
-    if x.dtype.is_complex:
-        raise UnsupportedError(
-            f"{name} of complex matrices has no derivative yet", code="E053", fix="use real matrices"
-        )
 
 
 def _matrices(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
@@ -60,8 +61,10 @@ def _evaluate_qr(attributes: Attributes, x: np.ndarray) -> np.ndarray:
 
 
 def _qr_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
-    """(gQ + Q S) R^-T, S the symmetric matrix whose lower triangle is that of R gR^T - gQ^T Q. Source: Walter et al. 2010."""
-    _of_real(x[0], "a QR factorization")
+    """R^-1 (gQ + S Q^H), S the Hermitian matrix whose lower triangle is that of R gR^T - gQ Q. Source: Walter et al. 2010.
+
+    The diagonal of R is real.
+    """
     rows, length = tensor_operand([x[0].value.type]).shape[-2:]
     if op.attributes["count"] != rows:
         raise UnsupportedError(
@@ -72,9 +75,9 @@ def _qr_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> 
     q, r = columns_between(y[0], 0, length), columns_between(y[0], length, rows)
     wanted_q, wanted_r = columns_between(g[0], 0, length), columns_between(g[0], length, rows)
     inner = r.apply("dot", swapped(wanted_r)) - wanted_q.apply("dot", swapped(q))
-    lower = triangle(inner, lower=True)
-    both = lower + swapped(triangle(inner, lower=True, diagonal=False))
-    whole = wanted_q + both.apply("dot", q)
+    lower = with_real_diagonal(triangle(inner, lower=True))
+    both = lower + adjoint(triangle(inner, lower=True, diagonal=False))
+    whole = wanted_q + both.apply("dot", conjugate(q))
     solved = r.builder.emit("triangular", [r.value, whole.value], {"lower": False, "unit": False}).result
     return (r.builder.expr(solved),)
 
@@ -127,15 +130,15 @@ def _rotate(m: np.ndarray, length: int, p: int, q: int) -> bool:
 
 
 def _rotate_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr]) -> Sequence[Expr | None]:
-    """V^T (gW + S W), S = F o P + (F o P)^T, P = gW W^T + gV V^T, F_ij = 1 / (w_i^2 - w_j^2).
+    """V^T (gW + S W*), S = F o P + (F o P)^H, P = gW W^T + gV V^T, F_ij = 1 / (w_i^2 - w_j^2).
 
-    From dV = E V with E antisymmetric, and W W^T staying diagonal. Pairs of equal length get 0.
+    From dV = E V with E antihermitian, and W W^H staying diagonal. Pairs of equal length get 0, as does the
+    diagonal of E: what hangs on the phases of complex rows has no derivative.
     """
-    _of_real(x[0], "a singular or eigenvalue decomposition")
     rows, length = tensor_operand([x[0].value.type]).shape[-2:]
     w, v = columns_between(y[0], 0, length), columns_between(y[0], length, rows)
     wanted_w, wanted_v = columns_between(g[0], 0, length), columns_between(g[0], length, rows)
-    squares = w.apply("dot", swapped(w))
+    squares = real(w.apply("dot", adjoint(w)))
     on_diagonal = column_minus_row(squares).eq(0)
     lengths = select(on_diagonal, squares, constant(squares, 0.0))
     ones = constant(squares, 1.0)
@@ -143,8 +146,8 @@ def _rotate_vjp(op: Op, g: Sequence[Expr], y: Sequence[Expr], x: Sequence[Expr])
     apart = gap.ne(0.0)
     inverse = select(apart, 1.0 / select(apart, gap, ones), constant(gap, 0.0))
     pull = wanted_w.apply("dot", swapped(w)) + wanted_v.apply("dot", swapped(v))
-    turned = inverse * pull
-    whole = wanted_w + (turned + swapped(turned)).apply("dot", w)
+    turned = (complex_of(inverse, 0) if pull.dtype.is_complex else inverse) * pull
+    whole = wanted_w + (turned + adjoint(turned)).apply("dot", conjugate(w))
     return (swapped(v).apply("dot", whole),)
 
 
