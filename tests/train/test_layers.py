@@ -125,3 +125,11 @@ def test_labels_of_another_shape():
         assert "test_layers.py" in str(caught.value)
     chosen = [2, 0, 1, 3]
     assert nn.cross_entropy(logits, chosen) == nn.cross_entropy(logits, np.array(chosen))
+
+
+def test_sigmoid_near_zero():
+    x = np.array([-80, -20, -10, 0, 10], np.float32)
+    value, slope = weft.vjp(nn.sigmoid, x)
+    exact = 1 / (1 + np.exp(-x.astype(float)))
+    np.testing.assert_allclose(value, exact, rtol=1e-6)
+    np.testing.assert_allclose(slope(np.ones_like(x))[0], exact * (1 - exact), rtol=1e-4)

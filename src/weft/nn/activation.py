@@ -54,8 +54,9 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), finite for all x."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    """1 / (1 + exp(-x)), finite for all x; as exact, relatively, where it is near 0."""
+    power = np.exp(np.where(x < 0, x, -x))
+    return np.where(x < 0, power, 1) / (1 + power)
 
 
 def silu(x: Any) -> Any:
