@@ -67,7 +67,7 @@ from weft.compiler.frontend.control.settling import (
     exact_length,
     settled,
 )
-from weft.compiler.frontend.control.tables import keys_of, refuse_table, unordered_keys
+from weft.compiler.frontend.control.tables import Items, keys_of, refuse_table, seen_now, unordered_keys
 from weft.compiler.frontend.location import user_frame
 from weft.compiler.frontend.mathematics import MATHEMATICS
 from weft.compiler.frontend.number import (
@@ -416,6 +416,9 @@ def opened(trace: Trace, fn: Any, value: Any) -> Any:
     """An argument of a builtin: the keys of a dict or set that the program computes."""
     if fn in _AS_THEY_ARE:
         return value
+    value = seen_now(value)
+    if isinstance(value, Items):
+        return as_sequence(trace, value)
     if fn in _TEXTS:
         refuse_table(trace, value, "a text")
     elif fn is dict:

@@ -13,7 +13,7 @@ from weft.compiler.frontend.control.joins import Possible, given, is_listed
 from weft.compiler.frontend.control.keyed import is_in_table
 from weft.compiler.frontend.control.listed import equal_lists
 from weft.compiler.frontend.control.settling import is_row
-from weft.compiler.frontend.control.tables import refuse_table, table_of
+from weft.compiler.frontend.control.tables import refuse_table, seen_now, table_of
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.values import TracedScalar
@@ -37,7 +37,7 @@ class Comparing:
     def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
         """Look for an item in a container from outside as it is now, else as Python does."""
         if symbol in ("in", "not in"):
-            right = self.inputs.looked_at(given(right), items=True)
+            right = self.inputs.looked_at(seen_now(given(right)), items=True)
             found = self._contained(left, right)
             if found is not None:
                 return found if symbol == "in" else self.control.not_(found)

@@ -260,6 +260,17 @@ def is_written_or_replaced(x):
     return a, b, seen
 
 
+@program((np.arange(5.0),), (np.arange(8.0),))
+def gets_items_in_front_and_is_bound_anew(x):
+    c, n = [x[0], x[1]], 0
+    for i in range(len(x)):
+        for j in range(len(x)):
+            if n % 2 == 0:
+                c.insert(0, x[i])
+            c = [*c, x[j]]
+    return c
+
+
 @pytest.mark.parametrize(
     ("fn", "args"), PROGRAMS, ids=[f"{fn.__name__}-{k}" for k, (fn, _) in enumerate(PROGRAMS)]
 )

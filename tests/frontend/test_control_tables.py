@@ -113,6 +113,17 @@ def of_floats(x):
     return d, e, 1 in d, sum(d.values())
 
 
+def views(x):
+    d = {}
+    items, values, keys = d.items(), d.values(), d.keys()
+    for v in x:
+        d[v] = v * 2
+    t = 0
+    for k, v in items:
+        t += k + v
+    return t, len(items), len(keys), sorted(items), 3 in keys, sum(values), max(d.items())
+
+
 def argument(d, x):
     for v in x:
         d[v] = d.get(v, 0) + 1
@@ -132,6 +143,7 @@ CASES = [
     (in_objects, (SMALL,), (LARGE,)),
     (in_loops, (SMALL,), (R.integers(0, 3000, 40),)),
     (of_floats, (SMALL / 4,), (LARGE / 8,)),
+    (views, (SMALL,), (LARGE,)),
     (argument, ({1: 2}, SMALL), ({}, LARGE)),
 ]
 

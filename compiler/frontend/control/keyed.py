@@ -19,6 +19,7 @@ from weft.compiler.frontend.control.places import Mark
 from weft.compiler.frontend.control.settling import Again, is_of_numbers, item_slot, settled
 from weft.compiler.frontend.control.tables import (
     HELD,
+    Items,
     Table,
     TracedSet,
     refuse_table,
@@ -243,7 +244,7 @@ def _slot_of_items(trace: Trace, items: Any) -> Slot | None:
     if isinstance(items, TracedArray):
         return Scalar(items.element) if len(items.view.shape) == 1 else None
     if is_listed(items) or (type(items) in (list, tuple) and any(is_computed(trace, one) for one in items)):
-        return item_slot(items)
+        return _slot(trace, items)
     return None
 
 
@@ -322,11 +323,11 @@ def _values(trace: Trace, owner: Any, table: Table) -> Any:
 
 
 def _items(trace: Trace, owner: Any, table: Table) -> Any:
-    return trace.enter(zip, table.keys, table.values)
+    return Items(table)
 
 
 def _most_common(trace: Trace, owner: Any, table: Table, count: Any = None) -> Any:
-    pairs = trace.enter(sorted, _items(trace, owner, table), key=hashing.negated_count)
+    pairs = trace.enter(sorted, Items(table), key=hashing.negated_count)
     return pairs if count is None else item_of(trace, pairs, slice(None, count))
 
 

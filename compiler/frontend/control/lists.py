@@ -384,6 +384,8 @@ def pack(trace: Trace, slot: Slot, capacity: DimLike, content: Content) -> tuple
         else:
             buffers = [empty(trace, ty) for ty in stacked(slot, capacity)]
     for item in items:
+        if isinstance(position, int) and isinstance(capacity, int) and position >= capacity:
+            position = trace.size(position)  # there is room once it is known how the list grows
         if isinstance(item, Few):
             for k, one in enumerate(item.items):
                 value = one.value if type(one) is Maybe else one

@@ -12,7 +12,7 @@ from weft.compiler.frontend.control.joins import Maybe, given, is_listed
 from weft.compiler.frontend.control.settling import (
     settled,
 )
-from weft.compiler.frontend.control.tables import keys_of
+from weft.compiler.frontend.control.tables import Items, keys_of, seen_now
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, size_number
 from weft.compiler.frontend.trace import UNBOUNDED, Trace
 from weft.compiler.frontend.values import MaskedElements, TracedArray, TracedScalar, elements
@@ -126,6 +126,9 @@ def as_sequence(trace: Trace, value: Any) -> Sequence | None:
     """A sequence that a loop can go over by position; None for what Python iterates."""
     if isinstance(value, Sequence):
         return value
+    value = seen_now(value)
+    if isinstance(value, Items):
+        return make_zip(trace, value.table.keys, value.table.values)
     value = value.elements if type(value) is MaskedElements else keys_of(value)
     if is_listed(value):
         stack = settled(trace, value)

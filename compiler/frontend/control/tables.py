@@ -78,6 +78,13 @@ for _name in (
 _OPAQUE: Any = (TracedSet, Counter, defaultdict)
 
 
+class Items:
+    """`d.items()`: what the dict holds when one goes over it."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+
 def table_of(value: Any) -> Table | None:
     """The table of a dict or set; None for all else."""
     if isinstance(value, _DICTS):
@@ -85,8 +92,23 @@ def table_of(value: Any) -> Table | None:
     return value.table if type(value) is TracedSet else None
 
 
+_NONE: Any = {}
+_VIEWS: Any = (type(_NONE.keys()), type(_NONE.values()), type(_NONE.items()))
+
+
+def seen_now(value: Any) -> Any:
+    """What a view of a dict, made while its keys were known, shows now that it is a table."""
+    if not isinstance(value, _VIEWS) or HELD not in value.mapping:
+        return value
+    table = value.mapping[HELD]
+    if isinstance(value, _VIEWS[2]):
+        return Items(table)
+    return table.keys if isinstance(value, _VIEWS[0]) else table.values
+
+
 def keys_of(value: Any) -> Any:
     """What a loop goes over: the keys of a dict that is a table, others as they are."""
+    value = seen_now(value)
     table = table_of(value)
     if table is None:
         return value
@@ -97,6 +119,7 @@ def keys_of(value: Any) -> Any:
 
 def unordered_keys(value: Any) -> Any:
     """The keys of a dict or set, where their order does not matter."""
+    value = seen_now(value)
     table = table_of(value)
     return value if table is None else table.keys
 
