@@ -77,3 +77,19 @@ def test_casts_that_no_rule_allows(fn):
 def test_texts_of_whole_arrays_are_results():
     assert weft.compile(lambda x: str(x))(X) == str(X)
     assert weft.compile(lambda x: {"t": f"{x[:2]} {x[0]}"})(X) == {"t": f"{X[:2]} {X[0]}"}
+
+
+def without_nan(n, held):
+    return (
+        np.nansum(n, axis=0, where=held, initial=2),
+        np.nanprod(n, initial=2),
+        np.nanmax(n, axis=1, initial=0),
+        np.nanmin(n, where=held, initial=9),
+        np.nanmax(n, initial=np.nan),
+        np.nanmean(n, axis=0, where=held),
+    )
+
+
+def test_reductions_without_nan_from_a_start_and_by_a_mask():
+    assert check(without_nan, [NAN, A > -0.5], {}) == "same"
+    assert check(lambda n, held: np.nanmax(n, where=held), [NAN, A > 0], {}) == "raises"

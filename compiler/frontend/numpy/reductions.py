@@ -484,12 +484,20 @@ def _ignoring_nan(reduce: Callable[..., Any], start: float) -> Callable[..., Any
     """NaN counts as `start`."""
 
     def composition(
-        trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE
+        trace: Trace,
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: Any = NONE,
+        initial: Any = NONE,
+        where: Any = True,
     ) -> Any:
         value = elements(trace, a)
         if value.dtype.kind in "fc":
             value = select(value.ne(value), constant(value, start), value)
-        return reduce(trace, wrap(trace, value), axis, dtype, out, keepdims)
+        where = True if where is NONE else where
+        return reduce(trace, wrap(trace, value), axis, dtype, out, keepdims, initial, where)
 
     return composition
 
@@ -500,10 +508,19 @@ implements(np.nanprod)(_ignoring_nan(prod, 1.0))
 
 @implements(np.nanmean)
 def nanmean(
-    trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NONE
+    trace: Trace,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = NONE,
+    *,
+    where: Any = True,
 ) -> Any:
     """Compute the arithmetic mean along the specified axis, ignoring NaNs."""
     held = trace.call(np.logical_not, trace.call(np.isnan, a))
+    if where is not True and where is not NONE:
+        held = trace.call(np.logical_and, held, where)
     clean = (
         trace.call(np.where, held, a, 0)
         if operand(trace, a).dtype.kind not in "fc"
@@ -520,7 +537,28 @@ def _without_nan(trace: Trace, a: Any) -> TracedArray:
 def _extreme_ignoring_nan(op: str) -> Callable[..., Any]:
     """Extreme of the elements that are not NaN; NaN where all are."""
 
-    def composition(trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
+    def composition(
+        trace: Trace,
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: Any = NONE,
+        initial: Any = NONE,
+        where: Any = True,
+    ) -> Any:
+        if isinstance(initial, float) and initial != initial:
+            a = trace.call(np.where, True if where is NONE else where, a, initial)
+            initial, where = NONE, True
+        if initial is not NONE:  # which counts as NaN does, and as what the mask leaves out
+            array = trace.call(np.asarray, a)
+            held = trace.call(np.logical_and, array == array, True if where is NONE else where)
+            clean = trace.call(np.where, held, array, initial).astype(array.dtype)
+            return (max_ if op == "max" else min_)(trace, clean, axis, out, keepdims, initial)
+        if where is not True and where is not NONE:
+            raise ValueError(
+                f"reduction operation 'f{op}' does not have an identity, so to use a where mask one has to "
+                "specify 'initial'"
+            )
         value = elements(trace, a)
         axes = chosen_axes(trace, axis, len(shape_of(value)))
         _refuse_empty(trace, op, value, axes)
