@@ -68,6 +68,7 @@ from weft.compiler.frontend.control.settling import (
     settled,
 )
 from weft.compiler.frontend.control.tables import Items, keys_of, refuse_table, seen_now, unordered_keys
+from weft.compiler.frontend.copying import COPYING
 from weft.compiler.frontend.location import user_frame
 from weft.compiler.frontend.mathematics import MATHEMATICS
 from weft.compiler.frontend.number import (
@@ -129,18 +130,19 @@ def _long(trace: Trace, values: Any) -> Sequence | None:
 def _isinstance(trace: Trace, value: Any, kinds: Any) -> bool:
     if type(value) not in _ASKED:
         return isinstance(value, kinds)
-    return issubclass(_type_of(value), kinds)
+    return issubclass(type_of(value), kinds)
 
 
 @_means(type)
 def _type(trace: Trace, value: Any, *rest: Any) -> Any:
-    return type(value, *rest) if rest or type(value) not in _ASKED else _type_of(value)
+    return type(value, *rest) if rest or type(value) not in _ASKED else type_of(value)
 
 
 _ASKED: Any = (*TRACED, TracedText)
 
 
-def _type_of(value: Any) -> type:
+def type_of(value: Any) -> type:
+    """The type that a value has for Python."""
     if type(value) is TracedText:
         return str
     if type(value) is TracedArray:
@@ -447,6 +449,7 @@ def _as_it_is(fn: Any) -> Callable[..., Any]:
 
 BUILTINS.update({fn: _as_it_is(fn) for fn in _PLAIN})
 BUILTINS.update(MATHEMATICS)
+BUILTINS.update(COPYING)
 
 
 @_means(getattr)

@@ -5,8 +5,11 @@ Not here: what equality of containers means (`control/equality.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.equality import contained, ordered
 from weft.compiler.frontend.control.folding import contains
 from weft.compiler.frontend.control.joins import Possible, given, is_listed
@@ -16,12 +19,28 @@ from weft.compiler.frontend.control.settling import is_row
 from weft.compiler.frontend.control.tables import refuse_table, seen_now, table_of
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.plain import PlainHooks
+from weft.compiler.frontend.special_methods import method_of
 from weft.compiler.frontend.values import TracedScalar
 
 if TYPE_CHECKING:
     from weft.compiler.frontend.capture import Inputs
     from weft.compiler.frontend.control.hooks import ControlHooks
     from weft.compiler.frontend.trace import Trace
+
+NAMES = {
+    "<": ("lt", "gt"), "<=": ("le", "ge"), ">": ("gt", "lt"), ">=": ("ge", "le"),
+    "==": ("eq", "eq"), "!=": ("ne", "ne"),
+}  # fmt: skip
+"""Of the special methods of the left and, asked the other way round, of the right operand."""
+
+
+def compared_fields(left: Any, right: Any, name: str) -> tuple[Any, Any] | None:
+    """What the comparison that a dataclass made for itself compares."""
+    if type(left) is not type(right) or not is_dataclass(left) or f"__{name}__" not in vars(type(left)):
+        return None
+    first, second = (tuple(getattr(one, f.name) for f in fields(one) if f.compare) for one in (left, right))
+    return first, second
+
 
 _ALONE = (TracedNumber, TracedScalar)
 
@@ -32,10 +51,15 @@ class Comparing:
     trace: Trace
     inputs: Inputs
     control: ControlHooks
+    call: Callable[..., Any]
+    ask: Callable[[Any, str, Any], Any]
     _plain: PlainHooks
 
     def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
         """Look for an item in a container from outside as it is now, else as Python does."""
+        found = NotImplemented if symbol.startswith("is") else self._by_methods(symbol, left, right)
+        if found is not NotImplemented:
+            return found
         if symbol in ("in", "not in"):
             right = self.inputs.looked_at(seen_now(given(right)), items=True)
             found = self._contained(left, right)
@@ -53,6 +77,26 @@ class Comparing:
         elif symbol not in ("is", "is not"):
             return self._compare_values(symbol, left, right)
         return self._plain.compare(symbol, left, right)
+
+    def _by_methods(self, symbol: str, left: Any, right: Any) -> Any:
+        """By special methods of the user's classes; NotImplemented if there are none."""
+        if symbol in ("in", "not in"):
+            method = method_of(right, "contains")
+            if method is None:
+                return NotImplemented
+            found = truth_value(self.trace, self.call(method, right, left))
+            return found if symbol == "in" else self.control.not_(found)
+        name, reflected = NAMES[symbol]
+        if symbol == "!=" and method_of(left, "ne") is None and method_of(left, "eq") is not None:
+            return self.control.not_(self._by_methods("==", left, right))
+        if method_of(left, name) is None and method_of(right, reflected) is None:
+            pair = compared_fields(left, right, name)
+            return NotImplemented if pair is None else self.compare(symbol, *pair)
+        for value, one, other in ((left, name, right), (right, reflected, left)):
+            found = self.ask(value, one, other)
+            if found is not NotImplemented:
+                return found
+        return NotImplemented
 
     def _compare_values(self, symbol: str, left: Any, right: Any) -> Any:
         left, right = self.inputs.open(left), self.inputs.open(right)

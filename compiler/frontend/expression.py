@@ -31,6 +31,11 @@ from weft.compiler.frontend.scope import (
 HOOKS = "__weft__"
 UNTOUCHED = frozenset({"__class__", "__debug__"})
 CALLED_IN_PLACE = FRAME_FUNCTIONS | {"super", "globals", "breakpoint"}
+SIGNS: dict[type[ast.operator | ast.unaryop], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
+    ast.Pow: "**", ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
+    ast.LShift: "<<", ast.RShift: ">>", ast.USub: "-", ast.UAdd: "+", ast.Invert: "~",
+}  # fmt: skip
 COMPARISON_SYMBOLS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
@@ -256,21 +261,16 @@ class ExpressionRewriter(ast.NodeTransformer):
         return located(made, place)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        """Show the operands of what may be a sum or multiple of a list, or a text, to a hook."""
+        """Show the operands to a hook."""
         is_text = isinstance(node.left, ast.JoinedStr) or (
             isinstance(node.left, ast.Constant) and isinstance(node.left.value, str)
         )
         self.generic_visit(node)
         if is_text and isinstance(node.op, ast.Mod):
             return hook("percent", node, node.left, node.right)
-        constants = [isinstance(part, ast.Constant) for part in (node.left, node.right)]
-        if isinstance(node.op, ast.Add) and not any(constants):
-            return hook("add", node, node.left, node.right)
-        if isinstance(node.op, ast.Mult) and not all(constants):
-            return hook("multiply", node, node.left, node.right)
-        if isinstance(node.op, ast.BitOr) and not any(constants):
-            return hook("either", node, node.left, node.right)
-        return node
+        if isinstance(node.left, ast.Constant) and isinstance(node.right, ast.Constant):
+            return node
+        return hook("operate", node, ast.Constant(SIGNS[type(node.op)]), node.left, node.right)
 
     def visit_List(self, node: ast.List) -> ast.expr:
         """Show what is unpacked into a list to a hook."""
@@ -325,11 +325,13 @@ class ExpressionRewriter(ast.NodeTransformer):
         return hook(name, node, self.visit(node.values[0]), *others)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        """Take `not` to a hook."""
+        """Take it to a hook."""
         operand = self.test(node.operand) if isinstance(node.op, ast.Not) else self.visit(node.operand)
         if isinstance(node.op, ast.Not):
             return hook("not_", node, operand)
-        return located(ast.UnaryOp(node.op, operand), node)
+        if isinstance(operand, ast.Constant):
+            return located(ast.UnaryOp(node.op, operand), node)
+        return hook("operate", node, ast.Constant(SIGNS[type(node.op)]), operand)
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         """Take conditional expressions to a hook."""
@@ -343,7 +345,7 @@ class ExpressionRewriter(ast.NodeTransformer):
         """Take chains, and comparisons that may be of containers, to hooks."""
         symbols = [COMPARISON_SYMBOLS[type(op)] for op in node.ops]
         sides = (node.left, node.comparators[0])
-        plain = any(isinstance(part, ast.Constant) and part.value is not None for part in sides)
+        plain = all(isinstance(part, ast.Constant) and part.value is not None for part in sides)
         if len(symbols) == 1 and (isinstance(node.ops[0], ASKED) or not plain):
             left: ast.expr = self.visit(node.left)
             return hook("compare", node, ast.Constant(symbols[0]), left, self.visit(node.comparators[0]))

@@ -90,20 +90,12 @@ class Hooks(Protocol):
 
     # -- expressions -----------------------------------------------------------------------------------------
 
-    def add(self, left: UserValue, right: UserValue, /) -> UserValue:
-        """Evaluate `left + right`."""
-        ...
-
-    def either(self, left: UserValue, right: UserValue, /) -> UserValue:
-        """Evaluate `left | right`."""
+    def operate(self, symbol: str, /, *operands: UserValue) -> UserValue:
+        """Evaluate `left + right`, or `-operand`, and so on."""
         ...
 
     def asked(self, value: UserValue, /) -> UserValue:
         """Give something of the truth of a value that is an operand of `and` or `or` in a test."""
-        ...
-
-    def multiply(self, left: UserValue, right: UserValue, /) -> UserValue:
-        """Evaluate `left * right`."""
         ...
 
     def made_set(self, *items: UserValue) -> UserValue:

@@ -11,14 +11,21 @@ from weft.compiler.frontend.source import UserValue, closure_cell
 
 _OPERATORS: UserValue = operator  # typeshed leaves the operands of the in-place functions untyped
 
-_IN_PLACE_NAMES = {
-    "+=": "iadd", "-=": "isub", "*=": "imul", "/=": "itruediv", "//=": "ifloordiv",
-    "%=": "imod", "**=": "ipow", "@=": "imatmul", "&=": "iand",
-    "|=": "ior", "^=": "ixor", "<<=": "ilshift", ">>=": "irshift",
+BINARY_NAMES = {
+    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "//": "floordiv",
+    "%": "mod", "**": "pow", "@": "matmul", "&": "and", "|": "or", "^": "xor", "<<": "lshift", ">>": "rshift",
 }  # fmt: skip
+"""Of the special methods, without underscores."""
+UNARY_NAMES = {"-": "neg", "+": "pos", "~": "invert"}
 
+BINARY: dict[str, Callable[[UserValue, UserValue], UserValue]] = {
+    symbol: getattr(_OPERATORS, f"__{name}__") for symbol, name in BINARY_NAMES.items()
+}
+UNARY: dict[str, Callable[[UserValue], UserValue]] = {
+    symbol: getattr(_OPERATORS, name) for symbol, name in UNARY_NAMES.items()
+}
 IN_PLACE: dict[str, Callable[[UserValue, UserValue], UserValue]] = {
-    symbol: getattr(_OPERATORS, name) for symbol, name in _IN_PLACE_NAMES.items()
+    f"{symbol}=": getattr(_OPERATORS, f"__i{name}__") for symbol, name in BINARY_NAMES.items()
 }
 
 COMPARISONS: dict[str, Callable[[UserValue, UserValue], UserValue]] = {
@@ -135,21 +142,13 @@ class PlainHooks:
         """Do as it stands."""
         return self.call(fn, plain(source), *rest)
 
-    def add(self, left: UserValue, right: UserValue, /) -> UserValue:
-        """Add."""
-        return left + right
-
-    def either(self, left: UserValue, right: UserValue, /) -> UserValue:
+    def operate(self, symbol: str, /, *operands: UserValue) -> UserValue:
         """Do it."""
-        return left | right
+        return (BINARY if len(operands) == 2 else UNARY)[symbol](*operands)
 
     def asked(self, value: UserValue, /) -> UserValue:
         """Leave it to Python."""
         return value
-
-    def multiply(self, left: UserValue, right: UserValue, /) -> UserValue:
-        """Multiply."""
-        return left * right
 
     def made_set(self, *items: UserValue) -> UserValue:
         """Make it."""

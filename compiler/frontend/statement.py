@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, cast
 
 from weft.compiler.frontend.code import PREFIX, Definition
 from weft.compiler.frontend.expression import (
+    SIGNS,
     ExpressionRewriter,
     Reference,
     first_parameter,
@@ -36,11 +37,6 @@ from weft.compiler.frontend.scope import (
     parameter_names,
 )
 
-SYMBOLS: dict[type[ast.operator], str] = {
-    ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.Div: "/=", ast.FloorDiv: "//=", ast.Mod: "%=",
-    ast.Pow: "**=", ast.MatMult: "@=", ast.BitAnd: "&=", ast.BitOr: "|=", ast.BitXor: "^=",
-    ast.LShift: "<<=", ast.RShift: ">>=",
-}  # fmt: skip
 Field: TypeAlias = Any  # a field of a node: syntax, a text, a number or None
 ITEM = f"{PREFIX}item__"
 
@@ -291,7 +287,7 @@ class StatementRewriter:
 
     def on_augmented(self, node: ast.AugAssign) -> list[ast.stmt]:
         """Rebind a name to, or store, what a hook makes of the old value and the operand."""
-        expressions, symbol = self.expressions, ast.Constant(SYMBOLS[type(node.op)])
+        expressions, symbol = self.expressions, ast.Constant(f"{SIGNS[type(node.op)]}=")
         target = node.target
         if isinstance(target, ast.Name):
             old = expressions.visit(located(ast.Name(target.id, ast.Load()), target))

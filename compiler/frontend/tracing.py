@@ -57,6 +57,7 @@ from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
 from weft.compiler.frontend.numpy.table import INSTEAD, name_of
+from weft.compiler.frontend.operators import Operating
 from weft.compiler.frontend.outside import Outside
 from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.result import Effect
@@ -69,8 +70,9 @@ from weft.compiler.frontend.rewrite import (
     unsupported_names,
 )
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
+from weft.compiler.frontend.special_methods import CALLED, method_of
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, attribute_of
+from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, attribute_of, class_of
 from weft.ir.errors import Fact, WeftError
 from weft.ir.source import is_user_module
 from weft.runtime.variables import Variable
@@ -82,7 +84,7 @@ _type: Any = type  # typed so: of a value of any type
 _METHODS: Any = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
 
 
-class TracingHooks(Comparing):
+class TracingHooks(Operating, Comparing):
     """Hooks of one trace of `root`; effects on objects that outlive the call are collected, not done."""
 
     def __init__(self, trace: Trace, inputs: Inputs, root: FunctionType | None) -> None:
@@ -161,39 +163,11 @@ class TracingHooks(Comparing):
             self._note_change(owner, f"list.{name}")
         return METHODS[name](self.trace, owner, *map(self.inputs.open, args), **kwargs)
 
-    def add(self, left: Any, right: Any, /) -> Any:
-        """As Python does; lists whose items lie in arrays are copied."""
-        left, right = given(left), given(right)
-        if type(left) is list and type(right) is list:
-            parts: list[list[Any]] = [self.inputs.open(one) for one in cast(Any, (left, right))]
-            first, second = (copied(self.trace, one) if is_listed(one) else one for one in parts)
-            return first + second
-        return left + right
-
-    def either(self, left: Any, right: Any, /) -> Any:
-        """As Python does."""
-        for side in (left, right):
-            refuse_table(self.trace, side, "`|`")
-        return given(left) | given(right)
-
     def asked(self, value: Any, /) -> Any:
         """Give the truth of traced values, and of lists whose items lie in arrays; others as they are."""
         is_traced = type(value) in TRACED or type(value) is Possible
         is_held = is_listed(value) or table_of(value) is not None
         return truth_value(self.trace, value) if is_traced or is_held else value
-
-    def multiply(self, left: Any, right: Any, /) -> Any:
-        """As Python does; a list whose items lie in arrays is copied."""
-        left, right = given(left), given(right)
-        if is_listed(left):
-            return self._multiplied(left, right)
-        return self._multiplied(right, left) if is_listed(right) else left * right
-
-    def _multiplied(self, items: list[Any], count: Any) -> list[Any]:
-        made: list[Any] = []
-        for _ in range(count.__index__()):
-            made += copied(self.trace, items)
-        return made
 
     def display(self, value: Any, /) -> Any:
         """Give what `[*value]` goes over."""
@@ -218,7 +192,9 @@ class TracingHooks(Comparing):
             return cast(Any, old)
         if isinstance(old, list | dict | set):
             self._note_change(old, symbol)
-        return self._plain.augmented(symbol, given(old), given(value))
+        old, value = given(old), given(value)
+        found = self.operate_in_place(symbol[:-1], old, value)
+        return self._plain.augmented(symbol, old, value) if found is NotImplemented else found
 
     def load_attribute(self, base: Any, name: str, /) -> Any:
         """Capture an attribute of what has a path; a property of user code is called."""
@@ -254,6 +230,9 @@ class TracingHooks(Comparing):
         if any(base is one for one in BY_INDEX):
             return by_index(self.trace, base, key)
         base, key = given(base), given_key(key)
+        method = method_of(base, "getitem")
+        if method is not None:
+            return self.call(method, base, key)
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is None:
             return self._item(base, key)
@@ -313,10 +292,13 @@ class TracingHooks(Comparing):
     def store_attribute(self, base: Any, name: str, value: Any, /) -> None:
         """Set it on what the trace made; note it for what outlives the call."""
         source = None if type(base) in TRACED else self.inputs.path(base)
+        holder: Any = inspect.getattr_static(class_of(base), name, None)
+        if isinstance(holder, property) and isinstance(holder.fset, FunctionType):
+            return self.call(holder.fset, base, value)
         if source is None:
             self.journal.note(base)
             setattr(base, name, value)
-            return
+            return None
         if name in getattr(base, "__dict__", ()) and self._is_there(Attribute(source, name), value):
             return
         if self._is_in_statement((id(base), name)) and name in getattr(base, "__dict__", ()):
@@ -329,6 +311,9 @@ class TracingHooks(Comparing):
     def store_item(self, base: Any, key: Any, value: Any, /) -> None:
         """Write an array; set it in what the trace made; note it for what outlives the call."""
         base, key = given(base), given_key(key)
+        method = method_of(base, "setitem")
+        if method is not None:
+            return self.call(method, base, key, value)
         source = None if type(base) in TRACED else self.inputs.path(base)
         if source is not None and self._is_there(Item(source, key), value):
             return
@@ -363,6 +348,12 @@ class TracingHooks(Comparing):
 
     def format_value(self, value: Any, conversion: str, specification: Any, /) -> Any:
         """Format what is known, the rest when the program runs. A size in a text is pinned."""
+        method = method_of(value, "format") if not conversion else None
+        if method is not None:
+            return self.call(method, value, specification)
+        method = method_of(value, *(("repr",) if conversion == "r" else ("str", "repr")))
+        if method is not None:
+            value, conversion = self.call(method, value), ""
         refuse_table(self.trace, value, "a text")
         return text.formatted(self.trace, self.inputs.open(given(value)), conversion, specification)
 
@@ -399,6 +390,10 @@ class TracingHooks(Comparing):
         if type(owner) is str and fn.__name__ in text.METHODS:
             opened = [tuple(map(self.inputs.open, args)), {k: self.inputs.open(v) for k, v in kwargs.items()}]
             return text.method(self.trace, owner, fn.__name__, *opened)
+        if _hashable(fn) and fn in CALLED and args:
+            method = method_of(args[0], *CALLED[fn])
+            if method is not None:
+                return self.call(method, *args, **kwargs)
         if _hashable(fn) and fn in builtin.BUILTINS:
             args = tuple(builtin.opened(self.trace, fn, value) for value in args)
             return builtin.BUILTINS[fn](self.trace, *map(self.inputs.open, args), **kwargs)
@@ -426,9 +421,16 @@ class TracingHooks(Comparing):
         held = self.outside.opened(owner, source) if name in MUTATORS else self.inputs.open(owner)
         return self._call_library(getattr(held, name), args, kwargs)
 
+    def _chosen(self, fn: Any, args: tuple[Any, ...]) -> Any:
+        """The function that an `np.vectorize` made outside, or a `functools.singledispatch`, stands for."""
+        if type(fn) is np.vectorize:
+            return self.trace.call(np.vectorize, fn.pyfunc, fn.otypes, None, fn.excluded, False, fn.signature)
+        if hasattr(fn, "dispatch") and hasattr(fn, "registry") and args:
+            return fn.dispatch(builtin.type_of(given(args[0])))
+        return fn
+
     def _call_other(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if type(fn) is np.vectorize:  # made outside
-            fn = self.trace.call(np.vectorize, fn.pyfunc, fn.otypes, None, fn.excluded, False, fn.signature)
+        fn = self._chosen(fn, args)
         if getattr(fn, "__module__", None) in TRACED_AS_USER_CODE:
             return self._run(fn, *args)
         # a transformation of a function

@@ -139,7 +139,7 @@ def _compared(own: Any, ufunc: np.ufunc, other: Any) -> Any:
     return own.trace.call(ufunc, own, other)
 
 
-def _leaves_to_other(own: Operators, other: Any, reflected: str) -> bool:
+def leaves_to_other(own: Operators, other: Any, reflected: str) -> bool:
     """Whether an object of a user's class is asked first, by NumPy's rules: scalars always let it."""
     kind: Any = class_of(other)
     if kind.__module__ in ("builtins", "numpy") or not hasattr(kind, reflected) or hasattr(kind, "trace"):
@@ -152,7 +152,7 @@ def _leaves_to_other(own: Operators, other: Any, reflected: str) -> bool:
 
 def _deferring(method: Callable[[Any, Any], Any], reflected: str) -> Callable[[Any, Any], Any]:
     def apply(self: Operators, other: Any) -> Any:
-        if _leaves_to_other(self, other, reflected):
+        if leaves_to_other(self, other, reflected):
             result = getattr(class_of(other), reflected)(other, self)
             if result is not NotImplemented:
                 return result

@@ -16,7 +16,9 @@ def same(found, wanted):
         assert len(found) == len(wanted)
         for one, other in zip(found, wanted, strict=True):
             same(one, other)
-    elif isinstance(wanted, str):
+    elif isinstance(wanted, dict):
+        same(list(found.items()), list(wanted.items()))
+    elif isinstance(wanted, str | type(None)):
         assert found == wanted
     else:
         assert getattr(found, "dtype", None) == getattr(wanted, "dtype", None)

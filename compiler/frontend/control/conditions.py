@@ -15,6 +15,7 @@ from weft.compiler.frontend.control.settling import (
 from weft.compiler.frontend.control.tables import unordered_keys
 from weft.compiler.frontend.number import TracedNumber, as_expr, number, size_number
 from weft.compiler.frontend.number import truth as truth_of_number
+from weft.compiler.frontend.special_methods import method_of
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar
 from weft.ir.dims import product
@@ -35,7 +36,8 @@ def truth(trace: Trace, value: Any) -> bool | Expr:
         length = settled(trace, value).length if known is None else known
         return bool(length) if isinstance(length, int) else truth_of_number(trace, size_number(trace, length))
     if type(value) not in TRACED:
-        return bool(value)
+        method = method_of(value, "bool", "len")
+        return bool(value) if method is None else truth(trace, trace.run(method, value))
     if type(value) is TracedNumber:
         return truth_of_number(trace, value)
     if type(value) is TracedArray:
