@@ -111,7 +111,7 @@ def operators(x):
     return abs(p), (-p).x, (p + q).x, (p + 1).x, (float(x[2]) + p).x, (p + Farther(x[1], x[2])).x
 
 
-def tests(x):
+def compared(x):
     p, q = Point(x[0], x[1]), Point(x[1], x[2])
     return (
         1 if p < q else 2, 1 if p > q else 2, 1 if p == q else 2, 1 if p != q else 2, 1 if p else 2,
@@ -146,7 +146,7 @@ def records(x):
     return made, one.b == [x[1]], Record(x[0], [1]) == Record(x[0], [1]), kind_of(x), kind_of(float(x[0]))
 
 
-@pytest.mark.parametrize("program", [operators, tests, conversions, changes, copies, records])
+@pytest.mark.parametrize("program", [operators, compared, conversions, changes, copies, records])
 def test_programs(program):
     x = np.array([0.5, -1.25, 2.0])
     compiled = weft.compile(program)
