@@ -9,7 +9,7 @@ element being written. Not here: whose memory a value may take (`lives`), where 
 
 from collections.abc import Sequence
 
-from weft.compiler.passes.in_place import returning_parts
+from weft.compiler.passes.in_place import returning_parts, value_before
 from weft.compiler.passes.in_step import reads_in_step, reads_only_written
 from weft.compiler.passes.lives import Lives
 from weft.ir import BufferType, Builder, Func, IndexType, Op, Region, TensorType, Value
@@ -47,7 +47,8 @@ class _Bufferizer:
         self.wanted: dict[Value, _Plan] = {}
         self.lives = Lives(fn)
         self.lies_in: dict[Value, frozenset[Value]] = {}  # where a result of a loop that turns buffers may be
-        self.doubled: set[Value] = set()  # updates that are written into the other one of two buffers
+        # updates that are written into the other one of two buffers, and later ones whose places it must hold
+        self.doubled: dict[Value, list[Op]] = {}
 
     # ---------------------------------------------------------------- function
 
@@ -184,6 +185,9 @@ class _Bufferizer:
         for number, memory in later.items():
             self._write_part(op, number, outputs[number], memory)
             self.memory[op.results[number]] = memory
+        for result in op.results:
+            for update in self.doubled.get(result, []):
+                self._keep_place(update, self.memory[value_before(result)], self.memory[result])
 
     def _write_part(self, op: Op, number: int, part: Value, memory: Value) -> None:
         """A kernel of its own that puts a computed part where it belongs."""
@@ -196,6 +200,19 @@ class _Bufferizer:
         self.builder.region.ops.append(
             Op("fusion", [memory, part, memory], (), facts, [region], update.locations)
         )
+
+    def _keep_place(self, update: Op, old: Value, new: Value) -> None:
+        """A kernel that copies what an update is going to write over."""
+        region = Region([update.operands[0].type] * 2)
+        inner = Builder(region, update.locations)
+        part = update.operands[1].type
+        assert isinstance(part, TensorType)
+        kept = inner.emit("slice", region.params[:1], {**update.attributes, "size": part.shape})
+        inner.emit(
+            "return", [inner.emit("update", [region.params[1], kept.result], update.attributes).result]
+        )
+        facts = {"schedule": "pointwise", "outputs": 1, "in_place": (0,)}
+        self.builder.region.ops.append(Op("fusion", [old, new, new], (), facts, [region], update.locations))
 
     def _updated(self, op: Op, value: Value, number: int, later: dict[int, Value]) -> Value:
         """Memory of an update's result: that of the old value, if the kernel does not read it elsewhere.
@@ -395,7 +412,7 @@ class _Bufferizer:
         for k, value in enumerate(yields):
             aside = self.lives.written_aside(op, k)
             if aside is not None:
-                self.doubled.add(aside)
+                self.doubled[aside] = self.lives.stale(op, k)
                 self.wanted[aside] = _Plan(spare_of[k], None)
             elif value.op is not None and value not in self.wanted and isinstance(value.type, TensorType):
                 param = old.params[turned.get(k, k) + skip]

@@ -5,10 +5,11 @@ Not here: whether writes may go over reads (`in_step.py`), decisions (`bufferize
 
 from collections.abc import Collection, Mapping
 
-from weft.ir import Builder, Op, Region, Value
-from weft.ir.dims import DimLike, evaluate_dim, symbols_of
+from weft.ir import Builder, Op, Region, TensorType, Value
+from weft.ir.dims import DimLike, decide, evaluate_dim, symbols_of
 from weft.ir.rewrite import Cloner
-from weft.ir.walk import dims_of_attribute, dims_of_type
+from weft.ir.rules import shape_attribute
+from weft.ir.walk import dims_of_attribute, dims_of_type, uses
 
 GUESS = 1000
 """A size for a symbol where only proportions matter."""
@@ -25,6 +26,39 @@ def is_one_place(update: Op, symbols: Collection[str]) -> bool:
     dims = [d for a in update.attributes.values() for d in dims_of_attribute(a)]
     dims += dims_of_type(update.operands[1].type)
     return all(s.name in symbols for d in dims for s in symbols_of(d))
+
+
+def _extent(update: Op) -> list[tuple[DimLike, DimLike, bool]]:
+    """First and last index of what an update writes along each axis, and whether that is all between."""
+    part = update.operands[1].type
+    assert isinstance(part, TensorType)
+    start, step = (shape_attribute(update.attributes, k) for k in ("start", "step"))
+    ends = [(a, a + (n - 1) * s, s) for a, n, s in zip(start, part.shape, step, strict=True)]
+    return [(a, b, s in (1, -1)) if decide(s, ">", 0) is True else (b, a, s in (1, -1)) for a, b, s in ends]
+
+
+def are_apart(one: Op, other: Op) -> bool:
+    """Whether two updates write no element in common."""
+    return any(
+        decide(b, "<", c) is True or decide(d, "<", a) is True
+        for (a, b, _), (c, d, _) in zip(_extent(one), _extent(other), strict=True)
+    )
+
+
+def is_within(one: Op, other: Op) -> bool:
+    """Whether an update writes only elements that another writes."""
+    return all(
+        dense and decide(a, ">=", c) is True and decide(b, "<=", d) is True
+        for (a, b, _), (c, d, dense) in zip(_extent(one), _extent(other), strict=True)
+    )
+
+
+def is_only_updated(reader: Op, number: int) -> bool:
+    """Whether a kernel does nothing with an operand but write over a part of it."""
+    if reader.name != "fusion":
+        return False
+    inner = uses(reader.regions[0]).get(reader.regions[0].params[number], [])
+    return all(op.name == "update" and place == 0 for op, place in inner)
 
 
 def returning_parts(region: Region, numbers: Mapping[int, Value]) -> Region:

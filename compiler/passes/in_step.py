@@ -2,6 +2,7 @@
 
 from weft.ir import Op, Region, TensorType, Value, record
 from weft.ir.opdef import Scalar
+from weft.ir.rules import tensor_operand
 from weft.ir.walk import uses
 
 
@@ -43,7 +44,10 @@ def reads_only_written(region: Region, old: Value, update: Op) -> bool:
         )
         if not same_place or op.result.type != update.operands[1].type:
             return False
-        if not _stays_in_step(region, op.result, update.operands[1]):
+        is_one = all(
+            d == 1 for d in tensor_operand([op.result.type]).shape
+        )  # which is read before it is written
+        if not is_one and not _stays_in_step(region, op.result, update.operands[1]):
             return False
     return True
 

@@ -4,10 +4,17 @@ Facts of the program before it is changed. Not here: buffers (`bufferize`), what
 (`in_place`, `in_step`).
 """
 
-from weft.compiler.passes.in_place import is_large_part, is_one_place, value_before
+from weft.compiler.passes.in_place import (
+    are_apart,
+    is_large_part,
+    is_one_place,
+    is_only_updated,
+    is_within,
+    value_before,
+)
 from weft.compiler.passes.in_step import reads_in_step, reads_only_written
 from weft.ir import Func, Op, Region, TensorType, Value
-from weft.ir.walk import free_values, values_of
+from weft.ir.walk import free_values, uses, values_of
 
 
 class Lives:
@@ -166,25 +173,46 @@ class Lives:
         return late or not all(reads_in_step(maker, p, root) for p in reads)
 
     def written_aside(self, op: Op, number: int) -> Value | None:
-        """The first update of a carried value if it goes to a second buffer: a stencil that swaps arrays."""
+        """The first update of a carried value if it goes to a second buffer: a stencil that swaps arrays.
+
+        That holds what the iteration before the last one left, but for what this update writes.
+        """
+        updates = self._updates(op, number)
+        if not updates:
+            return None
+        (first, update), *later = updates.items()
+        whole, part = update.operands[0].type, update.operands[1].type
+        assert first.op is not None
+        assert isinstance(whole, TensorType)
+        assert isinstance(part, TensorType)
+        is_safe = reads_only_written(first.op.regions[0], update.operands[0], update)
+        if is_safe or not is_large_part(part.size, whole.size):
+            return None
+        clear = all(are_apart(update, one) or is_within(one, update) for _, one in later)
+        return first if clear else None
+
+    def stale(self, op: Op, number: int) -> list[Op]:
+        """Updates after the one that is written aside, whose places are read before they run."""
+        updates = self._updates(op, number)
+        (_, update), *later = updates.items()
+        readers = uses(op.regions[-1])
+        *between, _ = updates
+        if all(is_only_updated(*use) for value in between for use in readers.get(value, [])):
+            return []
+        return [one for _, one in later if are_apart(update, one)]
+
+    def _updates(self, op: Op, number: int) -> dict[Value, Op]:
+        """The updates, in order, that make the next value, each of one place; empty if others do."""
         region = op.regions[-1]
         param = region.params[number + (1 if op.name == "for" else 0)]
-        value, first = region.terminator.operands[number], None
+        value, found = region.terminator.operands[number], dict[Value, Op]()
         while value is not param:
             maker = value.op
             before = value_before(value)
             if before is value or maker is None or self.around[maker] is not region:
-                return None
+                return {}
             update = maker.regions[0].terminator.operands[value.index].op
             if update is None or update.name != "update" or not is_one_place(update, self.fn.symbols):
-                return None
-            first, value = value, before
-        if first is None or first.op is None:
-            return None
-        update = first.op.regions[0].terminator.operands[first.index].op
-        assert update is not None
-        whole, part = update.operands[0].type, update.operands[1].type
-        assert isinstance(whole, TensorType)
-        assert isinstance(part, TensorType)
-        is_safe = reads_only_written(first.op.regions[0], update.operands[0], update)
-        return None if is_safe or not is_large_part(part.size, whole.size) else first
+                return {}
+            found[value], value = update, before
+        return dict(reversed(found.items()))

@@ -344,3 +344,32 @@ def test_a_small_write_in_a_loop_copies_no_array():
 
     fn = parse(weft.compile(ends).ir("loops", np.zeros(5000), 7))
     assert not any(op.name == "copy" for op in walk(fn))
+
+
+def accumulated(count):
+    x = np.zeros(3)
+    for _ in range(count):
+        for k in range(2):
+            x[k] = x[k] + 0.5
+    return x
+
+
+def with_borders(x, count):
+    """Borders that read themselves, each other, and what the stencil wrote."""
+    for t in range(count):
+        x[1:-1, 1:-1] = 0.25 * (x[:-2, 1:-1] + x[2:, 1:-1]) - 0.5 * x[1:-1, 2:]
+        x[0] = x[0] * 0.5 + x[1]
+        x[:, -1] = x[:, -2] + x[:, -1] + t
+        x[-1, 1:] += 0.5 * x[0, 1:]
+    return x, x.sum()
+
+
+@pytest.mark.parametrize("off", [(), ("canonicalize",)])
+def test_parts_of_an_array_that_a_loop_writes_one_after_the_other(off):
+    with weft.options(passes_off=off):
+        np.testing.assert_array_equal(weft.compile(accumulated)(5), accumulated(5))
+        compiled = weft.compile(with_borders)
+        for size in (5, 9, 40):
+            x = RNG.integers(-4, 5, (size, size)) / 4
+            for found, wanted in zip(compiled(x.copy(), 4), with_borders(x.copy(), 4), strict=True):
+                np.testing.assert_allclose(found, wanted, rtol=1e-12)
