@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
+from tests.fuzz import borders
 from tests.fuzz.calls import check_source
 from tests.fuzz.check import PASSES, check_case
 from tests.fuzz.loops import make as make_loops
@@ -81,3 +82,8 @@ def test_random_loops_find_a_planted_fault():
     number, shown = search(the_last_written_array_is_not_carried, 1, 12, make_loops, check_source)
     assert number is not None
     assert "differ" in shown
+
+
+def test_parts_that_loops_write_agree_with_numpy():
+    for number in range(15):
+        borders.agree(SEED, number)

@@ -6,7 +6,7 @@ Not here: how they are looked for (`planted.py`), nor the programs (`loops.py`).
 from unittest.mock import patch
 
 from weft.compiler.frontend.control import aliases, loops, rotation
-from weft.compiler.passes import group
+from weft.compiler.passes import lives
 
 
 def exchanged_arrays_stay():
@@ -33,18 +33,16 @@ def breaks_are_not_tested():
     return patch.object(loops, "_flag_positions", lambda _variables: [])
 
 
-def every_update_is_in_place():
-    right = group.updates_in_place
+def every_old_value_is_ours():
+    return patch.object(lives.Lives, "owns", lambda self, value, op: True)
 
-    def wrong(fn):
-        from weft.ir.walk import walk
 
-        return right(fn) | {op for op in walk(fn) if op.name == "update"}
-
-    return patch.object(group, "updates_in_place", wrong)
+def places_are_not_kept():
+    return patch.object(lives.Lives, "stale", lambda *_a: [])
 
 
 PLANTED_IN_LOOPS = [
     exchanged_arrays_stay, stale_arrays_are_read, the_last_written_array_is_not_carried,
-    written_arrays_are_carried_crosswise, breaks_are_not_tested, every_update_is_in_place,
+    written_arrays_are_carried_crosswise, breaks_are_not_tested, every_old_value_is_ours,
 ]  # fmt: skip
+PLANTED_IN_BORDERS = [places_are_not_kept]
