@@ -293,7 +293,7 @@ class TracingHooks(Operating, Comparing):
         """Set it on what the trace made; note it for what outlives the call."""
         source = None if type(base) in TRACED else self.inputs.path(base)
         holder: Any = inspect.getattr_static(class_of(base), name, None)
-        if isinstance(holder, property) and isinstance(holder.fset, FunctionType):
+        if isinstance(holder, property) and type(base) not in TRACED and is_user_code(holder.fset):
             return self.call(holder.fset, base, value)
         if source is None:
             self.journal.note(base)
