@@ -298,8 +298,6 @@ def test_linear_systems():
     np.testing.assert_allclose(sign * np.exp(size), np.linalg.det(a))
     np.testing.assert_allclose(weft.compile(np.linalg.svdvals)(a), np.linalg.svdvals(a))
     left, _, right = np.linalg.svd(a)  # a change moves the sum by Re(sum(conj(left @ right) * change))
-        a
-    )  # the sum of singular values changes by Re(sum(conj(left @ right) * change))
     gradient = weft.grad(lambda a: np.sum(np.linalg.svdvals(a)))(a)
     np.testing.assert_allclose(gradient, (left @ right).conj(), rtol=1e-9)
 
