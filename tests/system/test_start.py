@@ -26,7 +26,9 @@ def reports():
     ],
 )
 def test_seconds(reports, kind, name, seconds):
-    assert starting.best(reports[kind], name, 1) < seconds
+    """Limits are for a machine on which `import numpy` takes 0.1 s, as those of warm calls are for one."""
+    slower = max(1, starting.best(reports["warm"], "numpy", 1) / 0.1)
+    assert starting.best(reports[kind], name, 1) < seconds * slower
 
 
 def test_what_is_loaded(reports):
