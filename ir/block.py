@@ -7,10 +7,11 @@ by all that must is an error here, where a machine would hang or go on with rubb
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from weft.ir.dataclass import dataclass
 from weft.ir.errors import InternalError, WeftError
 from weft.ir.node import Op, Region
 from weft.ir.walk import walk

@@ -1,13 +1,14 @@
-"""The decorator `dataclass` of the standard library, made quicker for frozen classes with slots.
+"""The decorator `dataclass` of the standard library, made quicker for classes with slots.
 
 The standard one compiles six methods for each class, 0.7 ms; with some 150 classes that is most of the time
 that `import weft` would take. Here one method is compiled, `__init__`; the others are closures. What it means
-is what the standard library says; other classes than frozen ones with slots are left to it.
+is what the standard library says; classes without slots and those that extend a dataclass are left to it.
 """
 
 import dataclasses
 import sys
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ else:
         fields = _fields_of(cls) if _is_quick(options) else None
         if fields is None:
             return dataclasses.dataclass(**options)(cls)
-        return _frozen(cls, fields, has_equality=options.get("eq", True))
+        return _slotted(
+            cls, fields, frozen=options.get("frozen", False), has_equality=options.get("eq", True)
+        )
 
 
 _OPTIONS = {"frozen", "slots", "eq"}
@@ -30,17 +33,13 @@ _KIND = getattr(dataclasses, "_FIELD", None)  # what marks a field that is no Cl
 
 
 def _is_quick(options: dict[str, bool]) -> bool:
-    return (
-        bool(options.get("frozen") and options.get("slots"))
-        and options.keys() <= _OPTIONS
-        and _KIND is not None
-    )
+    return bool(options.get("slots")) and options.keys() <= _OPTIONS and _KIND is not None
 
 
 def _fields_of(body: type) -> dict[str, "dataclasses.Field[Any]"] | None:
     """The fields; None for a class that is left to the standard library."""
     notes: dict[str, Any] | None = vars(body).get("__annotations__")
-    if body.__bases__ != (object,) or (notes is None and sys.version_info >= (3, 14)):
+    if hasattr(body, "__dataclass_fields__") or (notes is None and sys.version_info >= (3, 14)):
         return None
     fields: dict[str, Any] = {}
     for name, kind in (notes or {}).items():
@@ -55,54 +54,52 @@ def _fields_of(body: type) -> dict[str, "dataclasses.Field[Any]"] | None:
     return fields
 
 
-@dataclasses.dataclass(frozen=True)
-class _Like:
-    """Where the standard library's description of a frozen dataclass is taken from."""
+@cache
+def _parameters(*, frozen: bool, eq: bool) -> object:
+    """The standard library's description of a dataclass."""
+    return vars(dataclasses.make_dataclass("Like", (), frozen=frozen, eq=eq))["__dataclass_params__"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _LikeSame:
-    """The same of one that is compared by identity."""
-
-
-_PARAMETERS: dict[bool, Any] = {
-    True: vars(_Like)["__dataclass_params__"],
-    False: vars(_LikeSame)["__dataclass_params__"],
-}
 _set = object.__setattr__
 
 
-def _frozen(body: type, named: "dict[str, dataclasses.Field[Any]]", *, has_equality: bool) -> type:
+def _slotted(
+    body: type, named: "dict[str, dataclasses.Field[Any]]", *, frozen: bool, has_equality: bool
+) -> type:
     own = set(vars(body))
     scope = {
         name: value for name, value in vars(body).items() if name not in {*named, "__dict__", "__weakref__"}
     }
-    scope |= {"__slots__": tuple(named), "__match_args__": tuple(named), "__dataclass_fields__": named}
-    scope["__dataclass_params__"] = _PARAMETERS[has_equality]
+    inherited = {name for base in body.__mro__[1:] for name in getattr(base, "__slots__", ())}
+    scope["__slots__"] = tuple(name for name in named if name not in inherited)
+    scope |= {"__match_args__": tuple(named), "__dataclass_fields__": named}
+    scope["__dataclass_params__"] = _parameters(frozen=frozen, eq=has_equality)
     cls: Any = type(body)(body.__name__, body.__bases__, scope)
     cls.__qualname__ = body.__qualname__
     fields = tuple(named.values())
-    methods: dict[str, Callable[..., Any]] = {
-        "__init__": _initializer(cls, fields),
+    methods: dict[str, Callable[..., Any] | None] = {
+        "__init__": _initializer(cls, fields, frozen=frozen),
         "__repr__": _printer(tuple(f.name for f in fields if f.repr)),
-        **_guards(cls, frozenset(f.name for f in fields)),
-        **_state(tuple(f.name for f in fields)),
     }
+    if frozen:
+        methods |= _guards(cls, frozenset(f.name for f in fields)) | _state(tuple(f.name for f in fields))
     if has_equality:
-        compared = _getter(tuple(f.name for f in fields if f.compare))
+        methods["__eq__"] = _equality(_getter(tuple(f.name for f in fields if f.compare)))
         hashed = _getter(tuple(f.name for f in fields if (f.compare if f.hash is None else f.hash)))
-        methods["__eq__"] = _equality(compared)
-        methods["__hash__"] = _hasher(hashed)
+        methods["__hash__"] = _hasher(hashed) if frozen else None
         if "__eq__" in own and vars(cls)["__hash__"] is None:  # Python's mark of an __eq__ without a __hash__
             own.discard("__hash__")
     for name, method in methods.items():
         if name not in own:
-            method.__qualname__ = f"{cls.__qualname__}.{name}"
+            if method:
+                method.__qualname__ = f"{cls.__qualname__}.{name}"
             setattr(cls, name, method)
     return cls
 
 
-def _initializer(cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> Callable[..., None]:
+def _initializer(
+    cls: type, fields: tuple[dataclasses.Field[Any], ...], *, frozen: bool
+) -> Callable[..., None]:
     scope: dict[str, Any] = {"_set": _set, "_missing": dataclasses.MISSING}
     parameters: list[str] = []
     lines: list[str] = []
@@ -116,7 +113,7 @@ def _initializer(cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> Calla
             default = "=_missing"
             value = f"_make_{f.name}() if {f.name} is _missing else {f.name}"
         parameters.append(f.name + default)
-        lines.append(f" _set(self, {f.name!r}, {value})\n")
+        lines.append(f" _set(self, {f.name!r}, {value})\n" if frozen else f" self.{f.name} = {value}\n")
     if hasattr(cls, "__post_init__"):
         lines.append(" self.__post_init__()\n")
     exec(f"def __init__(self, {', '.join(parameters)}):\n" + ("".join(lines) or " pass\n"), scope)

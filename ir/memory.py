@@ -5,10 +5,11 @@ Not here: what ops do with it (`accesses.py`), nor any memory of real programs (
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from weft.ir.dataclass import dataclass
 from weft.ir.errors import InternalError
 from weft.ir.types import BufferType, DType
 

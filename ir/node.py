@@ -6,10 +6,11 @@ Not here: what an op means (`opdef.py`, `ops/`), text (`text.py`), checks (`veri
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, Symbol
 from weft.ir.source import Location
 from weft.ir.types import DType, Type

@@ -4,7 +4,6 @@ Holds the thread that does it. The steps hold `link.exclusive()`, so that a fork
 program that ends waits for the present one too, and the rest is not done.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -50,6 +49,8 @@ class Later:
                 self._step()
         except Exception:  # calls go on as before
             self._steps.clear()
+            import logging  # takes 4 ms of `import weft`
+
             logging.getLogger("weft").exception("native code of calls cannot be built; calls stay slow")
 
     def _step(self) -> None:

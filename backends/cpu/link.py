@@ -9,7 +9,6 @@ import functools
 import importlib
 import os
 import platform
-import tempfile
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import ModuleType
@@ -219,6 +218,8 @@ def _assembly(text: str, machine: Machine | None, level: int, passes: Sequence[s
 
 def machine_code(text: str, machine: Machine) -> tuple[str, str]:
     """Assembly for `machine`, and what LLVM writes to the standard error about its CPU and features."""
+    import tempfile  # takes 4 ms of `import weft`
+
     with _lock, tempfile.TemporaryFile() as file:
         kept = os.dup(2)
         os.dup2(file.fileno(), 2)

@@ -7,7 +7,7 @@ program looks like (`emit.py`).
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from weft.ir import (
     Value,
     VectorType,
 )
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, Symbol, as_symbol, fold_dim
 from weft.ir.node import Attribute
 from weft.ir.target import Target

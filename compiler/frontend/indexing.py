@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from weft.compiler.frontend.values import (
     operand,
     shape_of,
 )
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, floor_divide, maximum, minimum, show_dim
 from weft.ir.errors import Fact, IndexFault
 from weft.ir.expr import Expr, cast, select

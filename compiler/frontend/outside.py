@@ -8,7 +8,7 @@ at the end goes to the object. Not here: how effects are replayed (`replay.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, cast
 
 from weft.compiler.frontend.control.joins import is_listed
@@ -16,6 +16,7 @@ from weft.compiler.frontend.control.listed import copied
 from weft.compiler.frontend.control.settling import Again, has_rows, settled
 from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.source import Source
+from weft.ir.dataclass import dataclass
 
 if TYPE_CHECKING:
     from weft.compiler.frontend.capture import Inputs

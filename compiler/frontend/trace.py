@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain, count
 from typing import Any
 
@@ -19,6 +19,7 @@ from weft.compiler.frontend.location import current_position, resolve
 from weft.compiler.frontend.storage import Storage, row_major
 from weft.ir import REGISTRY
 from weft.ir.builder import Builder
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import Dim, DimLike, Symbol, atom_dim, bounds, maximum, show_dim, substitute, symbols_of
 from weft.ir.errors import Fact, UnsupportedError
 from weft.ir.expr import Expr, Number

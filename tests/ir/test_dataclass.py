@@ -42,7 +42,19 @@ def _make(decorator):
     class Nothing:
         """No fields."""
 
-    return Point, One, Same, Nothing
+    class Base:
+        """No dataclass, with a slot of its own."""
+
+        __slots__ = ("kept",)
+
+    @decorator(slots=True)
+    class Open(Base):
+        """Can be changed, so it has no hash."""
+
+        kept: int
+        others: list = dataclasses.field(default_factory=list)
+
+    return Point, One, Same, Nothing, Open
 
 
 KINDS = [_make(quick), _make(dataclasses.dataclass)]
@@ -52,7 +64,7 @@ QuickOne.__qualname__ = "QuickOne"
 
 @pytest.mark.parametrize("kinds", KINDS, ids=["quick", "standard"])
 def test_same_behaviour(kinds):
-    point, one, same, nothing = kinds
+    point, one, same, nothing, changing = kinds
     p = point(1, names=["a"])
     assert repr(p).endswith("Point(x=1, y=2.0, names=['a'])")
     assert p == point(1, 2.0, [])
@@ -88,6 +100,15 @@ def test_same_behaviour(kinds):
     match p:
         case point(x, y):
             assert (x, y) == (1, 2.0)
+    made = changing(1)
+    made.kept, made.others = 2, [3]
+    assert made == changing(2, [3]) != changing(2)
+    assert repr(copy.copy(made)).endswith("Open(kept=2, others=[3])")
+    assert (changing.__slots__, changing.__dataclass_params__.frozen) == (("others",), False)
+    with pytest.raises(TypeError):
+        hash(made)
+    with pytest.raises(AttributeError):
+        made.other = 1
 
 
 def test_pickle():

@@ -8,7 +8,6 @@ A `for` over a range or an array is a `for` op; with a traced break or return a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.arguments import is_node
@@ -60,6 +59,7 @@ from weft.compiler.frontend.text import fail
 from weft.compiler.frontend.trace import Frame, Trace
 from weft.compiler.frontend.values import TracedScalar
 from weft.ir.builder import Builder
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, atom_dim, floor_divide
 from weft.ir.expr import Expr
 from weft.ir.node import Region, Value

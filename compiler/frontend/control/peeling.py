@@ -8,7 +8,6 @@ Not here: loops themselves (`loops.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from weft.compiler.frontend.control.conditions import truth
@@ -17,6 +16,7 @@ from weft.compiler.frontend.control.sequences import Sequence
 from weft.compiler.frontend.control.statements import Raised
 from weft.compiler.frontend.number import size_number
 from weft.compiler.frontend.trace import Trace
+from weft.ir.dataclass import dataclass
 from weft.ir.errors import DTypeError, UnsupportedError, WeftError
 from weft.ir.expr import Expr
 

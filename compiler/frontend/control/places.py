@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
@@ -21,6 +21,7 @@ from weft.compiler.frontend.control.lists import ListPlace
 from weft.compiler.frontend.control.tables import TracedSet, table_of
 from weft.compiler.frontend.hooks import variables
 from weft.compiler.frontend.values import TRACED
+from weft.ir.dataclass import dataclass
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 

@@ -5,12 +5,12 @@ Not here: lists (`lists.py`, `methods.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from weft.compiler.frontend.control.folding import each
 from weft.compiler.frontend.control.sequences import in_order
 from weft.compiler.frontend.trace import Trace
+from weft.ir.dataclass import dataclass
 
 
 def make_queue(trace: Trace, items: Any = (), maxlen: Any = None) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.arguments import children, is_node
@@ -45,6 +45,7 @@ from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.text import fail
 from weft.compiler.frontend.trace import Frame, Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar
+from weft.ir.dataclass import dataclass
 from weft.ir.errors import DTypeError, Fact, WeftError
 from weft.ir.expr import Expr, select
 from weft.ir.node import Op, Region, Value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from weft.compiler.frontend.control.contents import arrays_in
@@ -18,6 +18,7 @@ from weft.compiler.frontend.control.settling import (
 )
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Value
 from weft.ir.types import Type

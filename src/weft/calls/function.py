@@ -8,7 +8,6 @@ tables (`guards.py`), what varies (`history.py`).
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +65,6 @@ from weft.runtime.interface import WAITS_FOR_ITSELF
 from weft.runtime.locks import own_lock
 from weft.runtime.variant import Variant
 
-log = logging.getLogger("weft")
 _ATTEMPTS = 4  # other threads may drop a variant, or rebind what it reads, before its call is made
 
 
@@ -429,9 +427,18 @@ class Core:
         self.compiles += 1
         self.compile_seconds += version.seconds
         self.reasons.append(version.reason)
+        if self.compiles > 1:
+            self._warn(version, old)
+        if version.options.run.explain and config.is_chosen(self.name, version.options.run):
+            config.tell(f"{self.name}: {self.tools.explain(version)}")
+
+    def _warn(self, version: Version, old: Key | None) -> None:
+        from logging import getLogger  # takes 4 ms of `import weft`
+
+        log = getLogger("weft")
         if self.compiles == 2:
             log.info("%s: compiled a second time: %s", self.name, version.reason)
-        elif self.compiles > 2 and not getattr(self.fn, "__module__", "").startswith("weft."):  # none of ours
+        elif not getattr(self.fn, "__module__", "").startswith("weft."):  # none of ours
             log.warning(
                 "%s: compiled %d times, now because %s; %s",
                 self.name,
@@ -439,8 +446,6 @@ class Core:
                 version.reason,
                 advice(version.traced, old, version.key),
             )
-        if version.options.run.explain and config.is_chosen(self.name, version.options.run):
-            config.tell(f"{self.name}: {self.tools.explain(version)}")
 
     def _publish(self, lane: Lane, version: Version) -> None:
         with self.publishing:

@@ -7,9 +7,10 @@ paths of arguments (`binding.py`), what a variant was compiled for (`function.py
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
+from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, symbol
 from weft.ir.parse import is_symbol_name
 

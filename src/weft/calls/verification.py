@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from weft import config
 from weft.calls.binding import Call, leaves
 from weft.compiler.frontend.arguments import ArraySpec, children, is_node
 from weft.compiler.frontend.source import Argument
+from weft.ir.dataclass import dataclass
 from weft.ir.types import TensorType
 from weft.ir.walk import values_of
 
