@@ -76,13 +76,14 @@ from weft.compiler.frontend.number import (
     TracedNumber,
     as_dim,
     as_expr,
+    check_integer,
     extreme,
     number,
     size_number,
 )
 from weft.compiler.frontend.text import TracedText, print_later, text
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, Forwarded, TracedArray, TracedScalar, attribute_of
+from weft.compiler.frontend.values import TRACED, Forwarded, Made, TracedArray, TracedScalar, attribute_of
 from weft.ir.dims import product
 from weft.ir.expr import Expr, cast, complex_of, imag, real, select
 from weft.ir.types import C128, F64, I64, U64
@@ -102,7 +103,7 @@ def _means(fn: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 @_means(len)
 def _len(trace: Trace, value: Any) -> Any:
     if isinstance(value, Forwarded):
-        return _len(trace, value.elements)
+        return value.length if isinstance(value, Made) else _len(trace, value.elements)
     if type(value) is TracedArray and value.view.shape:
         return size_number(trace, value.view.shape[0])
     if isinstance(value, Sequence):
@@ -182,8 +183,7 @@ def _int(trace: Trace, value: Any = 0, *rest: Any) -> Any:
         return value
     expr = as_expr(trace, value, IR_TYPES[value.type]) if type(value) is TracedNumber else _one(trace, value)
     if expr.type.dtype.is_float:
-        holds = expr.apply("absolute").apply("less", trace.constant(2.0**63, expr.type.dtype))
-        trace.fail_unless(holds, OverflowError("a float that does not fit 64 bits was converted to an int"))
+        check_integer(trace, expr)
     if expr.type.dtype == U64:
         holds = expr.apply("less", trace.constant(2**63, U64))
         trace.fail_unless(holds, OverflowError("a uint64 that does not fit 64 bits was converted to an int"))

@@ -211,6 +211,9 @@ class Inputs:
     def _static(self, source: Source, value: Any) -> Any:
         if type(value) is Variable:
             return self._captured_variable(source, value)
+        if type(value) is np.poly1d:
+            self.guards.append(ObjectGuard(source, "type", np.poly1d))
+            return self.trace.call(np.poly1d, self.capture(Attribute(source, "coeffs"), value.coeffs))
         if is_compared(value) or type(value) in (int, float, complex):  # a number that is static
             self.guards.append(ObjectGuard(source, "equals", value))
             return value

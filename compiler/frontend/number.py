@@ -134,7 +134,9 @@ class TracedNumber:
             self._forced("round() to digits")
         if self.type is not float:
             return self + 0
-        return number(self.trace, cast(as_expr(self.trace, self, F64).apply("rint"), I64), int)
+        value = as_expr(self.trace, self, F64).apply("rint")
+        check_integer(self.trace, value)
+        return number(self.trace, cast(value, I64), int)
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         return self._forced("a NumPy array")
@@ -186,6 +188,13 @@ def forced(trace: Trace, what: str, use: str) -> Exception:
     return trace.refuse(
         f"{what} was forced to a Python value, as {use}: it is known only when the program runs", fix, "E052"
     )
+
+
+def check_integer(trace: Trace, value: Expr) -> None:
+    """Have the program fail as Python does where a float becomes an int that it has not."""
+    trace.fail_unless(value.eq(value), ValueError("cannot convert float NaN to integer"))
+    fits = value.ne(value) | value.apply("absolute").lt(2.0**63)
+    trace.fail_unless(fits, OverflowError("a float that does not fit 64 bits was converted to an int"))
 
 
 def is_number(value: object) -> bool:

@@ -37,12 +37,30 @@ def numpy_dtype(dtype: DType) -> np.dtype:
     return dtype.numpy
 
 
+def loop_signature(ufunc: np.ufunc, dtype: Any, signature: Any) -> tuple[Any, ...] | None:
+    """What the keywords `dtype` and `signature` of a call fix of its loop's dtypes."""
+    if signature is None:
+        return None if dtype is None else (*(None,) * ufunc.nin, *(np.dtype(dtype),) * ufunc.nout)
+    if dtype is not None:
+        raise TypeError("cannot specify both 'signature' and 'dtype'")
+    if isinstance(signature, str):
+        inputs, arrow, outputs = signature.partition("->")
+        if not arrow:
+            raise TypeError("Use `dtype` or fill the tuple with more than one 'None'.")
+        if (len(inputs), len(outputs)) != (ufunc.nin, ufunc.nout):
+            raise ValueError(f"a type-string for {ufunc.__name__} has one letter for each operand")
+        signature = (*inputs, *outputs)
+    if len(signature) != ufunc.nargs:
+        raise ValueError(f"a type-tuple for {ufunc.__name__} has {ufunc.nargs} entries")
+    return tuple(None if one is None else np.dtype(one) for one in signature)
+
+
 def loop_of(
     ufunc: np.ufunc,
     kinds: Sequence[Kind],
     outputs: Sequence[np.dtype | None],
     *,
-    dtype: np.dtype | None,
+    signature: tuple[Any, ...] | None,
     casting: str,
     location: Location | None,
 ) -> tuple[np.dtype, ...]:
@@ -51,8 +69,8 @@ def loop_of(
     Raises DTypeError where NumPy raises TypeError.
     """
     wanted: dict[str, Any] = {"casting": casting}
-    if dtype is not None:
-        wanted["signature"] = (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)
+    if signature is not None:
+        wanted["signature"] = signature
     try:
         found = ufunc.resolve_dtypes((*kinds, *outputs), **wanted)
     except TypeError as error:

@@ -49,7 +49,7 @@ from weft.compiler.frontend.storage import (
 )
 from weft.compiler.frontend.text import TracedText
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import MaskedElements, TracedArray, TracedScalar
+from weft.compiler.frontend.values import Made, MaskedElements, TracedArray, TracedScalar
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Value
@@ -240,6 +240,8 @@ class Outputs:
                 return ResultValue(self._number(value, value.value), NUMBER_KINDS[value.type])
             case MaskedElements():
                 return self._array(value.elements)
+            case Made():
+                return ResultMade(value.make, (self._array(value.elements),))
             case TracedText():
                 return ResultMade(value.make, tuple(map(self.describe, value.parts)))
             case Possible():
@@ -453,7 +455,7 @@ def _shared_storages(value: Any) -> dict[Storage, dict[int, Any]]:
     """The views of each storage among the results, by identity of the array object's view."""
     found: dict[Storage, dict[int, Any]] = {}
     for one in _leaves(value):
-        leaf = one.elements if isinstance(one, MaskedElements) else one
+        leaf = one.elements if isinstance(one, MaskedElements | Made) else one
         if isinstance(leaf, TracedArray):
             found.setdefault(leaf.view.storage, {})[id(leaf.view)] = leaf
     return found

@@ -94,7 +94,7 @@ class Operators:
     def __index__(self) -> int: return self._forced("an index")
     def __str__(self) -> str: return self._forced("text")
     def __format__(self, specification: str) -> str: return self._forced("text")
-    def __round__(self, digits: int = 0) -> Any: return self.trace.call(np.round, self, digits)
+    def __round__(self, digits: Any = None) -> Any: return self.trace.call(round, self, digits)
     # fmt: on
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
@@ -384,6 +384,15 @@ class Forwarded:
     __hash__ = None  # pyright: ignore[reportAssignmentType] -- arrays are not hashable
 
 
+class Made(Forwarded):
+    """What comes to the caller as an object that `make` makes of the elements."""
+
+    __slots__ = ()
+    make: Callable[..., Any]
+    length: Any
+    """What `len` says of it."""
+
+
 class MaskedElements(Forwarded):
     """`x[mask]`: a new array whose size the program computes, made when something asks for it.
 
@@ -594,7 +603,7 @@ def shape_of(value: Expr) -> Shape:
 
 
 __all__ = [
-    "METHODS", "PROPERTIES", "TRACED", "BoundMethod", "Forwarded", "MaskedElements",
+    "METHODS", "PROPERTIES", "TRACED", "BoundMethod", "Forwarded", "Made", "MaskedElements",
     "Operand", "Operators", "TracedArray",
     "TracedScalar", "as_array", "elements", "fixed_number", "new_array", "operand", "shape_of", "wrap",
 ]  # fmt: skip

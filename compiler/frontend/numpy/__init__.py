@@ -10,6 +10,7 @@ from weft.compiler.frontend.numpy import decompositions as decompositions
 from weft.compiler.frontend.numpy import dependent as dependent
 from weft.compiler.frontend.numpy import eigenvalues as eigenvalues
 from weft.compiler.frontend.numpy import fourier as fourier
+from weft.compiler.frontend.numpy import iterated as iterated
 from weft.compiler.frontend.numpy import joining as joining
 from weft.compiler.frontend.numpy import linear as linear
 from weft.compiler.frontend.numpy import manipulation as manipulation

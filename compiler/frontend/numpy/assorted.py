@@ -398,7 +398,7 @@ def _raised(trace: Trace, item: Any, least: int, place: int) -> Any:
 def ldexp(trace: Trace, x1: Any, x2: Any, out: Any = None) -> Any:
     """Returns x1 * 2**x2, element-wise; both steps keep all bits that the result can hold."""
     kinds = [operand(trace, x).kind for x in (x1, x2)]
-    loop = loop_of(np.ldexp, kinds, [None], dtype=None, casting="same_kind", location=trace.location())
+    loop = loop_of(np.ldexp, kinds, [None], signature=None, casting="same_kind", location=trace.location())
     one = as_array(trace, x1).astype(loop[-1])
     power = trace.call(np.clip, as_array(trace, x2), -2200, 2200).astype(np.int64)
     steps = [power // 2, power - power // 2]
@@ -433,29 +433,6 @@ def bitwise_count(trace: Trace, x: Any, out: Any = None) -> Any:
         if shift < bits:
             unsigned = unsigned + (unsigned >> shift)
     return (unsigned & 0x7F).astype(np.uint8)
-
-
-def _with_vectors(trace: Trace, matrix: Any, vector: Any, axis: int, name: str) -> Any:
-    """Sums of the products of matrices with vectors along their axis -1 or -2."""
-    if matrix.ndim < 2 or vector.ndim < 1:
-        raise ValueError(f"{name}: an operand does not have enough dimensions")
-    if not trace.holds(matrix.view.shape[axis], "==", vector.view.shape[-1], "sizes of a product"):
-        raise ValueError(f"{name}: the sizes of the matrix and the vector differ")
-    wide = vector[..., None, :] if axis == -1 else vector[..., :, None]
-    dtype = trace.call(np.result_type, matrix, vector)
-    return trace.call(np.sum, trace.call(np.multiply, wide, matrix), axis=axis, dtype=dtype)
-
-
-@implements(np.matvec)
-def matvec(trace: Trace, x1: Any, x2: Any) -> Any:
-    """Matrix-vector dot product of two arrays."""
-    return _with_vectors(trace, as_array(trace, x1), as_array(trace, x2), -1, "matvec")
-
-
-@implements(np.vecmat)
-def vecmat(trace: Trace, x1: Any, x2: Any) -> Any:
-    """Vector-matrix dot product of two arrays, the vector conjugated."""
-    return _with_vectors(trace, as_array(trace, x2), as_array(trace, x1).conj(), -2, "vecmat")
 
 
 def _check_order(bitorder: Any) -> None:

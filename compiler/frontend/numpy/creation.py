@@ -499,6 +499,8 @@ for _name in (
     "float64",
     "complex64",
     "complex128",
+    "longlong",
+    "ulonglong",
 ):
     implements(np.dtype(_name).type)(construct(np.dtype(_name)))
 

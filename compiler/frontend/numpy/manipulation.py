@@ -53,9 +53,17 @@ def as_axis(trace: Trace, axis: Any, rank: int) -> int:
     return number % rank
 
 
+def listed_axes(trace: Trace, axes: Any) -> Sequence[Any]:
+    """An argument that is an axis or several, an array of known ones too, as a sequence."""
+    known = known_elements(trace, axes) if isinstance(axes, TracedArray) else None
+    if known is not None and known.ndim:
+        return known.tolist()
+    return axes if isinstance(axes, Sequence) else (axes,)
+
+
 def as_axes(trace: Trace, axes: Any, rank: int) -> tuple[int, ...]:
     """One axis or several."""
-    found = tuple(as_axis(trace, a, rank) for a in (axes if isinstance(axes, Sequence) else (axes,)))
+    found = tuple(as_axis(trace, a, rank) for a in listed_axes(trace, axes))
     if len(set(found)) != len(found):
         raise ShapeError("repeated axis", code="E015", location=trace.location(), fix="name each axis once")
     return found
@@ -188,7 +196,7 @@ def squeeze(trace: Trace, a: Any, axis: Any = None) -> TracedArray:
 def transpose(trace: Trace, a: Any, axes: Any = None) -> TracedArray:
     """Returns an array with axes transposed."""
     array = as_array(trace, a)
-    order = tuple(reversed(range(array.ndim))) if axes is None else as_axes(trace, tuple(axes), array.ndim)
+    order = tuple(reversed(range(array.ndim))) if axes is None else as_axes(trace, axes, array.ndim)
     if len(order) != array.ndim:
         raise ShapeError(
             "axes don't match array", code="E015", location=trace.location(), fix="name each axis once"

@@ -98,9 +98,7 @@ def _method(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 def _one_or_many(values: tuple[Any, ...]) -> Any:
     """`x.reshape(2, 3)` and `x.reshape((2, 3))` are the same."""
-    return (
-        values[0] if len(values) == 1 and (isinstance(values[0], Sequence) or values[0] is None) else values
-    )
+    return values[0] if len(values) == 1 and isinstance(values[0], Sequence | TracedArray | None) else values
 
 
 @_method("reshape")
@@ -110,7 +108,7 @@ def _reshape(value: Any, *shape: Any, order: str = "C", copy: bool | None = None
 
 @_method("transpose")
 def _transpose(value: Any, *axes: Any) -> Any:
-    return value.trace.call(np.transpose, value, _one_or_many(axes) or None)
+    return value.trace.call(np.transpose, value, _one_or_many(axes) if axes else None)
 
 
 @_method("copy")
@@ -221,6 +219,21 @@ def _view(value: Any, dtype: Any = None, type: Any = None) -> Any:
     if isinstance(value, TracedScalar):
         return value
     return TracedArray(value.trace, value.view.through(Reshape(value.view.shape, value.view.strides)))
+
+
+@_method("byteswap")
+def _byteswap(value: Any, inplace: bool = False) -> Any:
+    """Elements with their bytes in the other order."""
+    dtype, size = value.dtype, value.dtype.itemsize >> (value.dtype.kind == "c")
+    if size == 1:
+        return value if inplace else value.copy()
+    flat = value.trace.call(np.ravel, value)
+    swapped = METHODS["view"](flat, np.uint8).reshape(-1, size)[:, ::-1].copy()
+    found = METHODS["view"](swapped.ravel(), dtype).reshape(value.shape)
+    if inplace:
+        value[...] = found
+        return value
+    return found if type(value) is TracedArray else found[()]
 
 
 def _as_bits(value: Any, target: DType) -> Any:

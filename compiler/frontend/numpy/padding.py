@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.number import as_dim, size_number
+from weft.compiler.frontend.numpy.creation import known_elements
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, as_array, elements, new_array
@@ -55,6 +56,8 @@ def _check_counts(pairs: Sequence[tuple[Any, Any]]) -> None:
 
 def _widths(trace: Trace, pad_width: Any, rank: int) -> list[tuple[DimLike | None, ...]]:
     """How many elements each axis gets before and after its own."""
+    known = known_elements(trace, pad_width) if type(pad_width) in TRACED else None
+    pad_width = pad_width if known is None else known.tolist()
     if type(pad_width) in TRACED:
         raise trace.refuse(
             "np.pad by widths that are computed has a result of unknown size", "use ints", "E051"

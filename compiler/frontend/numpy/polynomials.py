@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy
 
+from weft.compiler.frontend.numpy.creation import constant_array, known_elements
 from weft.compiler.frontend.numpy.eigenvalues import eigvals
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import as_array
+from weft.compiler.frontend.values import Made, as_array
 from weft.ir.dims import product
 
 np: Any = numpy  # typed so: it is called with traced arrays
@@ -153,6 +154,120 @@ def _untrimmed(trace: Trace, kept: Any, trim: str) -> Any:
     end = last - np.argmax(kept[::-1]) if "b" in trim.lower() else last
     places = trace.call(np.arange, kept.shape[0])
     return (places >= first) & (places <= end) & np.any(kept)
+
+
+# ---------------------------------------------------------------- polynomials as objects
+
+
+class Poly1d(Made):
+    """`np.poly1d`: coefficients, the highest power first, without leading zeros where they are asked for.
+
+    To functions of NumPy it is its coefficients.
+    """
+
+    __slots__ = ("_given", "_trace")
+    make = numpy.poly1d
+
+    def __init__(self, trace: Trace, coefficients: Any) -> None:
+        given: Any = np.atleast_1d(as_array(trace, coefficients))
+        if given.ndim > 1:
+            raise ValueError("Polynomial must be 1d only.")
+        self._trace = trace
+        self._given = given if given.shape[0] else trace.call(np.zeros, 1, dtype=given.dtype)
+
+    @property
+    def elements(self) -> Any:
+        """The coefficients, leading zeros too."""
+        return self._given
+
+    @property
+    def coeffs(self) -> Any:
+        """The coefficients."""
+        trace, given = self._trace, self._given
+        known = known_elements(trace, given)
+        if known is not None:
+            trimmed = numpy.trim_zeros(known, "f")
+            return constant_array(trace, trimmed if len(trimmed) else numpy.zeros(1, known.dtype))
+        last = given.shape[0] - 1
+        first = np.where(np.any(given != 0), np.argmax(given != 0), last)
+        return given[trace.call(np.arange, given.shape[0]) >= first].elements
+
+    c = coef = coefficients = coeffs
+
+    @property
+    def order(self) -> Any:
+        """The highest power."""
+        return self.coeffs.shape[0] - 1
+
+    o = length = order
+
+    @property
+    def roots(self) -> Any:
+        """Where it is 0."""
+        return np.roots(self._given)
+
+    r = roots
+
+    def trace_call(self, trace: Trace, call: Any, args: Any, kwargs: Any, effects: Any) -> Any:
+        """Its values, or another polynomial put in."""
+        at = args[0] if args else kwargs["val"]
+        if not isinstance(at, Poly1d):
+            return trace.call(np.polyval, self._given, at)
+        result: Any = Poly1d(trace, [0])
+        for k in range(trace.pin(self._given.view.shape[0], "coefficients of a polynomial")):
+            result = result * at + self._given[k]
+        return result
+
+    def __getitem__(self, power: int) -> Any:
+        count = self._trace.pin(self._given.view.shape[0], "coefficients of a polynomial")
+        return self._given[count - 1 - power] if 0 <= power < count else self._given.dtype.type(0)
+
+    def _by(self, fn: Any, *operands: Any) -> Any:
+        values = (one._given if isinstance(one, Poly1d) else one for one in operands)
+        return Poly1d(self._trace, fn(*values))
+
+    # fmt: off
+    def __neg__(self) -> Any: return self._by(np.negative, self)
+    def __pos__(self) -> Any: return self
+    def __add__(self, other: Any) -> Any: return self._by(np.polyadd, self, other)
+    def __radd__(self, other: Any) -> Any: return self._by(np.polyadd, self, other)
+    def __sub__(self, other: Any) -> Any: return self._by(np.polysub, self, other)
+    def __rsub__(self, other: Any) -> Any: return self._by(np.polysub, other, self)
+    def __mul__(self, other: Any) -> Any: return self._by(np.polymul, self, other)
+    def __rmul__(self, other: Any) -> Any: return self._by(np.polymul, self, other)
+    # fmt: on
+
+    def __truediv__(self, other: Any) -> Any:
+        if np.ndim(other) == 0 and not isinstance(other, Poly1d):
+            return self._by(np.divide, self, other)
+        return tuple(Poly1d(self._trace, part) for part in np.polydiv(self.coeffs, other))
+
+    __div__ = __truediv__
+
+    def __pow__(self, power: int) -> Any:
+        if power < 0:
+            raise ValueError("Power to non-negative integers only.")
+        result: Any = Poly1d(self._trace, [1])
+        for _ in range(power):
+            result = self * result
+        return result
+
+    def deriv(self, m: int = 1) -> Any:
+        """The derivative."""
+        return self._by(lambda c: np.polyder(c, m), self)
+
+    def integ(self, m: int = 1, k: Any = 0) -> Any:
+        """The integral."""
+        return self._by(lambda c: np.polyint(c, m, k), self)
+
+    deriv.takes_traced = integ.takes_traced = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+@implements(np.poly1d)
+def poly1d(trace: Trace, c_or_r: Any, r: bool = False, variable: Any = None) -> Any:
+    """A polynomial from its coefficients, or its roots."""
+    given = c_or_r.elements if isinstance(c_or_r, Poly1d) else c_or_r
+    return Poly1d(trace, np.poly(as_array(trace, given)) if r else given)
 
 
 __all__ = ["poly", "polydiv", "polyfit"]

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
-from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
-from weft.compiler.frontend.numpy.table import implements
-from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
+from weft.compiler.frontend.numpy.manipulation import as_axes
+from weft.compiler.frontend.numpy.table import enter, implements
+from weft.compiler.frontend.promote import common_dtype, element_type, loop_signature, numpy_dtype
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import as_array, new_array, operand, shape_of, wrap
+from weft.compiler.frontend.values import as_array, elements, new_array, operand, shape_of, wrap
 from weft.ir.dims import DimLike, product
 from weft.ir.errors import DTypeError, Fact, ShapeError
 from weft.ir.expr import Expr, cast
@@ -103,10 +103,66 @@ def _transposed(value: Expr) -> Expr | None:
     return value.builder.expr(op.operands[0])
 
 
-@implements(np.matmul)
-def matmul(trace: Trace, x1: Any, x2: Any, out: Any = None, dtype: Any = None) -> Any:
+def _axes_of(ufunc: np.ufunc, axes: Any, axis: Any, ranks: Sequence[int]) -> list[Any]:
+    """Core axes of the operands and the result, as the keywords `axes` and `axis` of a product give them."""
+    if axis is not None:
+        if axes is not None:
+            raise TypeError("cannot specify both 'axis' and 'axes'")
+        if ufunc is not np.vecdot:
+            raise TypeError(f"{ufunc.__name__}: axis can only be used with a single shared core dimension")
+        return [axis, axis, ()]
+    if not isinstance(axes, list):
+        raise TypeError("axes should be a list.")
+    if len(axes) != 3 and not (len(axes) == 2 and ranks[2] == 0):
+        raise ValueError(
+            "axes should be a list with an entry for all 3 inputs and outputs; entries for outputs can only "
+            "be omitted if none of them has core axes."
+        )
+    return axes if len(axes) == 3 else [*axes, ()]
+
+
+def _generalized(ufunc: np.ufunc, ranks: tuple[int, int, int], multiply: Any) -> None:
+    """Register a product of the last axes; `ranks` are the numbers of core axes of operands and result."""
+
+    def composition(
+        trace: Trace, x1: Any, x2: Any, /, out: Any = None, *, dtype: Any = None, signature: Any = None,
+        casting: str = "same_kind", axes: Any = None, axis: Any = None, keepdims: bool = False,
+        order: str = "K", subok: bool = True,
+    ) -> Any:  # fmt: skip
+        chosen = loop_signature(ufunc, dtype, signature)
+        out = out[0] if isinstance(out, tuple) else out
+        x, y = (as_array(trace, v) for v in (x1, x2))
+        core = list(ranks)
+        for k, one in enumerate((x, y) if ufunc is np.matmul else ()):  # whose matrices may be vectors
+            if one.ndim == 1:
+                core[k], core[2] = 1, core[2] - 1
+        places: list[Any] = []
+        if axes is not None or axis is not None:
+            for one, count in zip(_axes_of(ufunc, axes, axis, core), core, strict=True):
+                places.append(one if isinstance(one, tuple) else (one,))
+                if len(places[-1]) != count:
+                    raise ValueError(f"{ufunc.__name__}: an operand has {count} core dimensions in `axes`")
+            x, y = (_last(trace, v, at) for v, at in zip((x, y), places, strict=False))
+        value: Any = multiply(trace, x, y, None if chosen is None else chosen[-1])
+        if keepdims:
+            if ufunc is not np.vecdot:
+                raise TypeError(f"{ufunc.__name__} does not support keepdims: its results have core axes")
+            value = as_array(trace, value)[..., None]
+            places = places and [*places[:2], places[0]]
+        if places and places[2]:
+            value = trace.call(np.moveaxis, value, tuple(range(-len(places[2]), 0)), places[2])
+        return value if out is None else store(trace, elements(trace, value), out)
+
+    enter(ufunc, composition)
+
+
+def _last(trace: Trace, value: Any, axes: tuple[int, ...]) -> Any:
+    return trace.call(np.moveaxis, value, axes, tuple(range(-len(axes), 0)))
+
+
+def matmul(trace: Trace, x1: Any, x2: Any, dtype: Any = None) -> Any:
     """Matrix product of two arrays."""
-    return store(trace, _matmul(trace, *common_operands(trace, x1, x2, dtype=dtype)), out)
+    return wrap(trace, _matmul(trace, *common_operands(trace, x1, x2, dtype=dtype)))
 
 
 def store(trace: Trace, value: Expr, out: Any) -> Any:
@@ -191,17 +247,33 @@ def vdot(trace: Trace, a: Any, b: Any) -> Any:
     return wrap(trace, _matmul(trace, *common_operands(trace, first, as_array(trace, b).ravel())))
 
 
-@implements(np.vecdot)
-def vecdot(trace: Trace, x1: Any, x2: Any, axis: int = -1) -> Any:
+def _vecdot(trace: Trace, x: Any, y: Any, dtype: Any) -> Any:
     """Vector dot product of two arrays, the first conjugated."""
-    x, y = as_array(trace, x1), as_array(trace, x2)
-    places = [as_axis(trace, axis, v.ndim) for v in (x, y)]
-    inner = [v.view.shape[k] for v, k in zip((x, y), places, strict=True)]
+    if not x.ndim or not y.ndim:
+        raise ValueError("vecdot: an operand does not have enough dimensions")
+    inner = x.view.shape[-1], y.view.shape[-1]
     if not trace.holds(inner[0], "==", inner[1], "lengths of vecdot"):
         raise ValueError(f"vecdot: the vectors have lengths {inner[0]} and {inner[1]}")
-    x, y = (trace.call(np.moveaxis, v, k, -1) for v, k in zip((x, y), places, strict=True))
-    dtype = np.result_type(x.dtype, y.dtype)
+    dtype = np.result_type(x.dtype, y.dtype) if dtype is None else dtype
     return trace.call(np.sum, trace.call(np.multiply, x.conj(), y), axis=-1, dtype=dtype)
+
+
+def _with_vectors(trace: Trace, matrix: Any, vector: Any, axis: int, dtype: Any) -> Any:
+    """Sums of the products of matrices with vectors along their axis -1 or -2."""
+    name = "matvec" if axis == -1 else "vecmat"
+    if matrix.ndim < 2 or vector.ndim < 1:
+        raise ValueError(f"{name}: an operand does not have enough dimensions")
+    if not trace.holds(matrix.view.shape[axis], "==", vector.view.shape[-1], "sizes of a product"):
+        raise ValueError(f"{name}: the sizes of the matrix and the vector differ")
+    wide = vector[..., None, :] if axis == -1 else vector[..., :, None]
+    dtype = trace.call(np.result_type, matrix, vector) if dtype is None else dtype
+    return trace.call(np.sum, trace.call(np.multiply, wide, matrix), axis=axis, dtype=dtype)
+
+
+_generalized(np.matmul, (2, 2, 2), matmul)
+_generalized(np.vecdot, (1, 1, 0), _vecdot)
+_generalized(np.matvec, (2, 1, 1), lambda trace, x, y, dtype: _with_vectors(trace, x, y, -1, dtype))
+_generalized(np.vecmat, (1, 2, 1), lambda trace, x, y, dtype: _with_vectors(trace, y, x.conj(), -2, dtype))
 
 
 @implements(np.outer)

@@ -183,6 +183,7 @@ def _extreme(op: str) -> Callable[..., Any]:
     ) -> Any:
         value = elements(trace, a)
         axes = chosen_axes(trace, axis, len(shape_of(value)))
+        where = True if where is NONE else where
         if where is not True and initial is NONE:
             raise ValueError(
                 f"reduction operation '{op}imum' has no identity, so with `where` it needs 'initial'"

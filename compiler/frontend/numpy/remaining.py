@@ -11,14 +11,15 @@ from typing import Any
 import numpy
 from numpy.lib import stride_tricks
 
+from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.creation import as_shape
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.written import each
-from weft.compiler.frontend.storage import Windows
+from weft.compiler.frontend.storage import Shape, Windows
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, as_array, operand
-from weft.ir.dims import product
+from weft.ir.dims import DimLike, floor_divide, product
 
 np: Any = numpy  # typed so: it is called with traced arrays
 
@@ -124,6 +125,62 @@ def sliding_window_view(
             raise ValueError("window shape cannot be larger than input array shape")
         lengths[number] = lengths[number] - size + 1
     return TracedArray(trace, array.view.through(Windows(axes, sizes)))
+
+
+@implements(stride_tricks.as_strided)
+def as_strided(
+    trace: Trace, x: Any, shape: Any = None, strides: Any = None, subok: bool = False, writeable: bool = True
+) -> Any:
+    """Elements of the memory from the first on, by steps in bytes: a view that is only read."""
+    array: Any = as_array(trace, x)
+    sizes = array.view.shape if shape is None else as_shape(trace, shape)
+    own = [s for s in map(as_dim, array.strides) if s is not None]
+    steps = own if strides is None else [s for s in map(as_dim, strides) if s is not None]
+    if len(steps) != len(sizes):
+        raise ValueError("mismatch in length of strides and shape")
+    if trace.holds(product(sizes), "==", 0, "elements of as_strided"):
+        return trace.call(np.zeros, shape, array.dtype)
+    found = _jumping(trace, array, sizes, steps, own)
+    return _along_memory(trace, array, sizes, steps) if found is None else found
+
+
+def _jumping(trace: Trace, array: Any, sizes: Shape, steps: list[DimLike], own: list[DimLike]) -> Any:
+    """Windows of the array, each some places from the one before; None if it is no such view."""
+    count, what = array.ndim, "steps of as_strided"
+    if len(sizes) != 2 * count or not all(
+        trace.holds(a, "==", b, what) for a, b in zip(steps[count:], own, strict=True)
+    ):
+        return None
+    windows, key = sizes[count:], list[slice]()
+    for size, window, step, unit, whole in zip(sizes, windows, steps, own, array.view.shape, strict=False):
+        jump = trace.pin(floor_divide(step, unit), what) if trace.holds(unit, ">", 0, what) else 0
+        end = (size - 1) * jump + 1
+        is_inside = trace.holds(end + window - 1, "<=", whole, what)
+        if jump <= 0 or not is_inside or not trace.holds(step, "==", jump * unit, what):
+            return None
+        key.append(slice(0, size_number(trace, end), jump))
+    return sliding_window_view(trace, array, tuple(size_number(trace, d) for d in windows))[tuple(key)]
+
+
+def _along_memory(trace: Trace, array: Any, sizes: Shape, steps: list[DimLike]) -> Any:
+    if not array.view.is_dense:
+        raise trace.refuse("as_strided of an array with gaps is not built", "copy it first", "E054")
+    width, known = array.dtype.itemsize, [trace.pin(s, "steps of as_strided") for s in steps]
+    if any(s % width or s < 0 for s in known):
+        raise trace.refuse("as_strided is built for steps of whole elements forward", "use slices", "E054")
+    spans = [(n - 1) * (s // width) + 1 for n, s in zip(sizes, known, strict=True)]
+    reach: DimLike = 0
+    for span in spans:
+        reach = reach + span - 1
+    if not trace.holds(reach, "<", product(array.view.shape), "memory of as_strided"):
+        raise ValueError("as_strided: the view would reach beyond the array")
+    found = array.ravel()
+    for n, span, step in zip(sizes, spans, known, strict=True):
+        if step:
+            found = sliding_window_view(trace, found, size_number(trace, span), 0)[..., :: step // width]
+        else:
+            found = trace.call(np.broadcast_to, found[..., None], (*found.shape, size_number(trace, n)))
+    return found[0]
 
 
 # ---------------------------------------------------------------- histograms of points

@@ -17,7 +17,16 @@ from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
 from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of, wrap
+from weft.compiler.frontend.values import (
+    TracedArray,
+    TracedScalar,
+    as_array,
+    elements,
+    new_array,
+    operand,
+    shape_of,
+    wrap,
+)
 from weft.ir.dims import product
 from weft.ir.expr import Expr, cast, select
 from weft.ir.types import BOOL
@@ -180,6 +189,15 @@ def nan_to_num(
 
 def _replaced(trace: Trace, value: Expr, mask: Expr, other: Any) -> Expr:
     return select(mask, broadcast_to(trace, elements(trace, other, value.dtype), shape_of(value)), value)
+
+
+@implements(round)
+def python_round(trace: Trace, value: Any, digits: Any = None) -> Any:
+    """Python's `round` of a NumPy scalar: an int without digits; arrays have none."""
+    if type(value) is not TracedScalar or value.dtype.kind in "bc":
+        name = f"numpy.{value.dtype.type.__name__}" if type(value) is TracedScalar else "numpy.ndarray"
+        raise TypeError(f"type {name} doesn't define __round__ method")
+    return round(value.item()) if digits is None else round_(trace, value, digits)
 
 
 @implements(np.round, np.around)

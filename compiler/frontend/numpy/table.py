@@ -23,14 +23,12 @@ FUNCTIONS: dict[Any, Composition] = {}
 
 INSTEAD = {
     "polynomial.Polynomial": "use the functions of np.polynomial.polynomial",
-    "poly1d": "use np.polyval, np.polyadd, np.polymul",
     "row_stack": "use np.vstack",
-    "nditer": "use a loop over the array, or over np.ndindex",
-    "ndenumerate": "use a loop over np.ndindex",
     "memmap": "use np.memmap outside of the compiled function, passed as an argument",
     "load": "load it outside of the compiled function, and pass the array",
     **dict.fromkeys(("save", "savez", "savez_compressed", "savetxt"), "save it by weft.callback"),
-    "lib.stride_tricks.as_strided": "use np.lib.stride_tricks.sliding_window_view, or slices",
+    "nested_iters": "use a loop over np.ndindex",
+    "frombuffer": "pass the array, or use x.view(dtype)",
 }
 """What to use for functions that the table lacks, by their names after `np.`."""
 

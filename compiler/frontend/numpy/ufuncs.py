@@ -16,7 +16,7 @@ from weft.compiler.frontend.number import NUMBERS, TracedNumber, plain_product
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
 from weft.compiler.frontend.numpy.creation import known_elements
 from weft.compiler.frontend.numpy.table import enter, implements
-from weft.compiler.frontend.promote import element_type, loop_of
+from weft.compiler.frontend.promote import element_type, loop_of, loop_signature
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import (
     Operand,
@@ -231,10 +231,11 @@ def apply(
     where: Any = True,
     dtype: Any = None,
     casting: str = "same_kind",
+    signature: Any = None,
 ) -> Any:
     """Call a ufunc on any operands; `out` may also follow the inputs."""
     if out is Ellipsis:
-        found = apply(trace, ufunc, *inputs, where=where, dtype=dtype, casting=casting)
+        found = apply(trace, ufunc, *inputs, where=where, dtype=dtype, casting=casting, signature=signature)
         return tuple(map(partial(as_array, trace), found)) if ufunc.nout > 1 else as_array(trace, found)
     inputs, outputs = _outputs(ufunc, inputs, out)
     operands = [operand(trace, x) for x in inputs]
@@ -242,7 +243,7 @@ def apply(
         ufunc,
         [o.kind for o in operands],
         [None if o is None else o.dtype for o in outputs],
-        dtype=None if dtype is None else np.dtype(dtype),
+        signature=loop_signature(ufunc, dtype, signature),
         casting=casting,
         location=trace.location(),
     )
@@ -369,8 +370,14 @@ def _finish(trace: Trace, value: Expr, ty: DType, target: TracedArray | None, ma
 
 def _register(ufunc: np.ufunc) -> None:
     def composition(trace: Trace, *inputs: Any, out: Any = None, where: Any = True, dtype: Any = None,
-                    casting: str = "same_kind", order: str = "K", subok: bool = True) -> Any:  # fmt: skip
-        return apply(trace, ufunc, *inputs, out=out, where=where, dtype=dtype, casting=casting)
+                    casting: str = "same_kind", order: str = "K", subok: bool = True,
+                    signature: Any = None, sig: Any = None) -> Any:  # fmt: skip
+        if sig is not None and signature is not None:
+            raise TypeError("cannot specify both 'sig' and 'signature'")
+        chosen = sig if signature is None else signature
+        return apply(
+            trace, ufunc, *inputs, out=out, where=where, dtype=dtype, casting=casting, signature=chosen
+        )
 
     enter(ufunc, composition)
 

@@ -244,7 +244,7 @@ class _Plain:
         if isinstance(value, _ARRAY):
             self.is_changed = True
             return self.leaf(path, _base_array(path, value, self.location))
-        if hasattr(kind, "__array__") or hasattr(kind, "__dlpack__"):
+        if kind is not np.poly1d and (hasattr(kind, "__array__") or hasattr(kind, "__dlpack__")):
             self.is_changed = True
             made = np.asarray(value) if hasattr(kind, "__array__") else np.from_dlpack(value)
             return self.leaf(path, made)

@@ -1,0 +1,134 @@
+"""Iterators, polynomials as objects, strided views, axes and signatures of ufuncs, each as plain NumPy."""
+
+import numpy as np
+import pytest
+
+import weft
+from tests.surface.check import check
+
+X, V = np.arange(12.0).reshape(3, 4), np.arange(1.0, 6.0)
+A, B = np.arange(24.0).reshape(2, 3, 4), np.arange(40.0).reshape(2, 4, 5)
+as_strided = np.lib.stride_tricks.as_strided
+
+
+def iterated(x, y):
+    total, table = 0.0, np.zeros(x.shape)
+    for (i, j), e in np.ndenumerate(x):
+        if e > 9:
+            break
+        total += e * i + j
+    for index in np.ndindex(x.shape):
+        table[index] = x[index] - index[1]
+    for a, b in np.nditer([x, y]):
+        total = 0.5 * total + a * b
+    for a in np.nditer(x.T):
+        total = 0.5 * total + a
+    with np.nditer(x, op_flags=["readwrite"]) as every:
+        for e in every:
+            e[...] = 2 * e
+    return total, table, list(np.ndindex(1, 2)), [e for e in np.nditer(y)], list(np.ndindex(0, 2))
+
+
+def test_iterators():
+    assert check(iterated, [X, X[0].copy()], {}) == "same"
+    assert check(iterated, [X[:2].copy(), X[0].copy()], {}) == "same"
+    assert check(lambda x: list(np.nditer(x[:0])), [X], {}) == "raises"
+    with pytest.raises(weft.UnsupportedError, match="ndindex"):
+        weft.compile(lambda x: list(np.nditer(x, flags=["multi_index"])))(X)
+
+
+def gathered(v):
+    return (
+        np.fromiter((e * 2 for e in v), np.int32),
+        np.fromiter(range(4), float, count=3),
+        np.fromiter([v[0], v[1]], "f4"),
+    )
+
+
+def test_arrays_from_iterators():
+    assert check(gathered, [V], {}) == "same"
+    assert check(lambda v: np.fromiter((e for e in v), float, count=9), [V], {}) == "raises"
+
+
+P = np.poly1d([1.0, -2, 3])
+
+
+def polynomials(v):
+    p, q = np.poly1d(v), np.poly1d([0, 1, 0, 2])
+    return (
+        (p(v), (p + q).c, (2 * p)(3), (p**2)(v), p.o, q.order, len(p), p[1], p[7], p.deriv()(1.5)),
+        (p.integ(2)(v), (-p).coeffs, q(q)(0.5), (p / 2.0).c, np.polyval(q, v), (1 - q * q).c),
+        (P(v), P.c[0], v + P.deriv()(v), p.roots.shape),
+    )
+
+
+def test_polynomials_as_objects():
+    assert check(polynomials, [V], {}) == "same"
+    assert check(polynomials, [np.array([0.0, 0, 1, 2, 3])], {}) == "same"
+    found, given = weft.compile(lambda v, p: p * v)(V, P), P * V
+    assert type(found) is np.poly1d
+    assert found == given
+    assert type(weft.compile(lambda v: np.polyadd(np.poly1d(v), 1))(V)) is np.ndarray
+    assert check(lambda x: np.poly1d(x), [X], {}) == "raises"
+
+
+def strided(x, v):
+    step, width = x.strides, v.itemsize
+    return (
+        as_strided(x, (2, 3, 2, 2), step * 2).sum((2, 3)),
+        as_strided(x, (1, 2, 2, 2), (step[0] * 2, step[1] * 2, *step)),
+        as_strided(x, (3,), (step[0] + width,)),
+        as_strided(v, (3, 2), (0, width)),
+        as_strided(v, (2, 2), strides=(2 * width, width)),
+    )
+
+
+def test_strided_views():
+    assert check(strided, [X, V], {}) == "same"
+    for call in (
+        lambda v: as_strided(v, (9,), (8,)),
+        lambda v: as_strided(v, (3, 3), (8, 8)).__setitem__(0, 1),
+    ):
+        with pytest.raises(ValueError, match=r"beyond the array|read-only"):
+            weft.compile(call)(V)
+
+
+def products(a, b, v):
+    return (
+        np.matmul(a, b, axes=[(1, 2), (1, 2), (0, 1)]),
+        np.matmul(a, b[0, :, 0], axes=[(-2, -1), (0,), (0,)]),
+        np.matmul(a, b, signature="ff->f"),
+        np.vecdot(a, a, axis=1, keepdims=True),
+        np.vecdot(a + 1j, a, axes=[0, 0], dtype="c8"),
+        np.matvec(a, v[:2], axes=[(2, 0), 0, 0]),
+        np.add(v, v, signature="ff->f"),
+        np.sqrt(v, sig=(None, "f4"), casting="unsafe"),
+    )
+
+
+def test_axes_and_signatures():
+    assert check(products, [A, B, V], {}) == "same"
+    for call in (
+        lambda a, b: np.matmul(a, b, axes=[(-2, -1), 0]),
+        lambda a, b: np.matmul(a, b, axis=1),
+        lambda a, b: np.matmul(a, b, keepdims=True),
+        lambda a, b: np.add(a, a, signature="d->d"),
+        lambda a, b: np.add(a, a, signature="ii->i"),
+    ):
+        assert check(call, [A, B], {}) == "raises"
+
+
+def rest(x, v):
+    return (
+        (round(v[1]), round(v.mean(), 2), round(v.astype(np.float32)[2]), round(v.astype(int)[1])),
+        (v.byteswap(), (v + 1j).byteswap(), x.astype("i2").byteswap(), v[1].byteswap()),
+        (x.transpose(np.array([1, 0])), np.pad(v, np.array([1, 2])), v + np.longlong(2)),
+        np.max(x, axis=0, where=np._NoValue),
+    )
+
+
+def test_rounding_and_bytes_and_arrays_of_axes():
+    assert check(rest, [X, V], {}) == "same"
+    assert type(weft.compile(lambda v: np.longlong(v[1]))(V)) is np.int64
+    for call in (lambda v: round(v), lambda v: round(v[0] > 0), lambda v: round(v[0] * np.nan)):
+        assert check(call, [V], {}) == "raises"
