@@ -121,6 +121,7 @@ def test_axes_and_signatures():
 def rest(x, v):
     return (
         (round(v[1]), round(v.mean(), 2), round(v.astype(np.float32)[2]), round(v.astype(int)[1])),
+        np.i0(np.array([np.nan, 1, 9]) * v[0]),
         (v.byteswap(), (v + 1j).byteswap(), x.astype("i2").byteswap(), v[1].byteswap()),
         (x.transpose(np.array([1, 0])), np.pad(v, np.array([1, 2])), v + np.longlong(2)),
         np.max(x, axis=0, where=np._NoValue),

@@ -303,15 +303,20 @@ def _met(trace: Trace, one: TracedArray, other: TracedArray, assume_unique: bool
 @implements(np.setxor1d)
 def setxor1d(trace: Trace, ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Find the set exclusive-or of two arrays."""
-    pair = [as_array(trace, v).ravel() for v in (ar1, ar2)]
-    dtype = trace.call(np.result_type, *pair)
-    one, other = (v.astype(dtype) for v in pair)
-    lines = [v if assume_unique else unique(trace, v) for v in (one, other)]
-    parts = [
-        lines[0][isin(trace, lines[0], other, invert=True)],
-        lines[1][isin(trace, lines[1], one, invert=True)],
-    ]
-    return sort(trace, trace.call(np.concatenate, parts))
+    pair: list[Any] = [as_array(trace, v).ravel() for v in (ar1, ar2)]
+    both = trace.call(np.concatenate, pair)
+    if trace.holds(both.view.shape[0], "==", 0, "elements of setxor1d"):
+        return both
+    if assume_unique:
+        line = sort(trace, both)
+    else:  # each element once of each array
+        order: Any = argsort(trace, both + 0.0 if both.dtype.kind in "fc" else both)  # -0.0 is no other
+        line, side = both[order], order >= pair[0].shape[0]
+        starts: Any = _starts(trace, line.expr, equal_nan=True)
+        starts = starts | trace.call(np.concatenate, [starts[:1], side[1:] != side[:-1]])
+        line = line[new_array(trace, positions(trace, starts.expr, 1))]
+    alone: Any = _starts(trace, line.expr, equal_nan=False)
+    return line[alone & trace.call(np.concatenate, [alone[1:], trace.call(np.ones, 1, dtype=bool)])]
 
 
 __all__ = ["isin", "nonzero", "unique"]

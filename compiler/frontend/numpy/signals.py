@@ -398,7 +398,8 @@ def kaiser(trace: Trace, M: Any, beta: Any) -> Any:  # noqa: N803
     middle = (M - 1) / 2.0
     place = (trace.call(np.arange, size_number(trace, size)) - middle) / middle
     height = trace.call(np.i0, beta * trace.call(np.sqrt, 1 - place * place))
-    return height / trace.call(np.i0, trace.call(np.asarray, beta, dtype=float))
+    known = isinstance(beta, int | float)
+    return height / (float(np.i0(beta)) if known else trace.call(np.i0, trace.call(np.asarray, beta, float)))
 
 
 @implements(np.logspace)

@@ -17,7 +17,8 @@ from numpy.lib import _function_base_impl
 
 from weft.compiler.frontend.numpy.table import LATER, enter, implements
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import as_array, operand, wrap
+from weft.compiler.frontend.values import as_array, new_array, operand, wrap
+from weft.ir.expr import constant, select
 
 np: Any = numpy  # typed so: it is called with traced arrays
 _TABLES: Any = _function_base_impl
@@ -256,18 +257,17 @@ def i0(trace: Trace, x: Any) -> Any:
     array: Any = as_array(trace, x)
     if array.dtype.kind == "c":
         raise TypeError("i0 not supported for complex values")
-    size = _size(array.astype(np.float64) if array.dtype.kind != "f" else array)
-
-    def series(at: Any, values: Sequence[float]) -> Any:
-        first, second, third = values[0], 0.0, 0.0
-        for value in values[1:]:
-            first, second, third = at * first - second + value, first, second
-        return 0.5 * (first - third)
-
-    near, far = np.where(size <= 8.0, size, 8.0), np.where(size > 8.0, size, 8.0)
-    small = np.exp(near) * series(near / 2.0 - 2, _I0[0])
-    large = np.exp(far) * series(32.0 / far - 2.0, _I0[1]) / np.sqrt(far)
-    return np.where(size <= 8.0, small, large).astype(size.dtype)
+    size = _size(array.astype(np.float64) if array.dtype.kind != "f" else array).expr
+    near = size.le(8.0)
+    far = select(near, constant(size, 8.0), size)
+    at = select(near, size / 2.0, 32.0 / far) - 2.0
+    missing = len(_I0[0]) - len(_I0[1])  # leading terms of the second series, which is shorter
+    first, second, third = (constant(size, 0.0),) * 3
+    for left, right in zip(_I0[0], (*(0.0,) * missing, *_I0[1]), strict=True):
+        value = select(near, constant(size, left), constant(size, right))
+        first, second, third = at * first - second + value, first, second
+    total = size.apply("exp") * (0.5 * (first - third))
+    return new_array(trace, total / select(near, constant(size, 1.0), far.apply("sqrt")))
 
 
 RULES: dict[str, Callable[..., Any]] = {
