@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from weft.compiler.frontend.arguments import children, is_node
 from weft.compiler.frontend.callback import deliver
 from weft.compiler.frontend.capture import Inputs
@@ -308,7 +310,9 @@ class Outputs:
         is_alone = len(self._shared[storage]) == 1 or not all(map(self.trace.has_bound, whole.shape))
         if is_alone or sizes is None:
             if any(self.trace.is_computed(d) for d in view.shape):
-                return self._computed(array)
+                made = self._computed(array)
+                is_of_items = storage.of_items and view.base is None and view.shape
+                return ResultMade(_of_items, (made,)) if is_of_items else made
             return ResultValue(self._number(array, view.read(self.trace)), "array")
         if any(self.trace.is_computed(d) for d in whole.shape):
             padded, trim = self._padded(storage, whole.read(self.trace), whole.shape)
@@ -389,6 +393,11 @@ def _dims(lens: Lens) -> Shape:
             return lens.sizes
         case _:
             return ()
+
+
+def _of_items(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array made of a list: without items it is as NumPy makes it."""
+    return array if len(array) else np.array([])
 
 
 def _form(slot: Slot) -> Any:

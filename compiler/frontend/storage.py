@@ -299,6 +299,8 @@ class Storage:
     copies: list[Storage] = field(default_factory=list["Storage"])  # joins that it is part of
     left: bool = False  # written as a part of a join, or a join whose part was written: not to be used
     variable: object = None
+    in_list: bool = False  # holds the items of a list
+    of_items: bool = False  # made of a list: NumPy gives one without items one axis, and float64
     fixed: bool = False  # not to be written: parts of it may be one and the same list or array in Python
 
     @property

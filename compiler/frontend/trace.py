@@ -454,10 +454,14 @@ class Trace:
             self.moves.append(storage)
 
     def leave_linked(self, storage: Storage) -> None:
-        """As `note_write` for what is not written, but not all of what a list holds from now on."""
+        """As `note_write` for what is not written, but not all of what a list holds from now on.
+
+        Arrays that the list has as items stay what they are.
+        """
         origins = _closure([storage], lambda one: one.origins)
         for other in _closure(origins, lambda one: one.copies)[1:]:
-            self.leave_storage(other)
+            if other.in_list:
+                self.leave_storage(other)
 
     def forget_moves(self, count: int) -> None:
         """Take back what was left since there were `count` moves."""

@@ -483,7 +483,7 @@ class TracingHooks(Operating, Comparing):
             if needs_table(self.trace, owner, name, opened):
                 self.journal.check(owner)
                 return call_table(self.trace, owner, name, opened, kwargs)
-        if name not in ("append", "extend") and needs_stack(self.trace, owner, name, args):
+        if name not in ("append", "extend") and needs_stack(self.trace, owner, name, args, kwargs):
             return self._call_stack(cast("list[Any]", owner), name, args, kwargs)
         if isinstance(owner, list | dict | set) and name in MUTATORS:
             self._note_change(owner, f"{_type(owner).__name__}.{name}")

@@ -121,3 +121,57 @@ def one_list_grows_after_it(x, c):
 def test_a_list_that_grows_where_another_may_be_it(program):
     with pytest.raises(weft.UnsupportedError, match="both names would see it"):
         weft.compile(program)(np.arange(9.0), np.ones(9))
+
+
+def doubled(n):
+    points = np.array([0, 1], dtype=complex)
+    for _ in range(n):
+        points = np.concatenate([points, ((points - points[-1]) * 1j + points[-1])[::-1][1:]])
+    return points
+
+
+def mirrored(n):
+    rows = [[0], [1]]
+    for _ in range(n - 1):
+        rows = [[0, *row] for row in rows] + [[1, *row] for row in reversed(rows)]
+    return np.array(rows)
+
+
+def halved(points, t):
+    parts = list(points)
+    while len(parts) > 1:
+        parts = [(1 - t) * parts[i] + t * parts[i + 1] for i in range(len(parts) - 1)]
+    return parts[0]
+
+
+def path_or_none(x):
+    if x[0] < 0:
+        return x, []
+    return x, [0]
+
+
+def sums_of_parts(sizes):
+    table = np.zeros((len(sizes) - 1, len(sizes) - 1))
+    for length in range(2, len(sizes)):
+        for i in range(len(sizes) - length):
+            table[i, i + length - 1] = sizes[i] * sizes[i + length]
+    return table
+
+
+@pytest.mark.parametrize(
+    ("program", "cases"),
+    [
+        (doubled, [(0,), (5,)]),
+        (mirrored, [(1,), (4,)]),
+        (halved, [(np.arange(10.0).reshape(5, 2), 0.3)]),
+        (path_or_none, [(np.ones(2),), (-np.ones(2),)]),
+        (sums_of_parts, [([3, 4, 5],), ([3, 4],)]),
+    ],
+)
+def test_types_that_change_in_each_iteration_of_a_short_loop(program, cases):
+    compiled = weft.compile(program)
+    for case in cases:
+        found, expected = compiled(*case), program(*case)
+        assert type(found) is type(expected)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other)

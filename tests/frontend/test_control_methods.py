@@ -26,6 +26,17 @@ def made(n):
     return a
 
 
+@program((np.array([[3.0, 1.0], [2.0, 1.0], [0.5, 4.0]]),), (np.random.default_rng(2).random((9, 2)),))
+def sorted_pairs(x):
+    pairs = [(x[i, 1], i) for i in range(len(x))]
+    pairs.sort()
+    order = [(i, x[i, 0]) for i in range(len(x))]
+    order.sort(key=lambda pair: -pair[1])
+    known = [2, 0, 1]
+    known.sort(key=lambda i: x[i, 0], reverse=True)
+    return pairs, order, known
+
+
 @program()
 def ends_and_middles(n):
     a = made(n)

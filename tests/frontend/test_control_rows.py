@@ -278,6 +278,60 @@ def array_that_was_appended_twice(n):
     return found[1]
 
 
+POINTS = np.random.default_rng(5).random((7, 3)) * 2
+
+
+@right((POINTS.copy(),), (POINTS[:3].copy(),), (POINTS * 0,))
+def rows_that_are_chosen(x):
+    found, low = [], []
+    for row in x:
+        if row[0] > 1:
+            found.append(row)
+        elif row.sum() > 2:
+            low.append(row * 2)
+    return np.array(found), np.array(low), len(found)
+
+
+@refused("memory of another", POINTS.copy())
+def row_that_was_chosen_is_written(x):
+    found = []
+    for row in x:
+        if row[0] > 1:
+            found.append(row)
+    found[0][0] = 7
+    return x
+
+
+@refused("memory of another", POINTS[:3].copy())
+def row_that_a_branch_appended_is_written(x):
+    found = []
+    for row in x:
+        if row[0] > 1:
+            found.append(row)
+    for one in found:
+        one[0] = 0
+    return x
+
+
+@refused("memory of another", POINTS.copy())
+def row_before_a_loop_is_written_after_it(x):
+    found = [x[0]]
+    for _ in range(len(x)):
+        found.append(found[-1] * 2)
+    x[0, 0] = 4
+    return np.array(found)
+
+
+@refused("memory of another", POINTS.copy())
+def row_is_written_in_a_list_that_became_longer(x):
+    found = []
+    for row in x:
+        found.append(row)
+    found.append(x[0] * 2)
+    found[0][0] = 7
+    return x
+
+
 def aliases(value, seen, path, found):
     """Pairs of paths that lead to one list or dict."""
     if isinstance(value, (list, dict)):

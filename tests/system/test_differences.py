@@ -59,6 +59,22 @@ def test_items_of_a_list_have_one_type():
     assert type(mixed(300)[0]) is float
 
 
+def test_an_array_of_no_items():
+    @weft.compile
+    def chosen(x):
+        rows = []
+        for row in x:
+            if row[0] > 1:
+                rows.append(row.astype(np.int64))
+        found = np.array(rows)
+        return found, found.sum()
+
+    found, total = chosen(np.zeros((9, 3)))
+    assert found.shape == (0,)
+    assert found.dtype == np.float64
+    assert total.dtype == np.int64
+
+
 def test_an_array_that_is_one_or_another():
     def doubled(x):
         if x[0] > 0:

@@ -5,7 +5,6 @@ Not here: what a list holds then (`lists.py`).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ from weft.compiler.frontend.control.settling import (
     Restack,
     can_stack,
     has_rows,
+    link_items,
+    storages_in,
 )
 from weft.compiler.frontend.control.sharing import containers_in
 from weft.compiler.frontend.control.variables import Traced, Variables
@@ -84,28 +85,27 @@ def check_items(trace: Trace, variables: Variables, done: Traced, results: Mappi
         for array in arrays_in(done.ends[name])
     }
     added = [item for name in variables.slots for item in _added(variables, done, name)]
-    times = Counter(array.view.storage for item in added for array in arrays_in(item))
+    times = storages_in(added)
     for name, slot in variables.slots.items():
         if not isinstance(slot, Listed):
             continue
         stack = variables.places[name].get().items[0]
         _leave_before(trace, variables, done, name, stack)
-        for array in (a for item in _added(variables, done, name) for a in arrays_in(item)):
-            storage = array.view.storage
+        begun = [item for item in variables.before[name].items if not isinstance(item, Segment)]
+        for storage in storages_in((*begun, *_added(variables, done, name))):
             if storage in written:
                 raise trace.refuse_alias()
             other = ends.get(storage)
             params = arrays_in(variables.wrapped[other]) if other is not None else []
             if any(one.view.storage.writes for one in params):
                 raise trace.refuse_alias()
-            origins = [storage] if storage.depth <= len(trace.frames) else []
+            is_outer = storage.depth <= len(trace.frames)
+            origins = [storage] if is_outer else []
             if other is not None and other in results:
                 origins += [one.view.storage for one in arrays_in(results[other])]
-            for part in stack.parts:
-                # items that are one array
-                part.view.storage.fixed |= storage.depth <= len(trace.frames) or times[storage] > 1
-                for origin in origins:
-                    trace.link(part.view.storage, origin)
+            # items that are one array
+            is_one = times[storage] > 1 or (is_outer and times[storage] == 1)
+            link_items(trace, stack, origins, is_one=is_one)
 
 
 def _added(variables: Variables, done: Traced, name: str) -> list[Any]:

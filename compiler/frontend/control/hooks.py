@@ -45,7 +45,7 @@ MOST_COPIES = 16
 """Of one statement, by such loops in each other's functions."""
 UNROLLED_IF_NEEDED = 256
 """One that cannot be a loop node, because Python must know its items, at most so many times."""
-_NEEDS_ITEMS = ("E051", "E052", "E055", "E062", "E063", "E060", "E064")
+_NEEDS_ITEMS = ("E051", "E052", "E055", "E062", "E063", "E060", "E061", "E064")
 
 
 Where = tuple[dict[str, Place], list[str]]
@@ -377,6 +377,8 @@ class ControlHooks:
         if items is None:
             return self._unroll(iter(self.hooks.iterate(iterable)), body, stop, (places, names))
         count = items.length
+        if count == 0:  # what the body does need not fit
+            return None
         if isinstance(count, int) and count <= UNROLLED and not _holds_loop(body):
             if self._copies * max(count, 1) <= MOST_COPIES:
                 return self._unroll_small(count, iter(items), body, stop, (places, names))
@@ -411,7 +413,7 @@ class ControlHooks:
         where: Where,
     ) -> None:
         """Let Python go over a loop that cannot be one of the program, if it is short."""
-        if not isinstance(error, UnsupportedError) or self.trace.changes(items.length):
+        if self.trace.changes(items.length):
             raise error
         now = self.trace.assumptions.now(items.length)
         if now > (UNROLLED_IF_NEEDED if error.code in _NEEDS_ITEMS else UNROLLED):

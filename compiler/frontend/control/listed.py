@@ -48,14 +48,20 @@ from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, new_array
 from weft.ir.dims import maximum
+from weft.ir.expr import Expr
 
 
 def array_of(trace: Trace, owner: list[Any]) -> TracedArray:
     """`np.array(owner)`."""
     stack = settled(trace, owner)
     parts = stack.arrays()
+    if not isinstance(stack.position, Expr) and not trace.changes(stack.position):
+        if not trace.holds(stack.position, ">=", 1, "length of a list"):
+            return trace.call(np.zeros, 0)  # as NumPy makes of no items
     made = _joined_parts(trace, stack.slot, parts)
-    return trace.call(np.copy, made) if any(made is part for part in parts) else made
+    made = trace.call(np.copy, made) if any(made is part for part in parts) else made
+    made.view.storage.of_items = True
+    return made
 
 
 def _joined_parts(trace: Trace, slot: Slot, parts: Sequence[TracedArray]) -> TracedArray:

@@ -62,6 +62,9 @@ class Stack(Segment):
         self, trace: Trace, slot: Slot, parts: Sequence[Any], position: Position, capacity: DimLike
     ) -> None:
         self.trace, self.slot, self.parts = trace, slot, list(parts)
+        for part in self.parts:
+            if type(part) is TracedArray:
+                part.view.storage.in_list = True
         self.position, self.capacity = position, capacity
         self.key = object()
         self.elastic = False

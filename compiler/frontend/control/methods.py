@@ -11,8 +11,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from weft.compiler.frontend.control.folding import count_of, place_of
+from weft.compiler.frontend.control.folding import count_of, itself, place_of
 from weft.compiler.frontend.control.joins import Array, Number, Scalar, is_listed
+from weft.compiler.frontend.control.listed import sort_by
 from weft.compiler.frontend.control.lists import Stack, moved
 from weft.compiler.frontend.control.settling import Restack, can_stack, has_rows, settled
 from weft.compiler.frontend.number import as_dim, as_expr, number, size_number
@@ -35,12 +36,19 @@ def method(fn: Callable[..., Any]) -> Callable[..., Any]:
     return fn
 
 
-def needs_stack(trace: Trace, owner: Any, name: str, args: tuple[Any, ...]) -> bool:
-    """Whether a method asks for items or positions that only the program knows: then the list is a stack."""
+def needs_stack(
+    trace: Trace, owner: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+) -> bool:
+    """Whether a method asks for items or positions that only the program knows: then the list is a stack.
+
+    One that is sorted by a key becomes one if its keys are such.
+    """
     if name not in METHODS or is_listed(owner):
         return is_listed(owner)
     if type(owner) is not list:
         return False
+    if name == "sort" and kwargs and kwargs.get("key") is not None:
+        return True
     items = cast("list[Any]", owner)
     asked = (*args, *items) if name in COMPARING else args[:1] if name in ("pop", "insert") else ()
     if not any(_is_computed(trace, value) for value in asked) or not can_stack(items):
@@ -52,6 +60,8 @@ def needs_stack(trace: Trace, owner: Any, name: str, args: tuple[Any, ...]) -> b
 
 
 def _is_computed(trace: Trace, value: Any) -> bool:
+    if type(value) is tuple:
+        return any(_is_computed(trace, part) for part in cast("tuple[Any, ...]", value))
     return type(value) in TRACED and (as_dim(value) is None or trace.changes(as_dim(value) or 0))
 
 
@@ -192,10 +202,14 @@ def reverse(trace: Trace, owner: list[Any]) -> None:
 @method
 def sort(trace: Trace, owner: list[Any], *, key: Any = None, reverse: bool = False) -> None:
     """Sort the items."""
-    stack = _plain(trace, owner, "sort")
-    if key is not None or not isinstance(stack.slot, Number | Scalar):
-        raise trace.refuse("items that are not numbers are sorted, or by a key", "sort an array", "E055")
-    part = stack.arrays()[0]
+    if key is not None or not isinstance(settled(trace, owner).slot, Number | Scalar):
+        ordered = sort_by(trace, list(owner), itself if key is None else key, reverse=reverse)
+        if is_listed(ordered) and not is_listed(owner) and trace.is_outer(owner):
+            raise Restack(owner, None)
+        trace.note(owner)
+        owner[:] = ordered
+        return
+    part = settled(trace, owner).arrays()[0]
     ordered = trace.call(np.sort, part)
     part[...] = ordered[::-1] if reverse else ordered
 

@@ -6,14 +6,17 @@ Not here: stacks and how they are written (`lists.py`), what reads them (`listed
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from weft.compiler.frontend.arguments import ListSnapshot, children, is_node
 from weft.compiler.frontend.control.joins import (
     Conflict,
+    Frozen,
     Maybe,
     Number,
+    Possible,
     Scalar,
     Slot,
     Tree,
@@ -23,8 +26,9 @@ from weft.compiler.frontend.control.joins import (
 )
 from weft.compiler.frontend.control.lists import Content, Few, Position, Row, Stack, moved, pack, room
 from weft.compiler.frontend.number import as_expr, number, size_number
+from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import new_array
+from weft.compiler.frontend.values import TracedArray, new_array
 from weft.ir.dims import DimLike
 from weft.ir.expr import Expr
 from weft.ir.types import I64
@@ -150,7 +154,36 @@ def settled(trace: Trace, owner: list[Any], slot: Slot | None = None) -> Stack:
     made.holder = owner
     if has_rows(slot):
         _adopt(trace, items, made)
+    elif not is_of_numbers(slot):  # there are arrays among them
+        times = storages_in(items)
+        for storage in times:
+            origins = [storage] if storage.depth <= len(trace.frames) else []
+            link_items(trace, made, origins, is_one=times[storage] > 1)
     return made
+
+
+def storages_in(items: Iterable[Any]) -> Counter[Storage]:
+    """What the arrays in a list may be, and how often."""
+    found: Counter[Storage] = Counter()
+    for item in items:
+        if isinstance(item, Few | Stack):
+            found.update(storages_in(item.items if isinstance(item, Few) else item.parts))
+        elif type(item) in (Maybe, Possible):
+            found.update(storages_in([item.value]))
+        elif type(item) in (TracedArray, Frozen):
+            array = item.array if type(item) is Frozen else item
+            found.update(array.view.storage.possible())
+        elif is_node(item):
+            found.update(storages_in(part for _, part in children(item)))
+    return found
+
+
+def link_items(trace: Trace, stack: Stack, origins: Sequence[Storage], *, is_one: bool) -> None:
+    """Note which arrays the items of a list may be; if several are one array, these are not written there."""
+    for part in stack.parts:
+        part.view.storage.fixed |= is_one
+        for origin in origins:
+            trace.link(part.view.storage, origin)
 
 
 def is_row(owner: Any) -> bool:

@@ -16,7 +16,7 @@ from weft.compiler.frontend.control.lists import MOST_ITEMS, Content, Row, Stack
 from weft.compiler.frontend.control.settling import item_slot
 from weft.compiler.frontend.number import size_number
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, new_array
+from weft.compiler.frontend.values import new_array
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, maximum
 from weft.ir.errors import UnsupportedError
@@ -101,13 +101,12 @@ def varying(trace: Trace, item: Slot, most: DimLike) -> Varying:
 
 
 def of_known(one: Tree, other: Tree) -> Slot:
-    """The slot of two lists of other lengths, of which the program computes an item."""
+    """The slot of two lists of other lengths."""
     items = [*one.items, *other.items]
-    traces = [item.value.trace for item in items if isinstance(item, Same) and type(item.value) in TRACED]
-    if not traces:
-        raise Conflict("containers of different structure")
     slot = item_slot([item.value for item in items if isinstance(item, Same)])
-    return varying(traces[0], slot, max(len(one.items), len(other.items))).join(other).join(one)
+    if not is_of_plain_numbers(slot):
+        raise Conflict("containers of different structure")
+    return Varying(slot, max(len(one.items), len(other.items))).join(other).join(one)
 
 
 def is_of_plain_numbers(item: Slot) -> bool:
