@@ -165,10 +165,16 @@ class Inputs:
                 if kind is float and type(present) is float and present == present:
                     self.trace.numbers[value] = (str(source), present)
                 return TracedNumber(self.trace, kind, value=value)
+            case ScalarSpec() if str(source) in self.trace.assumptions.fixed:
+                fixed = self.trace.assumptions.fixed[str(source)]
+                self.guards.append(ObjectGuard(source, "equals", fixed))
+                return fixed
             case ScalarSpec(dtype):
-                return TracedScalar(
-                    self.trace, self._parameter(source, spec, TensorType(dtype), hidden=hidden)
-                )
+                value = self._parameter(source, spec, TensorType(dtype), hidden=hidden)
+                present = self.options.read(source)
+                if isinstance(present, np.integer):
+                    self.trace.numbers[value] = (str(source), present)
+                return TracedScalar(self.trace, value)
             case StaticSpec(value):
                 return self._static(source, value)
 

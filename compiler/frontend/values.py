@@ -306,6 +306,10 @@ class TracedScalar(Operators):
     def __hash__(self) -> int:
         return self._forced("a key")
 
+    def __index__(self) -> int:
+        found = self.trace.fix(self.value) if self.dtype.kind in "iu" else None
+        return self._forced("an index") if found is None else int(found)
+
     def __iter__(self) -> Iterator[Any]:  # else NumPy takes what has items for an empty sequence
         raise TypeError(f"'{self.dtype.type.__module__}.{self.dtype.type.__name__}' object is not iterable")
 

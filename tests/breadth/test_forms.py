@@ -133,3 +133,42 @@ def test_rounding_and_bytes_and_arrays_of_axes():
     assert type(weft.compile(lambda v: np.longlong(v[1]))(V)) is np.int64
     for call in (lambda v: round(v), lambda v: round(v[0] > 0), lambda v: round(v[0] * np.nan)):
         assert check(call, [V], {}) == "raises"
+
+
+def of_numbers_and_parts(s, v, i):
+    return (
+        (np.sum(s, axis=0), np.max(s, axis=-1), np.argmin(s, axis=0), np.cumsum(s, axis=0)),
+        (np.add.accumulate(v, axis=None), np.maximum.reduceat(v, [0, 2], dtype="i4")),
+        (np.add.reduceat(v, v > 2), np.bitwise_count(i, out=np.zeros(3)), v.mean(dtype=int)),
+        np.diff(v, n=np.int64(1)),
+    )
+
+
+def test_axes_of_numbers_and_parts_of_ufuncs():
+    assert check(of_numbers_and_parts, [np.array(2.5), V, np.array([-3, 7, 255])], {}) == "same"
+
+
+@pytest.mark.parametrize("fn", [
+    lambda v: v.sum(axis=[0]), lambda v: v.max(axis=True),
+    lambda v: np.sum(v, out=[1]), lambda v: np.cumsum(v, out=np.zeros((2, 5))),
+    lambda v: np.modf(v, out=np.zeros(5)), lambda v: np.bitwise_count(v),
+    lambda v: np.percentile(v, v + 1j), lambda v: np.add.reduceat(v, v), lambda v: np.add.reduceat(v[0], [0]),
+    lambda v: np.add.accumulate(v, axis=(0, 0)), lambda v: np.mean(v[0], axis=0),
+    lambda v: np.logical_and.accumulate(v, dtype="i4"),
+])  # fmt: skip
+def test_what_numpy_refuses(fn):
+    assert check(fn, [V], {}) == "raises"
+
+
+AXIS = np.int64(1)
+
+
+def test_numpy_ints_where_python_has_ints():
+    global AXIS
+    by_argument = weft.compile(lambda x, k: (x.sum(axis=k), np.partition(x, k), np.zeros(k)))
+    by_global = weft.compile(lambda x: x.sum(axis=AXIS))
+    for k in (np.int64(0), np.int64(1), np.int32(0)):
+        AXIS = k
+        for found, want in zip(by_argument(X, k), (X.sum(k), np.partition(X, k), np.zeros(k)), strict=True):
+            np.testing.assert_array_equal(found, want)
+        np.testing.assert_array_equal(by_global(X), X.sum(k))

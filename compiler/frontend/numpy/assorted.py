@@ -413,28 +413,6 @@ def ldexp(trace: Trace, x1: Any, x2: Any, out: Any = None) -> Any:
     return result if result.ndim else result[()]
 
 
-@implements(np.bitwise_count)
-def bitwise_count(trace: Trace, x: Any, out: Any = None) -> Any:
-    """Computes the number of 1-bits in the absolute value of ``x``."""
-    value = trace.call(np.absolute, x)
-    if value.dtype == np.bool_:
-        return value.astype(np.uint8)
-    bits = value.dtype.itemsize * 8
-    unsigned = value.astype(f"u{bits // 8}")
-    for shift, mask in ((1, 0x5555555555555555), (2, 0x3333333333333333), (4, 0x0F0F0F0F0F0F0F0F)):
-        keep = unsigned.dtype.type(mask & ((1 << bits) - 1))
-        if shift == 1:
-            unsigned = unsigned - ((unsigned >> 1) & keep)
-        elif shift == 2:
-            unsigned = (unsigned & keep) + ((unsigned >> 2) & keep)
-        else:
-            unsigned = (unsigned + (unsigned >> 4)) & keep
-    for shift in (8, 16, 32):
-        if shift < bits:
-            unsigned = unsigned + (unsigned >> shift)
-    return (unsigned & 0x7F).astype(np.uint8)
-
-
 def _check_order(bitorder: Any) -> None:
     if not isinstance(bitorder, str):
         raise TypeError(f"bitorder must be str, not {type(bitorder).__name__}")

@@ -6,6 +6,7 @@ like (`reductions.py`).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to
 from weft.compiler.frontend.numpy.joining import concatenate
-from weft.compiler.frontend.numpy.manipulation import as_axis
+from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.products import store
 from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish, widened
 from weft.compiler.frontend.numpy.table import implements
@@ -39,8 +40,10 @@ def _converted(trace: Trace, value: Expr, dtype: Any, default: Any) -> Expr:
 
 def _flattened(trace: Trace, value: Expr, axis: Any) -> tuple[Expr, int]:
     """The elements and the axis that is walked: all of them in one row for None."""
-    if axis is None:
+    if axis is None or (not shape_of(value) and axis in (0, -1)):
         return trace.builder.reshape(value, (product(shape_of(value)),)), 0
+    if isinstance(axis, bool | np.bool_):
+        raise TypeError("an integer is required for the axis")
     return value, as_axis(trace, axis, len(shape_of(value)))
 
 
@@ -54,9 +57,22 @@ def _cumulative(by: str, on_bools: str, skipped: float | None = None) -> Callabl
             default = widened(value.dtype) if widened(value.dtype) != value.dtype else out.element
         value, number = _flattened(trace, _converted(trace, value, dtype, default), axis)
         result = scan(trace, on_bools if value.dtype == BOOL else by, value, number)
-        return new_array(trace, result) if out is None else store(trace, result, out)
+        return _stored(trace, result, out)
 
     return composition
+
+
+def _stored(trace: Trace, result: Expr, out: Any) -> Any:
+    """A new array, or `out`, which must have its shape."""
+    out = out[0] if isinstance(out, tuple) else out
+    if out is None:
+        return new_array(trace, result)
+    if out.ndim != len(shape_of(result)) or not all(
+        trace.holds(p, "==", q, "sizes of an output")
+        for p, q in zip(out.view.shape, shape_of(result), strict=True)
+    ):
+        raise ValueError("provided out is the wrong size for the accumulation.")
+    return store(trace, result, out)
 
 
 cumsum = implements(np.cumsum)(_cumulative("add", "bitwise_or"))
@@ -122,6 +138,7 @@ def diff(
     trace: Trace, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
 ) -> TracedArray:
     """Calculate the n-th discrete difference along the given axis."""
+    n = operator.index(n)
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")
     array = as_array(trace, a)
@@ -195,6 +212,8 @@ def _scanned(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) 
     elif dtype is None:  # the loop of the ufunc whose operands and result are of one type
         found = ufunc.resolve_dtypes((value.dtype.numpy, value.dtype.numpy, None))
         default = BOOL if not by else element_type(found[2], trace.location())
+    if not by and dtype is not None and np.dtype(dtype) != np.bool_:
+        raise TypeError(f"No loop matching the specified signature was found for ufunc {ufunc.__name__}")
     value = _converted(trace, value, None if not by else dtype, default)
     if value.dtype == BOOL and not on_bools:
         raise TypeError(
@@ -208,8 +227,11 @@ def _accumulate(ufunc: np.ufunc) -> Callable[..., Any]:
         value = elements(trace, array)
         if not shape_of(value):
             raise TypeError("cannot accumulate on a scalar")
-        result = _scanned(trace, ufunc, value, dtype, as_axis(trace, axis, len(shape_of(value))))
-        return new_array(trace, result) if out is None else store(trace, result, out)
+        rank = len(shape_of(value))
+        axes = tuple(range(rank)) if axis is None else as_axes(trace, axis, rank)
+        if len(axes) != 1:
+            raise ValueError("accumulate does not allow multiple axes")
+        return _stored(trace, _scanned(trace, ufunc, value, dtype, axes[0]), out)
 
     return composition
 

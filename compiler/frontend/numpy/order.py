@@ -12,9 +12,9 @@ import numpy as np
 
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to
-from weft.compiler.frontend.numpy.manipulation import as_axis
+from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.products import store
-from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish, weights_along
+from weft.compiler.frontend.numpy.reductions import NONE, finish, weights_along
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
@@ -238,7 +238,7 @@ def _rows(
     """The elements with the axes that are reduced as one last axis, the whole shape, and the axes."""
     value = elements(trace, a)
     shape = shape_of(value)
-    axes = tuple(sorted(chosen_axes(trace, axis, len(shape))))
+    axes = tuple(range(len(shape))) if axis is None else tuple(sorted(as_axes(trace, axis, len(shape))))
     kept = tuple(k for k in range(len(shape)) if k not in axes)
     if not skips_nan and len(axes) > 1 and isinstance(axis, Sequence) and any(shape[k] == 0 for k in kept):
         raise ValueError("cannot reshape array of size 0 into shape (0,newaxis)")
@@ -359,6 +359,18 @@ def _position(trace: Trace, method: str, count: Any, q: Any) -> tuple[Any, Any, 
     raise ValueError(f"{method!r} is not a valid method. Use one of: {known}")
 
 
+def _checked_shares(trace: Trace, a: Any, q: Any) -> Operand:
+    """The shares of a quantile; raises what NumPy does for those, or elements, that it does not take."""
+    if operand(trace, a).dtype.kind == "c":
+        raise TypeError("a must be an array of real numbers")
+    shares = operand(trace, q)
+    if shares.dtype.kind == "c":
+        raise TypeError("ufunc 'floor' not supported for the input types")
+    if len(shares.shape) > 2:
+        raise ValueError("q must be a scalar or 1d")
+    return shares
+
+
 def _check_numbers(given: DType, *, is_exact: bool) -> None:
     """Raise TypeError for elements that have no quantiles."""
     if given == BOOL and not is_exact:
@@ -366,8 +378,6 @@ def _check_numbers(given: DType, *, is_exact: bool) -> None:
             "numpy boolean subtract, the `-` operator, is not supported, "
             "use the bitwise_xor, the `^` operator, or the logical_xor function instead."
         )
-    if given.is_complex:
-        raise TypeError("a must be an array of real numbers")
 
 
 def _weight_rows(trace: Trace, a: Any, weights: Any, axis: Any, method: str) -> TracedArray:
@@ -404,10 +414,10 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
         *,
         weights: Any = None,
     ) -> Any:
+        shares = _checked_shares(trace, a, q)
         value, shape, axes = _rows(trace, a, axis, skips_nan=skips_nan)
         if skips_nan and 0 in shape:  # of each row, without an axis for several shares
             return trace.call(np.nanmean, a, axis, out=out, keepdims=keepdims)
-        shares = operand(trace, q)
         is_empty = trace.holds(shape_of(value)[-1], "==", 0, "quantile of no elements")
         if is_empty and not skips_nan:
             raise IndexFault("index -1 is out of bounds for axis 0 with size 0", location=trace.location())

@@ -52,9 +52,14 @@ def _runs(axes: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def chosen_axes(trace: Trace, axis: Any, rank: int) -> tuple[int, ...]:
-    """The `axis` argument: all axes for None."""
-    return tuple(range(rank)) if axis is None else as_axes(trace, axis, rank)
+def chosen_axes(trace: Trace, axis: Any, rank: int, *, is_mean: bool = False) -> tuple[int, ...]:
+    """The `axis` argument of a reduction: all axes for None; a number has none, but 0 and -1 may be named."""
+    if axis is None:
+        return tuple(range(rank))
+    if isinstance(axis, list | bool | np.bool_):
+        raise TypeError(f"'{type(axis).__name__}' object cannot be interpreted as an integer")
+    is_slip = not rank and not is_mean and not isinstance(axis, tuple) and axis in (0, -1)
+    return () if is_slip else as_axes(trace, axis, rank)
 
 
 def finish(
@@ -144,7 +149,7 @@ def _fold_in(trace: Trace, op: str, value: Expr, axes: Sequence[int]) -> Expr:
     return reduce_axes(trace, op, value, axes)
 
 
-def _ufunc_form(composition: Callable[..., Any]) -> Callable[..., Any]:
+def _ufunc_form(composition: Callable[..., Any], ufunc: np.ufunc) -> Callable[..., Any]:
     """`ufunc.reduce`, whose default axis is the first."""
 
     def reduce(
@@ -157,7 +162,11 @@ def _ufunc_form(composition: Callable[..., Any]) -> Callable[..., Any]:
         initial: Any = NONE,
         where: Any = True,
     ) -> Any:
-        given = {"dtype": dtype} if dtype is not None else {}
+        if dtype is not None and ufunc in (np.logical_and, np.logical_or) and np.dtype(dtype) != np.bool_:
+            raise TypeError(f"No loop matching the specified signature was found for ufunc {ufunc.__name__}")
+        if dtype is not None and ufunc in (np.maximum, np.minimum):
+            array = new_array(trace, elements(trace, array)).astype(dtype)
+        given = {"dtype": dtype} if dtype is not None and ufunc in (np.add, np.multiply) else {}
         return composition(
             trace, array, axis=axis, out=out, keepdims=keepdims, initial=initial, where=where, **given
         )
@@ -238,21 +247,36 @@ def _test(op: str) -> Callable[..., Any]:
     return composition
 
 
-all_ = implements(np.all)(_test("all"))
-any_ = implements(np.any)(_test("any"))
+all_, any_ = _test("all"), _test("any")
+
+
+def _without_initial(test: Callable[..., Any]) -> Callable[..., Any]:
+    def composition(
+        trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE, *, where: Any = True
+    ) -> Any:
+        return test(trace, a, axis, out, keepdims, where=where)
+
+    return composition
+
+
+implements(np.all)(_without_initial(all_))
+implements(np.any)(_without_initial(any_))
 
 for _ufunc, _form in (
     (np.add, sum_), (np.multiply, prod), (np.maximum, max_), (np.minimum, min_), (np.logical_and, all_),
     (np.logical_or, any_),
 ):  # fmt: skip
-    implements(_ufunc.reduce)(_ufunc_form(_form))
+    implements(_ufunc.reduce)(_ufunc_form(_form, _ufunc))
 
 
 def _position(op: str) -> Callable[..., Any]:
     def composition(trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
         value = elements(trace, a)
         shape = shape_of(value)
-        axes = tuple(range(len(shape))) if axis is None else (as_axis(trace, axis, len(shape)),)
+        if isinstance(axis, bool | np.bool_):
+            raise TypeError("an integer is required for the axis")
+        is_number = not shape and axis in (0, -1)
+        axes = tuple(range(len(shape))) if axis is None or is_number else (as_axis(trace, axis, len(shape)),)
         count = product(tuple(shape[k] for k in axes))
         if trace.is_computed(count):
             empty = ValueError(f"attempt to get {op} of an empty sequence")
@@ -300,8 +324,13 @@ def mean(
 ) -> Any:
     """Compute the arithmetic mean along the specified axis."""
     value = elements(trace, a)
+    axes = chosen_axes(trace, axis, len(shape_of(value)), is_mean=True)
+    if dtype is not None and np.dtype(dtype).kind in "biu" and out is None:
+        counted = trace.call(np.broadcast_to, True if where is NONE else where, new_array(trace, value).shape)
+        given = {"axis": axis, "keepdims": keepdims}
+        total = trace.call(np.sum, a, dtype=dtype, where=where, **given)
+        return trace.call(np.true_divide, total, trace.call(np.sum, counted, **given)).astype(dtype)
     given, ty = value.dtype, _real(value, dtype, trace)
-    axes = chosen_axes(trace, axis, len(shape_of(value)))
     if where is True or where is NONE:
         count = _count(trace, value, axes, ty)
     else:
@@ -319,7 +348,7 @@ def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[E
     given, ty = value.dtype, _real(value, dtype, trace)
     value = cast(value, ty)
     rank = len(shape_of(value))
-    axes = tuple(sorted(chosen_axes(trace, axis, rank)))
+    axes = tuple(sorted(chosen_axes(trace, axis, rank, is_mean=True)))
     if not axes:
         nothing = real(value - value) if ty.is_complex else value - value
         nothing = nothing / max(1.0 - ddof, 0.0)

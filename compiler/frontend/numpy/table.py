@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import Forwarded
+from weft.compiler.frontend.values import Forwarded, TracedArray
 
 Composition = Callable[..., Any]
 C = TypeVar("C", bound=Composition)
@@ -81,6 +81,13 @@ def name_of(fn: Any) -> str:
     return name if module == "builtins" else f"{module.replace('numpy', 'np', 1)}.{name}"
 
 
+def _may_be_written(out: Any) -> bool:
+    """Whether a value may be given as `out`."""
+    if isinstance(out, tuple):
+        return all(map(_may_be_written, out))
+    return out is None or out is Ellipsis or isinstance(out, TracedArray | Forwarded)
+
+
 def call(trace: Trace, fn: Any, *args: Any, **kwargs: Any) -> Any:
     """Apply a function of the table; raises UnsupportedError for one that it does not have, or a keyword."""
     if not is_known(fn):
@@ -89,6 +96,8 @@ def call(trace: Trace, fn: Any, *args: Any, **kwargs: Any) -> Any:
     for keyword in () if known is None else kwargs.keys() - known:
         fix = "leave it out, or write out what it does"
         raise trace.refuse(f"{name_of(fn)} does not take the keyword {keyword!r} yet", fix, "E054")
+    if not _may_be_written(kwargs.get("out")):
+        raise TypeError("return arrays must be of ArrayType")
     if fn is not operator.setitem:  # which knows `x[mask] += v`
         args = tuple(a.elements if isinstance(a, Forwarded) else a for a in args)
     return FUNCTIONS[fn](trace, *args, **kwargs)

@@ -30,7 +30,7 @@ from weft.compiler.frontend.values import (
 )
 from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast, constant, imag, real, select
-from weft.ir.types import BOOL, I64, U64, DType
+from weft.ir.types import BOOL, I64, U8, U16, U32, U64, DType
 
 Rule = Callable[..., Expr | tuple[Expr, ...]]
 
@@ -103,6 +103,29 @@ def _lcm(x: Expr, y: Expr) -> Expr:
     divisor = x.apply("gcd", y)
     product = x.apply("floor_divide", divisor) * y  # 0 // 0 is 0
     return product if x.dtype.kind == "u" else product.apply("absolute")
+
+
+def _bitwise_count(x: Expr) -> Expr:
+    """Bits of the magnitude that are 1: of pairs, of fours, of bytes, and of these together."""
+    if x.dtype == BOOL:
+        return cast(x, U8)
+    if x.dtype.kind == "i":
+        x = x.apply("absolute")
+    count = 8 * x.dtype.size_bytes
+    x = cast(x, {8: U8, 16: U16, 32: U32, 64: U64}[count])
+
+    def moved(places: int) -> Expr:
+        return x.apply("right_shift", x.like(places))
+
+    def mask(bits: int) -> Expr:
+        return x.like(int.from_bytes(bytes([bits]) * (count // 8), "little"))
+
+    x = x - (moved(1) & mask(0x55))
+    x = (x & mask(0x33)) + (moved(2) & mask(0x33))
+    x = (x + moved(4)) & mask(0x0F)
+    for places in (8, 16, 32):
+        x = x + moved(places) if places < count else x
+    return cast(x & x.like(0x7F), U8)
 
 
 def _compare(name: str) -> Rule:
@@ -213,6 +236,7 @@ RULES: dict[np.ufunc, Rule] = {
     np.modf: _modf,
     np.divmod: _divmod,
     np.lcm: _lcm,
+    np.bitwise_count: _bitwise_count,
     np.degrees: _times(180.0 / math.pi),
     np.rad2deg: _times(180.0 / math.pi),
     np.radians: _times(math.pi / 180.0),
@@ -270,6 +294,8 @@ def _outputs(
 ) -> tuple[tuple[Any, ...], tuple[TracedArray | None, ...]]:
     if inputs[ufunc.nin :] and out is not None:
         raise TypeError("cannot specify 'out' as both a positional and keyword argument")
+    if ufunc.nout > 1 and not isinstance(out, tuple | None):
+        raise TypeError("'out' must be a tuple of arrays")
     if isinstance(out, tuple) and len(out) != ufunc.nout:
         raise ValueError("The 'out' tuple must have exactly one entry per ufunc output")
     given = inputs[ufunc.nin :] or (out if isinstance(out, tuple) else (out,))
@@ -429,18 +455,35 @@ def _reduced_parts(ufunc: np.ufunc, array: Any, indices: Any, axis: int, dtype: 
     return np.moveaxis(out, 0, axis)
 
 
+def _as_places(trace: Trace, indices: Any) -> Any:
+    """The indices of `reduceat`: in one row, of integers."""
+    if isinstance(indices, list | tuple | range):
+        return indices
+    array: Any = as_array(trace, indices)
+    if array.ndim != 1:
+        raise ValueError(f"object {'too deep' if array.ndim else 'of too small depth'} for desired array")
+    if not np.can_cast(array.dtype, np.int64, "safe"):
+        raise TypeError(
+            f"Cannot cast array data from {array.dtype!r} to dtype('int64') according to the rule 'safe'"
+        )
+    return array if array.dtype == np.int64 else array.astype(np.int64)
+
+
 def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
     """`ufunc.reduceat` at indices that are known while tracing: a reduction for each."""
 
     def composition(
         trace: Trace, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None
     ) -> Any:
+        if not (value := as_array(trace, array)).ndim:
+            raise TypeError("cannot reduceat on a scalar")
+        indices = _as_places(trace, indices)
         known = known_elements(trace, indices)
         if known is None and type(indices) is TracedArray:
             found = trace.run(_reduced_parts, ufunc, array, indices, axis, dtype)
             return found if out is None else trace.call(np.copyto, out, found) or out
         given = np.asarray([i.__index__() for i in indices] if known is None else known, np.int64)
-        value = trace.call(np.moveaxis, as_array(trace, array), axis, 0)
+        value = trace.call(np.moveaxis, value, axis, 0)
         length = trace.pin(value.view.shape[0], "axis of reduceat")
         parts: list[Any] = []
         for k, start in enumerate(given.tolist()):
