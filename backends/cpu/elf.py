@@ -10,7 +10,9 @@ import ctypes
 import functools
 import mmap
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
 
 from weft.ir.dataclass import dataclass
 
@@ -34,6 +36,7 @@ class Symbol:
     value: int
     is_visible: bool
     size_bytes: int = 0
+    is_global: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,46 @@ def _symbols(data: bytes, headers: list[tuple[int, ...]], header: tuple[int, ...
     for at in range(header[4], header[4] + header[5], 24):
         name, info, other, section, value, size = struct.unpack_from("<IBBHQQ", data, at)
         text = data[names + name : data.index(b"\0", names + name)].decode()
-        found.append(Symbol(text, section, value, info >> 4 in (1, 2) and not other & 3, size))
+        is_global = info >> 4 in (1, 2)
+        found.append(Symbol(text, section, value, is_global and not other & 3, size, is_global))
     return found
+
+
+def combine(objects: Sequence[ObjectFile]) -> ObjectFile:
+    """One object of several for one machine, each of which may use global symbols of the others."""
+    shifts = accumulate((o.sections[-1].index + 1 if o.sections else 0 for o in objects), initial=0)
+    moved = [_move(o, shift) for o, shift in zip(objects, shifts, strict=False)]
+    symbols = tuple(s for o in moved for s in o.symbols)
+    defined = {s.name: s for s in symbols if s.is_global and s.section}
+    sections = tuple(
+        replace(
+            section,
+            relocations=tuple(
+                r if r.symbol.section else replace(r, symbol=defined.get(r.symbol.name, r.symbol))
+                for r in section.relocations
+            ),
+        )
+        for o in moved
+        for section in o.sections
+    )
+    return ObjectFile(objects[0].machine, sections, symbols)
+
+
+def _move(obj: ObjectFile, shift: int) -> ObjectFile:
+    """The same with other numbers of its sections."""
+    new = {
+        s: s if s.section in (0, _ABSOLUTE_INDEX) else replace(s, section=s.section + shift)
+        for s in obj.symbols
+    }
+    sections = tuple(
+        replace(
+            section,
+            index=section.index + shift,
+            relocations=tuple(replace(r, symbol=new[r.symbol]) for r in section.relocations),
+        )
+        for section in obj.sections
+    )
+    return ObjectFile(obj.machine, sections, tuple(new.values()))
 
 
 # ---- writing addresses -------------------------------------------------------------------------------------
@@ -234,12 +275,13 @@ class LoadedObject:
             self._unmap(self._base, self._size)
 
 
-def load_object(data: bytes, symbols: Mapping[str, int] | None = None) -> LoadedObject:
-    """Load an object; outside functions come from `symbols`, then from the process.
+def load_object(*parts: bytes, symbols: Mapping[str, int] | None = None) -> LoadedObject:
+    """Load an object, or several as one; outside functions come from `symbols`, then from the process.
 
     Raises ObjectFormatError if one is found in neither, OSError if the memory is refused.
     """
-    return _Loader(read_object(data), symbols or {}, process_symbol).load()
+    objects = [read_object(part) for part in parts]
+    return _Loader(combine(objects) if objects[1:] else objects[0], symbols or {}, process_symbol).load()
 
 
 def _clear_instruction_cache(start: int, stop: int) -> None:

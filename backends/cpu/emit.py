@@ -7,7 +7,7 @@ memcpy and memset. Not here: how ops are written (`spell.py`, `access.py`, `cont
 (`link.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from weft.backends.cpu.access import MEMORY
 from weft.backends.cpu.beside import AWAIT, POLL_THROUGH, spell_beside
@@ -39,6 +39,9 @@ def _code(op: Op) -> object:
     return "memory" if op.name == "alloc" else op.attributes.get("code", "size" if is_size else None)
 
 
+_PART_CHARACTERS = 60_000  # of LLVM's text: 0.1 s of its time
+
+
 def emit_program(
     fn: Func,
     interface: Interface,
@@ -54,19 +57,68 @@ def emit_program(
     `interface.numbers`; a parameter has the name of the symbol that it binds. Raises UnsupportedError for an
     op or dtype that the CPU does not have.
     """
+    module = _module(interface, target, options, is_hosted=is_hosted, has_threads=has_threads)
+    return _text(module, _functions(module, fn, interface), target)
+
+
+def emit_parts(fn: Func, interface: Interface, target: Target, options: CodeOptions, most: int) -> list[str]:
+    """The same for the host, a large program in up to `most` texts, whose functions call each other."""
+    module = _module(interface, target, options)
+    functions = _functions(module, fn, interface)
+    count = min(most, sum(map(len, functions)) // _PART_CHARACTERS)
+    if count < 2:
+        return [_text(module, functions, target)]
+    parts: list[list[str]] = [[] for _ in range(count)]
+    for function in sorted(functions, key=len, reverse=True):
+        min(parts, key=lambda part: sum(map(len, part))).append(function)
+    return [_text(module, [*_declared(functions, part), *map(_shared, part)], target) for part in parts]
+
+
+def _module(
+    interface: Interface,
+    target: Target,
+    options: CodeOptions | None,
+    *,
+    is_hosted: bool = True,
+    has_threads: bool = True,
+) -> Module:
     fast = options is not None and options.fast_math
     flags = " reassoc nsz arcp contract" if fast else ""
     module = Module(interface.name, target, SPELLERS, flags, is_hosted=is_hosted, has_threads=has_threads)
     module.taken |= {interface.name, interface.prepare_name}
+    return module
+
+
+def _functions(module: Module, fn: Func, interface: Interface) -> list[str]:
+    """The texts of all functions of a program."""
     module.scan(fn)
     body = _program(module, fn, interface)
+    return [*module.functions, body, emit_prepare(interface)]
+
+
+def _text(module: Module, functions: Sequence[str], target: Target) -> str:
+    """A module of LLVM of these functions and what they may need."""
     parts = [
         *(f"{name} = internal unnamed_addr {content}, align 64" for content, name in module.globals.items())
     ]
     parts += sorted(module.declarations)
     parts += [text for name, text in _HELPERS.items() if name in module.helpers]
-    parts += [*module.functions, body, emit_prepare(interface), _attributes(target)]
-    return "\n".join([*parts, *module.scope_texts()]) + "\n"
+    return "\n".join([*parts, *functions, _attributes(target), *module.scope_texts()]) + "\n"
+
+
+def _shared(function: str) -> str:
+    """A function that other parts may call."""
+    return function.replace("define internal ", "define hidden ", 1)
+
+
+def _declared(functions: Sequence[str], part: Sequence[str]) -> list[str]:
+    """Declarations of the functions that lie in other parts."""
+    heads = (function.partition("\n")[0] for function in functions if function not in part)
+    return [
+        head[: head.rindex(")") + 1].replace("define internal", "declare", 1)
+        for head in heads
+        if head.startswith("define internal")
+    ]
 
 
 def _attributes(target: Target) -> str:

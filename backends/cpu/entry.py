@@ -144,7 +144,7 @@ class NativeEntries:
     def _load_entry(self) -> None:
         pool, memory = process_pool(self._fetch, self._store), process_memory(self._fetch, self._store)
         symbols = {**memory.symbols, **numpy_symbols(), "weft_parallel_for": pool.parallel_for}
-        code = load(cached_object(_ENTRY_KEY, build_entry, self._fetch, self._store), symbols).keep()
+        code = load(cached_object(_ENTRY_KEY, build_entry, self._fetch, self._store), symbols=symbols).keep()
         _fill_constants(code)
         where = ctypes.CFUNCTYPE(ctypes.c_int64)(self._code.address("entry_dispatch"))()
         ctypes.c_int64.from_address(where).value = code.address("entry_vectorcall")

@@ -19,7 +19,7 @@ from weft.backends.cpu.helpers import helpers_called
 from weft.ir.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from llvmlite.binding import ModuleRef, TargetMachine
+    from llvmlite.binding import ModulePassManager, ModuleRef, PassBuilder, TargetMachine
 
 # The two halves of a cache: given a key, the object that was stored, or None; and the storing of one.
 Fetch = Callable[[str], bytes | None]
@@ -94,7 +94,8 @@ def host_machine() -> Machine:
 
 
 @functools.cache
-def _target_machine(machine: Machine, level: int) -> "TargetMachine":
+def _target_machine(machine: Machine, level: int, part: int = 0) -> "TargetMachine":
+    """What emits code; each thread has its own, as LLVM asks."""
     target = _llvm().Target.from_triple(machine.triple)
     return target.create_target_machine(
         cpu=machine.cpu,
@@ -106,14 +107,13 @@ def _target_machine(machine: Machine, level: int) -> "TargetMachine":
     )
 
 
-def _optimized(
-    text: str, machine: Machine | None, level: int, passes: Sequence[str]
-) -> tuple["TargetMachine", "ModuleRef"]:
-    """LLVM's module of `text`, checked and optimized, and what emits it."""
+def prepared(
+    text: str, machine: Machine, level: int, passes: Sequence[str], part: int = 0
+) -> tuple["TargetMachine", "ModuleRef", "ModulePassManager", "PassBuilder"]:
+    """What emits code, the checked module of `text`, the passes to run; the lock is held."""
     llvm = _llvm()
-    machine = machine or host_machine()
-    target = _target_machine(machine, level)
-    module = llvm.parse_assembly(text)
+    target = _target_machine(machine, level, part)
+    module = llvm.parse_assembly(text, llvm.create_context() if part else None)
     module.verify()
     module.triple = machine.triple
     module.data_layout = str(target.target_data)
@@ -121,7 +121,14 @@ def _optimized(
     for name in passes:
         getattr(manager, f"add_{name}_pass")()
     options = llvm.create_pipeline_tuning_options(speed_level=level)
-    manager.run(module, llvm.create_pass_builder(target, options))
+    return target, module, manager, llvm.create_pass_builder(target, options)
+
+
+def _optimized(
+    text: str, machine: Machine | None, level: int, passes: Sequence[str]
+) -> tuple["TargetMachine", "ModuleRef"]:
+    target, module, manager, builder = prepared(text, machine or host_machine(), level, passes)
+    manager.run(module, builder)
     return target, module
 
 
@@ -232,9 +239,9 @@ def machine_code(text: str, machine: Machine) -> tuple[str, str]:
         return code, file.read().decode(errors="replace").strip()
 
 
-def load(data: bytes, symbols: Mapping[str, int] | None = None) -> LoadedObject:
-    """Bring object code into the process; it is unmapped when the result dies."""
-    return load_object(data, symbols)
+def load(*parts: bytes, symbols: Mapping[str, int] | None = None) -> LoadedObject:
+    """Bring object code into the process, all parts of it; it is unmapped when the result dies."""
+    return load_object(*parts, symbols=symbols)
 
 
 def cached_object(key: str, make: Callable[[], bytes], fetch: Fetch | None, store: Store | None) -> bytes:

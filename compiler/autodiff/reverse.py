@@ -36,6 +36,7 @@ from weft.ir import (
 )  # fmt: skip
 from weft.ir.dims import symbols_of
 from weft.ir.rewrite import Cloner, symbol_names
+from weft.ir.rules import axes_attribute
 from weft.ir.walk import calls_python, dims_of_type, walk
 
 
@@ -302,17 +303,40 @@ def accumulate(total: Expr, more: Expr) -> Expr:
     if is_zero(total.value):
         return more
     for whole, part in ((total, more), (more, total)):
-        op, b = part.value.op, whole.builder
-        if op is None or op.name not in ("update", "scatter") or not is_zero(op.operands[0]):
-            continue
-        if op.name == "scatter" and op.attributes["mode"] == "add":
-            return b.expr(b.emit("scatter", [whole.value, *op.operands[1:]], op.attributes).result)
-        if op.name == "update":
-            size = _tensor(op.operands[1].type).shape
-            before = b.expr(b.emit("slice", [whole.value], {**op.attributes, "size": size}).result)
-            put = (before + b.expr(op.operands[1])).value
-            return b.expr(b.emit("update", [whole.value, put], op.attributes).result)
+        if _is_one_place(part.value):
+            return _add_to_place(whole, part.value)
     return total + more
+
+
+def _is_one_place(value: Value) -> bool:
+    """Whether a value is zero but for one place, perhaps of an array in other axes."""
+    op = value.op
+    if op is None:
+        return False
+    if op.name in ("reshape", "transpose"):
+        return _is_one_place(op.operands[0])
+    is_sum = op.name == "update" or (op.name == "scatter" and op.attributes["mode"] == "add")
+    return is_sum and is_zero(op.operands[0])
+
+
+def _add_to_place(whole: Expr, part: Value) -> Expr:
+    op, b = part.op, whole.builder
+    assert op is not None
+    if op.name == "scatter":
+        return b.expr(b.emit("scatter", [whole.value, *op.operands[1:]], op.attributes).result)
+    if op.name == "update":
+        size = _tensor(op.operands[1].type).shape
+        before = b.expr(b.emit("slice", [whole.value], {**op.attributes, "size": size}).result)
+        put = (before + b.expr(op.operands[1])).value
+        return b.expr(b.emit("update", [whole.value, put], op.attributes).result)
+    inner = op.operands[0]
+    if op.name == "reshape":
+        added = _add_to_place(b.reshape(whole, _tensor(inner.type).shape), inner)
+        return b.reshape(added, _tensor(part.type).shape)
+    axes = axes_attribute(op.attributes, "axes")
+    back = tuple(axes.index(axis) for axis in range(len(axes)))
+    added = _add_to_place(b.expr(b.emit("transpose", [whole.value], {"axes": back}).result), inner)
+    return b.expr(b.emit("transpose", [added.value], {"axes": axes}).result)
 
 
 def unsupported(op: Op, reason: str = "") -> UnsupportedError:

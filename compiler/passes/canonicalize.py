@@ -25,7 +25,7 @@ from weft.compiler.passes.rules import (
 from weft.ir import REGISTRY, DType, Func, Op, TensorType, Value
 from weft.ir.dims import DimLike, decide
 from weft.ir.opdef import Scalar
-from weft.ir.rules import shape_attribute
+from weft.ir.rules import axes_attribute, shape_attribute
 
 
 def canonicalize(fn: Func) -> Func:
@@ -316,6 +316,94 @@ def _slice_of_concatenate(rewriter: Rewriter, op: Op) -> Value | None:
     return None
 
 
+def _slice_of_reshape(rewriter: Rewriter, op: Op) -> Value | None:
+    # reshape(x, s)[p] == reshape(x[q], t) if p is one block of each axis of x
+    inner = made_by(op.operands[0], "reshape")
+    places = None if inner is None else _places_before(inner, _places(op))
+    if inner is None or places is None:
+        return None
+    return rewriter.reshape(_cut(rewriter, inner.operands[0], places), shape_of(op.result))
+
+
+def _update_of_reshape(rewriter: Rewriter, op: Op) -> Value | None:
+    # update(reshape(x, s), y, p) == reshape(update(x, reshape(y), q), s) if p is one block of each axis of x
+    inner = made_by(op.operands[0], "reshape")
+    places = None if inner is None else _places_before(inner, _places(op))
+    if inner is None or places is None:
+        return None
+    start, size, step = zip(*places, strict=True)
+    facts = {"start": start, "step": step}
+    put = rewriter.emit("update", [inner.operands[0], rewriter.reshape(op.operands[1], size)], facts)
+    return rewriter.reshape(put, shape_of(op.result))
+
+
+def _places_before(reshape: Op, places: Places) -> Places | None:
+    """Places in the operand of a reshape that splits its axes, or adds axes of one element."""
+    found: Places = []
+    left = list(zip(shape_of(reshape.result), places, strict=True))
+    for whole in shape_of(reshape.operands[0]):
+        group: Places = []
+        sizes: list[DimLike] = []
+        total: DimLike = 1
+        while total != whole:
+            if not left:
+                return None
+            size, place = left.pop(0)
+            total = total * size
+            group.append(place)
+            sizes.append(size)
+        block = _block(group, sizes)
+        if block is None:
+            return None
+        found.append(block)
+    return found if found and all(place == (0, 1, 1) for _, place in left) else None
+
+
+def _block(places: Places, sizes: Sequence[DimLike]) -> tuple[DimLike, DimLike, DimLike] | None:
+    """The place in the one axis that has these axes in it; None if its steps differ."""
+    if len(places) < 2:
+        return places[0] if places else (0, 1, 1)
+    wide = [k for k, (_, count, _) in enumerate(places) if count != 1] or [len(places) - 1]
+    first, end = wide[0], wide[-1] + 1
+    step = places[first][2]
+    if end - first > 1 and (step != 1 or not _whole(places[first + 1 : end], sizes[first + 1 : end])):
+        return None
+    start: DimLike = 0
+    count: DimLike = 1
+    for (a, n, _), size in zip(places, sizes, strict=True):
+        start, count = start * size + a, count * n
+    for size in sizes[end:]:
+        step = step * size
+    return start, count, step
+
+
+def _slice_of_transpose(rewriter: Rewriter, op: Op) -> Value | None:
+    # transpose(x)[p] == transpose(x[q])
+    inner = made_by(op.operands[0], "transpose")
+    if inner is None:
+        return None
+    axes, places = axes_attribute(inner.attributes, "axes"), _places(op)
+    part = _cut(rewriter, inner.operands[0], [places[axis] for axis in _inverse(axes)])
+    return rewriter.emit("transpose", [part], {"axes": axes})
+
+
+def _update_of_transpose(rewriter: Rewriter, op: Op) -> Value | None:
+    # update(transpose(x), y, p) == transpose(update(x, transpose(y), q))
+    inner = made_by(op.operands[0], "transpose")
+    if inner is None:
+        return None
+    axes, places = axes_attribute(inner.attributes, "axes"), _places(op)
+    back = _inverse(axes)
+    start, _, step = zip(*(places[axis] for axis in back), strict=True)
+    part = rewriter.emit("transpose", [op.operands[1]], {"axes": back})
+    put = rewriter.emit("update", [inner.operands[0], part], {"start": start, "step": step})
+    return rewriter.emit("transpose", [put], {"axes": axes})
+
+
+def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(axes.index(axis) for axis in range(len(axes)))
+
+
 def _update_everything(_rewriter: Rewriter, op: Op) -> Value | None:
     # update(x, y) of all elements == y
     return op.operands[1] if _whole(_places(op), shape_of(op.operands[0])) else None
@@ -433,8 +521,9 @@ RULES: Rules = {
     "reshape":      (_same_shape, _reindex_scalar, _reshape_of_reshape, _reshape_of_broadcast),
     "transpose":    (_reindex_scalar, _transpose_of_units, _transpose_of_transpose),
     "slice":        (_slice_everything, _reindex_scalar, _slice_of_slice, _slice_of_update,
-                     _slice_of_concatenate),
-    "update":       (_update_everything, _update_of_update, _update_of_view, _update_with_own),
+                     _slice_of_concatenate, _slice_of_reshape, _slice_of_transpose),
+    "update":       (_update_everything, _update_of_update, _update_of_view, _update_with_own,
+                     _update_of_reshape, _update_of_transpose),
     "pad":          (_pad_nothing,),
     "concatenate":  (_concatenate_one,),
     "sum":          (_reduce_one,),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import weft
+from weft.backends.cpu.parts import compile_parts
 from weft.backends.cpu.threads import process_pool
 
 X = np.random.default_rng(0).normal(size=(900, 1003)).astype(np.float32)
@@ -85,3 +86,21 @@ def test_each_pass_off(program, off):
     expected = bits(weft.compile(program)(small))
     with weft.options(passes_off=(off,)):
         assert bits(weft.compile(program)(small)) == expected
+
+
+def test_code_compiled_in_parts(program, monkeypatch, tmp_path):
+    expected = bits(weft.compile(program)(X))
+    monkeypatch.setattr("weft.backends.cpu.emit._PART_CHARACTERS", 1000)
+    monkeypatch.setattr("weft.calls.generate.useful_parts", lambda: 3)
+    made = []
+
+    def noted(texts, machine):
+        made.append(texts)
+        return compile_parts(texts, machine)
+
+    monkeypatch.setattr("weft.calls.generate.compile_parts", noted)
+    with weft.options(cache_dir=str(tmp_path)):
+        assert bits(weft.compile(program)(X)) == expected
+        assert [len(texts) for texts in made] == [3]
+        assert bits(weft.compile(program)(X)) == expected
+    assert len(made) == 1

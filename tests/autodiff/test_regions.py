@@ -300,3 +300,26 @@ def test_writes_at_computed_places_stay_in_place():
     gradient = weft.grad(fn)
     gradient(RNG.normal(size=6), places)
     assert not [line for line in gradient._compiled.ir("loops").splitlines() if line.startswith("    copy(")]
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_rows_of_an_array_in_other_axes_add_up_in_place(is_turned):
+    """The way back of a loop over rows of a product adds to the rows it read, and to no others."""
+
+    def fn(x, w):
+        steps, rows, states = x.shape[0], x.shape[1], w.shape[1]
+        z = np.reshape(np.reshape(x, (steps * rows, -1)) @ w, (steps, rows, states))
+        if is_turned:
+            z = np.transpose(z, (1, 0, 2))
+        h = np.zeros((z.shape[1], states)) * x[0, 0, 0]
+        for k in range(z.shape[0]):
+            h = np.tanh(0.5 * h.sum() + z[k])
+        return h.sum()
+
+    x, w = 0.3 * RNG.normal(size=(6, 5, 3)), RNG.normal(size=(3, 4))
+    check(fn, x, w)
+    gradient = weft.grad(fn)
+    gradient(x, w)
+    kernels = gradient._compiled.stats()["kernels"]
+    whole = x.shape[0] * x.shape[1] * w.shape[1] * 8
+    assert [k["bytes_written"] for k in kernels if "update" in k["ops"] and k["bytes_written"] >= whole] == []

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from weft.backends.cpu import elf, entry_type, link
+from weft.backends.cpu import elf, entry_type, link, parts
 from weft.backends.cpu.native import NativeSyntaxError, native, stack, static
 from weft.backends.cpu.native_text import translate
 from weft.runtime.layout import Struct, Words, i8, i32, i64
@@ -104,7 +104,7 @@ def call(code, name, *arguments):
 
 def test_object():
     code = link.load(
-        link.compile_text(TEXT), {"given": ctypes.cast(ctypes.CDLL(None).labs, ctypes.c_void_p).value}
+        link.compile_text(TEXT), symbols={"given": ctypes.cast(ctypes.CDLL(None).labs, ctypes.c_void_p).value}
     )
     assert [call(code, "pick", i) for i in range(4)] == [10, 21, 32, 43]
     text = ctypes.create_string_buffer(b"hello")
@@ -119,6 +119,48 @@ def test_missing_function():
         link.load(link.compile_text(TEXT))
     with pytest.raises(elf.ObjectFormatError):
         link.load(b"MZ")
+
+
+PARTS = (
+    """
+@table = internal constant [2 x i64] [i64 3, i64 4]
+declare i64 @other(ptr, i64)
+define hidden i64 @own(i64 %i) {
+  %p = getelementptr [2 x i64], ptr @table, i64 0, i64 %i
+  %v = load i64, ptr %p
+  ret i64 %v
+}
+define i64 @start(i64 %i) {
+  %v = call i64 @other(ptr @own, i64 %i)
+  ret i64 %v
+}
+""",
+    """
+@table = internal constant [2 x i64] [i64 100, i64 200]
+declare i64 @own(i64)
+define hidden i64 @other(ptr %f, i64 %i) {
+  %p = getelementptr [2 x i64], ptr @table, i64 0, i64 %i
+  %v = load i64, ptr %p
+  %a = call i64 %f(i64 %i)
+  %b = call i64 @own(i64 %i)
+  %c = add i64 %a, %b
+  %d = add i64 %c, %v
+  ret i64 %d
+}
+""",
+)
+
+
+def test_parts_use_each_other():
+    objects = parts.compile_parts(PARTS, link.host_machine())
+    assert len(objects) == 2
+    code = link.load(*objects)
+    assert [call(code, "start", i) for i in range(2)] == [106, 208]
+    assert "other" not in code
+    with pytest.raises(elf.ObjectFormatError, match="needs other"):
+        link.load(objects[0])
+    with pytest.raises(RuntimeError, match="parsing"):
+        parts.compile_parts([PARTS[0], "define"], link.host_machine())
 
 
 def test_invalid_text():

@@ -11,8 +11,9 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from weft import config
-from weft.backends.cpu.emit import emit_program, failure_sites
-from weft.backends.cpu.link import assembly, compile_text
+from weft.backends.cpu.emit import emit_parts, emit_program, failure_sites
+from weft.backends.cpu.link import assembly
+from weft.backends.cpu.parts import compile_parts, useful_parts
 from weft.backends.cpu.target import host_target, machine_of
 from weft.compiler.debug.dump import PassReport
 from weft.compiler.manager import Setting, Watch, run
@@ -81,13 +82,13 @@ def _no_collection() -> Generator[None, None, None]:
 
 
 def generate(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: Options) -> bytes:
-    """Facts as a line of JSON, then the object."""
+    """Facts as a line of JSON, then the objects."""
     target = host_target()
     with _no_collection():
         lowered = optimize(fn, options, target)
         interface = interface_of(lowered, guards, extra)
-        text = emit_program(lowered, interface, target, options.code)
-    code = compile_text(text, machine_of(target))
+        texts = emit_parts(lowered, interface, target, options.code, useful_parts())
+    objects = compile_parts(texts, machine_of(target))
     arena = arena_bytes(lowered)
     slot = interface.arena_slot + 1
     sizes: list[list[object]] = []
@@ -107,8 +108,9 @@ def generate(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], option
         "extra": list(range(slot, slot + len(extra))),
         "sites": [[site.code, [_plain(place) for place in site.locations]] for site in interface.sites],
         "kernels": kernel_facts(lowered),
+        "bytes": [len(part) for part in objects],
     }
-    return json.dumps(facts).encode() + b"\n" + code
+    return b"".join((json.dumps(facts).encode(), b"\n", *objects))
 
 
 def _plain(place: Location) -> list[object]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from itertools import accumulate, pairwise
 from time import perf_counter
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -71,7 +72,8 @@ def build(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], options: 
         is_cached = True
     head, _, code = stored.partition(b"\n")
     facts = json.loads(head)
-    loaded = load(code).keep()
+    ends = list(accumulate(facts["bytes"], initial=0))
+    loaded = load(*(code[start:end] for start, end in pairwise(ends))).keep()
     short = short_size(fn)
     is_short = bool(short) and not facts["names"]
     program = Program(loaded.address(SYMBOL), is_short=is_short, short_size=short, code=loaded)
