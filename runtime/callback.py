@@ -67,13 +67,19 @@ class Site:
 
 
 class _Kept(threading.local):
-    """Arrays that programs have handed over on this thread."""
+    """Arrays that programs have handed over on this thread, and its calls of Python."""
 
     def __init__(self) -> None:
         self.arrays: dict[object, Array] = {}
+        self.depth = 0
 
 
 _kept = _Kept()
+
+
+def depth_of_calls() -> int:
+    """How many calls of Python by programs this thread is in."""
+    return _kept.depth
 
 
 def keep(key: object, array: Array) -> None:
@@ -99,6 +105,7 @@ def _memory(address: int | None, dtype: DType, shape: tuple[int, ...]) -> Array:
 @contextmanager
 def _noted(location: Location | None) -> Generator[None, None, None]:
     """Let an exception of the user's pass as it is, with the line of the call as a note."""
+    _kept.depth += 1
     try:
         yield
     except BaseException as error:
@@ -107,6 +114,8 @@ def _noted(location: Location | None) -> Generator[None, None, None]:
         if location is not None and not is_ours and note not in getattr(error, "__notes__", ()):
             error.add_note(note)
         raise error.with_traceback(_without_ours(error.__traceback__)) from error.__cause__
+    finally:
+        _kept.depth -= 1
 
 
 def _without_ours(traceback: TracebackType | None) -> TracebackType | None:

@@ -124,6 +124,11 @@ class DictSnapshot(dict[Any, Any]):
 SNAPSHOTS = (ListSnapshot, DictSnapshot)
 
 
+def is_made_text(value: Any) -> bool:
+    """Whether it stands for a text that the program makes (`text.py`)."""
+    return hasattr(value.__class__, "run_time_text")
+
+
 def is_node(value: Any) -> bool:
     """Whether a value is a container that is looked into."""
     return type(value) in (tuple, list, dict, *SNAPSHOTS) or _is_record(value)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.chosen import ChosenText
 from weft.compiler.frontend.control.conditions import truth, truth_value
 from weft.compiler.frontend.control.folding import (
     add_up,
@@ -104,6 +105,8 @@ def _means(fn: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 def _len(trace: Trace, value: Any) -> Any:
     if isinstance(value, Forwarded):
         return value.length if isinstance(value, Made) else _len(trace, value.elements)
+    if isinstance(value, TracedText):
+        return value.asked(len, "int")
     if type(value) is TracedArray and value.view.shape:
         return size_number(trace, value.view.shape[0])
     if isinstance(value, Sequence):
@@ -139,12 +142,12 @@ def _type(trace: Trace, value: Any, *rest: Any) -> Any:
     return type(value, *rest) if rest or type(value) not in _ASKED else type_of(value)
 
 
-_ASKED: Any = (*TRACED, TracedText)
+_ASKED: Any = (*TRACED, TracedText, ChosenText)
 
 
 def type_of(value: Any) -> type:
     """The type that a value has for Python."""
-    if type(value) is TracedText:
+    if isinstance(value, TracedText):
         return str
     if type(value) is TracedArray:
         return np.ndarray if value.view.storage.variable is None or value.view.base is not None else Variable
@@ -153,6 +156,8 @@ def type_of(value: Any) -> type:
 
 @_means(float)
 def _float(trace: Trace, value: Any = 0.0) -> Any:
+    if isinstance(value, TracedText):
+        return value.asked(float, "float")
     if type(value) is TracedNumber:
         return value if value.type is float else number(trace, as_expr(trace, value, F64), float)
     return number(trace, cast(_one(trace, value), F64), float) if type(value) in TRACED else float(value)
@@ -177,6 +182,8 @@ def _complex_value(trace: Trace, value: Any) -> Expr:
 
 @_means(int)
 def _int(trace: Trace, value: Any = 0, *rest: Any) -> Any:
+    if isinstance(value, TracedText):
+        return value.asked(int, "int", *rest)
     if type(value) not in TRACED or rest:
         return int(value, *rest)
     if type(value) is TracedNumber and value.type is int:
@@ -188,6 +195,16 @@ def _int(trace: Trace, value: Any = 0, *rest: Any) -> Any:
         holds = expr.apply("less", trace.constant(2**63, U64))
         trace.fail_unless(holds, OverflowError("a uint64 that does not fit 64 bits was converted to an int"))
     return number(trace, cast(expr, I64), int)
+
+
+@_means(chr)
+def _chr(trace: Trace, value: Any) -> Any:
+    return text(trace, chr, value)
+
+
+@_means(ord)
+def _ord(trace: Trace, value: Any) -> Any:
+    return value.asked(ord, "int") if isinstance(value, TracedText) else ord(value)
 
 
 @_means(bool)

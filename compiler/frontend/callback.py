@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from weft.compiler.frontend.arguments import children, is_node, rebuild
+from weft.compiler.frontend.arguments import children, is_made_text, is_node, rebuild
 from weft.compiler.frontend.control.joins import is_listed
+from weft.compiler.frontend.control.tables import dict_maker, table_of
 from weft.compiler.frontend.expression import HOOKS
 from weft.compiler.frontend.hooks import Link
 from weft.compiler.frontend.number import IR_TYPES, TracedNumber, as_expr
@@ -46,11 +47,11 @@ class Slot:
 
 
 class Text:
-    """A text that is made when the program runs, of the filled `parts`."""
+    """A text, or a list, that is made when the program runs, of the filled `parts`."""
 
     __slots__ = ("make", "parts")
 
-    def __init__(self, make: Callable[..., str], parts: Sequence[Any]) -> None:
+    def __init__(self, make: Callable[..., Any], parts: Sequence[Any]) -> None:
         self.make, self.parts = make, parts
 
 
@@ -87,19 +88,22 @@ class Arguments:
         kind = _type(value)
         if kind in TRACED:
             return self._traced(value)
-        if hasattr(kind, "run_time_text"):
+        if is_made_text(value):
             return Text(value.make, [self.take(part) for part in value.parts])
         if isinstance(value, FunctionType | partial):
             return standing_alone(self, value)
         held = trace.hold(value)
         if held is value and trace.is_outside(value):
             return held
+        table = table_of(held)
+        if table is not None:
+            lists = [table.keys] if table.values is None else [table.keys, table.values]
+            return Text(dict_maker(held), [self.take(one) for one in lists])
         if is_listed(held):
-            raise trace.refuse(
-                "a list that a compiled loop appended to is given to Python",
-                "make it an array first: `np.array(items)`",
-                "E052",
-            )
+            from weft.compiler.frontend.chosen import in_arrays  # which imports this module
+
+            make, parts = in_arrays(trace, held)
+            return Text(make, [self.take(part) for part in parts])
         if is_node(held):
             return rebuild(held, [self.take(item) for _, item in children(held)])
         if any(_type(part) in TRACED for part in getattr(held, "__dict__", {}).values()):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from weft.compiler.frontend.chosen import in_text
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.equality import contained, ordered
 from weft.compiler.frontend.control.folding import contains
@@ -113,6 +114,9 @@ class Comparing:
             return is_in_table(self.trace, table, left)
         if is_listed(right):
             return self.trace.run(contains, right, left)
+        found = in_text(self.trace, left, right)
+        if found is not None:
+            return found
         return contained(self.trace, left, right)
 
     def _unless(self, found: Any, symbol: str) -> Any:

@@ -17,6 +17,7 @@ from weft.compiler.frontend import numpy as namespace
 from weft.compiler.frontend.arguments import StaticSpec, spec_of
 from weft.compiler.frontend.assumption import Assumptions, Restart, SizeGuard
 from weft.compiler.frontend.capture import Inputs, ObjectGuard, Parameter, TraceOptions
+from weft.compiler.frontend.chosen import begin_texts
 from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.control.statements import Raised
 from weft.compiler.frontend.result import Effect, Outputs, ResultNode, settle_all
@@ -176,6 +177,7 @@ def _bound_spec(value: Any) -> Any:
 def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Traced:
     """Close the function: results as the return value and the effects name them, then written parameters."""
     hooks.effects[:] = hooks.outside.effects(hooks.effects)
+    begin_texts(one)
     for item in [value, *(effect.value for effect in hooks.effects)]:
         settle_all(one, item)
     outputs = Outputs(one, inputs, [value, [effect.value for effect in hooks.effects]])

@@ -130,8 +130,11 @@ class TracedNumber:
         return self._forced("complex()")
 
     def __round__(self, digits: int | None = None) -> Any:
-        if digits is not None:
-            self._forced("round() to digits")
+        if digits is not None and self.type is not complex:
+            from weft.compiler.frontend.callback import Declared, call_python  # which imports this module
+
+            kind = int if self.type is bool else self.type  # decimal digits are Python's own
+            return call_python(self.trace, round, [self, digits], Declared(kind.__name__, IR_TYPES[kind], ()))
         if self.type is not float:
             return self + 0
         value = as_expr(self.trace, self, F64).apply("rint")

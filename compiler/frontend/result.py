@@ -14,6 +14,7 @@ import numpy as np
 from weft.compiler.frontend.arguments import children, is_node
 from weft.compiler.frontend.callback import deliver
 from weft.compiler.frontend.capture import Inputs
+from weft.compiler.frontend.chosen import ListMaker, holds_texts
 from weft.compiler.frontend.control.joins import (
     Array,
     Nullable,
@@ -266,6 +267,8 @@ class Outputs:
                 self._check_alone(part, views)
         count = self.describe(size_number(self.trace, stack.length))
         parts = tuple(self.describe(part) for part in stack.arrays())
+        if holds_texts(stack.slot):
+            return ResultMade(ListMaker(self.trace, stack.slot), (count, *parts))
         return ResultItems(count, _form(stack.slot), parts)
 
     def _check_alone(self, part: TracedArray, views: Iterable[TracedArray]) -> None:

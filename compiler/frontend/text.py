@@ -28,8 +28,16 @@ from weft.ir.source import Location
 from weft.ir.types import BOOL
 
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
-METHODS = frozenset("format join replace ljust rjust center zfill strip upper lower".split())
+METHODS = frozenset(
+    "format join replace ljust rjust center zfill strip lstrip rstrip upper lower title capitalize "
+    "swapcase".split()
+)
 """Methods of str that give a text of their arguments."""
+ASKING = {
+    **dict.fromkeys(("find", "rfind", "index", "rindex", "count"), "int"),
+    **dict.fromkeys("startswith endswith isdigit isalpha isalnum isupper islower isspace".split(), "bool"),
+}
+"""Methods of str that give a number."""
 
 
 class TracedText:
@@ -53,20 +61,41 @@ class TracedText:
     # fmt: on
 
     def __getattr__(self, name: str) -> Any:
-        if name in METHODS:
-            return partial(self._method, name)
+        if name in METHODS or name in ASKING:
+            return partial(method, self.trace, self, name)
         if name.startswith("__") or not hasattr(str, name):
             raise AttributeError(f"'str' object has no attribute {name!r}")
         return self._forced()
 
-    def _method(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        return TracedText(self.trace, _method, (name, self, args, kwargs))
+    def __getitem__(self, key: Any) -> Any:
+        return TracedText(self.trace, operator.getitem, (self, key))
+
+    # fmt: off
+    def __eq__(self, other: Any) -> Any: return _chosen().equal_texts(self, other)
+    def __ne__(self, other: Any) -> Any: return _chosen().differing_texts(self, other)
+    def __lt__(self, other: Any) -> Any: return self.asked(operator.lt, "bool", other)
+    def __le__(self, other: Any) -> Any: return self.asked(operator.le, "bool", other)
+    def __gt__(self, other: Any) -> Any: return self.asked(operator.gt, "bool", other)
+    def __ge__(self, other: Any) -> Any: return self.asked(operator.ge, "bool", other)
+    # fmt: on
+
+    def asked(self, function: Callable[..., Any], kind: str, *parts: Any) -> Any:
+        """What a function gives of the text when the program runs: a Python number."""
+        if not _chosen().is_text(self):
+            self._forced()
+        return _chosen().asked(self.trace, function, kind, self, *parts)
 
     def _forced(self, *_: Any) -> Any:
         raise forced(self.trace, "the text of a traced value", "characters that tracing depends on")
 
-    __str__ = __format__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _forced
-    __len__ = __bool__ = __iter__ = __contains__ = __getitem__ = __index__ = __int__ = __float__ = _forced
+    __str__ = __format__ = __hash__ = _forced
+    __len__ = __bool__ = __iter__ = __contains__ = __index__ = __int__ = __float__ = _forced
+
+
+def _chosen() -> Any:
+    from weft.compiler.frontend import chosen  # which imports this module
+
+    return chosen
 
 
 def _now(trace: Trace, value: UserValue) -> Any:
@@ -75,13 +104,19 @@ def _now(trace: Trace, value: UserValue) -> Any:
         value = value.elements
     if _type(value) is TracedArray:
         return new_array(trace, value.expr)
-    if is_node(value) and not is_listed(value) and at_run_time(value):
+    if is_listed(value):
+        from weft.compiler.frontend.control.listed import copied  # which imports this module
+
+        return copied(trace, value)
+    if is_node(value) and at_run_time(value):
         return rebuild(value, [_now(trace, item) for _, item in children(value)])
     return value
 
 
 def at_run_time(value: UserValue) -> bool:
     """Whether a value, or one in it, is known only when the program runs."""
+    if is_listed(value):
+        return True
     if is_node(value):
         return any(at_run_time(item) for _, item in children(value))
     return _type(value) in TRACED or isinstance(value, Forwarded | TracedText)
@@ -112,8 +147,12 @@ def _formatted(value: UserValue, conversion: str, specification: str) -> str:
     return format(CONVERSIONS[conversion](value), specification)
 
 
-def method(trace: Trace, owner: str, name: str, args: Any, kwargs: Any) -> Any:
-    """`owner.name(*args, **kwargs)`, a method that gives a text."""
+def method(trace: Trace, owner: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    """`owner.name(*args, **kwargs)`, a method that gives a text, or a number."""
+    if name in ASKING and any(map(at_run_time, (owner, *args))):
+        return _chosen().asked(trace, _method, ASKING[name], name, owner, args, kwargs)
+    if name in ASKING:
+        return _method(name, owner, args, kwargs)
     return text(trace, _method, name, owner, args, kwargs)
 
 

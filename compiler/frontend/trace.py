@@ -96,6 +96,7 @@ class Trace:
         self.groups = 0  # of ops that are marked to be computed again for derivatives
         self.limits: dict[object, tuple[Dim, Region]] = {}  # bounds and counts of slices, by what they are of
         self.raises: list[Any] = []  # exceptions that ops `check` name by number
+        self.texts: Any = None  # those that the program carries as numbers (`chosen.py`)
         self.callbacks: list[Site] = []  # what ops `callback` name by number
         self.facts: dict[Value, bool] = {}  # what scalars are on the path that is traced
         self.put_off: list[Callable[[], Any]] = []  # weak references to what has `do()`

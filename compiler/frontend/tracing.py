@@ -17,6 +17,7 @@ import numpy as np
 from weft.compiler.frontend import builtin, impure, text
 from weft.compiler.frontend.assumption import Restart
 from weft.compiler.frontend.capture import Inputs
+from weft.compiler.frontend.chosen import item_of_texts
 from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.contents import arrays_in
@@ -245,6 +246,9 @@ class TracingHooks(Operating, Comparing):
         table = table_of(base) or missing_item(self.trace, base, key)
         if table is not None:
             return item_of_table(self.trace, base, table, key)
+        found = item_of_texts(self.trace, base, key)
+        if found is not NotImplemented:
+            return found
         try:
             base, key = as_listed(self.trace, base, key)
             if not is_listed(base) and not by_position(self.trace, base, key):
@@ -387,9 +391,8 @@ class TracingHooks(Operating, Comparing):
             args = tuple(given(value) for value in args)
             kwargs = {name: given(value) for name, value in kwargs.items()}
         owner: Any = getattr(fn, "__self__", None)
-        if type(owner) is str and fn.__name__ in text.METHODS:
-            opened = [tuple(map(self.inputs.open, args)), {k: self.inputs.open(v) for k, v in kwargs.items()}]
-            return text.method(self.trace, owner, fn.__name__, *opened)
+        if type(owner) is str and fn.__name__ in (*text.METHODS, *text.ASKING):  # options are no lists
+            return text.method(self.trace, owner, fn.__name__, *map(self.inputs.open, args), **kwargs)
         if _hashable(fn) and fn in CALLED and args:
             method = method_of(args[0], *CALLED[fn])
             if method is not None:
@@ -505,7 +508,7 @@ class TracingHooks(Operating, Comparing):
                 *map(self.inputs.open, args), **{name: self.inputs.open(v) for name, v in kwargs.items()}
             )
         if any(
-            (type(v) in TRACED and not _is_size(v)) or type(v) is text.TracedText
+            (type(v) in TRACED and not _is_size(v)) or isinstance(v, text.TracedText)
             for v in (*args, *kwargs.values())
         ):
             fix = "call it by weft.callback, outside of the compiled function, or write it with NumPy"

@@ -241,7 +241,7 @@ def test_the_error_for_items_names_no_name_of_weft():
             if v > 0:
                 names.append("A")
             else:
-                names.append("B")
+                names.append(np.float64)
         return names
 
     with pytest.raises(weft.DTypeError, match="an item of a list has different types") as error:

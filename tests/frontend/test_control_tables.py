@@ -192,8 +192,15 @@ REFUSED = [
     lambda x: {1} <= set(x),
     lambda x: [v for v in set(x)],  # in an order that hangs on Python's table
     lambda x: np.array(list(set(x))),
-    lambda x: weft.callback(len, filled(x), shape=(), dtype=np.int64),
 ]
+
+
+def test_a_callback_gets_a_dict():
+    def total(d):
+        return sum(d) + len(d)
+
+    compiled = weft.compile(lambda x: weft.callback(total, filled(x), result=0))
+    assert compiled(np.array([5, 7, 5])) == 14
 
 
 @pytest.mark.parametrize("fn", REFUSED)

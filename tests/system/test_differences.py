@@ -199,7 +199,7 @@ def test_bincount_with_a_length():
 # ---------------------------------------------------------------- in what may be written
 
 
-@pytest.mark.parametrize("body", ["len(str(x.sum()))", "np.save('/tmp/nothing', x)"])
+@pytest.mark.parametrize("body", ["str(x.sum()).split()", "np.save('/tmp/nothing', x)"])
 def test_traced_values_forced_to_python(tmp_path, body):
     fn = made(tmp_path, f"def f(x):\n    return {body}\n")
     with pytest.raises(weft.UnsupportedError, match=r"made\.py:5"):

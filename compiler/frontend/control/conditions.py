@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from weft.compiler.frontend.arguments import is_made_text
 from weft.compiler.frontend.control.joins import Maybe, Possible, is_listed
 from weft.compiler.frontend.control.settling import (
     exact_length,
@@ -30,6 +31,8 @@ def truth(trace: Trace, value: Any) -> bool | Expr:
     if type(value) is Possible:
         present, found = as_expr(trace, value.present, BOOL), truth(trace, value.value)
         return (present if found else False) if isinstance(found, bool) else present & found
+    if is_made_text(value):
+        return truth(trace, value.asked(bool, "bool"))
     value = unordered_keys(value)
     if is_listed(value):
         known = exact_length(value)

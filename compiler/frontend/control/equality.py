@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.arguments import is_made_text
 from weft.compiler.frontend.control.conditions import truth, truth_value
 from weft.compiler.frontend.control.joins import is_listed
 from weft.compiler.frontend.number import number
@@ -27,7 +28,7 @@ def holds_traced(value: Any) -> bool:
     """Whether a value is traced, or a tuple or list with one that is."""
     if type(value) in _ROWS:
         return any(map(holds_traced, value))
-    return type(value) in TRACED or isinstance(value, Forwarded)
+    return type(value) in TRACED or isinstance(value, Forwarded) or is_made_text(value)
 
 
 def contained(trace: Trace, left: Any, right: Any) -> Any:
@@ -73,6 +74,8 @@ def equal(trace: Trace, left: Any, right: Any) -> Truth:
         for a, b in zip(left, right, strict=True):
             found = _both(found, equal(trace, a, b))
         return found
+    if is_made_text(left) or is_made_text(right):
+        return truth(trace, left == right)
     if left is None or right is None or isinstance(left, str) or isinstance(right, str):
         return left is right or (isinstance(left, str) and isinstance(right, str) and left == right)
     return truth(trace, left == right)

@@ -110,6 +110,14 @@ def smallest_by(items: Any, default: Any, key: Any) -> Any:
     return found
 
 
+def picked(owner: Any, keys: Any, key: Any) -> Any:
+    """`owner[key]` of a dict whose keys are known."""
+    for one in keys:
+        if key == one:
+            return owner[one]
+    raise KeyError(key)
+
+
 def itself(item: Any) -> Any:
     """The key that sorts items by themselves."""
     return item

@@ -17,6 +17,7 @@ from weft.compiler.frontend.arguments import (
     DictSnapshot,
     ListSnapshot,
     children,
+    is_made_text,
     is_node,
     rebuild,
 )
@@ -168,6 +169,7 @@ class Extended:
     """A slot of another file, which says itself what carries it."""
 
     __slots__ = ()
+    is_plain = False  # whether it is as a number, which nobody changes
 
     def types(self) -> list[Type]:
         """Types of the IR values that carry it."""
@@ -180,6 +182,10 @@ class Extended:
     def wrap(self, trace: Trace, values: Iterator[Value]) -> Any:
         """The value that they carry."""
         raise NotImplementedError
+
+    def at(self, trace: Trace, leaves: Iterator[Any]) -> Any:
+        """One item of arrays that hold many."""
+        raise Conflict(f"{self.show()} as an item")
 
     def join(self, other: Extended | Tree) -> Extended:
         """The slot that takes values of both; raises Conflict if there is none."""
@@ -314,15 +320,20 @@ def loosen(value: Any) -> Slot:
             return Optional(carried(value.value))
         case Possible():
             return Nullable(carried(value.value))
-        case _ if is_listed(value):
-            return _listed_slot(value)
+        case _ if is_listed(value) or type(value) is str or is_made_text(value):
+            return _extended_slot(value)
         case _ if is_node(value):
             return Tree(_plain(value), tuple(Same(item) for _, item in children(value)))
         case _:
             raise Conflict(f"{value!r} is known only while tracing")
 
 
-def _listed_slot(value: Any) -> Slot:
+def _extended_slot(value: Any) -> Slot:
+    if not is_listed(value):
+        from weft.compiler.frontend import chosen  # which imports this module
+
+        made: Any = chosen.Chosen()
+        return made
     segment = segment_of(value)
     assert segment is not None
     return segment.slot_of(value)
@@ -335,11 +346,11 @@ def _plain(value: Any) -> Any:
 def carried(value: Any) -> Slot:
     """The slot of a value that only some paths have: it stays what it is unless the program computes it."""
     if is_listed(value):
-        return _listed_slot(value)
+        return _extended_slot(value)
     if is_node(value):
         return Tree(_plain(value), tuple(carried(item) for _, item in children(value)))
     traced = (TracedNumber, TracedScalar, TracedArray, Frozen, Possible)
-    return loosen(value) if type(value) in traced else Same(value)
+    return loosen(value) if type(value) in traced or is_made_text(value) else Same(value)
 
 
 def join(a: Slot, b: Slot) -> Slot:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from weft.compiler.frontend.chosen import is_text
 from weft.compiler.frontend.control import hashing
 from weft.compiler.frontend.control.joins import Conflict, Number, Scalar, Slot, Tree, is_listed
 from weft.compiler.frontend.control.listed import item_of
@@ -27,6 +28,7 @@ from weft.compiler.frontend.control.tables import (
     unordered_keys,
 )
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr
+from weft.compiler.frontend.text import TracedText
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar, new_array
 from weft.ir.types import BOOL
@@ -51,6 +53,8 @@ def is_computed(trace: Trace, key: Any) -> bool:
     """Whether the program computes a key, or a part of it."""
     if type(key) is tuple:
         return any(is_computed(trace, part) for part in cast("tuple[Any, ...]", key))
+    if isinstance(key, TracedText):
+        return is_text(key)
     return type(key) in TRACED and (as_dim(key) is None or trace.changes(as_dim(key) or 0))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.arguments import is_node
+from weft.compiler.frontend.chosen import holds_texts
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.folding import itself, mapped
 from weft.compiler.frontend.control.joins import (
@@ -426,7 +427,7 @@ def sort_by(trace: Trace, items: list[Any], key: Any, *, reverse: bool = False) 
         order = sorted(range(len(items)), key=keys.__getitem__, reverse=reverse)
         return [items[k] for k in order]
     columns = settled(trace, keys).arrays()
-    if any(column.ndim != 1 for column in columns):
+    if holds_texts(settled(trace, keys).slot) or any(column.ndim != 1 for column in columns):
         raise trace.refuse("items are sorted by keys that are no numbers", "let `key` give numbers", "E055")
     last = columns[0].view.shape[0] - 1
     columns = [column[::-1] for column in columns] if reverse else columns

@@ -200,6 +200,8 @@ def _item(trace: Trace, slot: Slot, leaves: Iterator[Any]) -> Any:
         case Row(inner, count):
             parts = [next(leaves) for _ in types(inner)]
             return [Stack(trace, inner, [_as_array(trace, part) for part in parts], count, count)]
+        case Extended():
+            return slot.at(trace, leaves)
         case _:
             raise Conflict("items that may be missing")
 

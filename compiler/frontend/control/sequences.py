@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from weft.compiler.frontend.arguments import is_made_text
 from weft.compiler.frontend.control.joins import Maybe, given, is_listed
 from weft.compiler.frontend.control.settling import (
     settled,
@@ -126,6 +127,9 @@ def as_sequence(trace: Trace, value: Any) -> Sequence | None:
     """A sequence that a loop can go over by position; None for what Python iterates."""
     if isinstance(value, Sequence):
         return value
+    if is_made_text(value):
+        length = as_bound(trace, value.asked(len, "int"))
+        return Sequence(trace, length, lambda k: value[size_number(trace, k)], "a str")
     value = seen_now(value)
     if isinstance(value, Items):
         return make_zip(trace, value.table.keys, value.table.values)

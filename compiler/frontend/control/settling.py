@@ -13,6 +13,7 @@ from typing import Any
 from weft.compiler.frontend.arguments import ListSnapshot, children, is_node
 from weft.compiler.frontend.control.joins import (
     Conflict,
+    Extended,
     Frozen,
     Maybe,
     Number,
@@ -120,7 +121,11 @@ def is_of_numbers(slot: Slot) -> bool:
     """Whether items are numbers, or rows or tuples of these."""
     if isinstance(slot, Tree) and type(slot.like) is tuple:
         return all(map(is_of_numbers, slot.items))
-    return is_of_numbers(slot.item) if isinstance(slot, Row) else isinstance(slot, Number | Scalar)
+    return is_of_numbers(slot.item) if isinstance(slot, Row) else _is_plain(slot)
+
+
+def _is_plain(slot: Slot) -> bool:
+    return isinstance(slot, Number | Scalar) or (isinstance(slot, Extended) and slot.is_plain)
 
 
 def settled(trace: Trace, owner: list[Any], slot: Slot | None = None) -> Stack:

@@ -42,7 +42,7 @@ from weft.compiler.frontend.control.sharing import share_joined
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
-from weft.compiler.frontend.text import fail
+from weft.compiler.frontend.text import TracedText, fail
 from weft.compiler.frontend.trace import Frame, Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar
 from weft.ir.dataclass import dataclass
@@ -404,6 +404,8 @@ def _alone(trace: Trace, side: Side, value: Any) -> Slot:
 def _is_made_in(trace: Trace, value: Any, ops: set[Op]) -> bool:
     if type(value) in (TracedScalar, TracedNumber):
         return value.value is not None and value.value.op in ops
+    if isinstance(value, TracedText):
+        return any(_is_made_in(trace, item, ops) for item in value.parts)
     if is_node(value):
         return any(_is_made_in(trace, item, ops) for _, item in children(value))
     return any(array.view.storage.depth > len(trace.frames) for array in arrays_in(value))
