@@ -518,38 +518,3 @@ def take(
         out[...] = made
         return out
     return made.copy() if type(made) is TracedArray else made
-
-
-_AT = {np.add: "add", np.multiply: "multiply", np.minimum: "minimum", np.maximum: "maximum"}
-
-
-def _at(ufunc: np.ufunc, mode: str) -> Any:
-    def composition(trace: Trace, a: TracedArray, indices: Any, b: Any = None) -> None:
-        if b is None:
-            raise ValueError("second operand needed for ufunc")
-        if not a.view.is_writeable:
-            raise ValueError("assignment destination is read-only")
-        selection = select_key(trace, a, indices)
-        if not selection.indices:  # every element at most once
-            part: Any = a[indices]
-            if isinstance(part, MaskedElements):
-                part = part.in_place(ufunc, b)
-            else:
-                part = trace.call(ufunc, part, b)
-            trace.call(operator.setitem, a, indices, part)
-            return
-        # of truth values a sum is `or`, a product `and`
-        how = {"add": "maximum", "multiply": "minimum"}.get(mode, mode) if a.element == BOOL else mode
-        scatter(trace, selection, elements(trace, b, a.element), how)
-
-    return composition
-
-
-for _ufunc, _mode in _AT.items():
-    implements(_ufunc.at)(_at(_ufunc, _mode))
-
-
-@implements(np.subtract.at)
-def subtract_at(trace: Trace, a: TracedArray, indices: Any, b: Any) -> None:
-    """Perform unbuffered in place subtraction for the elements of `a` given by `indices`."""
-    trace.call(np.add.at, a, indices, new_array(trace, -elements(trace, b, a.element)))

@@ -77,6 +77,9 @@ def loop_of(
         code = "E032" if str(error).startswith("Cannot cast") else "E030"
         fix = "convert an operand with astype, or write to an array of a wider dtype"
         raise DTypeError(str(error), code=code, location=location, fix=fix) from None
+    if np.dtype(object) in found and all(kind is int for kind in kinds):  # comparisons of Python's ints
+        given = tuple(np.dtype(np.int64) for _ in kinds)
+        found = ufunc.resolve_dtypes((*given, *outputs), **wanted)
     if np.dtype(np.float16) in found[ufunc.nin :]:
         return found
     # a test of small integers, which NumPy does in float16: float32 holds them too

@@ -320,43 +320,107 @@ class _Pass:
         p.loop(step, 1, some(1), start=whole)
 
     def _any(self, radix: Expr) -> None:
-        """A prime radix known to the program alone: each result is a sum over all."""
+        """A prime radix known to the program alone: two results at once are sums over pairs of elements.
+
+        With sums and differences of elements k and radix - k, results j and radix - j are
+        x0 + sum c t(k) +- i sum s u(k), c + i s being root j k.
+        """
         p = self.passes
         rest, stride, length = p.here(self.rest, self.stride, self.length)
         groups = rest.apply("divide_raw", radix)
-        unit = length.apply("divide_raw", radix)
+        step, unit = groups * stride, length.apply("divide_raw", radix)
+        half = (radix - 1).apply("divide_raw", radix.like(2)) + 1
 
         def group(number: Expr) -> None:
-            p.loop(p.writer.here(radix), 1, lambda j: self._sums(number, j, radix, groups * stride, unit))
+            one = p.writer.builder.index(1)
+            p.loop(half, 1, lambda k: self._fold(number, k, radix, step), start=one)
+            self._total(number, radix, half, step)
+            p.loop(half, 1, lambda j: self._sums(number, j, radix, half, step, unit), start=one)
 
         p.loop(groups, 1, group)
 
-    def _sums(self, number: Expr, j: Expr, radix: Expr, step: Expr, unit: Expr) -> None:
+    def _fold(self, number: Expr, k: Expr, radix: Expr, step: Expr) -> None:
+        """Elements k and radix - k become their sum and their difference."""
         p = self.passes
 
         def some(place: Expr, lanes: int, mask: Expr | None) -> None:
-            source, target, far, wide, n, row = p.here(
-                self.source, self.target, self.plane, self.stride, number, j
+            start, far, wide, n, gap, one, prime = p.here(
+                self.source, self.plane, self.stride, number, step, k, radix
             )
-            prime, gap, turn, plane = p.here(radix, step, unit, self.roots.plane)
+            first = start + place + n * wide
+            places = [first + gap * one, first + gap * (prime - one)]
+            low, high = (p.load_pair(self.work, far, at, lanes, mask) for at in places)
+            p.store_pair(pair.add(low, high), self.work, far, places[0], mask)
+            p.store_pair(pair.subtract(low, high), self.work, far, places[1], mask)
+
+        p.along(p.here(self.stride)[0], some)
+
+    def _total(self, number: Expr, radix: Expr, half: Expr, step: Expr) -> None:
+        """Result 0: the sum."""
+        p = self.passes
+
+        def some(place: Expr, lanes: int, mask: Expr | None) -> None:
+            start, target, far, wide, n, prime = p.here(
+                self.source, self.target, self.plane, self.stride, number, radix
+            )
+            first = start + place + n * wide
+
+            def add(builder: Builder, k: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
+                with p.writer.scope(builder, floor=True):
+                    origin, distance, plane = p.here(first, step, far)
+                    masked = None if mask is None else p.writer.here(mask)
+                    value = p.load_pair(self.work, plane, origin + distance * k, lanes, masked)
+                    return list(pair.add(Pair(*held), value))
+
+            begin = p.load_pair(self.work, far, first, lanes, mask)
+            one, stop = p.writer.builder.index(1), p.here(half)[0]
+            total = p.writer.builder.loop(one, stop, 1, list(begin), add)
+            p.store_pair(Pair(*total), self.work, far, target + place + wide * (n * prime), mask)
+
+        p.along(p.here(self.stride)[0], some)
+
+    def _sums(self, number: Expr, j: Expr, radix: Expr, half: Expr, step: Expr, unit: Expr) -> None:
+        """Results j and radix - j."""
+        p = self.passes
+
+        def some(place: Expr, lanes: int, mask: Expr | None) -> None:
+            source, target, far, wide, n, row, prime = p.here(
+                self.source, self.target, self.plane, self.stride, number, j, radix
+            )
             first = source + place + n * wide
             zero = p.writer.builder.constant(0.0, VectorType(F64, lanes))
 
             def add(builder: Builder, k: Expr, held: Sequence[Expr]) -> Sequence[Expr]:
                 with p.writer.scope(builder, floor=True):
-                    start, distance, far_root, far_value = p.here(first, gap, plane, far)
-                    line, order, step_of_roots = p.here(row, prime, turn)
-                    product = line * k
-                    at = (product - product.apply("divide_raw", order) * order) * step_of_roots
-                    root = p.load_pair(self.roots.buffer, far_root, at, lanes, stride=0)
+                    origin, distance, plane, root_plane, order, line, turn = p.here(
+                        first, step, far, self.roots.plane, prime, row, unit
+                    )
                     masked = None if mask is None else p.writer.here(mask)
-                    value = p.load_pair(self.work, far_value, start + distance * k, lanes, masked)
-                    return list(pair.multiply_add(root, value, Pair(*held)))
+                    root = p.load_pair(self.roots.buffer, root_plane, held[4] * turn, lanes, stride=0)
+                    low = p.load_pair(self.work, plane, origin + distance * k, lanes, masked)
+                    high = p.load_pair(self.work, plane, origin + distance * (order - k), lanes, masked)
+                    after = held[4] + line  # (j k) modulo the radix
+                    return [
+                        fma(root.re, low.re, held[0]),
+                        fma(root.re, low.im, held[1]),
+                        fma(root.im, high.re, held[2]),
+                        fma(root.im, high.im, held[3]),
+                        select(after.lt(order), after, after - order),
+                    ]
 
-            total = p.writer.builder.loop(p.writer.builder.index(0), prime, 1, [zero, zero], add)
-            turned = p.load_pair(self.roots.buffer, plane, n * wide * row, lanes, stride=0)
-            to = target + place + wide * (n * prime + row)
-            p.store_pair(_times(Pair(*total), turned), self.work, far, to, mask)
+            begin = p.load_pair(self.work, far, first, lanes, mask)
+            one, stop = p.writer.builder.index(1), p.here(half)[0]
+            re, im, side_re, side_im, _ = p.writer.builder.loop(one, stop, 1, [*begin, zero, zero, row], add)
+            for line, value in (
+                (row, Pair(re - side_im, im + side_re)),
+                (prime - row, Pair(re + side_im, im - side_re)),
+            ):
+                turned = p.load_pair(
+                    self.roots.buffer, p.here(self.roots.plane)[0], n * wide * line, lanes, stride=0
+                )
+                p.store_pair(
+                    _times(value, turned), self.work, far, target + place + wide * (n * prime + line), mask
+                )
 
         p.along(p.here(self.stride)[0], some)
 

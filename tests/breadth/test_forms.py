@@ -140,7 +140,7 @@ def of_numbers_and_parts(s, v, i):
         (np.sum(s, axis=0), np.max(s, axis=-1), np.argmin(s, axis=0), np.cumsum(s, axis=0)),
         (np.add.accumulate(v, axis=None), np.maximum.reduceat(v, [0, 2], dtype="i4")),
         (np.add.reduceat(v, v > 2), np.bitwise_count(i, out=np.zeros(3)), v.mean(dtype=int)),
-        np.diff(v, n=np.int64(1)),
+        (np.diff(v, n=np.int64(1)), np.less(3, 4), np.equal(3, 4), np.average(s + v, axis=[0])),
     )
 
 
@@ -148,7 +148,39 @@ def test_axes_of_numbers_and_parts_of_ufuncs():
     assert check(of_numbers_and_parts, [np.array(2.5), V, np.array([-3, 7, 255])], {}) == "same"
 
 
+def changed(v, i):
+    w, n, m = v.copy(), v.astype(int), np.outer(v, v)
+    np.divide.at(w, i, 2)
+    np.negative.at(w, i)
+    np.bitwise_xor.at(n, i, [1, 3, 2])
+    np.hypot.at(m, (i, slice(1, 3)), v[:2])
+    np.fmax.at(w, v > 3, 4)
+    np.add.at(n, i, -1.5)
+    np.subtract.at(n, i, 0.5)
+    return w, n, m
+
+
+def test_any_ufunc_at():
+    assert check(changed, [V, np.array([0, 2, 0])], {}) == "same"
+    assert check(lambda v: np.bitwise_or.at(v.astype(int), [0], 2.5), [V], {}) == "raises"
+
+
+def ends(v, i):
+    return (
+        (np.subtract.reduce(v, initial=5), np.hypot.reduce(3, axis=0), np.logaddexp.reduce(i, axis=())),
+        (np.logical_xor.reduce(i, dtype=bool), np.logical_or.accumulate(i, dtype=bool), np.lexsort(v)),
+        (np.bincount(v > 2, minlength=3), np.union1d(v.astype("f4"), 3)),
+    )
+
+
+def test_ends_of_reductions_and_sets():
+    assert check(ends, [V, np.array([0, 2, 0])], {}) == "same"
+
+
 @pytest.mark.parametrize("fn", [
+    lambda v: np.add.at([1], [0], 1), lambda v: np.bincount(v.astype(int) - 9, minlength=4),
+    lambda v: np.correlate(v, 2), lambda v: np.digitize(v, 2.0), lambda v: np.argsort(v[0], axis=2),
+    lambda v: np.cov(v, dtype=int), lambda v: np.histogram2d(v, v[:, None]),
     lambda v: v.sum(axis=[0]), lambda v: v.max(axis=True),
     lambda v: np.sum(v, out=[1]), lambda v: np.cumsum(v, out=np.zeros((2, 5))),
     lambda v: np.modf(v, out=np.zeros(5)), lambda v: np.bitwise_count(v),
@@ -158,6 +190,10 @@ def test_axes_of_numbers_and_parts_of_ufuncs():
 ])  # fmt: skip
 def test_what_numpy_refuses(fn):
     assert check(fn, [V], {}) == "raises"
+
+
+def test_quantiles_of_small_integers():
+    assert weft.compile(np.percentile)(np.array([-128, 127], "i1"), 50) == -0.5
 
 
 AXIS = np.int64(1)

@@ -3,6 +3,7 @@
 from weft.compiler.frontend import indexing as indexing
 from weft.compiler.frontend.numpy import along as along
 from weft.compiler.frontend.numpy import assorted as assorted
+from weft.compiler.frontend.numpy import at as at
 from weft.compiler.frontend.numpy import contraction as contraction
 from weft.compiler.frontend.numpy import creation as creation
 from weft.compiler.frontend.numpy import cumulative as cumulative

@@ -25,7 +25,7 @@ from weft.compiler.frontend.values import TracedArray, as_array, elements, new_a
 from weft.ir.dims import product
 from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast, constant, select
-from weft.ir.types import BOOL
+from weft.ir.types import BOOL, DType
 
 
 def scan(trace: Trace, by: str, value: Expr, axis: int) -> Expr:
@@ -210,11 +210,10 @@ def _scanned(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) 
     if ufunc in (np.add, np.multiply) and dtype is None:
         default = widened(value.dtype)
     elif dtype is None:  # the loop of the ufunc whose operands and result are of one type
-        found = ufunc.resolve_dtypes((value.dtype.numpy, value.dtype.numpy, None))
-        default = BOOL if not by else element_type(found[2], trace.location())
+        default = _loop_type(trace, ufunc, value.dtype)
     if not by and dtype is not None and np.dtype(dtype) != np.bool_:
         raise TypeError(f"No loop matching the specified signature was found for ufunc {ufunc.__name__}")
-    value = _converted(trace, value, None if not by else dtype, default)
+    value = _converted(trace, value, dtype if by else None, default if by else BOOL)
     if value.dtype == BOOL and not on_bools:
         raise TypeError(
             f"numpy boolean {ufunc.__name__} is not supported; use the bitwise or logical functions"
@@ -228,6 +227,8 @@ def _accumulate(ufunc: np.ufunc) -> Callable[..., Any]:
         if not shape_of(value):
             raise TypeError("cannot accumulate on a scalar")
         rank = len(shape_of(value))
+        if isinstance(axis, list | bool | np.bool_):
+            raise TypeError(f"'{type(axis).__name__}' object cannot be interpreted as an integer")
         axes = tuple(range(rank)) if axis is None else as_axes(trace, axis, rank)
         if len(axes) != 1:
             raise ValueError("accumulate does not allow multiple axes")
@@ -258,16 +259,37 @@ def _reduce(ufunc: np.ufunc) -> Callable[..., Any]:
                 "reduce one axis",
                 "E054",
             )
+        if initial is not NONE and len(axes) == 1 and ufunc not in _IN_ANY_ORDER:
+            return _from_first(trace, ufunc, value, initial, axes[0], dtype, keepdims, out)
         signed = ufunc in (np.hypot, np.gcd) and value.dtype.kind in "if"
         result = value.apply("absolute") if signed else value  # what the identity makes of one
         for number in sorted(axes, reverse=True):
             result = _last(trace, ufunc, result, dtype, number)
+        if not axes:
+            result = _converted(trace, value, dtype, _loop_type(trace, ufunc, value.dtype))
         if initial is not NONE:
             start = trace.call(ufunc, initial, new_array(trace, result))
             result = elements(trace, start, result.dtype)
         return finish(trace, result, shape, axes, keepdims, out)
 
     return composition
+
+
+def _loop_type(trace: Trace, ufunc: np.ufunc, given: DType) -> DType:
+    """What a ufunc makes of two operands of a type."""
+    found = ufunc.resolve_dtypes((given.numpy, given.numpy, None))
+    return element_type(found[2], trace.location())
+
+
+def _from_first(
+    trace: Trace, ufunc: np.ufunc, value: Expr, initial: Any, axis: int, dtype: Any, keepdims: Any, out: Any
+) -> Any:
+    """As `reduce` of the elements with `initial` before them, from which a difference takes them, say."""
+    array: Any = new_array(trace, value)
+    shape = tuple(1 if k == axis else d for k, d in enumerate(array.shape))
+    first = trace.call(np.full, shape, initial, dtype=array.dtype)
+    both = trace.call(np.concatenate, [first, array], axis=axis)
+    return trace.call(ufunc.reduce, both, axis=axis, dtype=dtype, keepdims=keepdims, out=out)
 
 
 def _last(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) -> Expr:

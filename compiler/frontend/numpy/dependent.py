@@ -205,7 +205,11 @@ def unique_values(trace: Trace, x: Any) -> Any:
 
 
 def _joined(trace: Trace, a: Any, b: Any) -> TracedArray:
-    return trace.call(np.concatenate, [as_array(trace, a).ravel(), as_array(trace, b).ravel()])
+    parts, kinds = [as_array(trace, v).ravel() for v in (a, b)], [operand(trace, v).kind for v in (a, b)]
+    if sum(isinstance(kind, type) for kind in kinds) == 1:  # a Python number takes the other's dtype
+        dtype = np.result_type(*(kind(0) if isinstance(kind, type) else kind for kind in kinds))
+        parts = [part.astype(dtype) for part in parts]
+    return trace.call(np.concatenate, parts)
 
 
 @implements(np.union1d)

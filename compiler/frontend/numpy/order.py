@@ -91,6 +91,7 @@ def argsort(
     _check_kind(trace, kind, stable, order)
     value = elements(trace, a)
     if not shape_of(value):
+        as_axis(trace, 0 if axis is None else axis, 1)
         return new_array(trace, trace.builder.broadcast(trace.constant(0, I64), (1,)))
     return new_array(trace, along(trace, "argsort", *_axis(trace, value, axis)))
 
@@ -158,11 +159,13 @@ def _computed_kth(trace: Trace, kth: TracedArray, size: DimLike) -> Sequence[Dim
 
 
 @implements(np.lexsort)
-def lexsort(trace: Trace, keys: Any, axis: Any = -1) -> TracedArray:
+def lexsort(trace: Trace, keys: Any, axis: Any = -1) -> Any:
     """Indirect stable sort by several keys, of which the last is the first in rank."""
     rows = list(keys) if isinstance(keys, Sequence) else list(as_array(trace, keys))
     if not rows:
         raise TypeError("need sequence of keys with len > 0 in lexsort")
+    if not any(operand(trace, row).shape for row in rows):
+        return wrap(trace, trace.constant(0, I64))
     order: Any = None
     for row in rows:
         if order is None:
@@ -217,6 +220,8 @@ def digitize(trace: Trace, x: Any, bins: Any, right: bool = False) -> Any:
     if "c" in (operand(trace, x).dtype.kind, as_array(trace, bins).dtype.kind):
         raise TypeError("x may not be complex, nor bins")
     edges = as_array(trace, bins)
+    if edges.ndim != 1:
+        raise ValueError(f"object {'too deep' if edges.ndim else 'of too small depth'} for desired array")
     side = "left" if right else "right"
     if edges.view.shape[0] == 0:
         return searchsorted(trace, edges, x, side)

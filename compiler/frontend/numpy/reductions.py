@@ -467,6 +467,7 @@ def average(
     keepdims: Any = False,
 ) -> Any:
     """Compute the weighted average along the specified axis."""
+    axis = tuple(axis) if isinstance(axis, list) else axis
     if weights is None and not returned:
         return mean(trace, a, axis, keepdims=keepdims)
     if weights is None:

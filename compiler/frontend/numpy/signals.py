@@ -229,6 +229,8 @@ def convolve(trace: Trace, a: Any, v: Any, mode: str = "full") -> Any:
 @implements(np.correlate)
 def correlate(trace: Trace, a: Any, v: Any, mode: str = "valid") -> Any:
     """Cross-correlation of two 1-dimensional sequences."""
+    if not as_array(trace, a).ndim or not as_array(trace, v).ndim:
+        raise ValueError("object of too small depth for desired array")
     return _slid(trace, a, as_array(trace, v).conj(), mode, flips=False)
 
 

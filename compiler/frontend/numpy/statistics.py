@@ -42,6 +42,8 @@ def cov(
         raise ValueError("ddof must be integer")
     kinds = [rows, np.float64] if y is None else [rows, as_array(trace, y), np.float64]
     dtype = trace.call(np.result_type, *kinds) if dtype is None else dtype
+    if np.dtype(dtype).kind not in "fc":
+        raise TypeError(f"Cannot cast ufunc 'subtract' output from float64 to {np.dtype(dtype)!r}")
     x = _observations(trace, rows, dtype, rowvar)
     if y is not None:
         x = trace.call(np.concatenate, [x, _observations(trace, as_array(trace, y), dtype, rowvar)], axis=0)
@@ -112,6 +114,8 @@ def bincount(trace: Trace, x: Any, weights: Any = None, minlength: Any = 0) -> A
             f"Cannot cast array data from dtype('{values.dtype}') to dtype('int64') "
             "according to the rule 'safe'"
         )
+    if values.dtype.kind == "b" or values.dtype == np.uint64:
+        values = values.astype(np.int64)
     size = as_size(trace, minlength)
     if weights is not None:
         count = as_array(trace, weights).view.shape
@@ -120,10 +124,11 @@ def bincount(trace: Trace, x: Any, weights: Any = None, minlength: Any = 0) -> A
     is_empty = trace.known(values.view.shape[0], "==", 0, "elements of bincount")
     if is_empty:
         return trace.call(np.zeros, size_number(trace, size), dtype=np.int64)
+    negative = "'list' argument must have no negative elements"
+    if values.dtype.kind == "i":
+        trace.fail_unless(trace.call(np.all, values >= 0).expr, ValueError(negative))
     if not trace.holds(size, "==", 0, "minlength of bincount"):
         return _counted(trace, values, weights, size_number(trace, size))
-    negative = "'list' argument must have no negative elements"
-    trace.fail_unless(trace.call(np.all, values >= 0).expr, ValueError(negative))
     if is_empty is None:
         values = values.astype(np.int64)
     largest = trace.call(np.max, values, **({"initial": -1} if is_empty is None else {}))
@@ -275,7 +280,11 @@ def histogram2d(
     trace: Trace, x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Compute the bi-dimensional histogram of two data samples."""
-    given = [as_array(trace, v).ravel() for v in (x, y)]
+    given = [as_array(trace, v) for v in (x, y)]
+    if not all(v.ndim for v in given):
+        raise TypeError("len() of unsized object")
+    if any(v.ndim != 1 for v in given):
+        raise ValueError("x and y must have the same length.")
     if not trace.holds(given[0].view.shape[0], "==", given[1].view.shape[0], "lengths of x and y"):
         raise ValueError("x and y must have the same length.")
     common = trace.call(np.result_type, *given)

@@ -499,8 +499,11 @@ def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
             parts = [trace.call(ufunc.reduce, value, axis=0, dtype=dtype)]
         result = trace.call(np.stack, parts)[: len(given)]
         result = trace.call(np.moveaxis, result, 0, axis)
+        out = out[0] if isinstance(out, tuple) else out
         if out is None:
             return result.copy()
+        if out.ndim != result.ndim:
+            raise ValueError("operands could not be broadcast together with remapped shapes")
         out[...] = result
         return out
 
@@ -510,5 +513,6 @@ def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
 for _ufunc in RULES:
     if _ufunc.nin == 2 and _ufunc.nout == 1:
         enter(_ufunc.reduceat, _reduceat(_ufunc))
+
 
 __all__ = ["RULES", "apply", "power", "truth"]

@@ -21,6 +21,12 @@ def each(fn: Callable[..., Any], size: Any, arrays: Any) -> Any:
     return result
 
 
+def at_each(ufunc: Any, flat: Any, places: Any, values: Any) -> None:
+    """`ufunc.at` of a flat array: one place after the other, which may come again."""
+    for k in range(len(places)):
+        flat[places[k]] = ufunc(flat[places[k]], *[value[k] for value in values])
+
+
 def windows_dot(x: Any, taps: Any, count: Any, size: Any, whole: Any) -> Any:
     """Dot products of `taps` with each window of `x`: `whole` passes of eight taps, then one by one."""
     total = np.zeros(count, x.dtype)
