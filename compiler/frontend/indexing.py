@@ -506,6 +506,8 @@ def take(
         array, axis = array.ravel(), 0
     if isinstance(indices, list | tuple):
         indices = trace.call(np.asarray, indices)
+    if type(indices) is TracedArray and indices.dtype == np.bool_:
+        indices = indices.astype(np.int64)
     if mode != "raise":
         size = array.shape[axis]
         wrapped = mode == "wrap"

@@ -181,6 +181,12 @@ def test_ends_of_reductions_and_sets():
     lambda v: np.add.at([1], [0], 1), lambda v: np.bincount(v.astype(int) - 9, minlength=4),
     lambda v: np.correlate(v, 2), lambda v: np.digitize(v, 2.0), lambda v: np.argsort(v[0], axis=2),
     lambda v: np.cov(v, dtype=int), lambda v: np.histogram2d(v, v[:, None]),
+    lambda v: v.reshape(5, 1, order="x"), lambda v: v.ravel(1), lambda v: v.sort(axis=None),
+    lambda v: v.astype(v), lambda v: np.linspace(0, 1, 5, axis=3), lambda v: np.indices(3),
+    lambda v: np.round(v, 2.5), lambda v: np.dot(v, v, 1), lambda v: np.linalg.matmul(v, v, v),
+    lambda v: np.choose(v.astype(int) - 2, [v, v]), lambda v: np.linalg.outer(v, v[0]),
+    lambda v: np.linalg.multi_dot([v, v, v]), lambda v: np.linalg.solve(v[:1, None], v[0]),
+    lambda v: np.matmul(v, v, dtype=int), lambda v: np.eye(3, k=0.5),
     lambda v: v.sum(axis=[0]), lambda v: v.max(axis=True),
     lambda v: np.sum(v, out=[1]), lambda v: np.cumsum(v, out=np.zeros((2, 5))),
     lambda v: np.modf(v, out=np.zeros(5)), lambda v: np.bitwise_count(v),
@@ -194,6 +200,23 @@ def test_what_numpy_refuses(fn):
 
 def test_quantiles_of_small_integers():
     assert weft.compile(np.percentile)(np.array([-128, 127], "i1"), 50) == -0.5
+
+
+def test_products_of_polynomials_keep_leading_zeros():
+    np.testing.assert_array_equal(weft.compile(np.polymul)(np.array([0.0, 1]), V[:2]), [0, 1, 2])
+
+
+def kinds_of_numbers(x, v, i):
+    s = i.sum()
+    return (
+        (s.T, np.squeeze(s), np.imag(s), np.eye(3, k=np.int64(1)), np.take(v, v > 2)),
+        (np.choose(i > 0, [v[:3], 7]), np.linalg.lstsq(x, v[:3], rcond=1)[0].round(9)),
+        (np.linalg.vecdot(x, x, axis=0), np.linalg.outer(v, i), np.linalg.multi_dot([v[:3], x, v[:4]])),
+    )
+
+
+def test_kinds_of_numbers():
+    assert check(kinds_of_numbers, [X, V, np.array([0, 2, 0])], {}) == "same"
 
 
 AXIS = np.int64(1)

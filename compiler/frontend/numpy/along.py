@@ -12,7 +12,7 @@ import numpy as np
 
 from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
-from weft.compiler.frontend.numpy.creation import as_shape, as_size, constant_array
+from weft.compiler.frontend.numpy.creation import as_shape, as_size, check_order, constant_array
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
@@ -86,6 +86,8 @@ def meshgrid(
 @implements(np.indices)
 def indices(trace: Trace, dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
     """Return an array representing the indices of a grid."""
+    if isinstance(dimensions, int | np.integer):
+        raise TypeError(f"'{type(dimensions).__name__}' object is not iterable")
     sizes = [size_number(trace, d) for d in as_shape(trace, dimensions)]
     lines = [trace.call(np.arange, size, dtype=dtype) for size in sizes]
     lines = [line.reshape(*(1,) * k, -1, *(1,) * (len(sizes) - 1 - k)) for k, line in enumerate(lines)]
@@ -233,6 +235,7 @@ def _fill_steps(trace: Trace, a: TracedArray, value: TracedArray, *, wrap: bool)
 @implements(np.unravel_index)
 def unravel_index(trace: Trace, indices: Any, shape: Any, order: str = "C") -> tuple[Any, ...]:
     """Converts a flat index or array of flat indices into a tuple of coordinate arrays."""
+    check_order(order)
     sizes = as_shape(trace, shape)
     if order != "C":
         return unravel_index(trace, indices, tuple(reversed([size_number(trace, d) for d in sizes])))[::-1]
@@ -336,10 +339,14 @@ def choose(trace: Trace, a: Any, choices: Any, out: Any = None, mode: str = "rai
     """Construct an array from an index array and a list of arrays to choose from."""
     rows = list(choices) if isinstance(choices, Sequence) else list(as_array(trace, choices))
     index = as_array(trace, a)
+    index = index.astype(np.int64) if index.dtype == np.bool_ else index
     shape = common_shape(trace, [index.view.shape, *(operand(trace, r).shape for r in rows)])
     sizes = tuple(size_number(trace, d) for d in shape)
     if mode != "raise":
         index = index % len(rows) if mode == "wrap" else trace.call(np.clip, index, 0, len(rows) - 1)
+    elif index.dtype.kind in "iu":
+        inside = trace.call(np.all, (index >= 0) & (index < len(rows)))
+        trace.fail_unless(elements(trace, inside), ValueError("invalid entry in choice array"))
     dtype = trace.call(np.result_type, *rows)
     table = trace.call(
         np.stack, [trace.call(np.broadcast_to, as_array(trace, r).astype(dtype), sizes) for r in rows]

@@ -5,6 +5,7 @@ New arrays are fresh storages. Not here: functions that rearrange existing ones 
 
 from __future__ import annotations
 
+import operator
 import typing
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -33,6 +34,14 @@ from weft.ir.dims import DimLike, floor_divide, maximum, product
 from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, select
 from weft.ir.types import F64, I64, DType, TensorType
+
+
+def check_order(order: Any) -> None:
+    """Raise what NumPy does for an `order` that is none."""
+    if not isinstance(order, str | None):
+        raise TypeError(f"order must be str, not {type(order).__name__}")
+    if order is not None and order.upper() not in ("C", "F", "A", "K"):
+        raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got '{order}')")
 
 
 def as_shape(trace: Trace, shape: Any) -> Shape:
@@ -239,6 +248,8 @@ def linspace(
     common = common if common.kind in "fc" else F64
     low, high = (elements(trace, v, common) for v in (start, stop))
     parts = count - 1 if endpoint else count
+    if not -1 <= operator.index(axis) < 1 and not (shape_of(low) or shape_of(high)):
+        raise np.exceptions.AxisError(axis, 1)
     if shape_of(low) or shape_of(high):
         ends = [new_array(trace, v) for v in (low, high)]
         made, step = _between(trace, ends, (count, parts), endpoint, as_dtype(trace, dtype, common))
@@ -299,7 +310,7 @@ def identity(trace: Trace, n: Any, dtype: Any = None) -> TracedArray:
 def diagonal_mask(trace: Trace, rows: DimLike, columns: DimLike, k: Any, relation: str) -> Expr:
     """Where column `relation` row + k."""
     builder, offset = trace.builder, as_dim(k)
-    assert offset is not None
+    offset = operator.index(k) if offset is None else offset
     row = iota(trace, rows, I64) + builder.broadcast(trace.size(offset), (rows,))
     left = builder.broadcast(iota(trace, columns, I64), (rows, columns))
     return left.apply(relation, builder.broadcast(builder.reshape(row, (rows, 1)), (rows, columns)))
@@ -446,6 +457,7 @@ def _flatten(trace: Trace, items: Any) -> tuple[list[Any], tuple[int, ...]]:
 @implements(np.copy)
 def copy(trace: Trace, a: Any, order: str = "K", subok: bool = False) -> TracedArray:
     """Return an array copy of the given object."""
+    check_order(order)
     return new_array(trace, elements(trace, a))
 
 
@@ -454,6 +466,9 @@ def astype(
 ) -> Any:
     """`x.astype(dtype)`: an array for an array, a scalar for a scalar."""
     trace: Trace = value.trace
+    check_order(order)
+    if type(dtype) in TRACED or isinstance(dtype, np.ndarray):
+        raise TypeError("Cannot construct a dtype from an array")
     ty = element_type(dtype, trace.location())
     if not np.can_cast(value.dtype, np.dtype(dtype), casting):  # pyright: ignore[reportArgumentType]
         raise DTypeError(

@@ -223,7 +223,7 @@ def lstsq(trace: Trace, a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, An
         _relative(found)
         if rcond is None
         else np.finfo(dtype).eps
-        if type(rcond) is int and rcond == -1
+        if isinstance(rcond, int | float) and not 0 < rcond < 1  # as LAPACK has it
         else rcond
     )
     x = _inverse(found, share) @ right

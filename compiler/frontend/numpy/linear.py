@@ -125,6 +125,8 @@ def solve(trace: Trace, a: Any, b: Any) -> Any:
     """Solve a linear matrix equation, or system of linear scalar equations."""
     matrix, right = as_matrix(trace, a), supported(trace, b)
     is_vector = right.ndim == 1
+    if not right.ndim:
+        raise ValueError("solve: Input operand 1 does not have enough dimensions")
     value = right.expr if right.dtype.kind in "fc" else cast(right.expr, F64)
     value = trace.builder.reshape(value, (*shape_of(value), 1)) if is_vector else value
     common = element_type(np.result_type(matrix.dtype.numpy, value.dtype.numpy), trace.location())
@@ -242,13 +244,15 @@ def matrix_power(trace: Trace, a: Any, n: Any) -> Any:
 @implements(np.linalg.multi_dot)
 def multi_dot(trace: Trace, arrays: Any, *, out: Any = None) -> Any:
     """The product of several matrices, in the order of fewest operations where sizes are known."""
-    given = [as_array(trace, a) for a in arrays]
-    if len(given) < 2:
+    values = [as_array(trace, a) for a in arrays]
+    if len(values) < 2:
         raise ValueError("Expecting at least two arrays.")
-    values = list(given)
     first, last = values[0].ndim == 1, values[-1].ndim == 1
     values[0] = values[0][None] if first else values[0]
     values[-1] = values[-1][:, None] if last else values[-1]
+    for one in values:
+        if one.ndim != 2:
+            raise LinAlgError(f"{one.ndim}-dimensional array given. Array must be two-dimensional")
     while len(values) > 1:
         k = min(range(len(values) - 1), key=lambda k: _cost(values[k], values[k + 1]))
         values[k : k + 2] = [trace.call(np.matmul, values[k], values[k + 1])]
@@ -338,17 +342,37 @@ def norm(trace: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool
     return _matrix_norm(trace, array, axes, ord, keepdims=keepdims)
 
 
-def _same(name: str, fn: Any, **fixed: Any) -> None:
-    """A function that `numpy` has too, by position alone."""
-
-    def composition(trace: Trace, *args: Any, **kwargs: Any) -> Any:
-        return trace.call(fn, *args, **{**fixed, **kwargs})
-
-    implements(getattr(np.linalg, name))(composition)
+@implements(np.linalg.matmul)
+def matmul(trace: Trace, x1: Any, x2: Any, /) -> Any:
+    """Computes the matrix product."""
+    return trace.call(np.matmul, x1, x2)
 
 
-for _name in ("matmul", "matrix_transpose", "outer", "tensordot", "vecdot"):
-    _same(_name, getattr(np, _name))
+@implements(np.linalg.matrix_transpose)
+def matrix_transpose(trace: Trace, x: Any, /) -> Any:
+    """Transposes a matrix (or a stack of matrices) ``x``."""
+    return trace.call(np.matrix_transpose, x)
+
+
+@implements(np.linalg.outer)
+def outer(trace: Trace, x1: Any, x2: Any, /) -> Any:
+    """Compute the outer product of two vectors."""
+    for one in (x1, x2):
+        if as_array(trace, one).ndim != 1:
+            raise ValueError("Input arrays must be one-dimensional")
+    return trace.call(np.outer, x1, x2)
+
+
+@implements(np.linalg.tensordot)
+def tensordot(trace: Trace, x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
+    """Compute tensor dot product along specified axes."""
+    return trace.call(np.tensordot, x1, x2, axes)
+
+
+@implements(np.linalg.vecdot)
+def vecdot(trace: Trace, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Computes the vector dot product, the first conjugated."""
+    return trace.call(np.vecdot, x1, x2, axis=axis)
 
 
 @implements(np.linalg.diagonal)

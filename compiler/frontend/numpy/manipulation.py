@@ -19,6 +19,7 @@ from weft.compiler.frontend.numpy.broadcasting import common_shape, show_shape
 from weft.compiler.frontend.numpy.creation import (
     as_shape,
     as_size,
+    check_order,
     diagonal_mask,
     known_elements,
     shape_items,
@@ -34,7 +35,7 @@ from weft.compiler.frontend.storage import (
     row_major,
 )
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, shape_of
+from weft.compiler.frontend.values import TracedArray, TracedScalar, as_array, elements, new_array, shape_of
 from weft.ir.dims import DimLike, floor_divide, modulo, product, show_dim
 from weft.ir.errors import ShapeError
 from weft.ir.expr import select
@@ -75,6 +76,7 @@ def as_axes(trace: Trace, axes: Any, rank: int) -> tuple[int, ...]:
 @implements(np.reshape)
 def reshape(trace: Trace, a: Any, shape: Any, order: str = "C", copy: bool | None = None) -> TracedArray:
     """Gives a new shape to an array without changing its data."""
+    check_order(order)
     array = as_array(trace, a)
     if order == "A" and array.ndim > 1 and _in_memory_order(trace, array, order) is not array:
         order = "F"
@@ -136,6 +138,7 @@ def _rest(trace: Trace, total: DimLike, known: DimLike) -> DimLike:
 @implements(np.ravel)
 def ravel(trace: Trace, a: Any, order: str = "C") -> TracedArray:
     """Return a contiguous flattened array."""
+    check_order(order)
     array = as_array(trace, a)
     if order in ("A", "K") and array.ndim > 1:
         array, order = _in_memory_order(trace, array, order), "C"
@@ -174,8 +177,10 @@ def expand_dims(trace: Trace, a: Any, axis: Any) -> TracedArray:
 
 
 @implements(np.squeeze)
-def squeeze(trace: Trace, a: Any, axis: Any = None) -> TracedArray:
+def squeeze(trace: Trace, a: Any, axis: Any = None) -> Any:
     """Remove axes of length one from `a`."""
+    if type(a) is TracedScalar and axis is None:
+        return a
     array = as_array(trace, a)
     shape = array.view.shape
     axes = (
@@ -193,8 +198,10 @@ def squeeze(trace: Trace, a: Any, axis: Any = None) -> TracedArray:
 
 
 @implements(np.transpose, np.permute_dims)
-def transpose(trace: Trace, a: Any, axes: Any = None) -> TracedArray:
+def transpose(trace: Trace, a: Any, axes: Any = None) -> Any:
     """Returns an array with axes transposed."""
+    if type(a) is TracedScalar and axes is None:
+        return a
     array = as_array(trace, a)
     order = tuple(reversed(range(array.ndim))) if axes is None else as_axes(trace, axes, array.ndim)
     if len(order) != array.ndim:

@@ -17,7 +17,7 @@ from weft.compiler.frontend.control.joins import Slot
 from weft.compiler.frontend.control.lists import Row
 from weft.compiler.frontend.control.methods import listed_array
 from weft.compiler.frontend.number import IR_TYPES, number, size_number
-from weft.compiler.frontend.numpy.creation import as_shape, astype
+from weft.compiler.frontend.numpy.creation import as_shape, astype, check_order
 from weft.compiler.frontend.promote import element_type
 from weft.compiler.frontend.storage import Bits, Part, Reshape
 from weft.compiler.frontend.values import (
@@ -113,6 +113,7 @@ def _transpose(value: Any, *axes: Any) -> Any:
 
 @_method("copy")
 def _copy(value: Any, order: str = "C") -> Any:
+    check_order(order)
     return value if type(value) is TracedScalar else new_array(value.trace, value.expr)
 
 
@@ -128,8 +129,10 @@ def _clip(value: Any, min: Any = None, max: Any = None, out: Any = None, dtype: 
 
 @_method("sort")
 def _sort(
-    value: TracedArray, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+    value: TracedArray, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
 ) -> None:
+    if axis is None:
+        raise TypeError("'NoneType' object cannot be interpreted as an integer")
     value[...] = value.trace.call(np.sort, value, axis, kind, order, stable=stable)
 
 
@@ -268,7 +271,10 @@ def _as_bits(value: Any, target: DType) -> Any:
 def part_of(value: Any, name: Literal["real", "imag"]) -> Any:
     """The real or imaginary parts: a view of a complex array; of real numbers themselves, or zeros."""
     if not value.element.is_complex:
-        return value if name == "real" else value.trace.call(np.zeros_like, value)
+        if name == "real":
+            return value
+        nothing = value.trace.call(np.zeros_like, value)
+        return nothing[()] if type(value) is TracedScalar else nothing
     if type(value) is TracedScalar:
         return TracedScalar(value.trace, value.expr.apply(name).value)
     return TracedArray(value.trace, value.view.through(Part(name)))

@@ -14,9 +14,9 @@ import numpy as np
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
 from weft.compiler.frontend.numpy.manipulation import as_axes
 from weft.compiler.frontend.numpy.table import enter, implements
-from weft.compiler.frontend.promote import common_dtype, element_type, loop_signature, numpy_dtype
+from weft.compiler.frontend.promote import common_dtype, element_type, loop_of, loop_signature, numpy_dtype
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import as_array, elements, new_array, operand, shape_of, wrap
+from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of, wrap
 from weft.ir.dims import DimLike, product
 from weft.ir.errors import DTypeError, Fact, ShapeError
 from weft.ir.expr import Expr, cast
@@ -121,6 +121,15 @@ def _axes_of(ufunc: np.ufunc, axes: Any, axis: Any, ranks: Sequence[int]) -> lis
     return axes if len(axes) == 3 else [*axes, ()]
 
 
+def _core_ranks(ufunc: np.ufunc, ranks: tuple[int, int, int], operands: tuple[Any, Any]) -> list[int]:
+    """How many axes of the operands and the result are multiplied: matrices of `matmul` may be vectors."""
+    core = list(ranks)
+    for k, one in enumerate(operands if ufunc is np.matmul else ()):
+        if one.ndim == 1:
+            core[k], core[2] = 1, core[2] - 1
+    return core
+
+
 def _generalized(ufunc: np.ufunc, ranks: tuple[int, int, int], multiply: Any) -> None:
     """Register a product of the last axes; `ranks` are the numbers of core axes of operands and result."""
 
@@ -132,10 +141,10 @@ def _generalized(ufunc: np.ufunc, ranks: tuple[int, int, int], multiply: Any) ->
         chosen = loop_signature(ufunc, dtype, signature)
         out = out[0] if isinstance(out, tuple) else out
         x, y = (as_array(trace, v) for v in (x1, x2))
-        core = list(ranks)
-        for k, one in enumerate((x, y) if ufunc is np.matmul else ()):  # whose matrices may be vectors
-            if one.ndim == 1:
-                core[k], core[2] = 1, core[2] - 1
+        core = _core_ranks(ufunc, ranks, (x, y))
+        if chosen is not None:
+            at = trace.location()
+            loop_of(ufunc, [x.dtype, y.dtype], [None], signature=chosen, casting=casting, location=at)
         places: list[Any] = []
         if axes is not None or axis is not None:
             for one, count in zip(_axes_of(ufunc, axes, axis, core), core, strict=True):
@@ -169,6 +178,8 @@ def store(trace: Trace, value: Expr, out: Any) -> Any:
     """A new result, or `out` with the result in it."""
     if out is None:
         return wrap(trace, value)
+    if type(out) is not TracedArray:
+        raise TypeError("return arrays must be of ArrayType")
     if not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
         raise DTypeError(
             f"cannot store {value.dtype} in an output of {out.element}",

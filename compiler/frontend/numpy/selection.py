@@ -5,6 +5,7 @@ Where, clip, isclose, nan_to_num, rounding to decimals, and other small elementw
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
 from typing import Any
 
@@ -203,6 +204,7 @@ def python_round(trace: Trace, value: Any, digits: Any = None) -> Any:
 @implements(np.round, np.around)
 def round_(trace: Trace, a: Any, decimals: int = 0, out: Any = None) -> Any:
     """Evenly round to the given number of decimals."""
+    decimals = operator.index(decimals)
     value = elements(trace, a)
     if value.dtype.is_complex:
         found = trace.call(np.zeros_like, a) if out is None else out
