@@ -16,11 +16,18 @@ from weft.ir.types import INDEX, DType, TensorType, Type, VectorType
 
 
 class Builder:
-    """Writes ops at the end of `region`; new ops get `locations`."""
+    """Writes ops at the end of `region`; new ops get `locations`.
 
-    def __init__(self, region: Region, locations: tuple[Location, ...] = ()) -> None:
+    `outer` writes the region around it, if its index arithmetic may be used here.
+    """
+
+    def __init__(
+        self, region: Region, locations: tuple[Location, ...] = (), outer: "Builder | None" = None
+    ) -> None:
         self.region = region
         self.locations = locations
+        self._outer = outer
+        self._indices: dict[tuple[object, ...], Value] = {}
 
     def emit(
         self,
@@ -40,14 +47,16 @@ class Builder:
         """A handle that continues here."""
         return Expr(self, value)  # pyright: ignore[reportArgumentType] -- the checker sees this class twice
 
-    def inside(self, region: Region) -> "Builder":
-        """A builder of a nested region."""
-        return Builder(region, self.locations)
+    def inside(self, region: Region, outer: "Builder | None" = None) -> "Builder":
+        """A builder of a nested region, which may use index arithmetic of `outer`."""
+        return Builder(region, self.locations, outer)
 
     # ---- constants
 
     def constant(self, value: "np.ndarray | Number", type: Type) -> Expr:
         """A compile-time value: an array of a tensor type, or one number in all lanes of a vector."""
+        if type == INDEX and value.__class__ is int:
+            return self.index(value)  # pyright: ignore[reportArgumentType] -- an int
         return self.expr(self.emit("constant", (), {"value": value, "type": type}).result)
 
     def full_like(self, like: TensorType | VectorType, number: Number, dtype: DType) -> Expr:
@@ -76,8 +85,27 @@ class Builder:
     # ---- loop level
 
     def index(self, number: int) -> Expr:
-        """An i64 scalar."""
-        return self.constant(number, INDEX)
+        """An i64 scalar; the same one for the same number."""
+        found = self._index("constant", number)
+        if found is None:
+            found = self.emit("constant", (), {"value": number, "type": INDEX}).result
+            self._indices["constant", number] = found
+        return self.expr(found)
+
+    def arithmetic(self, name: str, operands: Sequence[Value]) -> Value:
+        """An op on i64 scalars; the same one for the same operands."""
+        found = self._index(name, *operands)
+        if found is None:
+            found = self._indices[name, *operands] = self.emit(name, operands).result
+        return found
+
+    def _index(self, *key: object) -> Value | None:
+        builder: Builder | None = self
+        while builder is not None:
+            if key in builder._indices:
+                return builder._indices[key]
+            builder = builder._outer
+        return None
 
     def loop(
         self,
@@ -93,7 +121,8 @@ class Builder:
         """A loop-level `for`: `body(builder, index, carried)` gives the next carried values."""
         types = [e.value.type for e in initial]
         region = Region([INDEX, *types])
-        inner = self.inside(region)
+        # the body of a parallel loop becomes a function, to which all it uses of others is handed
+        inner = self.inside(region, outer=None if kind == "parallel" else self)
         params = [inner.expr(p) for p in region.params]
         results = body(inner, params[0], params[1:])
         inner.emit("yield", [r.value for r in results])
@@ -116,7 +145,7 @@ class Builder:
         regions: list[Region] = []
         for side in (then, otherwise):
             region = Region()
-            inner = self.inside(region)
+            inner = self.inside(region, outer=self)
             inner.emit("yield", [e.value for e in side(inner)])
             regions.append(region)
         return [self.expr(r) for r in self.emit("if", [condition.value], attributes or {}, regions).results]

@@ -49,6 +49,7 @@ class Expr:
             known = _known(name, self, others[0])
             if known is not None:
                 return known
+            return Expr(self.builder, self.builder.arithmetic(name, [self.value, self.like(others[0]).value]))
         operands = [self.value, *(self.like(o).value for o in others)]
         return Expr(self.builder, self.builder.emit(name, operands).result)
 

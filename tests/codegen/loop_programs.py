@@ -20,8 +20,8 @@ from weft.runtime.interface import Interface
 class Lowering(Builder):
     """A builder that writes ops with a scalar rule by that rule, as the math pass does."""
 
-    def inside(self, region):
-        return Lowering(region, self.locations)
+    def inside(self, region, outer=None):
+        return Lowering(region, self.locations, outer)
 
     def emit(self, name, operands=(), attributes=None, regions=()):
         if name not in SPELLED and isinstance(REGISTRY[name].form, Scalar) and REGISTRY[name].form.rule:
