@@ -177,7 +177,7 @@ def item_of_texts(trace: Trace, base: Any, key: Any) -> Any:
     if type(base) is str and any(_is_computed(trace, part) for part in _parts(key)):
         return characters(trace, base, key)
     if type(base) is dict and isinstance(key, TracedText) and is_text(key):
-        return trace.run(picked, base, tuple(cast("dict[str, Any]", base)), key)
+        return trace.run(picked, base, tuple(cast("dict[str, Any]", base)), key, KeyError(key))
     return NotImplemented
 
 

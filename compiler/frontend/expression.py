@@ -81,6 +81,7 @@ class ExpressionRewriter(ast.NodeTransformer):
             None  # functions to define before the statement; None: not possible
         )
         self.shared: set[str] = set()  # local names that a hoisted function or statement body binds
+        self.rows: set[ast.AST] = set()  # items of which a method is called that makes a list longer
         self.references: list[Reference] = []
         self.count = 0
         self.rewrite_function: Callable[[ast.FunctionDef], None] = lambda _: (
@@ -148,7 +149,7 @@ class ExpressionRewriter(ast.NodeTransformer):
         base, key = self.visit(node.value), self.key(node.slice)
         if not isinstance(node.ctx, ast.Load):
             return self._target(hook("item_target", node, base, key), node)
-        return hook("load_item", node, base, key)
+        return hook("load_row" if node in self.rows else "load_item", node, base, key)
 
     def key(self, node: ast.expr) -> ast.expr:
         """Rewrite what stands between brackets; slices become objects."""
@@ -181,6 +182,11 @@ class ExpressionRewriter(ast.NodeTransformer):
         if (reduced := self._reduction(node)) is not None:
             return reduced
         self._collect(node)
+        match node.func:
+            case ast.Attribute(value=ast.Subscript() as row, attr="append" | "extend"):
+                self.rows.add(row)
+            case _:
+                pass
         call = hook("call", node, self.visit(node.func), *self.several(node.args))
         if isinstance(call, ast.Call):
             call.keywords = [self.visit(keyword) for keyword in node.keywords]

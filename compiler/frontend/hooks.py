@@ -49,6 +49,10 @@ class Hooks(Protocol):
         """Evaluate `base[key]`; slices are slice objects."""
         ...
 
+    def load_row(self, base: UserValue, key: UserValue, /) -> UserValue:
+        """Evaluate `base[key]`, of which `append` or `extend` is called."""
+        ...
+
     def store_global(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Bind a name that is declared global; gives `value`."""
         ...

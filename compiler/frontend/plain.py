@@ -76,6 +76,10 @@ class PlainHooks:
         """Evaluate `base[key]`."""
         return base[key]
 
+    def load_row(self, base: UserValue, key: UserValue, /) -> UserValue:
+        """Evaluate `base[key]`, of which `append` or `extend` is called."""
+        return base[key]
+
     def store_global(self, function: FunctionType, name: str, value: UserValue, /) -> UserValue:
         """Bind a global."""
         function.__globals__[name] = value

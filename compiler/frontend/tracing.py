@@ -21,6 +21,7 @@ from weft.compiler.frontend.chosen import item_of_texts
 from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.contents import arrays_in
+from weft.compiler.frontend.control.grouped import Grouping, one_of_lists
 from weft.compiler.frontend.control.hooks import ControlHooks
 from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed, segment_of
 from weft.compiler.frontend.control.keyed import (
@@ -85,7 +86,7 @@ _type: Any = type  # typed so: of a value of any type
 _METHODS: Any = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
 
 
-class TracingHooks(Operating, Comparing):
+class TracingHooks(Operating, Comparing, Grouping):
     """Hooks of one trace of `root`; effects on objects that outlive the call are collected, not done."""
 
     def __init__(self, trace: Trace, inputs: Inputs, root: FunctionType | None) -> None:
@@ -246,7 +247,9 @@ class TracingHooks(Operating, Comparing):
         table = table_of(base) or missing_item(self.trace, base, key)
         if table is not None:
             return item_of_table(self.trace, base, table, key)
-        found = item_of_texts(self.trace, base, key)
+        found = one_of_lists(self.trace, base, key)
+        if found is NotImplemented:
+            found = item_of_texts(self.trace, base, key)
         if found is not NotImplemented:
             return found
         try:

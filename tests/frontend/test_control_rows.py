@@ -332,6 +332,53 @@ def row_is_written_in_a_list_that_became_longer(x):
     return x
 
 
+VALUES = np.random.default_rng(6).random(40)
+
+
+@right((VALUES[:1],), (VALUES[:5],), (VALUES,))
+def values_in_groups(x):
+    groups = [[] for _ in range(3)]
+    named = {"low": [], "high": []}
+    places = {k: [] for k in range(3)}
+    for i, v in enumerate(x):
+        groups[int(v * 3) - 3].append(v)
+        named["high" if v > 0.5 else "low"].append((i, v))
+        places[int(v * 3)].extend([i, i])
+    return groups, named, places, [len(group) for group in groups]
+
+
+@right((VALUES[:16],), (VALUES[20:],))
+def neighbours_in_order(x):
+    n = 4
+    graph = {i: [] for i in range(n)}
+    for i in range(n):
+        for j in range(n):
+            if x[i * n + j] > 0.5:
+                graph[i].append(j)
+    seen, order, waiting = [False] * n, [], [0]
+    while waiting:
+        at = waiting.pop()
+        if not seen[at]:
+            seen[at] = True
+            order.append(at)
+            for other in graph[at]:
+                waiting.append(other)
+    return order, graph
+
+
+def test_a_group_that_is_not_there():
+    @weft.compile
+    def grouped(x):
+        groups = [[] for _ in range(2)]
+        for v in x:
+            groups[int(v * 4)].append(v)
+        return groups
+
+    assert grouped(VALUES[:5] / 4) == [list(VALUES[:5] / 4), []]
+    with pytest.raises(IndexError, match="list index out of range"):
+        grouped(VALUES[:5] / 4 + 0.5)
+
+
 def aliases(value, seen, path, found):
     """Pairs of paths that lead to one list or dict."""
     if isinstance(value, (list, dict)):

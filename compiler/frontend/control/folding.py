@@ -110,12 +110,39 @@ def smallest_by(items: Any, default: Any, key: Any) -> Any:
     return found
 
 
-def picked(owner: Any, keys: Any, key: Any) -> Any:
-    """`owner[key]` of a dict whose keys are known."""
+def picked(owner: Any, keys: Any, key: Any, missing: Any) -> Any:
+    """`owner[key]` where the keys are known."""
     for one in keys:
         if key == one:
             return owner[one]
-    raise KeyError(key)
+    raise missing
+
+
+def append_to(owner: Any, keys: Any, key: Any, value: Any, missing: Any) -> None:
+    """`owner[key].append(value)` where the keys are known."""
+    found = False
+    for one in keys:
+        if key == one:
+            found = True
+            owner[one].append(value)
+    if not found:
+        raise missing
+
+
+def extend_one(owner: Any, keys: Any, key: Any, values: Any, missing: Any) -> None:
+    """`owner[key].extend(values)` where the keys are known."""
+    found = False
+    for one in keys:
+        if key == one:
+            found = True
+            owner[one].extend(values)
+    if not found:
+        raise missing
+
+
+def from_front(key: Any, count: Any) -> Any:
+    """A position as one from the front."""
+    return key + count if key < 0 else key
 
 
 def itself(item: Any) -> Any:
