@@ -70,6 +70,7 @@ from weft.compiler.frontend.control.settling import (
 )
 from weft.compiler.frontend.control.tables import Items, keys_of, refuse_table, seen_now, unordered_keys
 from weft.compiler.frontend.copying import COPYING
+from weft.compiler.frontend.known import attribute_of
 from weft.compiler.frontend.location import user_frame
 from weft.compiler.frontend.mathematics import MATHEMATICS
 from weft.compiler.frontend.number import (
@@ -84,7 +85,7 @@ from weft.compiler.frontend.number import (
 )
 from weft.compiler.frontend.text import TracedText, print_later, text
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, Forwarded, Made, TracedArray, TracedScalar, attribute_of
+from weft.compiler.frontend.values import TRACED, Forwarded, Made, TracedArray, TracedScalar
 from weft.ir.dims import product
 from weft.ir.expr import Expr, cast, complex_of, imag, real, select
 from weft.ir.types import C128, F64, I64, U64

@@ -55,6 +55,7 @@ from weft.compiler.frontend.control.settling import Restack, has_rows, is_row, s
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.control.tables import keys_of, refuse_table, table_of
 from weft.compiler.frontend.hooks import Hooks
+from weft.compiler.frontend.known import attribute_of
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
@@ -74,7 +75,7 @@ from weft.compiler.frontend.rewrite import (
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
 from weft.compiler.frontend.special_methods import CALLED, method_of
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, attribute_of, class_of
+from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, class_of
 from weft.ir.errors import Fact, WeftError
 from weft.ir.source import is_user_module
 from weft.runtime.variables import Variable

@@ -15,7 +15,7 @@ from weakref import ref
 
 import numpy as np
 
-from weft.compiler.frontend.number import TracedNumber, as_dim, forced, size_number
+from weft.compiler.frontend.number import TracedNumber, forced, size_number
 from weft.compiler.frontend.promote import Kind, element_type, numpy_dtype
 from weft.compiler.frontend.storage import Shape, View
 from weft.compiler.frontend.trace import Trace
@@ -35,7 +35,6 @@ Called with the value first.
 
 PROPERTIES: dict[str, Callable[[Any], Any]] = {}
 """Attributes that are computed, filled by `numpy/methods.py`."""
-
 
 SETTERS: dict[str, Callable[[Any, Any], None]] = {}
 """Attributes that may be assigned to, filled by `numpy/methods.py`."""
@@ -307,8 +306,14 @@ class TracedScalar(Operators):
         return self._forced("a key")
 
     def __index__(self) -> int:
-        found = self.trace.fix(self.value) if self.dtype.kind in "iu" else None
-        return self._forced("an index") if found is None else int(found)
+        found = plain_int(self)
+        return self._forced("an index") if found is self else found
+
+    __int__ = __index__
+
+    def __bool__(self) -> bool:
+        found = self.trace.fix(self.value) if self.dtype.kind in "biu" else None
+        return self._forced("a condition") if found is None else bool(found)
 
     def __iter__(self) -> Iterator[Any]:  # else NumPy takes what has items for an empty sequence
         raise TypeError(f"'{self.dtype.type.__module__}.{self.dtype.type.__name__}' object is not iterable")
@@ -340,33 +345,15 @@ class TracedScalar(Operators):
         return self.trace.expr(self.value)
 
 
-HIDDEN = ("trace", "view")
-"""Methods of arrays whose names attributes of traced values have."""
+def plain_int(value: Any) -> Any:
+    """A NumPy int that the call decides, as Python's, to which it is fixed then; other values as they are."""
+    if type(value) is not TracedScalar or value.dtype.kind not in "iu":
+        return value
+    found = value.trace.fix(value.value)
+    return value if found is None else int(found)
+
 
 TRACED = (TracedArray, TracedScalar, TracedNumber)
-
-
-def attribute_of(value: Any, name: str) -> Any:
-    """An attribute of a traced value as the user knows it: none of those that the tracer itself uses."""
-    kind = class_of(value)
-    if name in HIDDEN and kind in (TracedArray, TracedScalar):
-        return BoundMethod(name, value)
-    if kind in (TracedScalar, TracedNumber) and name in ("value", "dim", "type", *HIDDEN):
-        own = "numpy scalar" if kind is TracedScalar else value.type.__name__
-        raise AttributeError(f"'{own}' object has no attribute '{name}'")
-    return getattr(value, name)
-
-
-def fixed_number(trace: Trace, value: Any) -> Any:
-    """A traced number or scalar that only sizes, ints and floats of the call decide, as a plain number.
-
-    None for anything else that is traced; what decides it is fixed (`Trace.fix`).
-    """
-    if type(value) is TracedNumber and value.value is not None:
-        return trace.fix(value.value)
-    if (type(value) is TracedScalar or type(value) is TracedArray) and not value.ndim:
-        return trace.fix(value.expr.value)
-    return None if type(value) in TRACED and as_dim(value) is None else value
 
 
 class Forwarded:
@@ -389,12 +376,11 @@ class Forwarded:
 
 
 class Made(Forwarded):
-    """What comes to the caller as an object that `make` makes of the elements."""
+    """What comes to the caller as an object that `make` makes of the elements; `len` gives `length`."""
 
     __slots__ = ()
     make: Callable[..., Any]
     length: Any
-    """What `len` says of it."""
 
 
 class MaskedElements(Forwarded):
@@ -609,5 +595,6 @@ def shape_of(value: Expr) -> Shape:
 __all__ = [
     "METHODS", "PROPERTIES", "TRACED", "BoundMethod", "Forwarded", "Made", "MaskedElements",
     "Operand", "Operators", "TracedArray",
-    "TracedScalar", "as_array", "elements", "fixed_number", "new_array", "operand", "shape_of", "wrap",
+    "TracedScalar", "as_array", "elements", "new_array", "operand",
+    "plain_int", "shape_of", "wrap",
 ]  # fmt: skip

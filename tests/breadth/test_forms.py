@@ -206,6 +206,19 @@ def test_products_of_polynomials_keep_leading_zeros():
     np.testing.assert_array_equal(weft.compile(np.polymul)(np.array([0.0, 1]), V[:2]), [0, 1, 2])
 
 
+def at_computed_places(x, v, k):
+    return (
+        (np.delete(v, np.argmin(v)), np.delete(x, k, axis=1), np.insert(v, np.argmax(v), [7, 8])),
+        (np.insert(x, k, 9, axis=1), np.insert(x, k - 3, v[:4], axis=0), np.insert(v, k + 4, 1)),
+    )
+
+
+def test_elements_at_computed_places_go_and_come():
+    assert check(at_computed_places, [X, V, np.array(1)], {}) == "same"
+    assert check(lambda v, k: np.delete(v, k), [V, np.array(5)], {}) == "raises"
+    assert check(lambda v, k: np.insert(v, k, 0), [V, np.array(-6)], {}) == "raises"
+
+
 def kinds_of_numbers(x, v, i):
     s = i.sum()
     return (
@@ -224,10 +237,12 @@ AXIS = np.int64(1)
 
 def test_numpy_ints_where_python_has_ints():
     global AXIS
-    by_argument = weft.compile(lambda x, k: (x.sum(axis=k), np.partition(x, k), np.zeros(k)))
+    by_argument = weft.compile(lambda x, k: (x.sum(axis=k), np.partition(x, k), np.zeros(k), np.pad(x, k)))
     by_global = weft.compile(lambda x: x.sum(axis=AXIS))
     for k in (np.int64(0), np.int64(1), np.int32(0)):
         AXIS = k
-        for found, want in zip(by_argument(X, k), (X.sum(k), np.partition(X, k), np.zeros(k)), strict=True):
+        for found, want in zip(
+            by_argument(X, k), (X.sum(k), np.partition(X, k), np.zeros(k), np.pad(X, k)), strict=True
+        ):
             np.testing.assert_array_equal(found, want)
         np.testing.assert_array_equal(by_global(X), X.sum(k))

@@ -16,7 +16,15 @@ from weft.compiler.frontend.numpy.creation import as_shape, as_size, check_order
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, TracedScalar, as_array, elements, new_array, operand
+from weft.compiler.frontend.values import (
+    TracedArray,
+    TracedScalar,
+    as_array,
+    elements,
+    new_array,
+    operand,
+    plain_int,
+)
 from weft.ir.dims import floor_divide, modulo, product
 from weft.ir.errors import IndexFault
 
@@ -134,7 +142,7 @@ def fromfunction(
 
 def _known(trace: Trace, value: Any, what: str) -> int:
     """A size whose value decides how long a result is."""
-    dim = as_dim(value)
+    dim = as_dim(plain_int(value))
     if dim is None:
         raise trace.refuse(f"{what} must be known when the program starts", "use ints and sizes", "E051")
     return trace.pin(dim, what)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.number import as_dim, size_number
+from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import common_shape
 from weft.compiler.frontend.numpy.creation import as_shape, known_elements
 from weft.compiler.frontend.numpy.manipulation import as_axis
@@ -18,7 +18,7 @@ from weft.compiler.frontend.numpy.selection import array_equal
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import loop_of
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, TracedArray, as_array, elements, operand, wrap
+from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar, as_array, elements, operand, wrap
 from weft.ir.errors import ShapeError
 
 # ---------------------------------------------------------------- real numbers seen as complex ones
@@ -187,6 +187,22 @@ def _leaves(trace: Trace, node: Any) -> list[TracedArray]:
 # ---------------------------------------------------------------- insertion and deletion at known places
 
 
+def _is_place(obj: Any) -> bool:
+    """Whether it is one int that the program computes."""
+    if type(obj) is TracedNumber:
+        return obj.type is int and obj.dim is None
+    return type(obj) in (TracedScalar, TracedArray) and obj.ndim == 0 and obj.dtype.kind in "iu"
+
+
+def _placed(trace: Trace, obj: Any, size: Any, axis: int, *, last: int) -> Any:
+    """The place counted from the front, checked when the program runs; `last` is the last beyond the size."""
+    place: Any = trace.call(np.where, trace.call(np.less, obj, 0), trace.call(np.add, obj, size), obj)
+    inside: Any = (place >= 0) & (place < trace.call(np.add, size, last))
+    wrong = IndexError(f"an index is out of bounds for axis {axis}")
+    trace.fail_unless(trace.call(np.all, inside).expr, wrong)
+    return place
+
+
 def _known_places(trace: Trace, obj: Any, size: Any, what: str) -> Any:
     """Places as a plain array or int: which elements there are decides the size of the result."""
     if isinstance(obj, bool | np.bool_):
@@ -194,6 +210,8 @@ def _known_places(trace: Trace, obj: Any, size: Any, what: str) -> Any:
     known = known_elements(trace, obj) if type(obj) in TRACED else None
     if known is not None:
         return known
+    if _is_place(obj):
+        return obj
     if type(obj) in TRACED and as_dim(obj) is None:
         raise trace.refuse(f"{what} at computed places has a result of unknown size", "use a mask", "E051")
     if isinstance(obj, slice):
@@ -215,6 +233,12 @@ def delete(trace: Trace, arr: Any, obj: Any, axis: Any = None) -> Any:
     if type(obj) is TracedArray and obj.dtype == np.bool_:
         return array[(*front, ~obj)]
     places = _known_places(trace, obj, size, "np.delete")
+    if _is_place(places):
+        if trace.holds(size, "==", 0, "np.delete"):
+            raise IndexError(f"index is out of bounds for axis {number} with size 0")
+        place = _placed(trace, places, size_number(trace, size), number, last=0)
+        left: Any = trace.call(np.arange, size_number(trace, size) - 1)
+        return array[(*front, left + (left >= place))]
     if isinstance(places, int):
         cut = size_number(trace, size)
         place = places + cut if places < 0 else places
@@ -240,10 +264,14 @@ def insert(trace: Trace, arr: Any, obj: Any, values: Any, axis: Any = None) -> A
     places = _known_places(trace, obj, size, "np.insert")
     old = np.arange(size)  # NumPy itself says where old and new elements go
     new = as_array(trace, values).astype(array.dtype)
-    if isinstance(places, int) or (len(places) == 1 and places.dtype != bool):
+    is_place = _is_place(places)
+    if is_place or isinstance(places, int) or (len(places) == 1 and places.dtype != bool):
         new = new[(*(None,) * (array.ndim - new.ndim), ...)]
-        new = trace.call(np.moveaxis, new, 0, number) if isinstance(places, int) else new
+        new = trace.call(np.moveaxis, new, 0, number) if is_place or isinstance(places, int) else new
         count = trace.pin(new.view.shape[number], "np.insert")
+        if is_place:
+            order = _order_at(trace, _placed(trace, places, size, number, last=1), size, count)
+            return _with_new(trace, array, new, number, count, order)
         place = places if isinstance(places, int) else int(places[0])
         marked = np.insert(old, [place] * count, -1 - np.arange(count))
         if not count:
@@ -252,12 +280,23 @@ def insert(trace: Trace, arr: Any, obj: Any, values: Any, axis: Any = None) -> A
         places = np.flatnonzero(places) if places.dtype == bool else places
         count = len(places)
         marked = np.insert(old, places, -1 - np.arange(count))
-    shape = [*array.shape]
-    shape[number] = count
-    wide = trace.call(np.broadcast_to, new, tuple(shape))
-    both = trace.call(np.concatenate, [array, wide], axis=number)
     order = np.where(marked < 0, size - 1 - marked, marked)
-    return both[(*(slice(None),) * number, order)]
+    return _with_new(trace, array, new, number, count, order)
+
+
+def _order_at(trace: Trace, place: Any, size: int, count: int) -> Any:
+    """Where old elements and the new ones behind them go, if these come to a place of the program."""
+    at: Any = trace.call(np.arange, size + count)
+    behind = trace.call(np.where, at < place + count, size + at - place, at - count)
+    return trace.call(np.where, at < place, at, behind)
+
+
+def _with_new(trace: Trace, array: TracedArray, new: Any, axis: int, count: int, order: Any) -> Any:
+    shape = [*array.shape]
+    shape[axis] = count
+    wide = trace.call(np.broadcast_to, new, tuple(shape))
+    both = trace.call(np.concatenate, [array, wide], axis=axis)
+    return both[(*(slice(None),) * axis, order)]
 
 
 @implements(np.apply_along_axis)

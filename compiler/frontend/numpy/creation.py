@@ -14,6 +14,7 @@ import numpy as np
 
 from weft.compiler.frontend.control.joins import is_listed
 from weft.compiler.frontend.control.listed import array_of
+from weft.compiler.frontend.known import fixed_number
 from weft.compiler.frontend.number import TracedNumber, as_dim, is_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, show_shape
 from weft.compiler.frontend.numpy.table import implements
@@ -25,7 +26,6 @@ from weft.compiler.frontend.values import (
     TracedArray,
     TracedScalar,
     elements,
-    fixed_number,
     new_array,
     operand,
     shape_of,

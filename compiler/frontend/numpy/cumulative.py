@@ -21,7 +21,7 @@ from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
 from weft.compiler.frontend.promote import element_type
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, shape_of
+from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, plain_int, shape_of
 from weft.ir.dims import product
 from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast, constant, select
@@ -40,6 +40,7 @@ def _converted(trace: Trace, value: Expr, dtype: Any, default: Any) -> Expr:
 
 def _flattened(trace: Trace, value: Expr, axis: Any) -> tuple[Expr, int]:
     """The elements and the axis that is walked: all of them in one row for None."""
+    axis = plain_int(axis)
     if axis is None or (not shape_of(value) and axis in (0, -1)):
         return trace.builder.reshape(value, (product(shape_of(value)),)), 0
     if isinstance(axis, bool | np.bool_):

@@ -14,7 +14,7 @@ from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import numpy_dtype
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, new_array, shape_of
+from weft.compiler.frontend.values import TracedArray, as_array, new_array, plain_int, shape_of
 from weft.ir.dims import DimLike, floor_divide
 from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast
@@ -38,7 +38,7 @@ def _checked(trace: Trace, n: Any, size: DimLike) -> DimLike:
     """The length of a transform: that of the axis for None."""
     from weft.compiler.frontend.number import as_dim
 
-    length = size if n is None else as_dim(n)
+    length = size if n is None else as_dim(plain_int(n))
     if length is None:
         raise trace.refuse(
             "the length of a transform must be known when the program starts", "pass it as an int", "E051"

@@ -14,7 +14,7 @@ from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.creation import known_elements
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, TracedArray, as_array, elements, new_array
+from weft.compiler.frontend.values import TRACED, TracedArray, as_array, elements, new_array, plain_int
 from weft.ir.dims import DimLike
 
 _STATISTICS: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
@@ -56,6 +56,7 @@ def _check_counts(pairs: Sequence[tuple[Any, Any]]) -> None:
 
 def _widths(trace: Trace, pad_width: Any, rank: int) -> list[tuple[DimLike | None, ...]]:
     """How many elements each axis gets before and after its own."""
+    pad_width = plain_int(pad_width)
     known = known_elements(trace, pad_width) if type(pad_width) in TRACED else None
     pad_width = pad_width if known is None else known.tolist()
     if type(pad_width) in TRACED:

@@ -18,7 +18,15 @@ from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
 from weft.compiler.frontend.promote import element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, elements, new_array, operand, shape_of, wrap
+from weft.compiler.frontend.values import (
+    TracedArray,
+    elements,
+    new_array,
+    operand,
+    plain_int,
+    shape_of,
+    wrap,
+)
 from weft.ir.dims import DimLike, product
 from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, constant, imag, real, select
@@ -54,6 +62,7 @@ def _runs(axes: Sequence[int]) -> list[tuple[int, int]]:
 
 def chosen_axes(trace: Trace, axis: Any, rank: int, *, is_mean: bool = False) -> tuple[int, ...]:
     """The `axis` argument of a reduction: all axes for None; a number has none, but 0 and -1 may be named."""
+    axis = plain_int(axis)
     if axis is None:
         return tuple(range(rank))
     if isinstance(axis, list | bool | np.bool_):
@@ -198,7 +207,7 @@ def _extreme(op: str) -> Callable[..., Any]:
                 f"reduction operation '{op}imum' has no identity, so with `where` it needs 'initial'"
             )
         if initial is NONE:
-            _refuse_empty(trace, op, value, axes)
+            refuse_empty(trace, op, value, axes)
             return finish(trace, reduce_axes(trace, op, value, axes), shape_of(value), axes, keepdims, out)
         start = elements(trace, initial, value.dtype)
         if where is not True:
@@ -212,7 +221,8 @@ def _extreme(op: str) -> Callable[..., Any]:
     return composition
 
 
-def _refuse_empty(trace: Trace, op: str, value: Expr, axes: Sequence[int]) -> None:
+def refuse_empty(trace: Trace, op: str, value: Expr, axes: Sequence[int]) -> None:
+    """Raise what NumPy does, here or in the program, for an extreme of no elements."""
     count = product(tuple(shape_of(value)[k] for k in axes))
     if trace.is_computed(count):
         what = f"zero-size array to reduction operation {op}imum which has no identity"
@@ -275,6 +285,7 @@ def _position(op: str) -> Callable[..., Any]:
         shape = shape_of(value)
         if isinstance(axis, bool | np.bool_):
             raise TypeError("an integer is required for the axis")
+        axis = plain_int(axis)
         is_number = not shape and axis in (0, -1)
         axes = tuple(range(len(shape))) if axis is None or is_number else (as_axis(trace, axis, len(shape)),)
         count = product(tuple(shape[k] for k in axes))
@@ -371,7 +382,7 @@ def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[E
 
 def _ddof(ddof: Any, correction: Any) -> Any:
     if correction is NONE:
-        return ddof
+        return plain_int(ddof)
     if not (type(ddof) is int and ddof == 0):
         raise ValueError("ddof and correction can't be provided simultaneously.")
     return correction
@@ -509,101 +520,3 @@ def weights_along(trace: Trace, scales: Any, values: Any, axis: Any) -> Any:
     scales = trace.call(np.transpose, scales, tuple(int(k) for k in np.argsort(axes)))
     scales = scales[tuple(slice(None) if k in axes else None for k in range(values.ndim))]
     return trace.call(np.broadcast_to, scales, values.shape)
-
-
-def _ignoring_nan(reduce: Callable[..., Any], start: float) -> Callable[..., Any]:
-    """NaN counts as `start`."""
-
-    def composition(
-        trace: Trace,
-        a: Any,
-        axis: Any = None,
-        dtype: Any = None,
-        out: Any = None,
-        keepdims: Any = NONE,
-        initial: Any = NONE,
-        where: Any = True,
-    ) -> Any:
-        value = elements(trace, a)
-        if value.dtype.kind in "fc":
-            value = select(value.ne(value), constant(value, start), value)
-        where = True if where is NONE else where
-        return reduce(trace, wrap(trace, value), axis, dtype, out, keepdims, initial, where)
-
-    return composition
-
-
-implements(np.nansum)(_ignoring_nan(sum_, 0.0))
-implements(np.nanprod)(_ignoring_nan(prod, 1.0))
-
-
-@implements(np.nanmean)
-def nanmean(
-    trace: Trace,
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    keepdims: Any = NONE,
-    *,
-    where: Any = True,
-) -> Any:
-    """Compute the arithmetic mean along the specified axis, ignoring NaNs."""
-    held = trace.call(np.logical_not, trace.call(np.isnan, a))
-    if where is not True and where is not NONE:
-        held = trace.call(np.logical_and, held, where)
-    clean = (
-        trace.call(np.where, held, a, 0)
-        if operand(trace, a).dtype.kind not in "fc"
-        else _without_nan(trace, a)
-    )
-    return mean(trace, clean, axis, dtype, out, keepdims, where=held)
-
-
-def _without_nan(trace: Trace, a: Any) -> TracedArray:
-    value = elements(trace, a)
-    return new_array(trace, select(value.ne(value), constant(value, 0.0), value))
-
-
-def _extreme_ignoring_nan(op: str) -> Callable[..., Any]:
-    """Extreme of the elements that are not NaN; NaN where all are."""
-
-    def composition(
-        trace: Trace,
-        a: Any,
-        axis: Any = None,
-        out: Any = None,
-        keepdims: Any = NONE,
-        initial: Any = NONE,
-        where: Any = True,
-    ) -> Any:
-        if isinstance(initial, float) and initial != initial:
-            a = trace.call(np.where, True if where is NONE else where, a, initial)
-            initial, where = NONE, True
-        if initial is not NONE:  # which counts as NaN does, and as what the mask leaves out
-            array = trace.call(np.asarray, a)
-            held = trace.call(np.logical_and, array == array, True if where is NONE else where)
-            clean = trace.call(np.where, held, array, initial).astype(array.dtype)
-            return (max_ if op == "max" else min_)(trace, clean, axis, out, keepdims, initial)
-        if where is not True and where is not NONE:
-            raise ValueError(
-                f"reduction operation 'f{op}' does not have an identity, so to use a where mask one has to "
-                "specify 'initial'"
-            )
-        value = elements(trace, a)
-        axes = chosen_axes(trace, axis, len(shape_of(value)))
-        _refuse_empty(trace, op, value, axes)
-        if value.dtype.kind not in "fc":
-            return finish(trace, reduce_axes(trace, op, value, axes), shape_of(value), axes, keepdims, out)
-        missing = value.ne(value)
-        start = float("-inf") if op == "max" else float("inf")
-        result = reduce_axes(trace, op, select(missing, constant(value, start), value), axes)
-        nothing = reduce_axes(trace, "all", missing, axes)
-        result = select(nothing, constant(result, float("nan")), result)
-        return finish(trace, result, shape_of(value), axes, keepdims, out)
-
-    return composition
-
-
-implements(np.nanmax)(_extreme_ignoring_nan("max"))
-implements(np.nanmin)(_extreme_ignoring_nan("min"))
