@@ -198,9 +198,15 @@ def _int(trace: Trace, value: Any = 0, *rest: Any) -> Any:
     return number(trace, cast(expr, I64), int)
 
 
-@_means(chr)
-def _chr(trace: Trace, value: Any) -> Any:
-    return text(trace, chr, value)
+def _text_by(fn: Callable[..., str]) -> Callable[..., Any]:
+    def meaning(trace: Trace, value: Any) -> Any:
+        return text(trace, fn, value)
+
+    return meaning
+
+
+for _shown in (bin, chr, hex, oct):
+    BUILTINS[_shown] = _text_by(_shown)
 
 
 @_means(ord)
@@ -384,10 +390,11 @@ def _zip(trace: Trace, *values: Any, strict: bool = False) -> Any:
 def _sorted(trace: Trace, values: Any, *, key: Any = None, reverse: bool = False) -> Any:
     if key is None and type(values) is TracedArray and values.ndim == 1:
         values = listed_array(trace, values, Scalar(values.element))
-    elif key is None and type(values) in (list, tuple) and needs_stack(trace, list(values), "sort", ()):
-        values = [settled(trace, list(values))]
     elif key is None and isinstance(values, Sequence):
         values = trace.run(each, values)
+    elif key is None and not is_listed(values):
+        items = list(values)
+        values = [settled(trace, items)] if needs_stack(trace, items, "sort", ()) else items
     if key is None and is_listed(values):
         return sort(trace, typing.cast("list[Any]", values), reverse=reverse)
     if key is None:
@@ -401,6 +408,11 @@ def _list(trace: Trace, *values: Any) -> list[Any]:
         return copied(trace, values[0])
     found = _long(trace, values[0]) if len(values) == 1 else None
     return list(*values) if found is None else trace.run(each, found)
+
+
+def in_list(trace: Trace, value: Any) -> Any:
+    """What is gone over by position, as a list; others as they are."""
+    return _list(trace, value) if isinstance(value, Sequence) else value
 
 
 def _bisect(fn: Any, place: Any) -> None:

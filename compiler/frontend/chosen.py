@@ -25,6 +25,7 @@ from weft.compiler.frontend.control.joins import (
     Slot,
     Tree,
     Undefined,
+    is_listed,
     types,
 )
 from weft.compiler.frontend.control.lists import Row
@@ -117,8 +118,16 @@ def is_text(value: Any) -> bool:
 
 
 def _is_of_sizes(value: TracedText) -> bool:
+    if any(map(_holds_listed, value.parts)):
+        return False
     leaves = [leaf for part in value.parts for leaf in _leaves(part) if at_run_time(leaf)]
     return all(type(leaf) is TracedNumber and leaf.dim is not None for leaf in leaves)
+
+
+def _holds_listed(value: Any) -> bool:
+    if is_listed(value) or isinstance(value, TracedText):
+        return is_listed(value) or any(map(_holds_listed, value.parts))
+    return is_node(value) and any(_holds_listed(item) for _, item in children(value))
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -17,11 +17,10 @@ import numpy as np
 from weft.compiler.frontend import builtin, impure, text
 from weft.compiler.frontend.assumption import Restart
 from weft.compiler.frontend.capture import Inputs
-from weft.compiler.frontend.chosen import item_of_texts
 from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.contents import arrays_in
-from weft.compiler.frontend.control.grouped import Grouping, one_of_lists
+from weft.compiler.frontend.control.grouped import Grouping, one_of_many
 from weft.compiler.frontend.control.hooks import ControlHooks
 from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed, segment_of
 from weft.compiler.frontend.control.keyed import (
@@ -248,9 +247,7 @@ class TracingHooks(Operating, Comparing, Grouping):
         table = table_of(base) or missing_item(self.trace, base, key)
         if table is not None:
             return item_of_table(self.trace, base, table, key)
-        found = one_of_lists(self.trace, base, key)
-        if found is NotImplemented:
-            found = item_of_texts(self.trace, base, key)
+        found = one_of_many(self.trace, base, key)
         if found is not NotImplemented:
             return found
         try:
@@ -396,7 +393,8 @@ class TracingHooks(Operating, Comparing, Grouping):
             kwargs = {name: given(value) for name, value in kwargs.items()}
         owner: Any = getattr(fn, "__self__", None)
         if type(owner) is str and fn.__name__ in (*text.METHODS, *text.ASKING):  # options are no lists
-            return text.method(self.trace, owner, fn.__name__, *map(self.inputs.open, args), **kwargs)
+            opened = (self.inputs.open(builtin.in_list(self.trace, one)) for one in args)
+            return text.method(self.trace, owner, fn.__name__, *opened, **kwargs)
         if _hashable(fn) and fn in CALLED and args:
             method = method_of(args[0], *CALLED[fn])
             if method is not None:

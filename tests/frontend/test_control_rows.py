@@ -379,6 +379,51 @@ def test_a_group_that_is_not_there():
         grouped(VALUES[:5] / 4 + 0.5)
 
 
+@refused("both names would see it", VALUES[:9] + 0.5)
+def best_that_is_the_last(x):
+    last = {"s": 0.0}
+    best, i = last, 0
+    while last["s"] < 3:
+        new = {"s": last["s"] + x[i]}
+        if new["s"] > best["s"]:
+            best = new
+        last = new
+        i += 1
+    last["s"] = 99
+    return best
+
+
+@right((VALUES[:3],), (VALUES,))
+def dict_made_anew_until_it_stays(x):
+    rank, turns = {i: 1.0 for i in range(3)}, 0
+    while True:
+        new = {}
+        for i in range(3):
+            new[i] = 0.5 * rank[(i + 1) % 3] + x[i]
+        apart = sum(abs(new[i] - rank[i]) for i in range(3))
+        rank = new
+        turns += 1
+        if apart < 0.1 or turns > 20:
+            break
+    return rank, turns
+
+
+@right(
+    (VALUES[:8].reshape(4, 2), 3),
+)
+def groups_of_rows(x, turns):
+    middle = x[:2].copy()
+    for _ in range(turns):
+        groups = [[] for _ in range(2)]
+        for row in x:
+            apart = [np.linalg.norm(row - one) for one in middle]
+            groups[apart.index(min(apart))].append(row)
+        for k in range(2):
+            if groups[k]:
+                middle[k] = np.mean(groups[k], axis=0)
+    return middle, [len(group) for group in groups]
+
+
 def aliases(value, seen, path, found):
     """Pairs of paths that lead to one list or dict."""
     if isinstance(value, (list, dict)):

@@ -95,7 +95,24 @@ def shifted(x):
     return "".join(chr((ord(c) - 97 + step) % 26 + 97) if c.isalpha() else c for c in "hello world")
 
 
-PROGRAMS = [counted, chosen_value, made_in_a_loop, states, taken, shown, named_best, raises, shifted]
+def numbers(x):
+    n, bits, pairs = int(x[0] * 1000), [], sorted(map(tuple, x[:4].reshape(2, 2).tolist()))
+    left = n
+    while left > 0:
+        bits.append(str(left % 2))
+        left //= 2
+    text = "".join(reversed(bits))
+    runs, i = "", 0
+    while i < len(text):
+        j = i
+        while j < len(text) and text[j] == text[i]:
+            j += 1
+        runs += str(j - i) + text[i]
+        i = j
+    return text, runs, bin(n), hex(n), text == bin(n)[2:], pairs
+
+
+PROGRAMS = [numbers, counted, chosen_value, made_in_a_loop, states, taken, shown, named_best, raises, shifted]
 
 
 def run(fn, x):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from weft.compiler.frontend.chosen import is_text
+from weft.compiler.frontend.chosen import is_text, item_of_texts
 from weft.compiler.frontend.control.folding import append_to, extend_one, from_front, picked
 from weft.compiler.frontend.control.joins import given, is_listed
 from weft.compiler.frontend.control.listed import is_computed_key
@@ -66,11 +66,11 @@ class Grouping:
         return OneOf(self.trace, held, keys, _from_front(self.trace, held, key))
 
 
-def one_of_lists(trace: Trace, owner: Any, key: Any) -> Any:
-    """`owner[key]` of lists of other lengths; NotImplemented for others."""
+def one_of_many(trace: Trace, owner: Any, key: Any) -> Any:
+    """`owner[key]` of lists of other lengths, of a text, or by a text; NotImplemented for others."""
     keys = places_of_lists(trace, owner, key)
     if keys is None:
-        return NotImplemented
+        return item_of_texts(trace, owner, key)
     return trace.run(picked, owner, keys, _from_front(trace, owner, key), _missing(owner))
 
 

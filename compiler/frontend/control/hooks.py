@@ -45,6 +45,8 @@ MOST_COPIES = 16
 """Of one statement, by such loops in each other's functions."""
 UNROLLED_IF_NEEDED = 256
 """One that cannot be a loop node, because Python must know its items, at most so many times."""
+MOST_STOPS = 12
+"""Iterations of such a `while` that the data may end, each of which is a branch of the last one."""
 _NEEDS_ITEMS = ("E051", "E052", "E055", "E062", "E063", "E060", "E061", "E064")
 
 
@@ -323,7 +325,7 @@ class ControlHooks:
         return found if isinstance(found, bool) else None
 
     def _run_while(
-        self, test: Thunk, body: Thunk, stop: Thunk | None, where: Where, error: WeftError
+        self, test: Thunk, body: Thunk, stop: Thunk | None, where: Where, error: WeftError, depth: int = 0
     ) -> None:
         for _ in range(UNROLLED_IF_NEEDED):
             found = self._known(test())
@@ -337,11 +339,13 @@ class ControlHooks:
             stopped = self._known(stop())
             if stopped is True:
                 return
+            if stopped is not False and depth == MOST_STOPS:
+                raise error
             if stopped is not False:
                 going = stopped.apply("logical_not")
 
                 def rest() -> None:
-                    self._run_while(test, body, stop, where, error)
+                    self._run_while(test, body, stop, where, error, depth + 1)
 
                 return self.branch(going, [rest, None], *where)
         raise error

@@ -17,6 +17,7 @@ from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.growth import check_items, grow_lists
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
+    Conflict,
     Maybe,
     Same,
     Slot,
@@ -224,7 +225,7 @@ def _grow(
         ):
             continue
         if isinstance(slot, Same) and slot.value is UNDEFINED and type(value) is not Maybe:
-            slot = _always(value)
+            slot = _always(trace, name, value)
             if not _depends_on_loop(trace, slot):
                 variables.late.add(name)
                 variables.slots[name] = slot
@@ -261,11 +262,14 @@ def _add_params(variables: Variables, traced: Traced) -> None:
             traced.params += [traced.frame.region.add_param(ty) for ty in types(slot)]
 
 
-def _always(value: Any) -> Slot:
+def _always(trace: Trace, name: str, value: Any) -> Slot:
     """The slot of a name that the body always binds."""
     if isinstance(value, str) or value is None:
         return Same(value)
-    return carried(value) if is_node(value) else loosen(value)
+    try:
+        return carried(value) if is_node(value) else loosen(value)
+    except Conflict as conflict:
+        raise different(trace, name, Same(UNDEFINED), value, str(conflict)) from None
 
 
 def _differ(a: Slot, b: Slot) -> bool:

@@ -95,7 +95,11 @@ def share_results(trace: Trace, journal: Journal, variables: Variables, done: Tr
         if isinstance(slot, Same) or name in variables.kept:
             continue
         end, begin, result = done.ends[name], variables.wrapped[name], variables.places[name].get()
-        kept = [one for one in containers_in(end) if id(one) in mark.outer or times[id(one)] > 1]
+        kept = [
+            one
+            for one in containers_in(end)
+            if id(one) in mark.outer or times[id(one)] > 1 or id(one) in journal.shared  # by a branch in it
+        ]
         if isinstance(slot, Listed):
             if kept:
                 journal.share(*kept)
@@ -103,7 +107,8 @@ def share_results(trace: Trace, journal: Journal, variables: Variables, done: Tr
             continue
         held = {id(one) for one in kept}
         for made, one in pairs(begin, end):
-            if id(one) in held and {id(one), id(made)} & mark.noted.keys():
+            changed = {id(made), *({id(one)} & mark.outer)}  # one that an iteration made is what it holds
+            if id(one) in held and changed & mark.noted.keys():
                 raise journal.refusal()
         for made, one in pairs(result, end):
             if id(one) in held:
