@@ -199,13 +199,13 @@ def _int(trace: Trace, value: Any = 0, *rest: Any) -> Any:
 
 
 def _text_by(fn: Callable[..., str]) -> Callable[..., Any]:
-    def meaning(trace: Trace, value: Any) -> Any:
-        return text(trace, fn, value)
+    def meaning(trace: Trace, *values: Any, **options: Any) -> Any:
+        return text(trace, functools.partial(fn, **options), *values)
 
     return meaning
 
 
-for _shown in (bin, chr, hex, oct):
+for _shown in (bin, chr, hex, oct, np.binary_repr, np.base_repr):
     BUILTINS[_shown] = _text_by(_shown)
 
 

@@ -109,7 +109,7 @@ def numbers(x):
             j += 1
         runs += str(j - i) + text[i]
         i = j
-    return text, runs, bin(n), hex(n), text == bin(n)[2:], pairs
+    return text, runs, bin(n), hex(n), text == bin(n)[2:], np.binary_repr(n, width=12), pairs
 
 
 PROGRAMS = [numbers, counted, chosen_value, made_in_a_loop, states, taken, shown, named_best, raises, shifted]
