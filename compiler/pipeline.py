@@ -16,6 +16,7 @@ from weft.compiler.passes.dce import dce
 from weft.compiler.passes.expand_math import lower_math
 from weft.compiler.passes.fold import fold
 from weft.compiler.passes.group import fuse, separate
+from weft.compiler.passes.hoist import hoist
 from weft.compiler.passes.inside import inside
 from weft.compiler.passes.interchange import interchange
 from weft.compiler.passes.join import join
@@ -78,6 +79,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("separate",      simple(separate),      required=True, after=("fuse",)),
     Pass("bufferize",     simple(bufferize),     required=True, after=("separate",)),
     Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),
+    Pass("hoist",         simple(hoist),         after=("lower_tensor",)),   # parts of kernels are known
     Pass("promote_scalars", simple(promote_scalars),         after=("lower_tensor",)),  # accesses are known
     Pass("carry",         simple(carry),         after=("promote_scalars",)),  # loops carry values by then
     Pass("spread",        simple(spread),        after=("promote_scalars", "carry")),

@@ -43,3 +43,44 @@ def rolled_rows(x, y):
 def test_results_read_at_other_places(fn):
     x, y = np.arange(10).reshape(10, 1), np.arange(100).reshape(10, 10) % 7
     assert np.array_equal(weft.compile(fn)(x, y), fn(x, y))
+
+
+def recurrent(w, x):
+    h = np.zeros((x.shape[1], w.shape[0]), np.float32)
+    for k in range(x.shape[0]):
+        h = np.tanh(h @ w + x[k])
+    return h
+
+
+def weights_change(w, x):
+    h = np.zeros((x.shape[1], w.shape[0]), np.float32)
+    for k in range(x.shape[0]):
+        h = np.tanh(h @ w + x[k])
+        w *= 0.5
+    return h
+
+
+def in_two_loops(w, x):
+    h = np.zeros((x.shape[1], w.shape[0]), np.float32)
+    for k in range(x.shape[0]):
+        scaled = w * x[k, 0, 0]
+        while h[0, 0] < 1:
+            h = h @ scaled + 1
+    return h
+
+
+@pytest.mark.parametrize(("fn", "places"), [(recurrent, [2]), (weights_change, []), (in_two_loops, [4])])
+def test_weights_are_packed_once(fn, places):
+    """Before the loop that does not change them, in as many columns as it is indented by."""
+    rng = np.random.default_rng(0)
+    compiled = weft.compile(fn)
+    w, x = (0.05 * rng.normal(size=s).astype(np.float32) for s in ((256, 256), (20, 50, 256)))
+    changed, same = w.copy(), w.copy()
+    result = compiled(changed, x)
+    np.testing.assert_allclose(result, fn(same, x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(changed, same)
+    with weft.options(passes_off=("hoist",)):
+        assert weft.compile(fn)(w, x).tobytes() == result.tobytes()
+    lines = compiled.ir("loops").splitlines()
+    found = [len(line) - len(line.lstrip()) for line in lines if "_packed" in line]
+    assert found == places
