@@ -165,12 +165,12 @@ def list_of_arrays():
 @bad(weft.UnsupportedError, "E052 E053", good=())
 def forced_text():
     value = np.ones(2)
-    return lambda x=None: 1.0 if x is None else len(str(x.sum())), (value,)
+    return lambda x=None: 1.0 if x is None else str(x.sum()).split(), (value,)
 
 
 @bad(weft.UnsupportedError, "E052 E053", good=())
 def forced_index():
-    return lambda x=None: 1.0 if x is None else ["a", "b"][x.sum()], (np.array([1, 0]),)
+    return lambda x=None: 1.0 if x is None else [max, min][x.sum()], (np.array([1, 0]),)
 
 
 @bad(weft.UnsupportedError, "E052 E053", good=())
