@@ -53,6 +53,20 @@ def test_arrays_from_iterators():
 P = np.poly1d([1.0, -2, 3])
 
 
+def described(x, v):
+    both = np.broadcast(x, v[:4])
+    return (
+        (both.shape, both.size, both.nd, sum(a * b for a, b in both), np.min_scalar_type(x)),
+        (np.polynomial.legendre.leggauss(3), np.binary_repr(5)),
+    )
+
+
+def test_shapes_together_and_points():
+    assert check(described, [X, V], {}) == "same"
+    for fn in (lambda v: np.array2string(v, precision=2), np.array_repr):
+        assert weft.compile(fn)(V) == fn(V)
+
+
 def polynomials(v):
     p, q = np.poly1d(v), np.poly1d([0, 1, 0, 2])
     return (

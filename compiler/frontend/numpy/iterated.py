@@ -64,6 +64,31 @@ class Iterated(Sequence):
         """Nothing was held."""
 
 
+class Broadcasted(Iterated):
+    """`np.broadcast`: tuples of elements of arrays that broadcast together, and the shape that they have."""
+
+    __slots__ = ("ndim", "shape", "size")
+
+    def __init__(self, trace: Trace, *arrays: Any) -> None:
+        whole: Any = trace.call(np.broadcast_arrays, *arrays)
+        one = whole[0]
+        self.shape, self.size, self.ndim = one.shape, one.size, one.ndim
+        super().__init__(
+            trace,
+            product(one.view.shape),
+            lambda k: tuple(part[_place(trace, k, one.view.shape)] for part in whole),
+            "np.broadcast",
+        )
+
+    nd = property(lambda self: self.ndim)
+
+
+@implements(np.broadcast)
+def broadcast(trace: Trace, *arrays: Any) -> Any:
+    """What arrays give that broadcast together."""
+    return Broadcasted(trace, *(as_array(trace, one) for one in arrays))
+
+
 _READ = ("readonly", "readwrite", "writeonly", "copy", "nbo", "aligned", "contig")
 
 

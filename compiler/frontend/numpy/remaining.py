@@ -5,18 +5,22 @@ Functions of NumPy called on traced arrays are those of the table. Not here: met
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy
 from numpy.lib import stride_tricks
 
+from weft.compiler.frontend.known import fixed_number
 from weft.compiler.frontend.number import as_dim, size_number
-from weft.compiler.frontend.numpy.creation import as_shape
+from weft.compiler.frontend.numpy.creation import as_shape, constant_array
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.written import each
 from weft.compiler.frontend.storage import Shape, Windows
+from weft.compiler.frontend.text import text
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, as_array, operand
 from weft.ir.dims import DimLike, floor_divide, product
@@ -280,6 +284,43 @@ def _of_types(fn: Any) -> None:
 
 for _fn in (np.isdtype, np.can_cast, np.issubdtype, np.promote_types):
     _of_types(_fn)
+
+
+@implements(np.min_scalar_type)
+def min_scalar_type(trace: Trace, a: Any, /) -> Any:
+    """Of an array its dtype, of a number the smallest that holds it."""
+    if type(a) is TracedArray and a.ndim:
+        return a.dtype
+    return np.min_scalar_type(fixed_number(trace, a))
+
+
+def _as_text(fn: Any) -> None:
+    """A function that gives a text, now or when the program runs."""
+
+    def composition(trace: Trace, *args: Any, **kwargs: Any) -> Any:
+        return text(trace, partial(fn, **kwargs), *args)
+
+    implements(fn)(composition)
+
+
+for _fn in (np.array2string, np.array_str, np.array_repr, np.binary_repr, np.base_repr):
+    _as_text(_fn)
+
+
+def _quadrature(fn: Any) -> None:
+    """Points and weights of a degree that is known."""
+
+    def composition(trace: Trace, deg: Any) -> Any:
+        return tuple(constant_array(trace, one) for one in fn(operator.index(deg)))
+
+    implements(fn)(composition)
+
+
+for _fn in (
+    np.polynomial.legendre.leggauss, np.polynomial.chebyshev.chebgauss, np.polynomial.laguerre.laggauss,
+    np.polynomial.hermite.hermgauss, np.polynomial.hermite_e.hermegauss,
+):  # fmt: skip
+    _quadrature(_fn)
 
 
 @implements(np.common_type)
