@@ -260,3 +260,16 @@ def test_numpy_ints_where_python_has_ints():
         ):
             np.testing.assert_array_equal(found, want)
         np.testing.assert_array_equal(by_global(X), X.sum(k))
+
+
+def put_in_nothing(x, i):
+    x.reshape(-1)[i] = 1.0
+
+
+def test_no_memory_is_written_where_there_is_none():
+    memory = np.zeros(8)  # its end is the place of the empty part
+    for whole in (memory[3:3], memory[:6].reshape(2, 3)[1:1]):
+        for fn in (put_in_nothing, lambda x, i: np.put(x, i, 1.0), lambda x, i: np.add.at(x.ravel(), i, 1.0)):
+            with pytest.raises(IndexError):
+                weft.compile(fn)(whole, np.array([0, 1]))
+    assert not memory.any()
