@@ -244,6 +244,8 @@ def kinds_of_numbers(x, v, i):
 
 def test_kinds_of_numbers():
     assert check(kinds_of_numbers, [X, V, np.array([0, 2, 0])], {}) == "same"
+    assert weft.compile(np.roots)(np.array([-0.3], "f2")).shape == (0,)
+    assert check(np.roots, [V.astype("f2")], {}) == "raises"
 
 
 AXIS = np.int64(1)

@@ -78,7 +78,10 @@ def roots(trace: Trace, p: Any) -> Any:
     array: Any = trace.call(np.atleast_1d, as_array(trace, p))
     if array.ndim != 1:
         raise ValueError("Input must be a rank-1 array.")
-    value = array.expr if array.expr.dtype.kind in "fc" else cast(array.expr, F64)
+    if array.dtype == np.float16 and trace.holds(array.view.shape[0], ">", 1, "coefficients of np.roots"):
+        raise TypeError("array type float16 is unsupported in linalg")
+    is_wide = array.expr.dtype.kind in "fc" and array.dtype != np.float16
+    value = array.expr if is_wide else cast(array.expr, F64)
     room = maximum(array.view.shape[0] - 1, 0)
     declared = (Declared("array", _complex(value.dtype), (room,)), Declared("int", I64, ()))
     given = [new_array(trace, value), size_number(trace, room)]

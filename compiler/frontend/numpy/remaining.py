@@ -303,7 +303,7 @@ def _as_text(fn: Any) -> None:
     implements(fn)(composition)
 
 
-for _fn in (np.array2string, np.array_str, np.array_repr, np.binary_repr, np.base_repr):
+for _fn in (np.array2string, np.array_str, np.array_repr):
     _as_text(_fn)
 
 
