@@ -35,6 +35,7 @@ from weft.ir import (
     WeftError,
 )  # fmt: skip
 from weft.ir.dims import symbols_of
+from weft.ir.ops.shape import inverse_permutation
 from weft.ir.rewrite import Cloner, symbol_names
 from weft.ir.rules import axes_attribute
 from weft.ir.walk import calls_python, dims_of_type, walk
@@ -334,7 +335,7 @@ def _add_to_place(whole: Expr, part: Value) -> Expr:
         added = _add_to_place(b.reshape(whole, _tensor(inner.type).shape), inner)
         return b.reshape(added, _tensor(part.type).shape)
     axes = axes_attribute(op.attributes, "axes")
-    back = tuple(axes.index(axis) for axis in range(len(axes)))
+    back = inverse_permutation(axes)
     added = _add_to_place(b.expr(b.emit("transpose", [whole.value], {"axes": back}).result), inner)
     return b.expr(b.emit("transpose", [added.value], {"axes": axes}).result)
 

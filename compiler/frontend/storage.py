@@ -134,7 +134,13 @@ class Broadcast:
         return (*(0,) * skip, *kept)
 
     def read(self, trace: Trace, whole: Value) -> Value:  # noqa: D102
-        return trace.emit("broadcast", [whole], {"shape": self.target})
+        ty = whole.type
+        assert isinstance(ty, TensorType)
+        ends = self.target[len(self.target) - len(ty.shape) :]
+        same = tuple(d if d == 1 else t for d, t in zip(ty.shape, ends, strict=True))  # equal by a guard
+        return trace.emit(
+            "broadcast", [trace.emit("reshape", [whole], {"shape": same})], {"shape": self.target}
+        )
 
     def write(self, trace: Trace, whole: Value, part: Value) -> Value:  # noqa: D102
         raise ValueError("assignment destination is read-only")

@@ -25,6 +25,7 @@ from weft.compiler.passes.rules import (
 from weft.ir import REGISTRY, DType, Func, Op, TensorType, Value
 from weft.ir.dims import DimLike, decide
 from weft.ir.opdef import Scalar
+from weft.ir.ops.shape import inverse_permutation
 from weft.ir.rules import axes_attribute, shape_attribute
 
 
@@ -383,7 +384,7 @@ def _slice_of_transpose(rewriter: Rewriter, op: Op) -> Value | None:
     if inner is None:
         return None
     axes, places = axes_attribute(inner.attributes, "axes"), _places(op)
-    part = _cut(rewriter, inner.operands[0], [places[axis] for axis in _inverse(axes)])
+    part = _cut(rewriter, inner.operands[0], [places[axis] for axis in inverse_permutation(axes)])
     return rewriter.emit("transpose", [part], {"axes": axes})
 
 
@@ -393,15 +394,11 @@ def _update_of_transpose(rewriter: Rewriter, op: Op) -> Value | None:
     if inner is None:
         return None
     axes, places = axes_attribute(inner.attributes, "axes"), _places(op)
-    back = _inverse(axes)
+    back = inverse_permutation(axes)
     start, _, step = zip(*(places[axis] for axis in back), strict=True)
     part = rewriter.emit("transpose", [op.operands[1]], {"axes": back})
     put = rewriter.emit("update", [inner.operands[0], part], {"start": start, "step": step})
     return rewriter.emit("transpose", [put], {"axes": axes})
-
-
-def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    return tuple(axes.index(axis) for axis in range(len(axes)))
 
 
 def _update_everything(_rewriter: Rewriter, op: Op) -> Value | None:

@@ -155,7 +155,7 @@ def reshape_groups(source: Sequence[DimLike], target: Sequence[DimLike]) -> list
             )
             if not grow_source and j >= len(target):
                 grow_source = True
-            if not grow_source and i < len(source) and decide(a, ">", b) is None:
+            if not grow_source and i < len(source) and b != 1 and decide(a, ">", b) is None:
                 left, right = (
                     list(range(left[0] if left else i, len(source))),
                     list(range(right[0] if right else j, len(target))),

@@ -275,3 +275,22 @@ def test_no_memory_is_written_where_there_is_none():
             with pytest.raises(IndexError):
                 weft.compile(fn)(whole, np.array([0, 1]))
     assert not memory.any()
+
+
+KEPT = np.arange(4.0)
+
+
+def spread(a):
+    n = a.shape[0]
+    return np.broadcast_to(KEPT[::2], (n, (n + 1) // 2)).copy(), np.broadcast_arrays(KEPT, a[:, 0])[0] + 1
+
+
+def test_sizes_of_two_arrays_that_are_equal_are_broadcast(monkeypatch):
+    compiled = weft.compile(spread)
+    for n in (4, 65, 9, 5):
+        monkeypatch.setitem(globals(), "KEPT", np.arange(float(n)))
+        for one, other in zip(compiled(np.ones((n, n))), spread(np.ones((n, n))), strict=True):
+            np.testing.assert_array_equal(one, other)
+    monkeypatch.setitem(globals(), "KEPT", np.arange(7.0))
+    with pytest.raises(ValueError, match="broadcast"):
+        compiled(np.ones((9, 9)))

@@ -146,6 +146,12 @@ func @f(%0: f64[7], %1: f64[31], %2: bool[], %3: i8[30,31]) -> (bool[]) into (-1
   %10 = update(%3, %9) {start = (n-1, 1, 0), step = (1, 1, 1)} : i64[n,2,k]
   return(%10)
 }""",
+    "an axis of one element before sizes of one symbol": """func @f[m >= 2](%0: index(m), %1: f32[1,m-1,2*m-2]) -> (f32[1,m-1,2*m-2]) into (-1,) stage "tensor" {
+  %2 = variance(%1) {axis = 0} : f32[m-1,2*m-2]
+  %3 = reshape(%2) {shape = (1, m-1, 2*m-2)} : f32[1,m-1,2*m-2]
+  %4 = divide(%1, %3) : f32[1,m-1,2*m-2]
+  return(%4)
+}""",
     "two arguments exchanged": """func @f(%0: f32[5], %1: f32[5]) -> (f32[5], f32[5]) into (1, 0) stage "tensor" {
   return(%0, %1)
 }""",

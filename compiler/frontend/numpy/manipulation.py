@@ -243,7 +243,7 @@ def broadcast_to(trace: Trace, array: Any, shape: Any, subok: bool = False) -> T
     """Broadcast an array to a new shape."""
     one = as_array(trace, array)
     target = as_shape(trace, shape)
-    if common_shape(trace, [one.view.shape, target]) != target:
+    if common_shape(trace, [target, one.view.shape]) != target:  # of two equal sizes it takes the first
         raise ShapeError(
             f"cannot broadcast {one!r} to {show_shape(target)}",
             code="E012",
