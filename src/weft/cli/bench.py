@@ -163,6 +163,7 @@ def environment_of(threads: int, folder: Path) -> dict[str, str]:
     return {
         **config.clean_environment(), "OPENBLAS_NUM_THREADS": number, "OMP_NUM_THREADS": number,
         "WEFT_THREADS": number, "WEFT_CACHE_DIR": str(folder / "cache"),
+        "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
     }  # fmt: skip
 
 
