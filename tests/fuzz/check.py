@@ -7,6 +7,7 @@ import numpy as np
 
 from tests.fuzz.native import Native
 from tests.fuzz.reference import Known, Reference, Undecided
+from weft.compiler import pipeline
 from weft.ir.errors import IndexFault
 from weft.ir.interp import interpret
 from weft.ir.rewrite import copy_function
@@ -120,7 +121,7 @@ def check_case(case, *, off=(), matrix=False, loops=False, level=1):
     first = [r.copy() for r in results]
     compare_bits(first, native(case.arguments, case.sizes, threads=-1), "parallel loops backwards")
     for name in off:
-        other = Native(case.fn, off=(name,), level=level)
+        other = Native(case.fn, off=(name,), level=level, known=native)
         compare_bits(first, other(case.arguments, case.sizes), f"pass {name} off")
     if matrix:
         check_matrix(case, native, first)
@@ -131,7 +132,7 @@ def check_case(case, *, off=(), matrix=False, loops=False, level=1):
     return exact / total if total else 1.0
 
 
-PASSES = ("canonicalize", "fold", "push_reshapes", "cse", "dce", "inside", "fuse")
+PASSES = tuple(step.name for step in pipeline.PASSES if not step.required)
 
 
 def check_matrix(case, native, first):

@@ -52,16 +52,17 @@ BACKWARDS = LOOP(_reversed)  # iterations of a parallel loop, last first
 
 
 class Native:
-    """One program, compiled."""
+    """One program, compiled; code of the same text is that of `known`."""
 
-    def __init__(self, fn, *, off=(), level=1):
+    def __init__(self, fn, *, off=(), level=1, known=None):
         self.fn = fn
         target = host_target()
         options = Options(CodeOptions(passes_off=tuple(off)), RunOptions(verify=1))
         self.lowered = optimize(fn, options, target)
         self.interface = interface_of(self.lowered, (), ())
-        text = emit_program(self.lowered, self.interface, target, options.code)
-        self.code = load(compile_text(text, machine_of(target), level=level))
+        self.text = emit_program(self.lowered, self.interface, target, options.code)
+        is_same = known is not None and known.text == self.text
+        self.code = known.code if is_same else load(compile_text(self.text, machine_of(target), level=level))
         self.entry = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 3)(self.code.address(SYMBOL))
         self.prepare = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(
             self.code.address(f"{SYMBOL}_prepare")
