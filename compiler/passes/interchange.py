@@ -149,6 +149,10 @@ def _join(builder: Builder, op: Op, cloner: Cloner, space: Shape) -> bool:
             if not _is_kept(cloner, vote, new, old):
                 return False
             ends.append(new)
+        elif new is old:
+            ends.append(new)
+        elif not _has_shape(result, ()):
+            return False
         else:
             holds = cloner.value(op.operands[0])
             first, second = (old, new) if turned else (new, old)

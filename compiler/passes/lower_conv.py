@@ -71,7 +71,8 @@ def _is_inner(part: Op, source: Op) -> bool:
     *_, channels = shape_of(source.result)
     start, size = shape_attribute(part.attributes, "start"), shape_attribute(part.attributes, "size")
     steps = (*shape_attribute(part.attributes, "step"), *axes_attribute(source.attributes, "stride"))
-    return all(s == 1 for s in steps) and start[-1] == 0 and size[-1] == channels
+    is_some = 0 not in size  # no window fits into what a part of no elements is made of
+    return is_some and all(s == 1 for s in steps) and start[-1] == 0 and size[-1] == channels
 
 
 class _Lowering:

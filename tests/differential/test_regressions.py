@@ -152,6 +152,30 @@ func @f(%0: f64[7], %1: f64[31], %2: bool[], %3: i8[30,31]) -> (bool[]) into (-1
   %4 = divide(%1, %3) : f32[1,m-1,2*m-2]
   return(%4)
 }""",
+    "a part of no elements of a convolution": """func @f(%0: i64[34,17,1], %1: i64[3,1,33]) -> (i64[1,0,33]) into (-1,) stage "tensor" {
+  %2 = conv(%0, %1) {dilation = (2,), groups = 1, stride = (1,)} : i64[34,13,33]
+  %3 = slice(%2) {size = (1, 0, 33), start = (33, 0, 0), step = (1, 1, 1)} : i64[1,0,33]
+  return(%3)
+}""",
+    "a branch under a question to all lanes gives other lanes": """func @f(%0: f32[6], %1: i64[6], %3: f32[1], %4: f32[6]) -> (f32[1]) into (-1,) stage "tensor" {
+  %5 = less_equal(%0, %4) : bool[6]
+  %6 = iota() {dtype = f32, size = 1} : f32[1]
+  %7 = dim() {dim = 0} : index(0)
+  %8 = dim() {dim = 5} : index(5)
+  %9 = dim() {dim = 1} : index(1)
+  %10 = for(%7, %8, %9, %6) {kind = "serial"} (%11: index(i1 in 0..4), %12: f32[1]) {
+    %18 = any(%5) {axis = 0} : bool[]
+    %19, %20 = if(%18) () {
+      %25 = gather(%4, %1) {axes = (0,)} : f32[6]
+      yield(%18, %5)
+    } () {
+      yield(%18, %5)
+    } : bool[], bool[6]
+    %26 = arctan2(%3, %6) : f32[1]
+    yield(%26)
+  } : f32[1]
+  return(%6)
+}""",
     "two arguments exchanged": """func @f(%0: f32[5], %1: f32[5]) -> (f32[5], f32[5]) into (1, 0) stage "tensor" {
   return(%0, %1)
 }""",
