@@ -93,6 +93,7 @@ class _Hoist:
         return (
             ty.space == "global"
             and all(o.name in _PARTS or _is_pure(o) for o in _with_inner(part))
+            and not _reads_places(part)
             and all(o.name in _READS for o in others if memory.result in o.operands)
             and all(s.name in self.fn.symbols for d in ty.shape for s in symbols_of(d))
         )
@@ -159,6 +160,21 @@ def _changed(loop: Op) -> set[Value]:
 def _carried(loop: Op) -> set[Value]:
     """What its parameters may stand for."""
     return {*loop.operands, *(value for region in loop.regions for value in region.terminator.operands)}
+
+
+def _reads_places(part: Op) -> bool:
+    """Whether what is read decides what else is read: such a place may be outside of the memory."""
+    read: set[Value] = set()
+    for op in _with_inner(part):
+        places = {"load": op.operands[1:], "store": op.operands[2:]}.get(
+            op.name, op.operands if op.regions else ()
+        )
+        if read & set(places):
+            return True
+        if op.name == "load" or op.regions or read & set(op.operands):
+            read.update(op.results)
+            read.update(value for region in op.regions for value in region.params[1:])
+    return False
 
 
 def _is_pure(op: Op) -> bool:

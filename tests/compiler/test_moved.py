@@ -84,3 +84,21 @@ def test_weights_are_packed_once(fn, places):
     lines = compiled.ir("loops").splitlines()
     found = [len(line) - len(line.lstrip()) for line in lines if "_packed" in line]
     assert found == places
+
+
+def chosen_weights(ws, x, number, steps):
+    h, chosen = np.zeros((50, 256), np.float32), number[0]
+    for k in range(steps[0]):
+        h = np.tanh(h @ ws[chosen] + x * k)
+    return h
+
+
+def test_a_place_that_is_not_checked_yet_is_not_read_before_the_loop():
+    rng = np.random.default_rng(0)
+    ws, x = (0.05 * rng.normal(size=s).astype(np.float32) for s in ((2, 256, 256), (50, 256)))
+    compiled = weft.compile(chosen_weights)
+    for number, steps in ((1, 3), (10**9, 0)):
+        arguments = ws, x, np.array([number]), np.array([steps])
+        np.testing.assert_allclose(compiled(*arguments), chosen_weights(*arguments), rtol=1e-4, atol=1e-5)
+    with pytest.raises(IndexError):
+        compiled(ws, x, np.array([10**9]), np.array([1]))
