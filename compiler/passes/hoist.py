@@ -8,6 +8,7 @@ then run for no iteration; it cannot fail. Not here: scalars, whole kernels, ten
 """
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from weft.ir import REGISTRY, BufferType, Builder, Func, Op, Region, Value
 from weft.ir.dataclass import dataclass
@@ -101,10 +102,8 @@ class _Hoist:
     def _scalars(self, kernel: Op, part: Op, memory: Op, loop: Op) -> Sequence[Op] | None:
         """The ops of the kernel that make what the part uses, in order; None if it hangs on the loop."""
         own = {value for op in kernel.regions[0].ops for value in op.results}
-        needed = {v for o in _with_inner(part) for v in o.operands} - {
-            *values_of(part.regions[0]),
-            memory.result,
-        }
+        inner = {*values_of(part.regions[0]), memory.result}
+        needed = {v for o in _with_inner(part) for v in o.operands} - inner
         scalars: list[Op] = []
         for op in reversed(kernel.regions[0].ops):
             if needed & set(op.results):
@@ -113,10 +112,18 @@ class _Hoist:
                 scalars.append(op)
                 needed |= set(op.operands)
         outside = needed - own
-        is_same = not outside & (self.inside[loop] | self.changed[loop]) and all(
-            map(self._is_memory, outside)
-        )
-        return scalars[::-1] if is_same else None
+        if outside & (self.inside[loop] | self.changed[loop]):
+            return None
+        return scalars[::-1] if all(self._is_known_before(v, outside) for v in outside) else None
+
+    def _is_known_before(self, value: Value, used: AbstractSet[Value]) -> bool:
+        """Whether a value is memory of its own, or a size of such: an index may not be checked yet."""
+        if isinstance(value.type, BufferType):
+            return self._is_memory(value)
+        shapes = (v.type.shape for v in used if isinstance(v.type, BufferType))
+        sizes = {symbol.name for shape in shapes for d in shape for symbol in symbols_of(d)}
+        is_constant = value.op is not None and value.op.name == "constant"
+        return is_constant or (value.owner is self.fn.body and value.name in sizes)
 
     def _is_memory(self, value: Value) -> bool:
         """Whether a buffer has memory of its own, as arguments and what is allocated have; others may."""

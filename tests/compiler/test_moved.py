@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 import weft
+from weft.compiler.passes.hoist import hoist
+from weft.ir.text import parse, show
+from weft.ir.verify import verify
 
 
 def reversed_product(x, y):
@@ -102,3 +105,48 @@ def test_a_place_that_is_not_checked_yet_is_not_read_before_the_loop():
         np.testing.assert_allclose(compiled(*arguments), chosen_weights(*arguments), rtol=1e-4, atol=1e-5)
     with pytest.raises(IndexError):
         compiled(ws, x, np.array([10**9]), np.array([1]))
+
+
+LOOPS = """func @f(%0_a0: buffer<f32[8]>, %1_a1: buffer<i64[8]>, %2_r0: buffer<f32[8]>) -> () stage "loops" {
+  %z = constant() {type = i64x1, value = 0} : i64
+  %n = constant() {type = i64x1, value = 8} : i64
+  %u = constant() {type = i64x1, value = 1} : i64
+  %q = load(%1_a1, %z) {lanes = 1, stride = 1} : i64
+  for(%z, %n, %u) {kind = "serial"} (%t: i64) {
+    kernel() {name = "k"} () {
+      %s = alloc() {type = buffer<f32[8]>} : buffer<f32[8]>
+      for(%z, %n, %u) {kind = "serial"} (%i: i64) {
+        PLACE
+        %v = load(%0_a0, %p) {lanes = 1, stride = 1} : f32
+        store(%v, %s, %i) {stride = 1}
+        yield()
+      }
+      for(%z, %n, %u) {kind = "serial"} (%j: i64) {
+        %w = load(%s, %j) {lanes = 1, stride = 1} : f32
+        store(%w, %WRITTEN, %j) {stride = 1}
+        yield()
+      }
+      yield()
+    }
+    yield()
+  }
+  return()
+}"""
+
+
+@pytest.mark.parametrize(
+    ("place", "written", "is_moved"),
+    [
+        ("add(%i, %z)", "2_r0", True),
+        ("add(%i, %z)", "0_a0", False),  # the loop changes what the part reads
+        ("add(%i, %t)", "2_r0", False),  # each iteration reads another part
+        ("load(%1_a1, %i) {lanes = 1, stride = 1}", "2_r0", False),  # such a place may be outside
+        ("add(%i, %q)", "2_r0", False),
+    ],
+)
+def test_what_a_part_reads_decides_whether_it_is_moved(place, written, is_moved):
+    fn = parse(LOOPS.replace("PLACE", f"%p = {place} : i64").replace("WRITTEN", written))
+    verify(fn)
+    moved = hoist(fn)
+    verify(moved)
+    assert ("k_packed" in show(moved)) == is_moved

@@ -21,7 +21,7 @@ from tests.fuzz.sources import make as make_source
 from weft.ir.text import show
 
 SEED = 20
-PROGRAMS = 80
+PROGRAMS = 120
 SOURCES = 40
 LOOPS = 20
 
