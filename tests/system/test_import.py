@@ -33,9 +33,21 @@ def test_import_loads_numpy_alone():
     assert not early, "loaded by the first program that is not in the cache"
 
 
+IMPORTS = """
+import time
+start = time.process_time()
+import numpy
+between = time.process_time()
+import weft
+print(between - start, time.process_time() - between)
+"""
+
+
 def test_import_takes_little_beyond_numpy():
-    code = "import time, numpy; start = time.process_time(); import weft; print(time.process_time() - start)"
-    assert min(float(run(code)) for _ in range(3)) < 0.15
+    """The limit is for a machine on which `import numpy` takes 0.1 s, as those of tests/system/test_start.py."""
+    times = [tuple(map(float, run(IMPORTS).split())) for _ in range(3)]
+    numpy, ours = map(min, zip(*times, strict=True))
+    assert ours < 0.15 * max(1, numpy / 0.1)
 
 
 @pytest.mark.parametrize("name", NAMES)
