@@ -44,7 +44,7 @@ print(between - start, time.process_time() - between)
 
 
 def test_import_takes_little_beyond_numpy():
-    """The limit is for a machine on which `import numpy` takes 0.1 s, as those of tests/system/test_start.py."""
+    """The limit is for a machine on which `import numpy` takes 0.1 s, as those of `test_start.py`."""
     times = [tuple(map(float, run(IMPORTS).split())) for _ in range(3)]
     numpy, ours = map(min, zip(*times, strict=True))
     assert ours < 0.15 * max(1, numpy / 0.1)
