@@ -166,7 +166,7 @@ class Partition:
     def _place(self, op: Op) -> None:
         group = self._new_group(op)
         self.group_of[op] = group
-        paths = [path_of(v) for v in op.operands]
+        paths = [Path(v, ()) if is_start(op, v) else path_of(v) for v in op.operands]
         for path in paths:
             source = self.source_group(path.source)
             if source is not None and source is not group:

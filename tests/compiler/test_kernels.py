@@ -188,3 +188,13 @@ def test_borders_along_two_axes():
 
     x, part = np.arange(125.0).reshape(5, 5, 5), np.full((4, 4, 2), -1.0)
     np.testing.assert_array_equal(weft.compile(framed, dynamic=False)(x.copy(), part), framed(x.copy(), part))
+
+
+def test_what_a_scatter_starts_from_is_made_before_it_though_another_kernel_makes_it_too():
+    @weft.compile
+    def mark(x, i):
+        y = x[::-1].copy()
+        y[i] = i * 2
+        return y, x[::-1] + x
+
+    mark.verify(np.arange(8.0), np.array([1, 1, 2]))
