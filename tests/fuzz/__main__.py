@@ -39,7 +39,11 @@ def main(arguments=None):
     parser.add_argument(
         "--loops", type=int, default=25, help="interpret the loops of one in N small programs, 0 for none"
     )
-    parser.add_argument("--appends", action="store_true", help="programs of mode loops append to a list")
+    parser.add_argument(
+        "--appends",
+        action="store_true",
+        help="all programs of mode loops append to a list, not every other one",
+    )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0, help="stop after so long")
     parser.add_argument("--planted", action="store_true")
@@ -196,13 +200,13 @@ def one_source(options, number, coverage, mode="numpy"):
     from tests.fuzz.sources_reduce import reduce_source
 
     if mode == "loops":
-        source = loops.make(options.seed, number, appends=options.appends)
+        source = loops.make(options.seed, number, appends=options.appends or number % 2 == 1)
     else:
         source = sources.make(options.seed, number)
     if options.only is not None:
         print(source.text, source.sizes, source.aliased)
     try:
-        decided = check_source(source)
+        outcome = check_source(source)
     except Exception as error:  # every failure is reported
         coverage.note_facts(source.facts, "undecided", mode)
         smallest = reduce_source(source)
@@ -210,7 +214,9 @@ def one_source(options, number, coverage, mode="numpy"):
             f"==== function {number}: {_text(error)}\n{smallest.text}sizes {smallest.sizes} {smallest.signature} aliased {smallest.aliased}\n"
             f"replay: {replay(options, number)}"
         ]
-    coverage.note_facts(source.facts, "decided" if decided else "refused", mode)
+    if outcome.startswith("refused") and mode == "loops":
+        print(f"function {number}: {outcome}", flush=True)
+    coverage.note_facts(source.facts, outcome, mode)
     return []
 
 

@@ -25,7 +25,7 @@ def _module(text, name):
 
 
 def check_source(source, *, calls=None):
-    """Raise if a call differs; gives False if NumPy itself refuses the function."""
+    """Raise if a call differs; gives "decided", "both raise", or "refused" with the error's code."""
     name = f"<fuzz {source.seed} {source.number}>"
     plain, ours = _module(source.text, name), _module(source.text, name)
     compiled = weft.compile(ours.f)
@@ -47,14 +47,14 @@ def check_source(source, *, calls=None):
                 try:
                     compiled(*our_arguments)
                 except Exception:
-                    return False
+                    return "both raise"
                 raise Disagreement(
                     f"call {call}: no error, NumPy says {type(error).__name__}: {error}"
                 ) from error
         try:
             found = compiled(*our_arguments)
-        except UnsupportedError:
-            return False
+        except UnsupportedError as error:
+            return f"refused {error.code}"
         found_all = [found, our_arguments, [vars(ours)[key] for key in captured]]
         want_all = [want, plain_arguments, [vars(plain)[key] for key in captured]]
         try:
@@ -70,7 +70,7 @@ def check_source(source, *, calls=None):
             _same(found_all, want_all, 2e-4, f"call {call}: of results, arguments, captured")
         if "joins" not in source.facts:  # a name that is one array or another is returned as a copy
             _same_sharing([*found, *our_arguments], [*want, *plain_arguments], f"call {call}")
-    return True
+    return "decided"
 
 
 def _widened(value):

@@ -2,7 +2,8 @@
 
 `make(seed, number)` gives a `Source` as `sources.py` does, run by `calls.py` beside plain Python. Numbers stay exact: floats
 are multiples of a quarter within bounds, ints within a modulus, so that any order of a sum gives the same. A name has one
-type throughout, and loops over `c` end because `c` grows. Not here: straight-line NumPy (`sources.py`).
+type throughout, and loops over `c` end because `c` grows in them and
+inner ones have counts of their own. Not here: straight-line NumPy (`sources.py`).
 """
 
 import numpy as np
@@ -97,7 +98,7 @@ class Loops:
     # ---------------------------------------------------------------- statements
 
     def block(self, depth, most):
-        for _ in range(int(self.rng.integers(1, most + 1))):
+        for _ in range(int(self.rng.integers(1 + most // 4, most + 1))):
             self.statement(depth)
 
     def statement(self, depth):
@@ -109,13 +110,11 @@ class Loops:
             + ["integer", "matrix", "view", "call", "late", "copy"]
         )
         if depth < 4:
-            kinds += ["if"] * 3 + ["for"] * 3 + ["while"]
+            kinds += ["if"] * 3 + ["for"] * 3 + ["while"] * 2
         if self.chance(0.5):
             kinds += ["swap"]
-        if self.loops and depth > 2:
-            kinds += ["leave"]
-        if self.appends and self.loops:
-            kinds += ["append"]
+        if self.loops:
+            kinds += ["leave"] * 3 + ["append"] * (5 if self.appends else 0)
         getattr(self, f"_{self.pick(kinds)}")(depth)
 
     def _scalar(self, depth):
@@ -230,6 +229,7 @@ class Loops:
             self.put(depth + 1, way)
 
     def _if(self, depth):
+        self.facts |= {"nested"} if self.loops else set()
         self.put(depth, f"if {self.condition()}:")
         self.block(depth + 1, 2)
         if self.chance(0.3):
@@ -242,21 +242,23 @@ class Loops:
     def _for(self, depth):
         self.fresh += 1
         name = f"i{self.fresh}"
-        bounds = ["n", "n", "1, n", "n - 1, -1, -1", "0, n, 2", "k % n"]
+        bounds = ["n", "n", "1, n", "n - 1, -1, -1", "0, n, 2", "k % n", "int(abs(s)) % n"]
         if self.indices:
-            self.facts.add("bounds")
-            bounds += [f"{self.pick(self.indices)}, n", self.pick(self.indices)]
+            bounds += [f"{self.pick(self.indices)}, n", self.pick(self.indices)] * 2
         way = self.rng.random()
         names, target = [name], self.indices
-        if way < 0.6:
-            head = f"for {name} in range({self.pick(bounds)}):"
-        elif way < 0.75:
+        if way < 0.7:
+            bound = self.pick(bounds)
+            self.facts |= {"bounds"} if "i" in bound or "k" in bound else set()
+            head = f"for {name} in range({bound}):"
+        elif way < 0.8:
             head, target = f"for {name} in range(m):", self.columns
         elif way < 0.9:
             head = f"for {name}, e{self.fresh} in enumerate({self.pick(self.vectors)}.copy()):"
         else:
             head = f"for {name}, e{self.fresh} in zip(range(n), {self.pick(self.vectors)} * 1.0):"
         self.put(depth, head)
+        self.facts |= {"nested loops"} if self.loops else set()
         target.extend(names)
         self.loops.append("for")
         self.block(depth + 1, 3)
@@ -271,11 +273,14 @@ class Loops:
     def _while(self, depth):
         self.facts.add("while")
         limit = self.pick(["9", "n", "k + 3"])
-        self.put(depth, "c = 0")
-        test = f"c < {limit}" if self.chance(0.4) else f"c < {limit} and {self.condition()}"
+        self.fresh += 1
+        count = f"c{self.fresh}" if "while" in self.loops else "c"  # the loop around must end, too
+        self.put(depth, f"{count} = 0")
+        test = f"{count} < {limit}" if self.chance(0.4) else f"{count} < {limit} and ({self.condition()})"
+        self.facts |= {"nested loops"} if self.loops else set()
         self.put(depth, f"while {test}:")
-        self.put(depth + 1, "c += 1")
-        if not self.loops or "while" not in self.loops:
+        self.put(depth + 1, f"{count} += 1")
+        if "while" not in self.loops:
             self.loops.append("while")
             self.block(depth + 1, 3)
             self.loops.pop()
@@ -307,7 +312,7 @@ class Loops:
             self.indices.append("i0")
         if first.startswith("for"):
             self.loops.append("for")
-        self.block(2, 4)
+        self.block(2, 5)
         self.indices.clear()
         self.loops.clear()
         self.block(1, 2)
