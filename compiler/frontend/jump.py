@@ -2,7 +2,9 @@
 
 Plain syntax in, plain syntax out: a flag is a local variable, what a jump skips stands under `if not flag:`.
 Where a branch always jumps, what follows the `if` moves into the other branch instead, so that names bound
-on the only path that goes on are known to be bound. Knows nothing of hooks.
+on the only path that goes on are known to be bound. A `return` in a loop whose value holds a list or a part
+of an array is evaluated after the loop, which leaves at once: lists and sizes are then what they are at its
+end. Knows nothing of hooks.
 """
 
 from __future__ import annotations
@@ -11,7 +13,15 @@ import ast
 from dataclasses import field
 from typing import TypeAlias, cast
 
-from weft.compiler.frontend.scope import INNER_SCOPES, Function, NodeT, facts_of, located
+from weft.compiler.frontend.scope import (
+    INNER_SCOPES,
+    Function,
+    NodeT,
+    facts,
+    facts_of,
+    located,
+    parameter_names,
+)
 from weft.ir.dataclass import dataclass
 
 RESULT = "__weft_result__"
@@ -44,12 +54,18 @@ class Lowered:
     always: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LoopFlags:
-    """The flags of the loop around a statement."""
+    """The flags of the loop around a statement; `later` holds returns that follow it, by their flags.
+
+    It is None where what stands around the return, inside of the loop, must see its value. `known` are the
+    names that have values before the loop or need none to be carried.
+    """
 
     stopped: str
     skipped: str
+    known: frozenset[str]
+    later: dict[str, ast.Return] | None
 
 
 class JumpLowering:
@@ -61,10 +77,14 @@ class JumpLowering:
         self.setting: dict[int, str] = {}  # by id of an assignment, the flag that it sets
         self.count = 0
         self.nodes: list[ast.AST] = []  # keeps ids valid
+        self.earlier: set[str] = set()  # names that statements before the present one bind
+        self.changing: frozenset[str] = frozenset()  # names of lists and other containers
 
     def function(self, node: Function) -> list[ast.stmt]:
         """Give the body of `node` without jumps but, at most, a `return` as the last statement."""
         end = located(ast.Return(located(ast.Constant(None), node.body[-1])), node.body[-1])
+        self.earlier.update(parameter_names(node.args))
+        self.changing = containers(node.body)
         lowered = self.block([*node.body, end], None, outermost=True)
         body = lowered.body
         if RETURNED in self.used:
@@ -95,6 +115,8 @@ class JumpLowering:
         result = Lowered()
         for index, statement in enumerate(body):
             rest = body[index + 1 :]
+            if not isinstance(statement, ast.While | ast.For):
+                self.earlier |= facts(statement).bound
             if isinstance(statement, _JUMPS):
                 if outermost:
                     result.body.append(statement)
@@ -115,7 +137,11 @@ class JumpLowering:
 
     def _jump(self, statement: ast.stmt, loop: LoopFlags | None, result: Lowered) -> None:
         flag = RETURNED
-        if isinstance(statement, ast.Return):
+        if isinstance(statement, ast.Return) and loop is not None and self._waits(statement, loop):
+            assert loop.later is not None
+            flag = f"{loop.stopped[:-2]}_{len(loop.later)}__"
+            loop.later[flag] = statement
+        elif isinstance(statement, ast.Return):
             value = statement.value or located(ast.Constant(None), statement)
             result.body.append(
                 located(ast.Assign([located(ast.Name(RESULT, ast.Store()), statement)], value), statement)
@@ -124,6 +150,14 @@ class JumpLowering:
             flag = loop.stopped if isinstance(statement, ast.Break) else loop.skipped
         result.body.append(self._set(flag, True, statement))
         result.may.add(flag)
+
+    def _waits(self, statement: ast.Return, loop: LoopFlags) -> bool:
+        """Whether a return's value is evaluated after the loop."""
+        if loop.later is None or statement.value is None:
+            return False
+        reads = facts(statement.value).reads
+        cuts = any(isinstance(part, ast.Slice) for part in ast.walk(statement.value))
+        return bool(cuts or reads & self.changing) and reads.isdisjoint(self.changing - loop.known)
 
     def _if(self, node: ast.If, rest: list[ast.stmt], loop: LoopFlags | None, result: Lowered) -> bool:
         """Lower an `if`; True if the statements after it were taken care of."""
@@ -167,7 +201,7 @@ class JumpLowering:
             case ast.Try() | ast.TryStar():
                 return self._try(node, loop, result)
             case ast.With():
-                inner = self.block(node.body, loop)
+                inner = self.block(node.body, _inside(loop))
                 lowered = ast.With(node.items, inner.body)
                 result.body.append(self._kept(located(lowered, node)))
                 return inner.may, []
@@ -184,14 +218,18 @@ class JumpLowering:
         self.count += 1
         if isinstance(node, ast.While) and not node.orelse and _binds(node.test):
             node = _tested_inside(node)
-        flags = LoopFlags(f"__weft_break_{self.count}__", f"__weft_continue_{self.count}__")
+        known = frozenset(self.earlier) | (self.changing - facts_of(node.body).bound)
+        flags = LoopFlags(f"__weft_break_{self.count}__", f"__weft_continue_{self.count}__", known, {})
+        bound = facts(node).bound
         inner = self.block(node.body, flags)
+        self.earlier |= bound
+        later = flags.later or {}
         body = inner.body or [located(ast.Pass(), node)]
         if flags.skipped in inner.may:
             body = [self._set(flags.skipped, False, node.body[0]), *body]
-        stops = tuple(sorted(inner.may & {flags.stopped, RETURNED}))
-        if flags.stopped in stops:
-            result.body.append(self._set(flags.stopped, False, node))
+        stops = tuple(sorted(inner.may & {flags.stopped, RETURNED, *later}))
+        ways = {flags.stopped, *later}.intersection(stops)
+        result.body += [self._set(flag, False, node) for flag in sorted(ways)]
         self.used.update(stops)
         lowered = (
             ast.While(node.test, body, [])
@@ -201,15 +239,20 @@ class JumpLowering:
         result.body.append(self._kept(located(lowered, node)))
         self.stops[id(lowered)] = stops
         tail: list[ast.stmt] = node.orelse
-        if tail and flags.stopped in stops:
-            tail = [located(ast.If(self._none_of({flags.stopped}, tail[0]), tail, []), tail[0])]
+        if tail and ways:
+            tail = [located(ast.If(self._none_of(ways, tail[0]), tail, []), tail[0])]
+        for flag, end in later.items():
+            test = located(ast.Name(flag, ast.Load()), end)
+            self.used.add(flag)
+            tail = [located(ast.If(test, [end], tail), end)]
         return inner.may & {RETURNED}, tail
 
     def _try(
         self, node: ast.Try | ast.TryStar, loop: LoopFlags | None, result: Lowered
     ) -> tuple[set[str], list[ast.stmt]]:
-        inner, other, last = (self.block(part, loop) for part in (node.body, node.orelse, node.finalbody))
-        handlers = [(handler, self.block(handler.body, loop)) for handler in node.handlers]
+        around = _inside(loop)
+        inner, other, last = (self.block(part, around) for part in (node.body, node.orelse, node.finalbody))
+        handlers = [(handler, self.block(handler.body, around)) for handler in node.handlers]
         orelse: list[ast.stmt] = other.body
         if orelse and inner.may:
             place = node.orelse[0]
@@ -250,6 +293,34 @@ def always_jumps(body: list[ast.stmt]) -> bool:
         if isinstance(statement, ast.If) and always_jumps(statement.body) and always_jumps(statement.orelse):
             return True
     return False
+
+
+def containers(body: list[ast.stmt]) -> frozenset[str]:
+    """Names that hold lists, dicts or sets made here, or to which something is appended."""
+    found: set[str] = set()
+    for part in (part for statement in body for part in ast.walk(statement)):
+        match part:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if _is_container(value):
+                found.add(name)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append" | "extend" | "add")):
+                found.add(name)
+            case _:
+                pass
+    return frozenset(found)
+
+
+def _is_container(value: ast.expr) -> bool:
+    if isinstance(value, ast.BinOp):
+        return _is_container(value.left) or _is_container(value.right)
+    made = ast.List | ast.ListComp | ast.Dict | ast.DictComp | ast.Set | ast.SetComp
+    makers = ("list", "dict", "set", "deque", "defaultdict", "Counter")
+    is_made = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in makers
+    return isinstance(value, made) or is_made
+
+
+def _inside(loop: LoopFlags | None) -> LoopFlags | None:
+    """The flags for what stands in a `try` or `with` in a loop: a return's value is theirs to see."""
+    return None if loop is None else LoopFlags(loop.stopped, loop.skipped, loop.known, None)
 
 
 def _holders(statement: ast.stmt) -> list[ast.AST]:

@@ -320,6 +320,10 @@ class Trace:
         """Whether a size is known only when the program has run so far."""
         return any(s.name in self._loops for s in symbols_of(dim))
 
+    def is_left(self, name: str) -> bool:
+        """Whether a symbol was bound in a region that is no longer open."""
+        return name in self._bound and not self.is_open(self._bound[name][0])
+
     def computed_sizes(self, dims: Iterable[DimLike]) -> dict[str, Value] | None:
         """The symbols in `dims` that the program computes, with their values; None if one is out of scope."""
         names = sorted({s.name for dim in dims for s in symbols_of(dim) if s.name in self._loops})

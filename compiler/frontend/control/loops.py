@@ -18,9 +18,11 @@ from weft.compiler.frontend.control.growth import check_items, grow_lists
 from weft.compiler.frontend.control.joins import (
     UNDEFINED,
     Conflict,
+    Extended,
     Maybe,
     Same,
     Slot,
+    Tree,
     carried,
     freeze,
     is_same,
@@ -32,7 +34,7 @@ from weft.compiler.frontend.control.joins import (
 from weft.compiler.frontend.control.keyed import tabulate_grown
 from weft.compiler.frontend.control.lists import Content, Listed
 from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts, grown_lists
-from weft.compiler.frontend.control.resized import Resized, of_loop
+from weft.compiler.frontend.control.resized import Resized, of_loop, sized_inside
 from weft.compiler.frontend.control.rotation import (
     TURNS,
     Rotation,
@@ -50,6 +52,7 @@ from weft.compiler.frontend.control.statements import (
     effect_refused,
     join_named,
     lower_any,
+    named,
 )
 from weft.compiler.frontend.control.variables import Traced, Variables
 from weft.compiler.frontend.control.varying import Varying
@@ -61,7 +64,8 @@ from weft.compiler.frontend.trace import Frame, Trace
 from weft.compiler.frontend.values import TracedScalar
 from weft.ir.builder import Builder
 from weft.ir.dataclass import dataclass
-from weft.ir.dims import DimLike, atom_dim, floor_divide
+from weft.ir.dims import DimLike, atom_dim, floor_divide, symbols_of
+from weft.ir.errors import UnsupportedError
 from weft.ir.expr import Expr
 from weft.ir.node import Region, Value
 from weft.ir.rewrite import Cloner
@@ -216,25 +220,37 @@ def _grow(
     if again:
         return True
     variables.ends = {}
-    for name, slot in variables.slots.items():
-        value = traced.ends[name]
-        if (
-            isinstance(slot, Listed)
-            or is_same(value, variables.wrapped[name])
-            or (value is UNDEFINED and name in variables.late)
-        ):
-            continue
-        if isinstance(slot, Same) and slot.value is UNDEFINED and type(value) is not Maybe:
-            slot = _always(trace, name, value)
-            if not _depends_on_loop(trace, slot):
-                variables.late.add(name)
-                variables.slots[name] = slot
-            continue
-        joined = _joined(trace, variables, name, slot, value)
-        if _differ(joined, slot):
-            variables.slots[name] = joined
-            again = again or name not in variables.flags
+    for name in list(variables.slots):
+        again = _settle_name(trace, variables, name, traced.ends[name]) or again
     return again
+
+
+def _settle_name(trace: Trace, variables: Variables, name: str, value: Any) -> bool:
+    """Join what the body gave a name with what it began with; whether the body must be traced again."""
+    slot = variables.slots[name]
+    if isinstance(slot, Listed) or is_same(value, variables.wrapped[name]):
+        return False
+    if value is UNDEFINED and name in variables.late:
+        return False
+    is_first = isinstance(slot, Same) and slot.value is UNDEFINED
+    is_late = is_first or (name in variables.late and isinstance(slot, Resized | Tree))
+    if type(value) is not Maybe and is_late:
+        last = _last_value(trace, variables, name, value)
+        if last is not None:
+            variables.late.add(name)
+            variables.slots[name] = last
+        return not is_first and last is not None and types(last) != types(slot)
+    joined = _joined(trace, variables, name, slot, value)
+    if not isinstance(joined, Extended) and any(map(_of_body(trace, variables.index), _dims(joined))):
+        raise trace.refuse(
+            f"{named(name)} is an array whose size hangs on the iteration, and is used after the loop",
+            "give it one size, or make it after the loop from what the loop leaves",
+            "E060",
+        )
+    if not _differ(joined, slot):
+        return False
+    variables.slots[name] = joined
+    return name not in variables.flags
 
 
 def _joined(trace: Trace, variables: Variables, name: str, slot: Slot, value: Any) -> Slot:
@@ -248,9 +264,29 @@ def _joined(trace: Trace, variables: Variables, name: str, slot: Slot, value: An
     return joined
 
 
-def _depends_on_loop(trace: Trace, slot: Slot) -> bool:
-    """Whether an array has a size that only a loop's body knows."""
-    return any(trace.changes(d) for ty in types(slot) if isinstance(ty, TensorType) for d in ty.shape)
+def _dims(slot: Slot) -> list[DimLike]:
+    return [d for ty in types(slot) if isinstance(ty, TensorType) for d in ty.shape]
+
+
+def _of_body(trace: Trace, index: Any) -> Callable[[DimLike], bool]:
+    """Says whether a size is known only in the body that was traced."""
+    own = None if index is None else index[0]
+    return lambda dim: any(s.name == own or trace.is_left(s.name) for s in symbols_of(dim))
+
+
+def _last_value(trace: Trace, variables: Variables, name: str, value: Any) -> Slot | None:
+    """The slot of a name that the body always binds, where the last iteration's size is its own.
+
+    None if nothing bounds that: then the name has no value after the loop.
+    """
+    slot = _always(trace, name, value)
+    try:
+        with trace.index_again(variables.index):
+            return sized_inside(trace, slot, _of_body(trace, variables.index))
+    except UnsupportedError:
+        if name.startswith("__weft_"):
+            raise
+        return None
 
 
 def _add_params(variables: Variables, traced: Traced) -> None:

@@ -7,11 +7,22 @@ lists (`lists.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from weft.compiler.frontend.control.joins import Array, Extended, Frozen, Same, Slot, loosen
+from weft.compiler.frontend.control.joins import (
+    Array,
+    Extended,
+    Frozen,
+    Optional,
+    Same,
+    Slot,
+    Tree,
+    join,
+    loosen,
+)
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, new_array
 from weft.ir.dataclass import dataclass
@@ -111,11 +122,21 @@ def _shape_of(value: Any) -> TensorType | None:
 # ---------------------------------------------------------------- branches
 
 
-def of_paths(trace: Trace, values: Sequence[Any], sizes: dict[Any, Size]) -> Resized | None:
-    """The slot of a name that holds arrays of other sizes on each path; None if it holds something else.
+def of_paths(trace: Trace, values: Sequence[Any], sizes: dict[Any, Size]) -> Slot | None:
+    """The slot of a name that holds arrays of other sizes on each path, or tuples with such arrays.
 
-    `sizes` are those that names of the same branch share.
+    None if it holds something else. `sizes` are those that names of the same branch share.
     """
+    if all(type(value) is tuple and len(value) == len(values[0]) for value in values):
+        found = [of_paths(trace, column, sizes) for column in zip(*values, strict=True)]
+        if not any(found):
+            return None
+        columns = zip(found, zip(*values, strict=True), strict=True)
+        return Tree(values[0], tuple(slot or reduce(join, map(Same, column)) for slot, column in columns))
+    return _of_arrays(trace, values, sizes)
+
+
+def _of_arrays(trace: Trace, values: Sequence[Any], sizes: dict[Any, Size]) -> Resized | None:
     types = [_shape_of(value) for value in values]
     first = types[0]
     if first is None or not first.shape or any(t is None for t in types):
@@ -168,6 +189,17 @@ def of_loop(trace: Trace, variables: Variables, name: str, slot: Slot, value: An
             return None
         found.append(size)
     return Resized(begin.dtype, tuple(found))
+
+
+def sized_inside(trace: Trace, slot: Slot, is_inner: Callable[[DimLike], bool]) -> Slot:
+    """The slot, outside of a path or loop, of arrays whose sizes only what is inside of it knows."""
+    if isinstance(slot, Tree):
+        return Tree(slot.like, tuple(sized_inside(trace, item, is_inner) for item in slot.items))
+    if isinstance(slot, Optional):
+        return Optional(sized_inside(trace, slot.slot, is_inner))
+    if not isinstance(slot, Array) or not any(map(is_inner, slot.type.shape)):
+        return slot
+    return Resized(slot.type.dtype, tuple(Size(trace.most(d)) if is_inner(d) else d for d in slot.type.shape))
 
 
 def _first_size(trace: Trace, variables: Variables, begin: DimLike, end: DimLike) -> Size | None:

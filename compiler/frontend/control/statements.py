@@ -37,7 +37,7 @@ from weft.compiler.frontend.control.joins import (
 from weft.compiler.frontend.control.keyed import tabulate_grown
 from weft.compiler.frontend.control.lists import Content, Few
 from weft.compiler.frontend.control.places import Mark, Part, Place, changed_parts, grown_lists
-from weft.compiler.frontend.control.resized import Size, of_paths
+from weft.compiler.frontend.control.resized import Size, of_paths, sized_inside
 from weft.compiler.frontend.control.sharing import share_joined
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
@@ -46,6 +46,7 @@ from weft.compiler.frontend.text import TracedText, fail
 from weft.compiler.frontend.trace import Frame, Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar
 from weft.ir.dataclass import dataclass
+from weft.ir.dims import symbols_of
 from weft.ir.errors import DTypeError, Fact, WeftError
 from weft.ir.expr import Expr, select
 from weft.ir.node import Op, Region, Value
@@ -381,7 +382,10 @@ def _join_sides(trace: Trace, name: str, sides: Sequence[Side], sizes: dict[Any,
     first = alive[0].values.get(name)
     if type(first) is Content:
         return _join_contents(trace, [side.values[name] for side in alive])
-    resized = of_paths(trace, [side.values.get(name) for side in alive], sizes)
+    try:
+        resized = of_paths(trace, [side.values.get(name) for side in alive], sizes)
+    except Conflict:  # which the join below names
+        resized = None
     if resized is not None:
         return resized
     slot: Slot = Same(alive[0].values.get(name, UNDEFINED))
@@ -390,8 +394,8 @@ def _join_sides(trace: Trace, name: str, sides: Sequence[Side], sizes: dict[Any,
     if isinstance(slot, Same):
         slot = _alone(trace, alive[0], slot.value) if len(alive) < len(sides) else Same(thawed(slot.value))
     if isinstance(slot, Optional) and name.startswith("__weft_"):  # read only where it has a value
-        return slot.slot if not isinstance(slot.slot, Same) else slot
-    return slot
+        slot = slot.slot if not isinstance(slot.slot, Same) else slot
+    return sized_inside(trace, slot, lambda dim: any(trace.is_left(s.name) for s in symbols_of(dim)))
 
 
 def _alone(trace: Trace, side: Side, value: Any) -> Slot:
@@ -431,10 +435,7 @@ def join_named(trace: Trace, name: str, slot: Slot, value: Any) -> Slot:
 
 def different(trace: Trace, name: str, slot: Slot, value: Any, reason: str) -> WeftError:
     """The error for a name that has two types where paths meet."""
-    known = {"__weft_result__": "the returned value", "the expression": name}
-    if name.startswith("__weft_list_"):
-        known[name] = "an item of a list"
-    what = known.get(name) or f"{name.partition(' ')[0]!r}"
+    what = named(name)
     one, other = _array_type(slot), _array_type(Same(value))
     is_shape = one is not None and other is not None and one.dtype == other.dtype
     convert = f"convert {what} on one path, for example with np.float64(...) or astype"
@@ -449,6 +450,14 @@ def different(trace: Trace, name: str, slot: Slot, value: Any, reason: str) -> W
         ],
         fix=keep if is_shape else convert,
     )
+
+
+def named(name: str) -> str:
+    """A variable in the user's words."""
+    known = {"__weft_result__": "the returned value", "the expression": name}
+    if name.startswith("__weft_list_"):
+        known[name] = "an item of a list"
+    return known.get(name) or f"{name.partition(' ')[0]!r}"
 
 
 def _array_type(slot: Slot) -> TensorType | None:
