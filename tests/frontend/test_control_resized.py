@@ -236,3 +236,79 @@ def test_room_is_not_filled_again():
     updated = re.findall(r" update\((%\d+)", loop)
     assert updated
     assert not set(filled) & set(updated)
+
+
+def history(x, tol):
+    """A list that the loop fills, returned from it and after it."""
+    seen = []
+    for _ in range(30):
+        seen.append(abs(x).sum())
+        if seen[-1] < tol:
+            return x, np.array(seen)
+        x = x * 0.5
+    return x, np.array(seen)
+
+
+def states(x, tol):
+    seen = []
+    while True:
+        seen.append(x[0])
+        if x[0] < tol or len(seen) > 40:
+            return x, seen
+        x = x * 0.5
+
+
+def head_until(x, tol):
+    for k in range(len(x)):
+        if x[k] > tol:
+            return x[:k], k
+    return x, -1
+
+
+def first_window(x, tol):
+    """A return from two loops whose size both decide."""
+    best = x[:1]
+    for i in range(len(x)):
+        for j in range(i + 1, len(x)):
+            if x[i:j].sum() > tol:
+                best = x[i:j]
+                return best, i, j
+    return best, 0, 0
+
+
+def last_part(x, tol):
+    """What the last iteration made."""
+    for k in range(1, len(x)):
+        y = x[:k] * 2
+        if y.sum() > tol:
+            break
+    return y
+
+
+def one_or_many(x, tol):
+    if x.sum() > tol:
+        return x[1:], 1.0
+    return x[:1], 2.0
+
+
+def grown_on_one_path(x, tol):
+    seen = []
+    if x[0] > 0:
+        c = 0
+        while c < len(x):
+            c += 1
+            seen.append(x[0])
+            if x.sum() > tol:
+                return x, np.array(seen)
+    return x, np.array(seen)
+
+
+RETURNS = [history, states, head_until, first_window, last_part, one_or_many, grown_on_one_path]
+
+
+@pytest.mark.parametrize("fn", RETURNS, ids=lambda fn: fn.__name__)
+def test_returns_of_sizes_that_a_loop_or_path_decides(fn):
+    compiled = weft.compile(fn)
+    for x in (np.arange(5.0) + 1, np.arange(7.0) - 2):
+        for tol in (0.3, 3.0, 100.0):
+            agree(compiled, fn, x, tol)
