@@ -58,6 +58,7 @@ class Traced:
     replaced: Mapping[str, DimLike] = field(default_factory=dict[str, DimLike])
     raises: tuple[Any, ...] = ()  # exceptions, by the number in the code of an op `check`
     callbacks: tuple[Site, ...] = ()  # by attribute `site` of an op `callback`
+    tries: bool = False  # whether the user's code has handlers that may catch what the program raises
 
     @property
     def pins(self) -> tuple[SizeGuard, ...]:
@@ -207,6 +208,7 @@ def _finish(one: Trace, inputs: Inputs, hooks: TracingHooks, value: Any) -> Trac
         dict(one.assumptions.replaced),
         tuple(one.raises),
         tuple(one.callbacks),
+        one.tries,
     )
 
 

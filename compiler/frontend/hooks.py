@@ -247,6 +247,10 @@ class Hooks(Protocol):
         """Run `body(item)` (which binds the loop's target) for each item; `stop` as in `while_`."""
         ...
 
+    def tries(self) -> None:
+        """Note that a `try` begins."""
+        ...
+
     def assert_(self, test: UserValue, message: Thunk | None, /) -> None:
         """Do `assert test, message`."""
         ...

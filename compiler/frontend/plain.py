@@ -289,6 +289,9 @@ class PlainHooks:
             if stop is not None and self.truth(stop()):
                 break
 
+    def tries(self) -> None:
+        """Python runs its handlers."""
+
     def assert_(self, test: UserValue, message: Thunk | None, /) -> None:
         """Raise AssertionError unless the test holds."""
         if not self.truth(test):

@@ -269,6 +269,12 @@ class StatementRewriter:
         test: ast.expr = self.expressions.visit(node.test)
         return [located(ast.Expr(hook("assert_", node, test, *messages)), node)]
 
+    def on_try(self, node: ast.Try) -> list[ast.stmt]:
+        """Tell a hook where handlers may catch what the program raises, or `finally` runs after it."""
+        self._parts(node)
+        node.body.insert(0, located(ast.Expr(hook("tries", node)), node))
+        return [node]
+
     def on_raise(self, node: ast.Raise) -> list[ast.stmt]:
         """Show the exception to a hook; a bare `raise` stays."""
         self._parts(node)
@@ -350,6 +356,7 @@ _HANDLERS: dict[type[ast.stmt], Callable[[StatementRewriter, Any], list[ast.stmt
     ast.For: StatementRewriter.on_for,
     ast.Assert: StatementRewriter.on_assert,
     ast.Raise: StatementRewriter.on_raise,
+    ast.Try: StatementRewriter.on_try,
     ast.Assign: StatementRewriter.on_assign,
     ast.AugAssign: StatementRewriter.on_augmented,
     ast.AnnAssign: StatementRewriter.on_annotated,

@@ -95,6 +95,7 @@ class Trace:
         self.marked = False  # whether there are ops that live only while tracing
         self.groups = 0  # of ops that are marked to be computed again for derivatives
         self.limits: dict[object, tuple[Dim, Region]] = {}  # bounds and counts of slices, by what they are of
+        self.tries = False  # whether a `try` was traced
         self.raises: list[Any] = []  # exceptions that ops `check` name by number
         self.texts: Any = None  # those that the program carries as numbers (`chosen.py`)
         self.callbacks: list[Site] = []  # what ops `callback` name by number

@@ -470,6 +470,10 @@ class ControlHooks:
             raise exception
         fail_unless(self.trace, found, exception)
 
+    def tries(self) -> None:
+        """Note that a handler may want what the program raises."""
+        self.trace.tries = True
+
     def raise_(self, exception: Any, /) -> Any:
         """Give the exception that Python raises, or end the path that is being traced."""
         if len(self.trace.frames) == 1 and not self._comes_later(exception):

@@ -35,6 +35,7 @@ from weft.calls.binding import (
 )
 from weft.calls.checks import check_signature, check_sizes, shared_arrays
 from weft.calls.guards import Facts, Sizes, TableMaker, sizes_of
+from weft.calls.handlers import Handlers
 from weft.calls.history import MOST_INT, History, Place
 from weft.calls.native import Built, build
 from weft.calls.reasons import Key, advice, describe_difference, key_of_variant, nearest
@@ -153,11 +154,11 @@ class Core:
         self.hidden = History()
         self.compiles = 0
         self.compile_seconds = 0.0
-        self.plain_calls = 0
         self.retired_calls = 0
         self.counted: dict[Variant, int] = {}
         self.reasons: list[str] = []
         self.thread = threading.local()
+        self.handlers = Handlers(fn, self.shape)  # all calls are routed if there are any
         self.runs: dict[Any, Any] = {}  # compiled parts, by what is fetched and fed
         _cores.add(self)
 
@@ -194,7 +195,7 @@ class Core:
     def _serve(self, options: Options, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if options.run.interpret or options.run.disable:
             return self.tools.interpret(self, args, kwargs)
-        return self.lane(options).entry(*args, **kwargs)
+        return self.handlers.call(self.lane(options).entry, args, kwargs)
 
     def lane(self, options: Options) -> Lane:
         """The variants for these options."""
@@ -219,7 +220,7 @@ class Core:
         if getattr(self.thread, "is_retry", False):
             raise _Unserved
         generation = lane.generation
-        call = Call.of(self.shape, args, kwargs)
+        call = given = Call.of(self.shape, args, kwargs)
         made = plain(call, self.is_static)
         call = replace(call, positional=made.args, named=made.kwargs)
         options = config.current()
@@ -236,6 +237,7 @@ class Core:
             with self.lock:
                 if lane.generation == generation:
                     call = self._compile_for(lane, call, options)
+                    self.handlers.save(given)
                 generation = lane.generation
             try:
                 return self._served(lane, call, made.restore)
@@ -412,6 +414,7 @@ class Core:
         def fail(*found: Any) -> Any:
             return _fail(self.name, built, traced.raises, *found)
 
+        self.handlers.note(traced)
         variant = Variant(table, built.program, fail, server(traced.callbacks))
         key = key_of_variant(traced, work.trees, work.present)
         old = nearest(key, [v.key for v in lane.versions])
@@ -456,7 +459,9 @@ class Core:
             self._keep_counts(kept[self.settings.max_variants - 1 :])
             lane.versions = [version, *kept[: self.settings.max_variants - 1]]
             self.entries.publish(lane.entry, [v.variant for v in lane.versions])
-            if not _open_blocks and lane is self.lanes.get(self.code_options(config.base())):
+            if self.handlers.exist:
+                self.entries.publish(self.entry, [])
+            elif not _open_blocks and lane is self.lanes.get(self.code_options(config.base())):
                 self.entries.publish(self.entry, [v.variant for v in lane.versions])
             lane.generation += 1
 
@@ -484,7 +489,7 @@ class Core:
                 self.counted[variant] = self.counted.get(variant, 0) + count
             self.entries.publish(entry, [])
             lane = self.lanes.get(self.code_options(config.base()))
-            if shown and lane is not None:
+            if shown and lane is not None and not self.handlers.exist:
                 self.entries.publish(entry, [v.variant for v in lane.versions])
 
     def current(self) -> Version | None:
