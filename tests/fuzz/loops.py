@@ -299,6 +299,9 @@ class Loops:
             "z = np.zeros(n)",
             "v = y[1:]",
         ]
+        if self.chance(0.5):  # else names of arguments are bound anew, too: often a copy is asked for
+            self.facts.add("copies")
+            head.insert(0, "x, y = x.copy(), y * 1.0")
         if self.appends:
             head.append("out = []")
         self.put(
