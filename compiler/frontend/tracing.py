@@ -58,7 +58,7 @@ from weft.compiler.frontend.known import attribute_of
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
-from weft.compiler.frontend.numpy.table import INSTEAD, name_of
+from weft.compiler.frontend.numpy.table import INSTEAD, call_method, name_of
 from weft.compiler.frontend.operators import Operating
 from weft.compiler.frontend.outside import Outside
 from weft.compiler.frontend.plain import PlainHooks
@@ -382,7 +382,7 @@ class TracingHooks(Operating, Comparing, Grouping):
         What may not see traced values, or is impure, is refused.
         """
         if type(fn) is BoundMethod:
-            return fn(*map(self.inputs.open, args), **kwargs)
+            return call_method(fn, *map(self.inputs.open, args), **kwargs)
         if (
             isinstance(getattr(fn, "__self__", None), list | dict)
             and self.inputs.path(fn.__self__) is not None

@@ -13,8 +13,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from weft.compiler.frontend.numpy.refusal import MISTAKES, as_numpy_raises
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import Forwarded, TracedArray
+from weft.compiler.frontend.values import BoundMethod, Forwarded, TracedArray
 
 Composition = Callable[..., Any]
 C = TypeVar("C", bound=Composition)
@@ -100,4 +101,24 @@ def call(trace: Trace, fn: Any, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("return arrays must be of ArrayType")
     if fn is not operator.setitem:  # which knows `x[mask] += v`
         args = tuple(a.elements if isinstance(a, Forwarded) else a for a in args)
-    return FUNCTIONS[fn](trace, *args, **kwargs)
+    return _tried(trace, FUNCTIONS[fn], (trace, *args), fn, args, kwargs)
+
+
+def call_method(method: BoundMethod, *args: Any, **kwargs: Any) -> Any:
+    """Call a method of a traced value."""
+
+    def of_numpy(owner: Any, *given: Any, **named: Any) -> Any:
+        return getattr(owner, method.name)(*given, **named)
+
+    return _tried(method.owner.trace, method, args, of_numpy, (method.owner, *args), kwargs)
+
+
+def _tried(trace: Trace, fn: Any, args: Any, asked: Any, given: Any, kwargs: dict[str, Any]) -> Any:
+    """Call `fn`; if it finds a mistake, raise what `asked` of NumPy's would."""
+    try:
+        return fn(*args, **kwargs)
+    except MISTAKES as error:
+        failure = as_numpy_raises(trace, asked, given, kwargs, error)
+        if failure is error:
+            raise
+        raise failure from None
