@@ -21,8 +21,8 @@ MISTAKES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError,
 """What a composition raises for arguments that do not fit."""
 
 _KINDS = (
-    TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError, AttributeError, KeyError, RuntimeError,
-    NotImplementedError, MemoryError,
+    TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError, AttributeError, KeyError,
+    RuntimeError, NotImplementedError, MemoryError,
 )  # fmt: skip
 _MOST_ELEMENTS = 1 << 16  # of an array that is made only to ask
 
@@ -67,32 +67,38 @@ def _stand_in(trace: Trace, value: Any, found: dict[int, Any]) -> Any:
 
 
 def _made(trace: Trace, value: Any, found: dict[int, Any]) -> Any:
+    def inner(one: Any) -> Any:
+        return _stand_in(trace, one, found)
+
+    kind: Any = class_of(value)
     match value:
         case TracedArray():
-            shape = [trace.assumptions.now(d) for d in value.view.shape]
-            if math.prod(shape) > _MOST_ELEMENTS:
-                raise _Unknown
-            made = np.zeros(shape, value.dtype)
-            made.flags.writeable = value.view.is_writeable
-            return made
+            return _zeros(trace, value)
         case TracedScalar():
             return value.dtype.type(1)
         case TracedNumber():
             return value.type(1 if value.dim is None else trace.assumptions.now(value.dim))
         case Forwarded():
-            return _stand_in(trace, value.elements, found)
+            return inner(value.elements)
         case np.ndarray():
             return value.copy()
         case slice():
-            return slice(*(_stand_in(trace, x, found) for x in (value.start, value.stop, value.step)))
-        case list() | tuple() if type(value) in (list, tuple):  # pyright: ignore[reportUnknownArgumentType]
-            return type(value)(_stand_in(trace, x, found) for x in value)
-        case dict() if type(value) is dict:  # pyright: ignore[reportUnknownArgumentType]
-            return {key: _stand_in(trace, x, found) for key, x in value.items()}
+            return slice(*map(inner, (value.start, value.stop, value.step)))
+        case _ if kind in (list, tuple):
+            return kind(map(inner, value))
+        case _ if kind is dict:
+            return {key: inner(x) for key, x in value.items()}
         case _:
-            kind: Any = class_of(value)
-            if kind.__module__ not in ("builtins", "numpy") or (
-                callable(value) and not isinstance(value, type)
-            ):
-                raise _Unknown
-            return value
+            pass
+    if kind.__module__ not in ("builtins", "numpy") or (callable(value) and not isinstance(value, type)):
+        raise _Unknown
+    return value
+
+
+def _zeros(trace: Trace, value: TracedArray) -> Any:
+    shape = [trace.assumptions.now(d) for d in value.view.shape]
+    if math.prod(shape) > _MOST_ELEMENTS:
+        raise _Unknown
+    made = np.zeros(shape, value.dtype)
+    made.flags.writeable = value.view.is_writeable
+    return made
