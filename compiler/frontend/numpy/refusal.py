@@ -84,10 +84,8 @@ def _made(trace: Trace, value: Any, found: dict[int, Any]) -> Any:
             return value.copy()
         case slice():
             return slice(*map(inner, (value.start, value.stop, value.step)))
-        case _ if kind in (list, tuple):
-            return kind(map(inner, value))
-        case _ if kind is dict:
-            return {key: inner(x) for key, x in value.items()}
+        case _ if kind in (list, tuple, dict):
+            return {key: inner(x) for key, x in value.items()} if kind is dict else kind(map(inner, value))
         case _:
             pass
     if kind.__module__ not in ("builtins", "numpy") or (callable(value) and not isinstance(value, type)):
