@@ -28,6 +28,7 @@ from weft.compiler.frontend.values import (
     elements,
     new_array,
     operand,
+    plain_int,
     shape_of,
 )
 from weft.ir.dataclass import dataclass
@@ -367,20 +368,31 @@ def _scalar_item(trace: Trace, value: TracedScalar, key: Any) -> Any:
 
 def _at_positions(trace: Trace, selection: Selection, key: Any) -> Any:
     """Indexing by traced ints: a view, or a scalar if nothing is left."""
-    indices = [one.expr(trace, I64).value for one in selection.indices]
+    indices = [one.value for one in _index_values(trace, selection)[0]]
     view = selection.view.through(Pick(selection.axes, tuple(indices)))
     value = view.read(trace)  # reading now makes it fail where it stands
     is_scalar = not view.shape and not _has_ellipsis(key)
     return TracedScalar(trace, value) if is_scalar else TracedArray(trace, view)
 
 
-def _index_values(trace: Trace, indices: Sequence[Operand]) -> tuple[list[Expr], Shape]:
-    shape = common_shape(trace, [one.shape for one in indices])
-    return [broadcast_to(trace, one.expr(trace, I64), shape) for one in indices], shape
+def _index_values(trace: Trace, selection: Selection) -> tuple[list[Expr], Shape]:
+    """The positions along each indexed axis, broadcast, and their shape."""
+    shape = common_shape(trace, [one.shape for one in selection.indices])
+    values = [broadcast_to(trace, one.expr(trace, I64), shape) for one in selection.indices]
+    sizes = selection.view.shape
+    others = (d for k, d in enumerate(sizes) if k not in selection.axes)
+    if any(trace.assumptions.now(d) == 0 and trace.known(d, "==", 0, "elements of a part") for d in others):
+        for axis, value in zip(selection.axes, values, strict=True):  # else each element finds out
+            at: Any = new_array(trace, value)
+            size = size_number(trace, sizes[axis])
+            inside: Any = trace.call(np.all, (at >= -size) & (at < size))
+            text = f"index is out of bounds for axis {axis} with size {show_dim(sizes[axis])}"
+            trace.fail_unless(inside.expr, IndexError(text))
+    return values, shape
 
 
 def _gather(trace: Trace, selection: Selection) -> Expr:
-    values, shape = _index_values(trace, selection.indices)
+    values, shape = _index_values(trace, selection)
     whole = selection.view.read(trace)
     found = trace.expr(trace.emit("gather", [whole, *(v.value for v in values)], {"axes": selection.axes}))
     return _transpose(trace, found, moved_back(len(shape), selection.place, len(shape_of(found))))
@@ -430,7 +442,7 @@ def _is_same_place(value: MaskedElements, array: TracedArray, selection: Selecti
 
 def scatter(trace: Trace, selection: Selection, value: Expr, mode: str) -> None:
     """Write to the positions of index arrays."""
-    indices, shape = _index_values(trace, selection.indices)
+    indices, shape = _index_values(trace, selection)
     whole = selection.view.read(trace)
     others = tuple(d for k, d in enumerate(selection.view.shape) if k not in selection.axes)
     place = selection.place
@@ -494,16 +506,32 @@ def _aligned(trace: Trace, value: Expr, after: int, count: int) -> Expr:
     return trace.builder.reshape(value, (*shape[:place], *(1,) * count, *shape[place + 1 :]))
 
 
+_CLIP_MODES = ("clip", "wrap", "raise")
+
+
+def clip_mode(mode: Any) -> str:
+    """What is done to positions outside of an array, by its name or NumPy's number for it."""
+    number = plain_int(mode)
+    if isinstance(mode, str) or not isinstance(number, int):
+        if mode not in _CLIP_MODES:
+            raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
+        return mode
+    return _CLIP_MODES[number]
+
+
 @implements(np.take)
 def take(
     trace: Trace, a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise"
 ) -> Any:
     """Elements at positions along an axis."""
     array = trace.call(np.asarray, a)
-    if mode not in ("raise", "wrap", "clip"):
-        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got '{mode}')")
+    mode = clip_mode(mode)
+    if isinstance(axis, bool | np.bool_):
+        raise TypeError("an integer is required for the axis")
     if axis is None:
         array, axis = array.ravel(), 0
+    if operand(trace, indices).kind is float:
+        indices = trace.call(np.int64, indices)
     if isinstance(indices, list | tuple):
         indices = trace.call(np.asarray, indices)
     if type(indices) is TracedArray and indices.dtype == np.bool_:

@@ -33,8 +33,63 @@ def test_iterators():
     assert check(iterated, [X, X[0].copy()], {}) == "same"
     assert check(iterated, [X[:2].copy(), X[0].copy()], {}) == "same"
     assert check(lambda x: list(np.nditer(x[:0])), [X], {}) == "raises"
-    with pytest.raises(weft.UnsupportedError, match="ndindex"):
-        weft.compile(lambda x: list(np.nditer(x, flags=["multi_index"])))(X)
+
+
+def iterated_with_index(x):
+    rows, places, total, count = np.zeros(x.shape), np.zeros(x.size), 0.0, 0
+    it = np.nditer(x, flags=["multi_index"], op_flags=["readwrite"])
+    while not it.finished:
+        i, j = it.multi_index
+        total = 0.5 * total + it[0]
+        it[0][...] = 3 * i + j
+        rows[i, j] = total
+        it.iternext()
+    it = np.nditer(x, flags=["f_index"])
+    for e in it:
+        places[it.index] = e
+        if e > 7:
+            break
+        count += 1
+    it = np.nditer(x)
+    while not it.finished and it.value < 4:
+        it.iternext()
+    return rows, places, count, it.iterindex, it.itersize
+
+
+def allocated(x, y):
+    with np.nditer([x, None]) as it:
+        for a, b in it:
+            b[...] = a * a
+        squares = it.operands[1]
+    every = ["readonly"], ["readonly"], ["writeonly", "allocate"]
+    outer = np.nditer([y, x[:, 0], None], op_flags=every, op_axes=[[0, -1], [-1, 0], None])
+    for a, b, c in outer:
+        c[...] = a - b
+    modes = [["readonly"], ["readwrite", "allocate"]]
+    total = np.nditer([x, None], flags=["reduce_ok"], op_flags=modes, op_axes=[None, [0, -1]])
+    total.operands[1][...] = 1
+    for a, b in total:
+        b[...] += a
+    rows = [c.sum() for c in np.nditer(x, flags=["external_loop"], order="F")]
+    turned = 0j
+    for e in np.nditer(x[::2], flags=["buffered"], op_dtypes=["c16"]):
+        turned = turned * 1j + e
+    return squares, outer.operands[2], total.operands[1], rows, turned
+
+
+def test_nditer_with_flags():
+    assert check(iterated_with_index, [X], {}) == "same"
+    assert check(allocated, [X, V], {}) == "same"
+
+
+@pytest.mark.parametrize("fn", [
+    lambda x: np.nditer(x, flags=["none"]), lambda x: np.nditer(x, op_dtypes=["c16"]),
+    lambda x: np.nditer(x, flags=["buffered"], op_dtypes=["i4"]), lambda x: np.nditer(x).multi_index,
+    lambda x: np.nditer([x, x[0]], op_flags=[["readonly"], ["readwrite"]]),
+    lambda x: np.nditer(x, flags=["multi_index", "external_loop"]), lambda x: np.nditer(x, order="Z"),
+])  # fmt: skip
+def test_what_nditer_refuses(fn):
+    assert check(fn, [X], {}) == "raises"
 
 
 def gathered(v):

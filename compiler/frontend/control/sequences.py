@@ -16,7 +16,7 @@ from weft.compiler.frontend.control.settling import (
 from weft.compiler.frontend.control.tables import Items, keys_of, seen_now
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, size_number
 from weft.compiler.frontend.trace import UNBOUNDED, Trace
-from weft.compiler.frontend.values import MaskedElements, TracedArray, TracedScalar, elements
+from weft.compiler.frontend.values import MaskedElements, TracedArray, TracedScalar, class_of, elements
 from weft.ir.dims import DimLike, floor_divide, maximum
 from weft.ir.expr import cast, select
 from weft.ir.types import I64
@@ -127,6 +127,8 @@ def as_sequence(trace: Trace, value: Any) -> Sequence | None:
     """A sequence that a loop can go over by position; None for what Python iterates."""
     if isinstance(value, Sequence):
         return value
+    if hasattr(class_of(value), "loop_items"):
+        return value.loop_items()
     if is_made_text(value):
         length = as_bound(trace, value.asked(len, "int"))
         return Sequence(trace, length, lambda k: value[size_number(trace, k)], "a str")

@@ -18,6 +18,7 @@ from weft.compiler.frontend.numpy import manipulation as manipulation
 from weft.compiler.frontend.numpy import memory as memory
 from weft.compiler.frontend.numpy import methods as methods
 from weft.compiler.frontend.numpy import missing as missing
+from weft.compiler.frontend.numpy import nditer as nditer
 from weft.compiler.frontend.numpy import order as order
 from weft.compiler.frontend.numpy import padding as padding
 from weft.compiler.frontend.numpy import polynomials as polynomials

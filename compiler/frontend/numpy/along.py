@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.indexing import clip_mode
 from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
 from weft.compiler.frontend.numpy.creation import as_shape, as_size, check_order, constant_array
@@ -18,7 +19,6 @@ from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import (
     TracedArray,
-    TracedScalar,
     as_array,
     elements,
     new_array,
@@ -254,9 +254,9 @@ def unravel_index(trace: Trace, indices: Any, shape: Any, order: str = "C") -> t
             found.append(size_number(trace, modulo(place, size)))
             place = floor_divide(place, size)
         return tuple(reversed([*found, size_number(trace, place)]))
-    if not isinstance(indices, TracedArray | TracedScalar) and all(isinstance(d, int) for d in sizes):
+    if isinstance(indices, int | np.integer | np.ndarray) and all(isinstance(d, int) for d in sizes):
         return np.unravel_index(indices, sizes)  # pyright: ignore[reportReturnType, reportArgumentType, reportCallIssue] -- numbers
-    if operand(trace, indices).dtype.kind not in "iu":
+    if operand(trace, indices).dtype.kind not in "biu":
         raise TypeError("only int indices permitted")
     rest: Any = trace.call(np.int64, indices)
     total = size_number(trace, product(sizes))
@@ -311,7 +311,12 @@ def ravel_multi_index(
 @implements(np.put)
 def put(trace: Trace, a: TracedArray, ind: Any, v: Any, mode: str = "raise") -> None:
     """Replaces specified elements of an array with given values, which are repeated as often as needed."""
+    mode = clip_mode(mode)
     index = as_array(trace, ind).ravel()
+    if operand(trace, ind).kind is float or index.dtype == np.bool_:
+        index = index.astype(np.int64)
+    if not np.can_cast(index.dtype, np.int64, "safe"):
+        raise TypeError(f"Cannot cast array data from {index.dtype!r} to dtype('int64')")
     if mode != "raise":
         total = size_number(trace, product(a.view.shape))
         index = index % total if mode == "wrap" else trace.call(np.clip, index, 0, total - 1)
@@ -345,9 +350,12 @@ def resize(trace: Trace, a: Any, new_shape: Any) -> Any:
 @implements(np.choose)
 def choose(trace: Trace, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Construct an array from an index array and a list of arrays to choose from."""
+    mode = clip_mode(mode)
     rows = list(choices) if isinstance(choices, Sequence) else list(as_array(trace, choices))
     index = as_array(trace, a)
     index = index.astype(np.int64) if index.dtype == np.bool_ else index
+    if not np.can_cast(index.dtype, np.int64, "safe"):
+        raise TypeError(f"Cannot cast array data from {index.dtype!r} to dtype('int64')")
     shape = common_shape(trace, [index.view.shape, *(operand(trace, r).shape for r in rows)])
     sizes = tuple(size_number(trace, d) for d in shape)
     if mode != "raise":
@@ -361,7 +369,11 @@ def choose(trace: Trace, a: Any, choices: Any, out: Any = None, mode: str = "rai
     )
     wide = trace.call(np.broadcast_to, index, sizes)
     result = take_along_axis(trace, table, wide[None], 0)[0]
-    if out is not None:
-        out[...] = result
-        return out
-    return result if shape else result[()]
+    if out is None:
+        return result if shape else result[()]
+    if out.ndim != len(shape) or not all(
+        trace.holds(p, "==", q, "sizes of an output") for p, q in zip(out.view.shape, shape, strict=True)
+    ):
+        raise TypeError("choose: invalid shape for output array.")
+    out[...] = result
+    return out

@@ -72,8 +72,8 @@ def real_if_close(trace: Trace, a: Any, tol: float = 100) -> TracedArray:
 @implements(np.array_equiv)
 def array_equiv(trace: Trace, a1: Any, a2: Any) -> Any:
     """Returns True if input arrays are shape consistent and all elements equal."""
-    shapes = [operand(trace, v).shape for v in (a1, a2)]
     try:
+        shapes = [operand(trace, v).shape for v in (a1, a2)]
         shape = tuple(size_number(trace, d) for d in common_shape(trace, shapes))
     except ShapeError:
         return False

@@ -5,6 +5,7 @@ New arrays are fresh storages. Not here: functions that rearrange existing ones 
 
 from __future__ import annotations
 
+import math
 import operator
 import typing
 from collections.abc import Iterator, Sequence
@@ -316,11 +317,21 @@ def diagonal_mask(trace: Trace, rows: DimLike, columns: DimLike, k: Any, relatio
     return left.apply(relation, builder.broadcast(builder.reshape(row, (rows, 1)), (rows, columns)))
 
 
+def counted(trace: Trace, value: Any) -> DimLike:
+    """How many numbers `np.arange(value)` has."""
+    known, dim = fixed_number(trace, value), as_dim(value)
+    if isinstance(known, float):
+        return max(math.ceil(known), 0)
+    if dim is not None and trace.holds(dim, "<", 0, "sign of a size"):
+        return 0
+    return as_size(trace, value)
+
+
 @implements(np.tri)
 def tri(trace: Trace, N: Any, M: Any = None, k: Any = 0, dtype: Any = float) -> TracedArray:  # noqa: N803
     """An array with ones at and below the given diagonal and zeros elsewhere."""
-    rows = as_size(trace, N)
-    columns = rows if M is None else as_size(trace, M)
+    rows = counted(trace, N)
+    columns = rows if M is None else counted(trace, M)
     return new_array(
         trace, cast(diagonal_mask(trace, rows, columns, k, "less_equal"), as_dtype(trace, dtype, F64))
     )

@@ -14,9 +14,9 @@ import numpy as np
 
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to
 from weft.compiler.frontend.numpy.joining import concatenate
-from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
+from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis, integer_axis
 from weft.compiler.frontend.numpy.products import store
-from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish, widened
+from weft.compiler.frontend.numpy.reductions import NONE, chosen_axes, finish, widened, with_output
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
 from weft.compiler.frontend.promote import element_type
@@ -43,9 +43,7 @@ def _flattened(trace: Trace, value: Expr, axis: Any) -> tuple[Expr, int]:
     axis = plain_int(axis)
     if axis is None or (not shape_of(value) and axis in (0, -1)):
         return trace.builder.reshape(value, (product(shape_of(value)),)), 0
-    if isinstance(axis, bool | np.bool_):
-        raise TypeError("an integer is required for the axis")
-    return value, as_axis(trace, axis, len(shape_of(value)))
+    return value, integer_axis(trace, axis, len(shape_of(value)))
 
 
 def _cumulative(by: str, on_bools: str, skipped: float | None = None) -> Callable[..., Any]:
@@ -53,9 +51,7 @@ def _cumulative(by: str, on_bools: str, skipped: float | None = None) -> Callabl
         value = elements(trace, a)
         if skipped is not None and value.dtype.is_float:
             value = select(value.ne(value), constant(value, skipped), value)
-        default = widened(value.dtype) if dtype is None and out is None else value.dtype
-        if out is not None and dtype is None:
-            default = widened(value.dtype) if widened(value.dtype) != value.dtype else out.element
+        default = with_output(value.dtype, out) or widened(value.dtype)
         value, number = _flattened(trace, _converted(trace, value, dtype, default), axis)
         result = scan(trace, on_bools if value.dtype == BOOL else by, value, number)
         return _stored(trace, result, out)
@@ -73,7 +69,7 @@ def _stored(trace: Trace, result: Expr, out: Any) -> Any:
         for p, q in zip(out.view.shape, shape_of(result), strict=True)
     ):
         raise ValueError("provided out is the wrong size for the accumulation.")
-    return store(trace, result, out)
+    return store(trace, result, out, casts_any=True)
 
 
 cumsum = implements(np.cumsum)(_cumulative("add", "bitwise_or"))
@@ -267,11 +263,11 @@ def _reduce(ufunc: np.ufunc) -> Callable[..., Any]:
         for number in sorted(axes, reverse=True):
             result = _last(trace, ufunc, result, dtype, number)
         if not axes:
-            result = _converted(trace, value, dtype, _loop_type(trace, ufunc, value.dtype))
+            result = _converted(trace, result, dtype, _loop_type(trace, ufunc, value.dtype))
         if initial is not NONE:
             start = trace.call(ufunc, initial, new_array(trace, result))
             result = elements(trace, start, result.dtype)
-        return finish(trace, result, shape, axes, keepdims, out)
+        return finish(trace, result, shape, axes, keepdims, out, casts_any=True)
 
     return composition
 

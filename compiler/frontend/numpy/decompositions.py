@@ -287,6 +287,8 @@ def tensorinv(trace: Trace, a: Any, ind: int = 2) -> Any:
     array: Any = as_array(trace, a)
     if ind <= 0:
         raise ValueError("Invalid ind argument.")
+    if not array.ndim:
+        raise TypeError("reshape() takes exactly 1 argument (0 given)")
     shape = array.shape
     rows = size_number(trace, product(array.view.shape[ind:]))
     return np.linalg.inv(array.reshape(rows, -1)).reshape(*shape[ind:], *shape[:ind])
@@ -297,6 +299,8 @@ def tensorsolve(trace: Trace, a: Any, b: Any, axes: Any = None) -> Any:
     """Solve the tensor equation ``a x = b`` for x."""
     array, right = as_array(trace, a), as_array(trace, b)
     if axes is not None:
+        if isinstance(axes, int):
+            raise TypeError("'int' object is not iterable")
         last = as_axes(trace, axes, array.ndim)
         order = (*(k for k in range(array.ndim) if k not in last), *last)
         array = trace.call(np.transpose, array, order)

@@ -12,7 +12,7 @@ import numpy as np
 
 from weft.compiler.frontend.masks import positions, unravelled
 from weft.compiler.frontend.number import size_number
-from weft.compiler.frontend.numpy.manipulation import as_axis
+from weft.compiler.frontend.numpy.manipulation import as_axis, integer_axis
 from weft.compiler.frontend.numpy.order import along, argsort, search, sort
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
@@ -66,7 +66,7 @@ def compress(trace: Trace, condition: Any, a: Any, axis: Any = None, out: Any = 
     mask = truth(elements(trace, condition))
     if len(shape_of(mask)) != 1:
         raise ValueError("condition must be a 1-d array")
-    number = as_axis(trace, axis, array.ndim)
+    number = integer_axis(trace, axis, array.ndim)
     if not trace.holds(shape_of(mask)[0], "<=", array.view.shape[number], "length of a condition"):
         raise IndexFault("the condition of compress is longer than the axis", location=trace.location())
     found = array[(*(slice(None),) * number, new_array(trace, positions(trace, mask)))]

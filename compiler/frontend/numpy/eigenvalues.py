@@ -16,7 +16,7 @@ from weft.compiler.frontend.number import as_expr, size_number
 from weft.compiler.frontend.numpy.linear import as_matrix
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import as_array, new_array, shape_of
+from weft.compiler.frontend.values import as_array, new_array, operand, shape_of
 from weft.ir import DTypeError
 from weft.ir.dims import maximum
 from weft.ir.expr import Expr, cast
@@ -75,7 +75,9 @@ def _roots(coefficients: _Array, room: int) -> tuple[_Array, int]:
 @implements(np.roots)
 def roots(trace: Trace, p: Any) -> Any:
     """Return the roots of a polynomial with coefficients given in p."""
-    array: Any = trace.call(np.atleast_1d, as_array(trace, p))
+    if not operand(trace, p).shape:
+        raise TypeError("the coefficients are an array or a list")
+    array: Any = as_array(trace, p)
     if array.ndim != 1:
         raise ValueError("Input must be a rank-1 array.")
     if array.dtype == np.float16 and trace.holds(array.view.shape[0], ">", 1, "coefficients of np.roots"):

@@ -1,6 +1,7 @@
-"""What goes over elements or indices: `np.ndindex`, `np.ndenumerate`, plain `np.nditer`, `np.fromiter`.
+"""What goes over elements or indices: `np.ndindex`, `np.ndenumerate`, `np.broadcast`, `np.fromiter`.
 
-Each is a sequence by position, which a compiled loop goes over. Not here: loops (`control/loops.py`).
+Each is a sequence by position, which a compiled loop goes over. Not here: `np.nditer` (`nditer.py`), loops
+(`control/loops.py`).
 """
 
 from __future__ import annotations
@@ -52,19 +53,7 @@ def ndenumerate(trace: Trace, arr: Any) -> Any:
     return _counted(trace, array.view.shape, lambda index: (index, array[index]), "np.ndenumerate")
 
 
-class Iterated(Sequence):
-    """`np.nditer` as a sequence: what it goes over, also in a `with`."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> Iterated:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        """Nothing was held."""
-
-
-class Broadcasted(Iterated):
+class Broadcasted(Sequence):
     """`np.broadcast`: tuples of elements of arrays that broadcast together, and the shape that they have."""
 
     __slots__ = ("ndim", "shape", "size")
@@ -87,63 +76,6 @@ class Broadcasted(Iterated):
 def broadcast(trace: Trace, *arrays: Any) -> Any:
     """What arrays give that broadcast together."""
     return Broadcasted(trace, *(as_array(trace, one) for one in arrays))
-
-
-_READ = ("readonly", "readwrite", "writeonly", "copy", "nbo", "aligned", "contig")
-
-
-@implements(np.nditer)
-def nditer(
-    trace: Trace, op: Any, flags: Any = None, op_flags: Any = None, op_dtypes: Any = None, order: str = "K",
-    casting: str = "safe", op_axes: Any = None, itershape: Any = None, buffersize: int = 0,
-) -> Any:  # fmt: skip
-    """Elements as arrays without axes: of one array, or tuples of several that broadcast together."""
-    wanted = set(flags or ()) - {"external_loop", "refs_ok", "zerosize_ok", "buffered"}
-    is_plain = not wanted and op_dtypes is None and op_axes is None and itershape is None
-    several = isinstance(op, list | tuple)
-    arrays: list[Any] = [as_array(trace, one) for one in (op if several else [op]) if one is not None]
-    if not is_plain or "external_loop" in (flags or ()) or (several and len(arrays) < len(op)):
-        fix = "use a loop over np.ndindex(x.shape), or np.ndenumerate(x)"
-        raise trace.refuse("np.nditer is built for plain reading and writing", fix, "E054")
-    modes = [
-        set(one) if isinstance(one, list | tuple) else set(op_flags) for one in op_flags or [["readonly"]]
-    ]
-    modes = modes * len(arrays) if len(modes) == 1 else modes
-    if any(mode - set(_READ) for mode in modes):
-        raise ValueError(f"Unexpected iterator op_flags {op_flags!r}")
-    order = "C" if order == "K" and all(one.view.is_dense for one in arrays) else order
-    whole: Any = trace.call(np.broadcast_arrays, *arrays) if len(arrays) > 1 else arrays
-    whole = [_in_order(trace, one, order, is_alone=len(arrays) == 1) for one in whole]
-    can_write = [bool(mode & {"readwrite", "writeonly"}) for mode in modes]
-    shape = whole[0].view.shape
-    if any(trace.holds(d, "==", 0, "elements of np.nditer") for d in shape):
-        raise ValueError("Iteration of zero-sized operands is not enabled")
-    if not several or len(whole) == 1:
-        return Iterated(
-            trace, product(shape), lambda k: _element(trace, whole[0], k, can_write[0]), "np.nditer"
-        )
-    parts = list(zip(whole, can_write, strict=True))
-    return Iterated(
-        trace,
-        product(shape),
-        lambda k: tuple(_element(trace, one, k, write) for one, write in parts),
-        "np.nditer",
-    )
-
-
-def _in_order(trace: Trace, array: Any, order: str, *, is_alone: bool) -> Any:
-    """The axes in the order in which they are gone over: for "K" as they lie in memory."""
-    if order == "C" or array.ndim < 2:
-        return array
-    turned = trace.call(np.transpose, array)
-    if order == "F" or (is_alone and turned.view.is_dense):
-        return turned
-    raise trace.refuse("np.nditer of arrays in another order of memory", "give it order='C'", "E054")
-
-
-def _element(trace: Trace, array: Any, position: DimLike, can_write: bool) -> Any:
-    found = array[(*_place(trace, position, array.view.shape), ...)]
-    return found if can_write else trace.call(np.broadcast_to, found, ())
 
 
 @implements(np.fromiter)

@@ -14,7 +14,14 @@ import numpy as np
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import show_shape
 from weft.compiler.frontend.numpy.creation import as_shape, known_elements
-from weft.compiler.frontend.numpy.manipulation import as_axis, expand_dims, moveaxis, padded, ravel
+from weft.compiler.frontend.numpy.manipulation import (
+    as_axis,
+    expand_dims,
+    integer_axis,
+    moveaxis,
+    padded,
+    ravel,
+)
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type, numpy_dtype
 from weft.compiler.frontend.storage import (
@@ -49,7 +56,7 @@ def concatenate(
         raise TypeError("concatenate() only takes `out` or `dtype` as an argument, but both were provided.")
     for kind in kinds:
         _check_cast(trace, kind, out.dtype if out is not None else numpy_dtype(ty), casting)
-    number = as_axis(trace, axis, len(operands[0].shape))
+    number = integer_axis(trace, axis, len(operands[0].shape))
     first = operands[0].shape
     for one in operands[1:]:
         _check_joined(trace, first, one.shape, number)

@@ -273,6 +273,8 @@ def _cost(a: TracedArray, b: TracedArray) -> int:
 def vector_norm(trace: Trace, x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """Computes the vector norm of a vector (or batch of vectors) `x`."""
     array = as_array(trace, x)
+    if isinstance(axis, list):
+        raise TypeError("'axis' must be None, an integer or a tuple of integers")
     axes = tuple(range(array.ndim)) if axis is None else as_axes(trace, axis, array.ndim)
     return _vector_norm(trace, array, axes, ord, keepdims=keepdims)
 

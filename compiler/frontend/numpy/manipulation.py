@@ -54,6 +54,13 @@ def as_axis(trace: Trace, axis: Any, rank: int) -> int:
     return number % rank
 
 
+def integer_axis(trace: Trace, axis: Any, rank: int) -> int:
+    """As `as_axis` for functions that take no truth value for an axis."""
+    if isinstance(axis, bool | np.bool_):
+        raise TypeError("an integer is required for the axis")
+    return as_axis(trace, axis, rank)
+
+
 def listed_axes(trace: Trace, axes: Any) -> Sequence[Any]:
     """An argument that is an axis or several, an array of known ones too, as a sequence."""
     known = known_elements(trace, axes) if isinstance(axes, TracedArray) else None
@@ -340,7 +347,7 @@ def repeat(trace: Trace, a: Any, repeats: Any, axis: Any = None) -> TracedArray:
         count = as_size(trace, repeats)
     if axis is None:
         array, axis = ravel(trace, array), 0
-    number = as_axis(trace, axis, array.ndim)
+    number = integer_axis(trace, axis, array.ndim)
     shape = array.view.shape
     if known is not None and known.size != 1:
         places = np.repeat(np.arange(trace.pin(shape[number], "np.repeat")), known)

@@ -123,8 +123,8 @@ def _flatten(value: Any, order: str = "C") -> Any:
 
 
 @_method("clip")
-def _clip(value: Any, min: Any = None, max: Any = None, out: Any = None, dtype: Any = None) -> Any:
-    return value.trace.call(np.clip, value, min, max, out, dtype=dtype)
+def _clip(value: Any, min: Any = None, max: Any = None, out: Any = None, **named: Any) -> Any:
+    return value.trace.call(np.clip, value, min, max, out, **named)
 
 
 @_method("sort")

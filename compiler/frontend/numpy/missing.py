@@ -17,6 +17,7 @@ from weft.compiler.frontend.numpy.reductions import (
     max_,
     mean,
     min_,
+    output_type,
     prod,
     reduce_axes,
     refuse_empty,
@@ -24,7 +25,15 @@ from weft.compiler.frontend.numpy.reductions import (
 )
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, elements, new_array, operand, shape_of, wrap
+from weft.compiler.frontend.values import (
+    TracedArray,
+    elements,
+    new_array,
+    operand,
+    plain_int,
+    shape_of,
+    wrap,
+)
 from weft.ir.expr import constant, select
 
 
@@ -66,6 +75,9 @@ def nanmean(
     where: Any = True,
 ) -> Any:
     """Compute the arithmetic mean along the specified axis, ignoring NaNs."""
+    check_inexact(trace, a, dtype, out)
+    one = operand(trace, a)
+    axis = None if not one.shape and one.dtype.kind in "fc" and plain_int(axis) in (0, -1) else axis
     held = trace.call(np.logical_not, trace.call(np.isnan, a))
     if where is not True and where is not NONE:
         held = trace.call(np.logical_and, held, where)
@@ -75,6 +87,14 @@ def nanmean(
         else _without_nan(trace, a)
     )
     return mean(trace, clean, axis, dtype, out, keepdims, where=held)
+
+
+def check_inexact(trace: Trace, a: Any, dtype: Any, out: Any) -> None:
+    """Moments of floats that skip NaN are floats."""
+    if operand(trace, a).dtype.kind in "fc":
+        for name, one in (("dtype", dtype and np.dtype(dtype)), ("out", output_type(out))):
+            if one is not None and one.kind not in "fc":
+                raise TypeError(f"If a is inexact, then {name} must be inexact")
 
 
 def _without_nan(trace: Trace, a: Any) -> TracedArray:
@@ -111,13 +131,14 @@ def _extreme_ignoring_nan(op: str) -> Callable[..., Any]:
         axes = chosen_axes(trace, axis, len(shape_of(value)))
         refuse_empty(trace, op, value, axes)
         if value.dtype.kind not in "fc":
-            return finish(trace, reduce_axes(trace, op, value, axes), shape_of(value), axes, keepdims, out)
+            result = reduce_axes(trace, op, value, axes)
+            return finish(trace, result, shape_of(value), axes, keepdims, out, casts_any=True)
         missing = value.ne(value)
         start = float("-inf") if op == "max" else float("inf")
         result = reduce_axes(trace, op, select(missing, constant(value, start), value), axes)
         nothing = reduce_axes(trace, "all", missing, axes)
         result = select(nothing, constant(result, float("nan")), result)
-        return finish(trace, result, shape_of(value), axes, keepdims, out)
+        return finish(trace, result, shape_of(value), axes, keepdims, out, casts_any=True)
 
     return composition
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to
-from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
+from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis, integer_axis
 from weft.compiler.frontend.numpy.products import store
 from weft.compiler.frontend.numpy.reductions import NONE, finish, weights_along
 from weft.compiler.frontend.numpy.table import implements
@@ -57,10 +57,10 @@ def _along_pairs(trace: Trace, op: str, value: Expr, axis: int) -> Expr:
     return elements(trace, order if op == "argsort" else trace.call(np.take_along_axis, array, order, axis))
 
 
-def _axis(trace: Trace, value: Expr, axis: Any) -> tuple[Expr, int]:
+def _axis(trace: Trace, value: Expr, axis: Any, check: Callable[..., int] = as_axis) -> tuple[Expr, int]:
     if axis is None:
         return trace.builder.reshape(value, (product(shape_of(value)),)), 0
-    return value, as_axis(trace, axis, len(shape_of(value)))
+    return value, check(trace, axis, len(shape_of(value)))
 
 
 def _check_kind(trace: Trace, kind: Any, stable: Any, order: Any) -> None:
@@ -93,7 +93,7 @@ def argsort(
     if not shape_of(value):
         as_axis(trace, 0 if axis is None else axis, 1)
         return new_array(trace, trace.builder.broadcast(trace.constant(0, I64), (1,)))
-    return new_array(trace, along(trace, "argsort", *_axis(trace, value, axis)))
+    return new_array(trace, along(trace, "argsort", *_axis(trace, value, axis, integer_axis)))
 
 
 @implements(np.sort_complex)
@@ -119,7 +119,7 @@ def argpartition(
     trace: Trace, a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None
 ) -> TracedArray:
     """Indices that partition; for more than one place those that sort."""
-    value, number = _axis(trace, elements(trace, a), axis)
+    value, number = _axis(trace, elements(trace, a), axis, integer_axis)
     places = _check_kth(trace, kth, shape_of(value)[number], kind)
     return new_array(trace, along(trace, "argsort", value, number, places))
 
@@ -255,12 +255,13 @@ def _rows(
 
 
 def _finish(
-    trace: Trace, value: Expr, shape: tuple[DimLike, ...], axes: Sequence[int], keepdims: Any, out: Any
-) -> Any:
+    trace: Trace, value: Expr, shape: tuple[DimLike, ...], axes: Sequence[int], keepdims: Any, out: Any,
+    *, casts_any: bool = True,
+) -> Any:  # fmt: skip
     """As `finish`; of no axes, kept, these functions give an array."""
     if not shape and keepdims is not NONE and keepdims and out is None:
         return new_array(trace, value)
-    return finish(trace, value, shape, axes, keepdims, out)
+    return finish(trace, value, shape, axes, keepdims, out, casts_any=casts_any)
 
 
 def _median(*, skips_nan: bool) -> Callable[..., Any]:
@@ -457,7 +458,7 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
             out[...] = result  # by a ufunc, which spreads it
             return out
         if not rank:
-            final = _finish(trace, elements(trace, result), shape, axes, keepdims, out)
+            final = _finish(trace, elements(trace, result), shape, axes, keepdims, out, casts_any=False)
             return final if weights is None else trace.call(np.asarray, final)
         moved = trace.call(np.moveaxis, result, tuple(range(-rank, 0)), tuple(range(rank)))
         found = elements(trace, moved)

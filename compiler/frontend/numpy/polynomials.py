@@ -13,7 +13,7 @@ import numpy
 
 from weft.compiler.frontend.numpy.creation import constant_array, known_elements
 from weft.compiler.frontend.numpy.eigenvalues import eigvals
-from weft.compiler.frontend.numpy.manipulation import as_axis
+from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import Made, as_array
@@ -136,6 +136,8 @@ def trim_zeros(trace: Trace, filt: Any, trim: str = "fb", axis: Any = None) -> A
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     if trace.holds(product(array.view.shape), "==", 0, "elements of trim_zeros"):
         return array
+    if array.ndim == 1 and axis is not None and axis != ():
+        as_axes(trace, axis, 1)
     if array.ndim != 1 or axis == ():
         named = range(array.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
         axes = [as_axis(trace, k, array.ndim) for k in named]

@@ -174,13 +174,13 @@ def matmul(trace: Trace, x1: Any, x2: Any, dtype: Any = None) -> Any:
     return wrap(trace, _matmul(trace, *common_operands(trace, x1, x2, dtype=dtype)))
 
 
-def store(trace: Trace, value: Expr, out: Any) -> Any:
+def store(trace: Trace, value: Expr, out: Any, *, casts_any: bool = False) -> Any:
     """A new result, or `out` with the result in it."""
     if out is None:
         return wrap(trace, value)
     if type(out) is not TracedArray:
         raise TypeError("return arrays must be of ArrayType")
-    if not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
+    if not casts_any and not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
         raise DTypeError(
             f"cannot store {value.dtype} in an output of {out.element}",
             code="E032",

@@ -13,13 +13,14 @@ import numpy as np
 
 from weft.compiler.frontend.number import size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, fit
-from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
+from weft.compiler.frontend.numpy.manipulation import as_axes, integer_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
 from weft.compiler.frontend.promote import element_type, numpy_dtype
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import (
     TracedArray,
+    as_array,
     elements,
     new_array,
     operand,
@@ -72,9 +73,10 @@ def chosen_axes(trace: Trace, axis: Any, rank: int, *, is_mean: bool = False) ->
 
 
 def finish(
-    trace: Trace, value: Expr, shape: tuple[DimLike, ...], axes: Sequence[int], keepdims: Any, out: Any
-) -> Any:
-    """Put reduced axes back if asked, and store in `out` if given."""
+    trace: Trace, value: Expr, shape: tuple[DimLike, ...], axes: Sequence[int], keepdims: Any, out: Any,
+    *, casts_any: bool = False,
+) -> Any:  # fmt: skip
+    """Put reduced axes back if asked, and store in `out` if given; reductions of ufuncs cast to any dtype."""
     if keepdims is not NONE and keepdims:
         value = trace.builder.reshape(value, tuple(1 if k in axes else d for k, d in enumerate(shape)))
     if out is None:
@@ -95,15 +97,27 @@ def finish(
             location=trace.location(),
             fix="give an output of the result's shape",
         )
-    if not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
+    if not casts_any and not np.can_cast(numpy_dtype(value.dtype), out.dtype, "same_kind"):
         raise DTypeError(
             f"cannot store {value.dtype} in an output of {out.element}",
             code="E032",
             location=trace.location(),
             fix="give an output of a wider dtype",
         )
-    out.write(fit(trace, cast(value, out.element), out.view.shape, "a result"))
+    out.write(fit(trace, _as_type(value, out.element), out.view.shape, "a result"))
     return out
+
+
+def output_type(out: Any) -> Any:
+    """The dtype of an output, None if there is none."""
+    out = out[0] if type(out) is tuple and len(out) == 1 else out
+    return out.dtype if type(out) is TracedArray else None
+
+
+def with_output(value: DType, out: Any) -> DType | None:
+    """What a ufunc reduces in that has an output: the wider of both dtypes; None if it has none."""
+    given = output_type(out)
+    return None if given is None else element_type(np.promote_types(numpy_dtype(value), given), None)
 
 
 def widened(dtype: DType) -> DType:
@@ -133,14 +147,15 @@ def _fold(op: str, combine: np.ufunc, identity: int) -> Callable[..., Any]:
         where: Any = True,
     ) -> Any:
         value = elements(trace, a)
-        ty = widened(value.dtype) if dtype is None else element_type(dtype, trace.location())
+        ty = with_output(value.dtype, out) or widened(value.dtype)
+        ty = ty if dtype is None else element_type(dtype, trace.location())
         value = _masked(trace, _as_type(value, ty), where, identity)
         axes = chosen_axes(trace, axis, len(shape_of(value)))
         result = _fold_in(trace, op, value, axes)
         if initial is not NONE:
             start = broadcast_to(trace, elements(trace, initial, result.dtype), shape_of(result))
             result = result.apply("add" if combine is np.add else "multiply", start)
-        return finish(trace, _as_type(result, ty), shape_of(value), axes, keepdims, out)
+        return finish(trace, _as_type(result, ty), shape_of(value), axes, keepdims, out, casts_any=True)
 
     return composition
 
@@ -208,7 +223,8 @@ def _extreme(op: str) -> Callable[..., Any]:
             )
         if initial is NONE:
             refuse_empty(trace, op, value, axes)
-            return finish(trace, reduce_axes(trace, op, value, axes), shape_of(value), axes, keepdims, out)
+            result = reduce_axes(trace, op, value, axes)
+            return finish(trace, result, shape_of(value), axes, keepdims, out, casts_any=True)
         start = elements(trace, initial, value.dtype)
         if where is not True:
             mask = broadcast_to(trace, elements(trace, where, BOOL), shape_of(value))
@@ -216,7 +232,7 @@ def _extreme(op: str) -> Callable[..., Any]:
         result = reduce_axes(trace, op, value, axes)
         name = "maximum" if larger else "minimum"
         result = result.apply(name, broadcast_to(trace, start, shape_of(result)))
-        return finish(trace, result, shape_of(value), axes, keepdims, out)
+        return finish(trace, result, shape_of(value), axes, keepdims, out, casts_any=True)
 
     return composition
 
@@ -252,7 +268,8 @@ def _test(op: str) -> Callable[..., Any]:
     ) -> Any:
         value = _masked(trace, truth(elements(trace, a)), where, op == "all")
         axes = chosen_axes(trace, axis, len(shape_of(value)))
-        return finish(trace, reduce_axes(trace, op, value, axes), shape_of(value), axes, keepdims, out)
+        result = reduce_axes(trace, op, value, axes)
+        return finish(trace, result, shape_of(value), axes, keepdims, out, casts_any=True)
 
     return composition
 
@@ -283,11 +300,10 @@ def _position(op: str) -> Callable[..., Any]:
     def composition(trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = NONE) -> Any:
         value = elements(trace, a)
         shape = shape_of(value)
-        if isinstance(axis, bool | np.bool_):
-            raise TypeError("an integer is required for the axis")
         axis = plain_int(axis)
-        is_number = not shape and axis in (0, -1)
-        axes = tuple(range(len(shape))) if axis is None or is_number else (as_axis(trace, axis, len(shape)),)
+        is_number = not shape and not isinstance(axis, bool) and axis in (0, -1)
+        whole = axis is None or is_number
+        axes = tuple(range(len(shape))) if whole else (integer_axis(trace, axis, len(shape)),)
         count = product(tuple(shape[k] for k in axes))
         if trace.is_computed(count):
             empty = ValueError(f"attempt to get {op} of an empty sequence")
@@ -336,11 +352,14 @@ def mean(
     """Compute the arithmetic mean along the specified axis."""
     value = elements(trace, a)
     axes = chosen_axes(trace, axis, len(shape_of(value)), is_mean=True)
-    if dtype is not None and np.dtype(dtype).kind in "biu" and out is None:
+    asked = dtype if dtype is not None else output_type(out)
+    if asked is not None and np.dtype(asked).kind in "biu":
         counted = trace.call(np.broadcast_to, True if where is NONE else where, new_array(trace, value).shape)
         given = {"axis": axis, "keepdims": keepdims}
-        total = trace.call(np.sum, a, dtype=dtype, where=where, **given)
-        return trace.call(np.true_divide, total, trace.call(np.sum, counted, **given)).astype(dtype)
+        exact = np.float64 if dtype is None and value.dtype.kind in "biu" else dtype
+        total = trace.call(np.sum, a, dtype=exact, where=where, **given).astype(asked)
+        found = trace.call(np.true_divide, total, trace.call(np.sum, counted, **given)).astype(asked)
+        return found if out is None else stored(trace, found, out)
     given, ty = value.dtype, _real(value, dtype, trace)
     if where is True or where is NONE:
         count = _count(trace, value, axes, ty)
@@ -350,7 +369,7 @@ def mean(
     total = reduce_axes(trace, "sum", _masked(trace, cast(value, ty), where, 0), axes)
     result = total / broadcast_to(trace, count, shape_of(total))
     result = cast(result, given) if ty != given == F16 and dtype is None else result
-    return finish(trace, result, shape_of(value), axes, keepdims, out)
+    return finish(trace, result, shape_of(value), axes, keepdims, out, casts_any=True)
 
 
 def _variance(trace: Trace, a: Any, axis: Any, dtype: Any, ddof: Any) -> tuple[Expr, Expr, tuple[int, ...]]:
@@ -427,8 +446,11 @@ def var(
 ) -> Any:
     """Compute the variance along the specified axis."""
     ddof = _ddof(ddof, correction)
+    if _is_apart(trace, a, dtype, out):
+        found = _variance_apart(trace, a, axis, dtype, out, ddof, where, mean, keepdims)
+        return found if out is None else stored(trace, found, out)
     result, value, axes = _moment(where, mean)(trace, a, axis, dtype, ddof)
-    return finish(trace, result, shape_of(value), axes, keepdims, out)
+    return finish(trace, result, shape_of(value), axes, keepdims, out, casts_any=True)
 
 
 @implements(np.std)
@@ -447,8 +469,51 @@ def std(
 ) -> Any:
     """Compute the standard deviation along the specified axis."""
     ddof = _ddof(ddof, correction)
+    if _is_apart(trace, a, dtype, out):
+        found = _variance_apart(trace, a, axis, dtype, out, ddof, where, mean, keepdims)
+        root = trace.call(np.sqrt, found)
+        if (type(found) is TracedArray or out is not None) and found.dtype.kind in "biu":
+            raise TypeError(f"cannot cast ufunc 'sqrt' output from {root.dtype} to {found.dtype}")
+        root = root.astype(found.dtype)
+        return root if out is None else stored(trace, root, out)
     result, value, axes = _moment(where, mean)(trace, a, axis, dtype, ddof)
-    return finish(trace, result.apply("sqrt"), shape_of(value), axes, keepdims, out)
+    return finish(trace, result.apply("sqrt"), shape_of(value), axes, keepdims, out, casts_any=True)
+
+
+def _is_apart(trace: Trace, a: Any, dtype: Any, out: Any) -> bool:
+    """Whether a variance is asked for in what is no real type, or of complex numbers in any."""
+    if dtype is None:
+        asked = output_type(out)
+        return asked is not None and asked.kind in "biu"
+    return np.dtype(dtype).kind != "f" or operand(trace, a).dtype.kind == "c"
+
+
+def _variance_apart(
+    trace: Trace, a: Any, axis: Any, dtype: Any, out: Any, ddof: Any, where: Any, center: Any, keepdims: Any
+) -> Any:
+    """NumPy's steps with a cast to `dtype`, or to that of `out`, after each of the two sums."""
+    x: Any = as_array(trace, a)
+    where = True if where is NONE else where
+    held = trace.call(np.broadcast_to, where, x.shape)
+    exact = np.float64 if dtype is None and x.dtype.kind in "biu" else dtype
+
+    def total(of: Any, keepdims: Any, dtype: Any) -> Any:
+        return trace.call(np.sum, of, axis=axis, dtype=dtype, keepdims=keepdims, where=where)
+
+    if center is NONE:
+        center = total(x, True, exact) / total(held, True, None)
+        center = center if dtype is None else center.astype(dtype)
+    away = x - center
+    squares = away.real * away.real + away.imag * away.imag if x.dtype.kind == "c" else away * away
+    count = trace.call(np.maximum, total(held, keepdims, None) - ddof, 0)
+    asked = output_type(out) if dtype is None else dtype
+    return (total(squares, keepdims, exact).astype(asked) / count).astype(asked)
+
+
+def stored(trace: Trace, found: Any, out: Any) -> Any:
+    """What was found, in an output of its shape."""
+    value = elements(trace, found)
+    return finish(trace, value, shape_of(value), (), NONE, out, casts_any=True)
 
 
 # ---------------------------------------------------------------- compositions

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from types import BuiltinMethodType
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,8 @@ def _made(trace: Trace, value: Any, found: dict[int, Any]) -> Any:
             return {key: inner(x) for key, x in value.items()} if kind is dict else kind(map(inner, value))
         case _:
             pass
-    if kind.__module__ not in ("builtins", "numpy") or (callable(value) and not isinstance(value, type)):
+    module = str(getattr(value, "__module__", None) or kind.__module__).partition(".")[0]
+    if module not in ("builtins", "numpy") or isinstance(value, BuiltinMethodType):
         raise _Unknown
     return value
 

@@ -152,7 +152,10 @@ def allclose(
 @implements(np.array_equal)
 def array_equal(trace: Trace, a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     """True if two arrays have the same shape and elements, False otherwise."""
-    x, y = operand(trace, a1), operand(trace, a2)
+    try:
+        x, y = operand(trace, a1), operand(trace, a2)
+    except ValueError:  # lists of several lengths
+        return False
     same = len(x.shape) == len(y.shape) and all(
         trace.holds(p, "==", q, "shapes in array_equal") for p, q in zip(x.shape, y.shape, strict=True)
     )

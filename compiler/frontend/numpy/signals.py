@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.known import fixed_number
 from weft.compiler.frontend.number import as_dim, size_number
-from weft.compiler.frontend.numpy.creation import as_size, constant_array
+from weft.compiler.frontend.numpy.creation import as_size, constant_array, counted
 from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.written import windows_dot, without_outside
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, operand
+from weft.compiler.frontend.values import TracedArray, as_array, elements, operand
 from weft.ir.errors import ShapeError
 
 
@@ -332,7 +333,11 @@ implements(np.polysub)(_sum_of(np.subtract))
 @implements(np.polymul)
 def polymul(trace: Trace, a1: Any, a2: Any) -> Any:
     """Find the product of two polynomials."""
-    return convolve(trace, a1, a2)
+    factors = [as_array(trace, one) for one in (a1, a2)]
+    if any(one.view.shape == (0,) for one in factors):  # which is 0 as a polynomial
+        dtype = trace.call(np.result_type, *factors)
+        factors = [trace.call(np.zeros, 1, dtype=dtype) if one.view.shape == (0,) else one for one in factors]
+    return convolve(trace, *factors)
 
 
 @implements(np.polyder)
@@ -341,6 +346,8 @@ def polyder(trace: Trace, p: Any, m: int = 1) -> Any:
     if m < 0:
         raise ValueError("Order of derivative must be positive (see polyint)")
     result = as_array(trace, p)
+    if m and result.ndim != 1:
+        raise ValueError("operands could not be broadcast together with the exponents")
     for _ in range(m):
         degree = result.shape[0] - 1
         result = result[:-1] * trace.call(np.arange, degree, 0, -1)
@@ -382,7 +389,10 @@ def vander(trace: Trace, x: Any, N: Any = None, increasing: bool = False) -> Any
 
 def _window(fn: Callable[..., Any]) -> Callable[..., Any]:
     def composition(trace: Trace, M: Any, *arguments: float) -> Any:  # noqa: N803
-        return constant_array(trace, fn(trace.pin(as_size(trace, M), f"length of {fn.__name__}"), *arguments))
+        known = fixed_number(trace, M)
+        if not isinstance(known, float):
+            known = trace.pin(counted(trace, M), f"length of {fn.__name__}")
+        return constant_array(trace, fn(known, *arguments))
 
     return composition
 
@@ -394,7 +404,7 @@ for _fn in (np.bartlett, np.blackman, np.hamming, np.hanning):
 @implements(np.kaiser)
 def kaiser(trace: Trace, M: Any, beta: Any) -> Any:  # noqa: N803
     """Return the Kaiser window."""
-    size = as_size(trace, M)
+    size = counted(trace, M)
     if trace.holds(size, "<=", 1, "length of kaiser"):
         return trace.call(np.ones, size_number(trace, size))
     middle = (M - 1) / 2.0
@@ -427,6 +437,8 @@ def geomspace(
 ) -> Any:
     """Return numbers spaced evenly on a log scale (a geometric progression)."""
     ends = [as_array(trace, v) for v in (start, stop)]
+    some = trace.call(np.all, ends[0] != 0) & trace.call(np.all, ends[1] != 0)
+    trace.fail_unless(elements(trace, some), ValueError("Geometric sequence cannot include zero"))
     sign = trace.call(np.sign, ends[0])
     low, high = (trace.call(np.log10, v / sign) for v in ends)
     result = logspace(trace, low, high, num, endpoint)

@@ -13,10 +13,11 @@ import numpy as np
 from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.bins import RULES, number_of_bins
 from weft.compiler.frontend.numpy.creation import as_size
-from weft.compiler.frontend.numpy.reductions import NONE
+from weft.compiler.frontend.numpy.missing import check_inexact
+from weft.compiler.frontend.numpy.reductions import NONE, stored
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar, as_array
+from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar, as_array, elements
 from weft.ir.expr import cast
 from weft.ir.types import I64
 
@@ -183,8 +184,9 @@ def _edges(trace: Trace, values: TracedArray, bins: Any, range_: Any) -> tuple[A
             raise TypeError("`bins` must be an integer, a string, or an array")
         if edges.ndim != 1:
             raise ValueError("`bins` must be 1d, when an array")
-        rises = trace.call(np.all, edges[:-1] <= edges[1:])
-        trace.fail_unless(rises.expr, ValueError("`bins` must increase monotonically, when an array"))
+        falls = trace.call(np.any, edges[:-1] > edges[1:])
+        what = ValueError("`bins` must increase monotonically, when an array")
+        trace.fail_unless(elements(trace, ~falls), what)
         return edges, False
     positive = ValueError("`bins` must be positive, when an integer")
     is_none = trace.known(count, "<", 1, "bins of a histogram")
@@ -331,26 +333,26 @@ def _nan_moment(fn: Callable[..., Any]) -> Callable[..., Any]:
         ddof = ddof if correction is NONE else correction
         array = as_array(trace, a)
         wanted = bool(keepdims) and keepdims is not NONE
-        if array.dtype.kind != "f":
+        check_inexact(trace, array, dtype, out)
+        if array.dtype.kind not in "fc":
             given = {"axis": axis, "dtype": dtype, "out": out, "ddof": ddof, "keepdims": wanted, "mean": mean}
             return trace.call(fn, array, **given)
         if dtype is not None:
             array = array.astype(dtype)
-        held = array == array
-        count = trace.call(np.sum, held, axis=axis, keepdims=True).astype(array.dtype)
+        held, ty = array == array, array.real.dtype
+        count = trace.call(np.sum, held, axis=axis, keepdims=True).astype(ty)
         clean = trace.call(np.where, held, array, 0)
         center = trace.call(np.sum, clean, axis=axis, keepdims=True) / count if mean is NONE else mean
         distance = trace.call(np.where, held, array - center, 0)
-        squares = trace.call(np.sum, distance * distance, axis=axis, keepdims=wanted)
-        rest = (count if wanted else trace.call(np.sum, held, axis=axis)).astype(array.dtype) - ddof
+        squared = distance.real * distance.real + distance.imag * distance.imag
+        squared = squared if array.dtype.kind == "c" else distance * distance
+        squares = trace.call(np.sum, squared, axis=axis, keepdims=wanted)
+        rest = (count if wanted else trace.call(np.sum, held, axis=axis)).astype(ty) - ddof
         rest = trace.call(np.where, rest > 0, rest, np.nan)
         result = squares / rest
         result = trace.call(np.sqrt, result) if fn is np.std else result
-        result = result.astype(array.dtype)
-        if out is not None:
-            out[...] = result
-            return out
-        return result
+        result = result.astype(ty if dtype is None else dtype)
+        return result if out is None else stored(trace, result, out)
 
     return composition
 

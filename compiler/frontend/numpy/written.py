@@ -21,6 +21,60 @@ def each(fn: Callable[..., Any], size: Any, arrays: Any) -> Any:
     return result
 
 
+class Walk:
+    """`np.nditer` as an object: `ask(name, position)` tells of its items, `items` is a sequence of them."""
+
+    def __init__(self, items: Any, ask: Any, size: Any) -> None:
+        self.items = items
+        self.ask = ask
+        self.size = size
+        self.at = 0
+
+    def loop_items(self) -> Any:
+        """What a loop goes over."""
+        return self.items
+
+    def __iter__(self) -> Any:
+        return iter(self.items)
+
+    def go(self, position: Any) -> None:
+        """To an item."""
+        self.at = position
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        """Nothing was held."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.ask("each", self.at)[key]
+
+    def iternext(self) -> Any:
+        """One further; whether there is an item."""
+        self.at = min(self.at + 1, self.size)
+        return self.at < self.size
+
+    def reset(self) -> None:
+        """To the first."""
+        self.at = 0
+
+    def close(self) -> None:
+        """Nothing was held."""
+
+    finished = property(lambda self: self.at >= self.size)
+    multi_index = property(lambda self: self.ask("multi_index", self.at))
+    index = property(lambda self: self.ask("index", self.at))
+    value = property(lambda self: self.ask("value", self.at))
+    iterindex = property(lambda self: self.at)
+    itersize = property(lambda self: self.size)
+    operands = property(lambda self: self.ask.operands)
+    shape = property(lambda self: self.ask("shape", self.at))
+    ndim = property(lambda self: len(self.ask("shape", self.at)))
+    nop = property(lambda self: len(self.ask.operands))
+    dtypes = property(lambda self: self.ask.dtypes)
+
+
 def at_each(ufunc: Any, flat: Any, places: Any, values: Any) -> None:
     """`ufunc.at` of a flat array: one place after the other, which may come again."""
     for k in range(len(places)):
