@@ -92,3 +92,24 @@ def test_rare_keywords():
         weft.compile(lambda x: np.isin(x, x, kind="table"))(V)
     with pytest.raises(RuntimeError, match="table"):
         weft.compile(lambda p, q: np.isin(p, q, kind="table"))(P, np.array([-128, 127], "i1"))
+
+
+def shared(x):
+    y = x + 1
+    return (
+        (np.shares_memory(x, x.T), np.shares_memory(y, y[1:]), np.may_share_memory(x, y)),
+        (np.shares_memory(x[:0], x), np.shares_memory(y, x[1:])),
+    )
+
+
+def test_what_memory_tells():
+    assert check(shared, [A], {}) == "same"
+
+
+@pytest.mark.parametrize("fn", [
+    lambda x, y: x.tobytes(), lambda x, y: (x + 1).setflags(write=False), lambda x, y: x.tofile("f"),
+    lambda x, y: x.data, lambda x, y: x.resize(9, 9), lambda x, y: np.shares_memory(x, y),
+])  # fmt: skip
+def test_what_memory_does_not_tell(fn):
+    with pytest.raises(weft.UnsupportedError, match="Fix"):
+        weft.compile(fn)(A.copy(), A.copy())

@@ -16,6 +16,8 @@ X, V, N = np.arange(12.0).reshape(3, 4), np.array([0.6, 0.7, 2.5, 300.0]), np.ar
     (lambda x: np.apply_over_axes(np.sum, 3, 0), AttributeError), (lambda x: np.roots(2.5), TypeError),
     (lambda x: x.put([0], 1, mode="x"), ValueError), (lambda x: np.concat([x, x], axis=False), TypeError),
     (lambda x: np.nanvar(x, dtype=int), TypeError), (lambda x: np.geomspace(x, 2), ValueError),
+    (lambda x: np.compress([False] * 4 + [True], x, axis=0), IndexError), (lambda x: np.poly(2.5), TypeError),
+    (lambda x: x.astype("u1").put([0], -1), OverflowError),
     (lambda x: np.percentile(x, 50, out=np.zeros((), int)), TypeError),
 ])  # fmt: skip
 def test_the_class_is_that_of_numpy(fn, kind):
@@ -90,7 +92,7 @@ def of_odd_sizes(x, i):
             np.array_equal(x, [[1], [2, 3]]),
         ),
         (np.unravel_index(int(i[1]), (3, 4)), np.hypot.reduce(-x, axis=()), np.nanmean(x.sum(), axis=-1)),
-        np.put(x, i > 1, 7, mode=1),
+        (np.put(x, i > 1, 7, mode=1), np.compress([False, True, False, False, False], x, axis=0)),
     )
 
 

@@ -320,7 +320,7 @@ def put(trace: Trace, a: TracedArray, ind: Any, v: Any, mode: str = "raise") -> 
     if mode != "raise":
         total = size_number(trace, product(a.view.shape))
         index = index % total if mode == "wrap" else trace.call(np.clip, index, 0, total - 1)
-    values = as_array(trace, v).ravel()
+    values = new_array(trace, elements(trace, v, a.element)).ravel()
     if values.view.shape[0] != 1:
         values = trace.call(np.resize, values, index.shape)
     flat = a.ravel()

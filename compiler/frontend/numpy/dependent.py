@@ -27,7 +27,7 @@ from weft.compiler.frontend.values import (
     operand,
     shape_of,
 )
-from weft.ir.errors import IndexFault
+from weft.ir.dims import show_dim
 from weft.ir.expr import Expr, cast
 
 
@@ -67,10 +67,17 @@ def compress(trace: Trace, condition: Any, a: Any, axis: Any = None, out: Any = 
     if len(shape_of(mask)) != 1:
         raise ValueError("condition must be a 1-d array")
     number = integer_axis(trace, axis, array.ndim)
-    if not trace.holds(shape_of(mask)[0], "<=", array.view.shape[number], "length of a condition"):
-        raise IndexFault("the condition of compress is longer than the axis", location=trace.location())
+    size = array.view.shape[number]
+    if not trace.holds(shape_of(mask)[0], "<=", size, "length of a condition"):
+        held: Any = new_array(trace, mask)
+        inside = trace.call(np.logical_not, trace.call(np.any, held[size_number(trace, size) :]))
+        what = f"a condition holds beyond axis {number} with size {show_dim(size)}"
+        trace.fail_unless(elements(trace, inside), IndexError(what))
+        mask = elements(trace, held[: size_number(trace, size)])
     found = array[(*(slice(None),) * number, new_array(trace, positions(trace, mask)))]
     if out is not None:
+        if out.ndim != found.ndim:
+            raise ValueError("output array does not match result of np.compress")
         out[...] = found
         return out
     return found

@@ -1,4 +1,4 @@
-"""How an array lies in memory: `x.strides`, `x.flags`, `x.base`, as far as it is known while tracing.
+"""How an array lies in memory: `x.strides`, `x.flags`, `x.base`, `np.shares_memory`, as far as it is known.
 
 Results of operations lie in row-major order. Not here: views themselves (`storage.py`), `itemsize` and
 `nbytes` (`methods.py`).
@@ -6,12 +6,17 @@ Results of operations lie in row-major order. Not here: views themselves (`stora
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from weft.compiler.frontend.number import size_number
-from weft.compiler.frontend.values import PROPERTIES, TracedArray
-from weft.ir.dims import DimLike
+from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.storage import View
+from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.values import METHODS, PROPERTIES, TracedArray
+from weft.ir.dims import DimLike, product
 from weft.ir.errors import UnsupportedError
 
 FLAGS = {
@@ -135,6 +140,44 @@ def _base(array: TracedArray) -> None:
     if array.view.base is not None or array.view.storage.parameter is not None:
         fix = "ask outside of the compiled function; np.shares_memory compares two arrays"
         raise array.trace.refuse("whose memory a traced array is, is not told", fix, "E053")
+
+
+_REFUSED = {
+    "tobytes": "return the array and take its bytes outside, or use x.view(np.uint8)",
+    "setflags": "set the flags of what the function returns outside, or of what it is given",
+    **dict.fromkeys(("tofile", "dump", "dumps"), "save it by weft.callback"),
+    **dict.fromkeys(("getfield", "setfield"), "use x.view(dtype)"),
+}
+"""What to use for methods that have no meaning for values that only a run knows."""
+
+
+def _refusing(name: str, fix: str) -> Callable[..., Any]:
+    def method(array: Any, *_: Any, **__: Any) -> Any:
+        raise array.trace.refuse(f"the method {name!r} of traced arrays is not supported", fix, "E053")
+
+    return method
+
+
+METHODS.update({name: _refusing(name, fix) for name, fix in _REFUSED.items()})
+
+
+@implements(np.shares_memory, np.may_share_memory)
+def shares_memory(trace: Trace, a: Any, b: Any, max_work: Any = None) -> bool:
+    """Whether two arrays are one memory, as far as it is known while tracing."""
+    for one in (a, b):
+        if type(one) is not TracedArray:
+            raise TypeError(f"Array argument must be an array, not {type(one).__name__}")
+    views: tuple[View, View] = a.view, b.view
+    if any(trace.holds(product(view.shape), "==", 0, "elements of an array") for view in views):
+        return False
+    first, second = (view.storage for view in views)
+    if first is not second and not (first.possible()[1:] or second.possible()[1:]):
+        if first.parameter is None or second.parameter is None:
+            return False
+    elif first is second and any(len(view.lenses) == 0 for view in views):
+        return True
+    fix = "compare them outside of the compiled function"
+    raise trace.refuse("whether these arrays share memory is not known while tracing", fix, "E053")
 
 
 PROPERTIES["strides"] = lambda x: _strides(x) if type(x) is TracedArray else ()

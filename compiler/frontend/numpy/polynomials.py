@@ -25,7 +25,9 @@ np: Any = numpy  # typed so: it is called with traced arrays
 @implements(np.poly)
 def poly(trace: Trace, seq_of_zeros: Any) -> Any:
     """Find the coefficients of a polynomial with the given sequence of roots."""
-    zeros: Any = np.atleast_1d(as_array(trace, seq_of_zeros))
+    zeros: Any = as_array(trace, seq_of_zeros)
+    if not zeros.ndim:
+        raise TypeError("the zeros are an array or a list")
     if zeros.ndim == 2:
         rows, columns = zeros.view.shape
         if not trace.holds(rows, "==", columns, "matrices of np.poly"):

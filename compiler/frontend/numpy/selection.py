@@ -338,9 +338,3 @@ def isrealobj(trace: Trace, x: Any) -> bool:
 def real(trace: Trace, val: Any) -> Any:
     """Return the real part of the complex argument."""
     return val.real if hasattr(val, "real") else trace.call(np.asarray, val).real
-
-
-@implements(np.shares_memory, np.may_share_memory)
-def shares_memory(trace: Trace, a: Any, b: Any) -> bool:
-    """Determine if two arrays share memory."""
-    raise trace.refuse("whether arrays share memory is not known while tracing", "decide it outside", "E050")
