@@ -21,6 +21,8 @@ UNROLL_LIMIT = 256
 """The most copies that a loop of kind "unrolled" becomes."""
 SMALL_TRIPS = 16
 """A loop that is known to run no more often does not poll."""
+_WIDE = 8
+"""Accesses of an innermost loop from which on its index is hidden from LLVM's strength reduction."""
 _PROGRAM_POLL, _SCALAR_POLL, _KERNEL_POLL = 1, 1024, 16
 """Iterations between polls: of a loop over kernels, of one without inner loops, of a kernel's outer loop."""
 
@@ -342,6 +344,24 @@ def _goes_on(writer: Writer, index: str, upper: str, step: str) -> str:
     return writer.let(f"select i1 {up}, i1 {below}, i1 {above}")
 
 
+def _is_wide(writer: Writer, region: Region) -> bool:
+    """Whether an innermost loop has so many accesses that its index is hidden from LLVM's strength reduction.
+
+    That takes half of the time of code generation, most of it in such loops, to save an addition or two
+    beside much arithmetic. What comes out of an empty piece of assembly is an unknown number to it.
+    """
+    if len(region.params) > 1:  # sums in registers: the innermost loop of a product, whose every cycle counts
+        return False
+    if not writer.module.is_hosted:  # a library's code is to be small, the time of making it counts little
+        return False
+    accesses = 0
+    for op in walk(region):
+        if op.name in ("for", "while") and op.attributes.get("kind") != "unrolled":
+            return False
+        accesses += op.name in ("load", "store")
+    return accesses >= _WIDE
+
+
 def _serial(writer: Writer, op: Op, trips: int | None) -> None:
     """Test, then the body with the next test at its end: the form that LLVM's loop passes want."""
     (region,) = op.regions
@@ -368,6 +388,8 @@ def _serial(writer: Writer, op: Op, trips: int | None) -> None:
         "nsw " if step in ("1", "-1") else ""
     )  # the index is short of `upper`, so that one more does not wrap
     index = writer.let(f"add {flag}i64 {names[0]}, {step}")
+    if _is_wide(writer, region):
+        index = writer.let(f'call i64 asm "", "=r,0"(i64 {index})')
     goes_on, latch = _goes_on(writer, index, upper, step), writer.label
     writer.branch(goes_on, body, after)
     phis = [_phi(names[0], region.params[0], lower, before, index, latch), *poll.phis(before, latch)]

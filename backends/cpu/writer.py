@@ -41,6 +41,11 @@ _SUFFIXES = {**_REGISTERS, "f32": "f32", "f64": "f64"}
 _FIRST_SCOPE = 10
 """The first metadata number of scopes; those below are of branches and stores."""
 
+_PURE = (
+    *("add ", "sub ", "mul ", "sdiv ", "icmp ", "select ", "getelementptr "),
+    *("insertelement ", "shufflevector "),
+)
+
 FAILING = ("fail_if", "to_index")
 """The ops that have a site."""
 
@@ -218,6 +223,7 @@ class Writer:
         self.is_streaming = False
         self.loop_depth = 0
         self.scratch: list[Op] | None = None  # of a kernel: its memory in the arena, given by the caller
+        self._known: dict[str, str] = {}  # of this block
         self._count = 0
 
     # ---- lines
@@ -232,10 +238,15 @@ class Writer:
         self.lines.append(f"  {text}")
 
     def let(self, text: str) -> str:
-        """Write an instruction; gives the name of its result."""
+        """Write an instruction; gives the name of its result. A block has index arithmetic once."""
+        known = self._known.get(text)
+        if known is not None:
+            return known
         self._count += 1
         name = f"%v{self._count}"
         self.lines.append(f"  {name} = {text}")
+        if text.startswith(_PURE):
+            self._known[text] = name
         return name
 
     def set(self, op: Op, text: str) -> None:
@@ -259,6 +270,7 @@ class Writer:
         """Begin a block."""
         self.lines.append(f"{label}:")
         self.label = label
+        self._known.clear()
 
     def jump(self, label: str) -> None:
         """End the block."""

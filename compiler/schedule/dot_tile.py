@@ -19,7 +19,8 @@ from weft.ir.target import Target
 from weft.ir.types import BOOL, F32, DType
 
 CHUNK = 256  # of k: DESIGN D19
-UNROLLED_OPS = 160  # an epilogue of so many ops in a tile is written out, a longer one is a loop over rows
+UNROLLED_OPS = 160  # an epilogue of so many ops in a tile is written out, a longer one is a loop over rows;
+UNROLLED_OPS_OF_DEEP = 24  # of a tile of long sums, beside which its way through memory is little
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,8 @@ class Finish:
         self.tile = tile
         self.scratch = allocate(writer, product.dtype, tile.size, "scratch")
         cost = len(product.kernel.ops) * tile.rows * tile.vectors
-        self.is_written_out = cost <= UNROLLED_OPS
+        is_deep = isinstance(product.k, int) and product.k >= CHUNK
+        self.is_written_out = cost <= (UNROLLED_OPS_OF_DEEP if is_deep else UNROLLED_OPS)
 
     def store(
         self,

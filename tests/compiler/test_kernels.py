@@ -1,5 +1,7 @@
 """Kernel counts and bytes moved of programs that users write, counted by the interpreter at loop level."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -198,3 +200,13 @@ def test_what_a_scatter_starts_from_is_made_before_it_though_another_kernel_make
         return y, x[::-1] + x
 
     mark.verify(np.arange(8.0), np.array([1, 1, 2]))
+
+
+def test_text_has_index_arithmetic_once_and_hides_the_index_of_a_loop_with_many_accesses():
+    x = np.ones((300, 700), np.float32)
+    text = weft.compile(lambda x: np.tanh(x.T @ x)).ir("llvm", x)
+    for block in re.split(r"\n(?=\w+:)", text):
+        made = re.findall(r"= ((?:add|mul|sdiv|getelementptr) .*)", block)
+        assert len(made) == len(set(made))
+    assert 'asm "", "=r,0"' in weft.compile(lambda *many: sum(many)).ir("llvm", *[x] * 12)
+    assert "asm" not in weft.compile(lambda *many: sum(many)).ir("llvm", *[x] * 3)

@@ -246,7 +246,9 @@ class Reference:
         if name in LIPSCHITZ:
             return e[0]
         if name in COMPARISONS:
-            return np.where((np.abs(x[0] - x[1]) <= e[0] + e[1]) & (e[0] + e[1] > 0), np.inf, 0.0)
+            error = e[0] + e[1]
+            is_near = (np.abs(x[0] - x[1]) <= error) | np.isinf(error)  # infinities have no distance
+            return np.where(is_near & (error > 0), np.inf, 0.0)
         if name == "square":
             return 2 * np.abs(x[0]) * e[0] + e[0] ** 2 + 2 * _spacing(value)
         if name in MONOTONE and value.dtype.kind == "f":
