@@ -40,6 +40,7 @@ def _code(op: Op) -> object:
 
 
 _PART_CHARACTERS = 60_000  # of LLVM's text: 0.1 s of its time
+_PARTS_OF_A_THREAD = 3  # which is done before another takes the next one: not all take as long as their texts
 
 
 def emit_program(
@@ -61,12 +62,15 @@ def emit_program(
     return _text(module, _functions(module, fn, interface), target)
 
 
-def emit_parts(fn: Func, interface: Interface, target: Target, options: CodeOptions, most: int) -> list[str]:
-    """The same for the host, a large program in up to `most` texts, whose functions call each other."""
+def emit_parts(
+    fn: Func, interface: Interface, target: Target, options: CodeOptions, threads: int
+) -> list[str]:
+    """The same for the host, a large program in several texts for so many threads; they call each other."""
     module = _module(interface, target, options)
     functions = _functions(module, fn, interface)
-    count = min(most, sum(map(len, functions)) // _PART_CHARACTERS)
-    if count < 2:
+    useful = sum(map(len, functions)) // _PART_CHARACTERS
+    count = min(useful, min(useful // threads, _PARTS_OF_A_THREAD) * threads or useful)
+    if threads == 1 or count < 2:
         return [_text(module, functions, target)]
     parts: list[list[str]] = [[] for _ in range(count)]
     for function in sorted(functions, key=len, reverse=True):

@@ -94,7 +94,7 @@ def host_machine() -> Machine:
 
 
 @functools.cache
-def _target_machine(machine: Machine, level: int, part: int = 0) -> "TargetMachine":
+def _target_machine(machine: Machine, level: int, thread: int = 0) -> "TargetMachine":
     """What emits code; each thread has its own, as LLVM asks."""
     target = _llvm().Target.from_triple(machine.triple)
     return target.create_target_machine(
@@ -108,12 +108,12 @@ def _target_machine(machine: Machine, level: int, part: int = 0) -> "TargetMachi
 
 
 def prepared(
-    text: str, machine: Machine, level: int, passes: Sequence[str], part: int = 0
+    text: str, machine: Machine, level: int, passes: Sequence[str], thread: int = 0
 ) -> tuple["TargetMachine", "ModuleRef", "ModulePassManager", "PassBuilder"]:
     """What emits code, the checked module of `text`, the passes to run; the lock is held."""
     llvm = _llvm()
-    target = _target_machine(machine, level, part)
-    module = llvm.parse_assembly(text, llvm.create_context() if part else None)
+    target = _target_machine(machine, level, thread)
+    module = llvm.parse_assembly(text, llvm.create_context() if thread else None)
     module.verify()
     module.triple = machine.triple
     module.data_layout = str(target.target_data)

@@ -16,13 +16,13 @@ from typing import Any
 
 from weft.backends.cpu.link import PROGRAM_PASSES, Machine, compile_text, exclusive, prepared
 
-_MOST_PARTS = 8
+_MOST_THREADS = 8
 
 
-def useful_parts() -> int:
+def useful_threads() -> int:
     """How many parts can be compiled at the same time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST_PARTS)
+    return min(cores, _MOST_THREADS)
 
 
 def compile_parts(texts: Sequence[str], machine: Machine) -> list[bytes]:
@@ -30,15 +30,18 @@ def compile_parts(texts: Sequence[str], machine: Machine) -> list[bytes]:
     if len(texts) == 1:
         return [compile_text(texts[0], machine)]
     made: list[bytes | BaseException] = [b""] * len(texts)
+    waiting = iter(range(len(texts)))  # `next` is one step under the GIL
 
-    def work(part: int) -> None:
-        try:
-            made[part] = _object(texts[part], machine, part)
-        except BaseException as problem:
-            made[part] = problem
+    def work(thread: int) -> None:
+        for part in waiting:
+            try:
+                made[part] = _object(texts[part], machine, thread)
+            except BaseException as problem:
+                made[part] = problem
 
     with exclusive():
-        threads = [threading.Thread(target=work, args=(part,)) for part in range(1, len(texts))]
+        count = min(len(texts), useful_threads())
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(1, count)]
         for thread in threads:
             thread.start()
         try:
@@ -52,9 +55,9 @@ def compile_parts(texts: Sequence[str], machine: Machine) -> list[bytes]:
     return [each for each in made if isinstance(each, bytes)]
 
 
-def _object(text: str, machine: Machine, part: int) -> bytes:
+def _object(text: str, machine: Machine, thread: int) -> bytes:
     ffi, run, emit = _unlocked()
-    target, module, manager, builder = prepared(text, machine, 2, PROGRAM_PASSES, part)
+    target, module, manager, builder = prepared(text, machine, 2, PROGRAM_PASSES, thread)
     run(manager, module, builder)
     with ffi.OutputString() as message:
         buffer = emit(target, module, 1, message)

@@ -91,7 +91,7 @@ def test_each_pass_off(program, off):
 def test_code_compiled_in_parts(program, monkeypatch, tmp_path):
     expected = bits(weft.compile(program)(X))
     monkeypatch.setattr("weft.backends.cpu.emit._PART_CHARACTERS", 1000)
-    monkeypatch.setattr("weft.calls.generate.useful_parts", lambda: 3)
+    monkeypatch.setattr("weft.calls.generate.useful_threads", lambda: 3)
     made = []
 
     def noted(texts, machine):
@@ -101,6 +101,6 @@ def test_code_compiled_in_parts(program, monkeypatch, tmp_path):
     monkeypatch.setattr("weft.calls.generate.compile_parts", noted)
     with weft.options(cache_dir=str(tmp_path)):
         assert bits(weft.compile(program)(X)) == expected
-        assert [len(texts) for texts in made] == [3]
+        assert [len(texts) for texts in made] == [9]
         assert bits(weft.compile(program)(X)) == expected
     assert len(made) == 1

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from weft import config
 from weft.backends.cpu.emit import emit_parts, emit_program, failure_sites
 from weft.backends.cpu.link import assembly
-from weft.backends.cpu.parts import compile_parts, useful_parts
+from weft.backends.cpu.parts import compile_parts, useful_threads
 from weft.backends.cpu.target import host_target, machine_of
 from weft.compiler.debug.dump import PassReport
 from weft.compiler.manager import Setting, Watch, run
@@ -87,7 +87,7 @@ def generate(fn: Func, guards: Sequence[Guard], extra: Sequence[DimLike], option
     with _no_collection():
         lowered = optimize(fn, options, target)
         interface = interface_of(lowered, guards, extra)
-        texts = emit_parts(lowered, interface, target, options.code, useful_parts())
+        texts = emit_parts(lowered, interface, target, options.code, useful_threads())
     objects = compile_parts(texts, machine_of(target))
     arena = arena_bytes(lowered)
     slot = interface.arena_slot + 1
