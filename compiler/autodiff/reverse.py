@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from weft.compiler.autodiff.flow import Flow, flow_of, is_float, used_values
+from weft.compiler.autodiff.places import accumulate
 from weft.compiler.autodiff.regions import REASONS, RULES
-from weft.compiler.autodiff.residuals import is_zero, without_checks
+from weft.compiler.autodiff.residuals import without_checks
 from weft.compiler.passes import canonicalize, fold
 from weft.compiler.passes.cse import cse
 from weft.compiler.passes.rules import apply_rules
@@ -35,9 +36,7 @@ from weft.ir import (
     WeftError,
 )  # fmt: skip
 from weft.ir.dims import symbols_of
-from weft.ir.ops.shape import inverse_permutation
 from weft.ir.rewrite import Cloner, symbol_names
-from weft.ir.rules import axes_attribute
 from weft.ir.walk import calls_python, dims_of_type, walk
 
 
@@ -245,7 +244,7 @@ class Reverse:
         if before is None:
             self.cotangents[value] = cotangent
         else:
-            self.cotangents[value] = accumulate(before, cotangent) if self.depth else before + cotangent
+            self.cotangents[value] = accumulate(before, cotangent, is_region=self.depth > 0)
 
     def set(self, value: Value, cotangent: Expr) -> None:
         """A cotangent in place of the one so far, which it holds."""
@@ -297,47 +296,6 @@ class Reverse:
                 kept.append(op)
                 live.update(used_values(op))
         self.region.ops[self.forward_count :] = reversed(kept)
-
-
-def accumulate(total: Expr, more: Expr) -> Expr:
-    """A sum in a region: what is zero but for one place is added to that place alone."""
-    if is_zero(total.value):
-        return more
-    for whole, part in ((total, more), (more, total)):
-        if _is_one_place(part.value):
-            return _add_to_place(whole, part.value)
-    return total + more
-
-
-def _is_one_place(value: Value) -> bool:
-    """Whether a value is zero but for one place, perhaps of an array in other axes."""
-    op = value.op
-    if op is None:
-        return False
-    if op.name in ("reshape", "transpose"):
-        return _is_one_place(op.operands[0])
-    is_sum = op.name == "update" or (op.name == "scatter" and op.attributes["mode"] == "add")
-    return is_sum and is_zero(op.operands[0])
-
-
-def _add_to_place(whole: Expr, part: Value) -> Expr:
-    op, b = part.op, whole.builder
-    assert op is not None
-    if op.name == "scatter":
-        return b.expr(b.emit("scatter", [whole.value, *op.operands[1:]], op.attributes).result)
-    if op.name == "update":
-        size = _tensor(op.operands[1].type).shape
-        before = b.expr(b.emit("slice", [whole.value], {**op.attributes, "size": size}).result)
-        put = (before + b.expr(op.operands[1])).value
-        return b.expr(b.emit("update", [whole.value, put], op.attributes).result)
-    inner = op.operands[0]
-    if op.name == "reshape":
-        added = _add_to_place(b.reshape(whole, _tensor(inner.type).shape), inner)
-        return b.reshape(added, _tensor(part.type).shape)
-    axes = axes_attribute(op.attributes, "axes")
-    back = inverse_permutation(axes)
-    added = _add_to_place(b.expr(b.emit("transpose", [whole.value], {"axes": back}).result), inner)
-    return b.expr(b.emit("transpose", [added.value], {"axes": axes}).result)
 
 
 def unsupported(op: Op, reason: str = "") -> UnsupportedError:

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+import weft
 from weft.compiler.autodiff import differentiate
 from weft.ir import Builder, Func, Location, Region, ShapeError, UnsupportedError
 from weft.ir.dims import Symbol, symbol
@@ -339,3 +340,38 @@ def test_size_is_linear_and_long_chains_do_not_recurse():
         for length in (500, 1000, 2000)
     ]
     assert sizes[2] - sizes[1] == 2 * (sizes[1] - sizes[0])
+
+
+def _gates(x, steps):
+    """Four slices of a product, one of them used twice."""
+    n = x.shape[1]
+    w = np.cos(np.arange(n * 4 * n).reshape(n, 4 * n))
+    total = 0.0
+    for _ in range(steps):
+        z = x @ w
+        i, f, g, o = z[:, :n], z[:, n : 2 * n], z[:, 2 * n : 3 * n], z[:, 3 * n :]
+        x = np.tanh(i) * f + np.tanh(g) + i * 0.1
+        total = total + np.sum(o * x)
+    return total
+
+
+def _overlapping(x, steps):
+    total = 0.0
+    for _ in range(steps):
+        x = np.sin(x)
+        total = total + np.sum(x[:, :2] ** 2) + np.sum(x[:, 1:] * x[:, :1]) + np.sum(x.T[2:])
+    return total
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("program", [_gates, _overlapping])
+def test_gradients_of_slices_side_by_side_and_over_each_other(program, steps):
+    x = np.random.default_rng(3).normal(size=(2, 3))
+    gradient = weft.grad(partial(program, steps=steps))
+    found = gradient(x)
+    for place in np.ndindex(x.shape):
+        moved = x.astype(complex)
+        moved[place] += 1e-30j
+        np.testing.assert_allclose(found[place], program(moved, steps).imag / 1e-30, rtol=1e-12)
+    text = weft.compile(gradient).ir("fused", x)
+    assert ("concatenate" in text) == (program is _gates)
