@@ -18,7 +18,7 @@ from weft.compiler.frontend.masks import at_mask, key_of, put_at_mask, size_at
 from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit, show_shape
 from weft.compiler.frontend.numpy.table import implements
-from weft.compiler.frontend.storage import Pick, Reshape, Shape, Slice, Strides, View
+from weft.compiler.frontend.storage import Flat, Pick, Reshape, Shape, Slice, Strides, View
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import (
     MaskedElements,
@@ -323,7 +323,8 @@ def get_item(trace: Trace, value: Any, key: Any) -> Any:
     if selection.whole:
         return TracedScalar(trace, selection.view.read(trace))
     if not selection.indices:
-        return TracedArray(trace, selection.view)
+        found = TracedArray(trace, selection.view)
+        return new_array(trace, found.expr) if type(value.view.lens) is Flat else found
     if all(not one.shape for one in selection.indices):
         return _at_positions(trace, selection, key)
     return new_array(trace, _gather(trace, selection))

@@ -120,6 +120,11 @@ class Reshape:
 
 
 @dataclass(frozen=True, slots=True)
+class Flat(Reshape):
+    """`x.flat`: what one reads of it by slices is a copy, as NumPy's iterator gives it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Broadcast:
     """NumPy's broadcast; such a view is read-only."""
 
@@ -448,7 +453,20 @@ def _merged(axes: list[tuple[DimLike, DimLike | None]]) -> DimLike | None:
 
 
 __all__ = [
-    "Bits", "Broadcast", "Lens", "Part", "Pick",
-    "Reshape", "Shape", "Slice", "Storage", "Strides", "Transpose", "View", "Windows",
-    "reshape_strides", "row_major",
+    "Bits",
+    "Broadcast",
+    "Flat",
+    "Lens",
+    "Part",
+    "Pick",
+    "Reshape",
+    "Shape",
+    "Slice",
+    "Storage",
+    "Strides",
+    "Transpose",
+    "View",
+    "Windows",
+    "reshape_strides",
+    "row_major",
 ]  # fmt: skip

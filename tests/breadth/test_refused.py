@@ -98,3 +98,15 @@ def of_odd_sizes(x, i):
 
 def test_odd_sizes_and_positions():
     assert check(of_odd_sizes, [X, np.array([0, 2, 3])], {}) == "same"
+
+
+def by_flat(x):
+    part = x.flat[::3]
+    part[0] = 9
+    x.flat[1::4] += 1
+    return part, x.flat[1], [e for e in x.flat]
+
+
+def test_parts_of_flat_are_copies():
+    assert check(by_flat, [X], {}) == "same"
+    assert check(by_flat, [X.T], {}) == "same"

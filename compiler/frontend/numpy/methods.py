@@ -19,7 +19,7 @@ from weft.compiler.frontend.control.methods import listed_array
 from weft.compiler.frontend.number import IR_TYPES, number, size_number
 from weft.compiler.frontend.numpy.creation import as_shape, astype, check_order
 from weft.compiler.frontend.promote import element_type
-from weft.compiler.frontend.storage import Bits, Part, Reshape
+from weft.compiler.frontend.storage import Bits, Flat, Part, Reshape
 from weft.compiler.frontend.values import (
     METHODS,
     PROPERTIES,
@@ -360,7 +360,7 @@ _property("itemsize", lambda x: x.dtype.itemsize)
 _property(
     "flat",
     lambda x: TracedArray(
-        x.trace, x.view.through(Reshape((product(x.view.shape),), (1 if x.view.is_dense else None,)))
+        x.trace, x.view.through(Flat((product(x.view.shape),), (1 if x.view.is_dense else None,)))
     ),
 )
 _property("nbytes", lambda x: PROPERTIES["size"](x) * x.dtype.itemsize)
