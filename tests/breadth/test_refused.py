@@ -16,6 +16,8 @@ X, V, N = np.arange(12.0).reshape(3, 4), np.array([0.6, 0.7, 2.5, 300.0]), np.ar
     (lambda x: np.apply_over_axes(np.sum, 3, 0), AttributeError), (lambda x: np.roots(2.5), TypeError),
     (lambda x: x.put([0], 1, mode="x"), ValueError), (lambda x: np.concat([x, x], axis=False), TypeError),
     (lambda x: np.nanvar(x, dtype=int), TypeError), (lambda x: np.geomspace(x, 2), ValueError),
+    (lambda x: np.take(x, 0, axis=-9), ValueError), (lambda x: np.take(x, 0, axis=True), TypeError),
+    (lambda x: np.ptp(x, axis=0, out=np.zeros((2, 4))), ValueError),
     (lambda x: np.compress([False] * 4 + [True], x, axis=0), IndexError), (lambda x: np.poly(2.5), TypeError),
     (lambda x: x.astype("u1").put([0], -1), OverflowError),
     (lambda x: np.percentile(x, 50, out=np.zeros((), int)), TypeError),

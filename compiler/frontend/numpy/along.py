@@ -211,7 +211,7 @@ def fill_diagonal(trace: Trace, a: TracedArray, val: Any, wrap: bool = False) ->
     """Fill the main diagonal of the given array of any dimensionality."""
     if a.ndim < 2:
         raise ValueError("array must be at least 2-d")
-    value = as_array(trace, val)
+    value = new_array(trace, elements(trace, val, a.element))
     shape = a.view.shape
     value = value.ravel() if value.ndim > 1 else value
     if a.ndim == 2 and (wrap or trace.holds(shape[0], "<=", shape[1], "length of a diagonal")):

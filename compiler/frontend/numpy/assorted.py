@@ -43,6 +43,8 @@ def imag(trace: Trace, val: Any) -> Any:
 def _constantly(known: bool) -> Callable[..., Any]:
     def composition(trace: Trace, x: Any) -> Any:
         one = operand(trace, x)
+        if one.kind in (int, float):  # of Python's
+            return known
         if one.dtype.kind == "c":
             imaginary = trace.call(np.imag, x)
             return imaginary == 0 if known else imaginary != 0

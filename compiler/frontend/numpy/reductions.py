@@ -523,7 +523,10 @@ def stored(trace: Trace, found: Any, out: Any) -> Any:
 def ptp(trace: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
     """Range of values (maximum - minimum) along an axis."""
     high, low = max_(trace, a, axis, None, keepdims), min_(trace, a, axis, None, keepdims)
-    return trace.call(np.subtract, high, low, out=out)
+    found = trace.call(np.subtract, high, low)
+    if out is not None and not np.can_cast(found.dtype, output_type(out), "same_kind"):
+        return trace.call(np.subtract, high, low, out=out)  # which says so
+    return found if out is None else stored(trace, found, out)
 
 
 @implements(np.count_nonzero)
