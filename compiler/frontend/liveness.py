@@ -94,6 +94,13 @@ def _assigned(targets: list[ast.expr]) -> Names:
     return frozenset(names)
 
 
+def _deleted(node: ast.stmt) -> set[str]:
+    """Names that a statement inside of another may unbind."""
+    inside = [part for part in ast.walk(node) if isinstance(part, ast.Delete)]
+    names = {name for part in inside for name in facts(part).bound}
+    return names | {part.name for part in ast.walk(node) if isinstance(part, ast.ExceptHandler) and part.name}
+
+
 def maybe_undefined(body: list[ast.stmt], parameters: set[str]) -> Names:
     """Give the names whose first binding in `body` is not certain to run: they may be unbound later."""
     known, doubtful = set(parameters), set[str]()
@@ -106,7 +113,7 @@ def maybe_undefined(body: list[ast.stmt], parameters: set[str]) -> Names:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 known |= {name} - doubtful
             case ast.If() | ast.While() | ast.For() | ast.Try() | ast.TryStar() | ast.Match() | ast.With():
-                doubtful |= facts(node).bound - known
+                doubtful |= (facts(node).bound - known) | _deleted(node)
             case ast.Delete():
                 doubtful |= facts(node).bound
             case _:

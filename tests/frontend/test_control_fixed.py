@@ -122,3 +122,29 @@ def test_sizes_that_do_not_fit(fn, args, error):
         fn(*args)
     with pytest.raises(error):
         weft.compile(fn)(*args)
+
+
+def bound_in_a_while(x):
+    while x[0] > 100:
+        last, x = x[0], x / 2
+    return last
+
+
+def deleted_on_one_path(x):
+    y = x[0]
+    if x[1] > 0:
+        del y
+    return y
+
+
+@pytest.mark.parametrize("fn", [bound_in_a_while, deleted_on_one_path])
+def test_a_name_without_a_value_on_the_path_that_is_taken(fn):
+    compiled = weft.compile(fn)
+    for x in (np.array([1.0, 2.0]), np.array([400.0, -1.0]), np.array([1.0, -1.0])):
+        try:
+            expected = fn(x)
+        except UnboundLocalError:
+            with pytest.raises(UnboundLocalError):
+                compiled(x)
+        else:
+            assert compiled(x) == expected

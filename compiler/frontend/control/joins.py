@@ -491,6 +491,8 @@ def _show_value(value: Any) -> str:
             return f"{_show_value(value.value)} or nothing"
         case tuple():
             return f"({', '.join(map(_show_value, typing.cast('tuple[Any, ...]', value)))})"
+        case list():
+            return f"[{', '.join(map(_show_value, typing.cast('list[Any]', value)))}]"
         case _ if type(value) in (TracedNumber, TracedScalar, TracedArray, Frozen):
             return show(loosen(value))
         case _:

@@ -56,7 +56,7 @@ from weft.compiler.frontend.control.statements import (
 )
 from weft.compiler.frontend.control.variables import Traced, Variables
 from weft.compiler.frontend.control.varying import Varying
-from weft.compiler.frontend.number import TracedNumber
+from weft.compiler.frontend.number import TracedNumber, number
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.text import fail
@@ -529,6 +529,7 @@ def while_node(
         body = count_turns(variables, body, turns.period)
         done = _settle(hooks, variables, run)
         turns = rotation_of(variables, done.ends, done.frame.before)
+    ran = _first_test(hooks, test, variables)
     tested, goes, forever = _trace_test(hooks, test, variables)
     initial, replaced, kept = _carried(trace, variables, done, 0)
     written = written_in(done.frame, done.storages)
@@ -554,10 +555,20 @@ def while_node(
     closed = Body(done.frame, done.params, done.yields, done.storages)
     region = finish(closed, written, replaced=replaced)
     results = trace.emit_op("while", operands, {}, [condition, region]).results
-    _bind_results(hooks, variables, kept, written, results, lambda: True, done, turns)
+    _bind_results(hooks, variables, kept, written, results, lambda: ran, done, turns)
     ways_out = [name for name in variables.flags if name not in variables.kept]
     if forever and len(ways_out) == 1:
         variables.places[ways_out[0]].set(True)
+
+
+def _first_test(hooks: TracingHooks, test: Callable[[], Any], variables: Variables) -> Any:
+    """Whether there is an iteration, if a name has a value only then: the condition before the loop."""
+    trace = hooks.trace
+    if all(name.startswith("__weft_") or name in variables.kept for name in variables.late):
+        return True
+    with hooks.journal.undone():
+        found = truth(trace, test())
+    return number(trace, found, bool) if isinstance(found, Expr) else found
 
 
 def _trace_test(
