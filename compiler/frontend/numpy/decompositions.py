@@ -217,7 +217,8 @@ def lstsq(trace: Trace, a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, An
     if not trace.holds(right.view.shape[0], "==", rows, "rows of a least-squares problem"):
         raise LinAlgError("Incompatible dimensions")
     dtype = np.result_type(matrix.dtype, right.dtype, np.float32)
-    matrix, right = matrix.astype(dtype), right.astype(dtype)
+    right = right.astype(dtype)
+    matrix = matrix.astype(dtype if matrix.dtype.kind == "c" else np.finfo(dtype).dtype)
     found = _singular(trace, matrix)
     share = (
         _relative(found)
