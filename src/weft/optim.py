@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.entry import unhooked_trace
-from weft.compiler.frontend.values import TracedArray, new_array
-from weft.compiler.passes.rules import number_of
-from weft.ir import DTypeError, ShapeError, UserError, Value
+from weft.compiler.frontend.rows import rows_of
+from weft.ir import DTypeError, ShapeError, UserError
 from weft.runtime.variables import Variable
 from weft.runtime.variables import variables as variables_of
 from weft.transforms import value_and_grad
@@ -476,42 +475,6 @@ def _either(condition: Any, a: Any, b: Any) -> Any:
 
 _BY_ROWS = tuple(kind.update for kind in (SGD, Momentum, Adagrad, RMSProp, Adam, AdamW))
 _EXACT_BY_ROWS = (SGD, Adagrad)
-
-
-class _RowsOf:
-    """The (indices, rows) whose sum is a gradient, if that is how it was traced; else None."""
-
-    def __call__(self, grad: Any) -> None:
-        """Outside of a trace gradients are arrays."""
-
-    def trace_call(
-        self, trace: Any, call: Callable[..., Any], args: Sequence[Any], kwargs: Any, effects: list[Any]
-    ) -> list[tuple[Any, Any]] | None:
-        """Look at the ops that made it."""
-        if not isinstance(args[0], TracedArray):
-            return None
-        parts = _row_parts(args[0].view.read(trace))
-        if parts is None:
-            return None
-        return [(new_array(trace, trace.expr(i)), new_array(trace, trace.expr(r))) for i, r in parts]
-
-
-rows_of = _RowsOf()
-
-
-def _row_parts(value: Value) -> list[tuple[Value, Value]] | None:
-    op = value.op
-    if op is not None and op.name == "add":
-        left, right = _row_parts(op.operands[0]), _row_parts(op.operands[1])
-        return None if left is None or right is None else left + right
-    if (
-        op is None
-        or op.name != "scatter"
-        or not op.attributes.get("checked")
-        or op.attributes["axes"] != (0,)
-    ):
-        return None
-    return [(op.operands[2], op.operands[1])] if number_of(op.operands[0]) == 0 else None
 
 
 def clip_by_norm(grads: Sequence[Any], most: float) -> list[Any]:
