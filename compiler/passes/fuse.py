@@ -23,6 +23,8 @@ Shape = tuple[DimLike, ...]
 MAX_OPS = 400  # of one kernel; compile time of LLVM grows faster than linearly beyond
 
 
+MOST_PIECES = 6  # each writes what it reads once for every answer, and these multiply
+_ASKING = ("concatenate", "pad", "update")
 _PIECES = ("concatenate", "pad", "update", "gather")
 
 
@@ -301,7 +303,8 @@ class Partition:
 
     def _try(self, source: Group, group: Group, op: Op, number: int, paths: Sequence[Path]) -> bool:
         """Whether `group`, whose op reads from `source`, can take it in; it gets the new kind."""
-        if source.is_closed or len(source.ops) + len(group.ops) > MAX_OPS:
+        ops = [*source.ops, *group.ops]
+        if source.is_closed or len(ops) > MAX_OPS or self._pieces(ops) > MOST_PIECES:
             return False
         if op in self.in_place and number == 0:
             return False  # the memory that is written must be there before
@@ -327,6 +330,16 @@ class Partition:
             "dot": self._with_dot,
         }
         return source.kind in rule and rule[source.kind](source, group, op, from_source)
+
+    def _pieces(self, ops: Sequence[Op]) -> int:
+        """How many ops that ask where an element lies read each other, one after the other."""
+        if sum(op.name in _ASKING for op in ops) <= MOST_PIECES:
+            return 0
+        depth: dict[Op | None, int] = {}
+        for op in sorted(set(ops), key=self.position.__getitem__):
+            before = max((depth.get(path_of(v).source.op, 0) for v in op.operands), default=0)
+            depth[op] = before + (op.name in _ASKING)
+        return max(depth.values())
 
     def _moves(self, source: Group, group: Group) -> bool:
         """Whether an op of the group reads what the source makes at another place than its own."""

@@ -210,3 +210,24 @@ def test_text_has_index_arithmetic_once_and_hides_the_index_of_a_loop_with_many_
         assert len(made) == len(set(made))
     assert 'asm "", "=r,0"' in weft.compile(lambda *many: sum(many)).ir("llvm", *[x] * 12)
     assert "asm" not in weft.compile(lambda *many: sum(many)).ir("llvm", *[x] * 3)
+
+
+def test_steps_that_ask_where_an_element_lies_are_not_all_one_kernel():
+    """Each writes what it reads for both answers: the code of 15 of them in one kernel took minutes."""
+
+    def step(x, y):
+        x = np.minimum(x + y, 50.0)
+        y[1:] = np.clip(x[:-1] + 0.5, -50.0, 50.0)
+        return y, x
+
+    def four(x, y):
+        return step(*step(*step(*step(x, y))))
+
+    def steps(x, y):
+        x, y = four(*four(*four(x, y)))
+        return x * 1.0, y * 1.0
+
+    fn = optimize(trace(steps, [spec_of(np.ones(7))] * 2).func, Options(), host_target())
+    assert (
+        sum(1 for _ in walk(fn)) < 10_000
+    )  # of 9 steps in one kernel there were 5 000, of 12 8 times as many
