@@ -342,7 +342,7 @@ def range_over(value: DimLike, name: str, low: DimLike, high: DimLike) -> tuple[
     for monomial, coefficient in value.terms:
         term: tuple[DimLike, DimLike] = (coefficient, coefficient)
         for atom in monomial:
-            term = _corners(term, _atom_range(atom, name, low, high), lambda a, b: a * b)
+            term = _corners(term, _atom_range(atom, name, low, high), _multiply)
         least, most = least + term[0], most + term[1]
     return least, most
 
@@ -358,10 +358,23 @@ def _atom_range(atom: Atom, name: str, low: DimLike, high: DimLike) -> tuple[Dim
     return tuple(_PYTHON[atom.kind](a, b) for a, b in zip(left, right, strict=True))  # pyright: ignore[reportReturnType]
 
 
+def _multiply(a: DimLike, b: DimLike) -> DimLike:
+    return a * b
+
+
 def _corners(
     a: tuple[DimLike, DimLike], b: tuple[DimLike, DimLike], combine: Callable[[DimLike, DimLike], DimLike]
 ) -> tuple[DimLike, DimLike]:
-    """The extremes of a combination that grows or falls in each of its operands."""
+    """The extremes of a combination that grows or falls in each of its operands.
+
+    That of a number, which says itself which end is which, is not written as both: such ends would double
+    with each operation.
+    """
+    (low, high), (first, last) = a, b
+    if first == last and isinstance(first, int) and first > 0 and combine is floor_divide:
+        return combine(low, first), combine(high, first)
+    if low == high and isinstance(low, int) and combine is _multiply:
+        return (low * first, low * last) if low >= 0 else (low * last, low * first)
     found = list(dict.fromkeys(combine(x, y) for x in a for y in b))
     return reduce(minimum, found), reduce(maximum, found)
 

@@ -312,3 +312,21 @@ def test_returns_of_sizes_that_a_loop_or_path_decides(fn):
     for x in (np.arange(5.0) + 1, np.arange(7.0) - 2):
         for tol in (0.3, 3.0, 100.0):
             agree(compiled, fn, x, tol)
+
+
+def windows(img, k):
+    """Windows cut at the borders: the room for one is of largest and smallest ends."""
+    out = img.copy()
+    h, w = img.shape
+    for y in range(h):
+        for x in range(w):
+            y0, y1 = max(0, y - k), min(h, y + k + 1)
+            x0, x1 = max(0, x - k), min(w, x + k + 1)
+            out[y, x] = np.median(img[y0:y1, x0:x1])
+    return out
+
+
+def test_windows_cut_at_borders():
+    compiled = weft.compile(windows)
+    for shape in ((3, 4), (7, 6)):
+        agree(compiled, windows, np.random.default_rng(2).random(shape), 1)
