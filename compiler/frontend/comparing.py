@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.chosen import in_text
 from weft.compiler.frontend.control.conditions import truth_value
+from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.equality import contained, ordered
 from weft.compiler.frontend.control.folding import contains
 from weft.compiler.frontend.control.joins import Possible, given, is_listed
@@ -58,6 +59,8 @@ class Comparing:
 
     def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
         """Look for an item in a container from outside as it is now, else as Python does."""
+        if symbol in ("is", "is not") and type(left) is type(right) and type(left) in (list, dict):
+            self._check_identity(left, right)
         found = NotImplemented if symbol.startswith("is") else self._by_methods(symbol, left, right)
         if found is not NotImplemented:
             return found
@@ -78,6 +81,16 @@ class Comparing:
         elif symbol not in ("is", "is not"):
             return self._compare_values(symbol, left, right)
         return self._plain.compare(symbol, left, right)
+
+    def _check_identity(self, left: Any, right: Any) -> None:
+        """Raise UnsupportedError for containers that paths made anew and that may be one in Python."""
+        if left is right:
+            return
+        shared = self.control.hooks.journal.shared
+        ones, others = ({s for a in arrays_in(v) for s in a.view.storage.possible()} for v in (left, right))
+        if shared.keys() & {id(left), id(right)} or (is_listed(left) and is_listed(right) and ones & others):
+            text = "`is` asks whether two lists or dicts are one that the program may or may not make one"
+            raise self.trace.refuse(text, "keep what decides it in a name, and ask for that", "E064")
 
     def _by_methods(self, symbol: str, left: Any, right: Any) -> Any:
         """By special methods of the user's classes; NotImplemented if there are none."""

@@ -503,3 +503,23 @@ def test_one_of_two_lists_goes_on():
     x = np.arange(1.0, 9.0)
     assert weft.compile(used_alone)(x) == used_alone(x)
     assert weft.compile(used_alone)(-x) == used_alone(-x)
+
+
+def test_whether_lists_are_one_that_the_program_may_make_one():
+    def asked(x):
+        a, b = [1, 2], [3]
+        if x[0] > 2:
+            a = b
+        return a is b
+
+    def known(x):
+        a, b = [1, 2], [3]
+        for v in x:
+            a.append(v)
+        c = a
+        return a is b, a is c, b is not c
+
+    x = np.arange(4)
+    with pytest.raises(weft.UnsupportedError, match="may or may not"):
+        weft.compile(asked)(x)
+    assert weft.compile(known)(x) == known(x)
