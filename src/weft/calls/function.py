@@ -230,9 +230,7 @@ class Core:
             except _Unserved:
                 pass
         for attempt in range(2 * _ATTEMPTS):
-            if (
-                attempt == _ATTEMPTS
-            ):  # the others need more variants than are kept: one that is this call's alone
+            if attempt == _ATTEMPTS:  # the others need more variants than are kept: one of this call's own
                 lane, generation = self._new_lane(), 0
             with self.lock:
                 if lane.generation == generation:
