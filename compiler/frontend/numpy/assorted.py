@@ -43,7 +43,7 @@ def imag(trace: Trace, val: Any) -> Any:
 def _constantly(known: bool) -> Callable[..., Any]:
     def composition(trace: Trace, x: Any) -> Any:
         one = operand(trace, x)
-        if one.kind in (int, float):  # of Python's
+        if one.kind is int or one.kind is float:  # of Python's; a dtype equals such a class, too
             return known
         if one.dtype.kind == "c":
             imaginary = trace.call(np.imag, x)

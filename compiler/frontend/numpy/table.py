@@ -108,7 +108,8 @@ def call_method(method: BoundMethod, *args: Any, **kwargs: Any) -> Any:
     """Call a method of a traced value."""
 
     def of_numpy(owner: Any, *given: Any, **named: Any) -> Any:
-        return getattr(owner, method.name)(*given, **named)
+        asked = getattr(owner, method.name, None)  # arrays have no methods of variables
+        return asked and asked(*given, **named)
 
     return _tried(method.owner.trace, method, args, of_numpy, (method.owner, *args), kwargs)
 
