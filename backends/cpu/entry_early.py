@@ -17,6 +17,7 @@ from weft.backends.cpu.entry_records import EntryObject, Frame, TableRecord
 from weft.backends.cpu.entry_run import (
     bad_call,
     entry_poll,
+    entry_serial_for,
     pthread_self,
     restore_thread,
     save_thread,
@@ -52,14 +53,6 @@ def entry_early_call(callable_: Pointer, arguments: Pointer, count_and_flag: i64
 def entry_dispatch() -> Pointer:
     """Where the address of the native entry is written."""
     return address_of(dispatch)
-
-
-@native_cold
-def entry_serial_for(body: Pointer, env: Pointer, count: i64) -> i64:
-    """What the thread pool does, on the calling thread."""
-    for i in range(count):
-        invoke(body, env, i, 0)
-    return 0
 
 
 @native_cold

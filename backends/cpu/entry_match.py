@@ -328,12 +328,12 @@ def entry_identical(first: ArrayObject, second: ArrayObject) -> i64:
 @native
 def entry_step(frame: Frame, step: StepRecord) -> i64:  # noqa: C901 (one case per code)
     """Do one step, or two; gives how many, 0 for no match."""
+    if step.code == Code.ARGUMENT_ARRAY:  # most steps: not by way of the table of cases
+        if not entry_argument(frame, step):
+            return 0
+        return 2 * entry_array(frame, StepRecord.at(address_of(step) + STEP_BYTES))
     registers = Words.at(frame.registers)
     match step.code:
-        case Code.ARGUMENT_ARRAY:
-            if not entry_argument(frame, step):
-                return 0
-            return 2 * entry_array(frame, StepRecord.at(address_of(step) + STEP_BYTES))
         case Code.LIST_ITEM_ARRAY:
             items = SizedObject.at(registers[step.source]).items
             if not entry_item(frame, step, items):

@@ -194,6 +194,24 @@ def _may_borrow(variant: Variant) -> bool:
 _FUSED = {Code.ARGUMENT: Code.ARGUMENT_ARRAY, Code.LIST_ITEM: Code.LIST_ITEM_ARRAY}
 
 
+def _registers(step: signature.Step) -> set[int]:
+    """What a step reads and sets."""
+    found = (getattr(step, name, None) for name in ("target", "source", "first", "second", "default"))
+    return {register for register in found if register is not None}
+
+
+def _late_arguments(steps: Sequence[signature.Step]) -> list[signature.Step]:
+    """The steps with each argument taken just before it is looked at, so that both are done at once."""
+    ordered: list[signature.Step] = []
+    waiting: list[signature.Step] = []
+    for step in steps:
+        for argument in [one for one in waiting if _registers(one) & _registers(step)]:
+            waiting.remove(argument)
+            ordered.append(argument)
+        (waiting if isinstance(step, signature.Argument) else ordered).append(step)
+    return ordered + waiting
+
+
 def _fuse(steps: Sequence[signature.Step], records: list[bytes]) -> list[bytes]:
     """Mark loads that an array check of their target follows, as most do: the entry does both at once."""
     fused = list(records)
@@ -221,8 +239,8 @@ class _Steps:
         self.bound: set[int] = set()
 
     def pack(self, table: Table) -> bytes:
-        records: list[bytes] = []
-        for step in table.steps:
+        steps, records = _late_arguments(table.steps), list[bytes]()
+        for step in steps:
             for name in ("source", "first", "second", "default"):
                 register = getattr(step, name, None)
                 if register is not None and register not in self.set:
@@ -232,7 +250,7 @@ class _Steps:
             if target is not None:
                 self.set.add(target)
                 self.types.pop(target, None)
-        return b"".join(_fuse(table.steps, records))
+        return b"".join(_fuse(steps, records))
 
     def is_list(self, step: signature.Item | signature.Length) -> bool:
         """Whether the source is a list; False means a tuple."""

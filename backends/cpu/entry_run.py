@@ -22,6 +22,7 @@ from weft.backends.cpu.entry_results import entry_call_python, entry_result
 from weft.backends.cpu.native import (
     address_of,
     external,
+    invoke,
     invoke_int,
     native,
     native_cold,
@@ -96,9 +97,10 @@ def entry_release_gil(frame: Frame) -> i64:
 def entry_poll(frame: Frame) -> i64:
     """Whether the program shall stop.
 
-    At most every 10 ms, ask Python whether a signal's handler has raised.
+    At most every 10 ms, ask Python whether a signal's handler has raised. Threads of the pool do not ask; a
+    call that keeps the GIL has none (thread 0).
     """
-    if frame.is_interrupted or pthread_self() != frame.thread:
+    if frame.is_interrupted or (frame.thread != 0 and pthread_self() != frame.thread):
         return frame.is_interrupted
     time = Words.at(stack(16))
     clock_gettime(CLOCK_MONOTONIC_COARSE, address_of(time))
@@ -113,6 +115,14 @@ def entry_poll(frame: Frame) -> i64:
         frame.is_interrupted = 1
     entry_release_gil(frame)
     return frame.is_interrupted
+
+
+@native_cold
+def entry_serial_for(body: Pointer, env: Pointer, count: i64) -> i64:
+    """What the thread pool does, on the calling thread."""
+    for i in range(count):
+        invoke(body, env, i, 0)
+    return 0
 
 
 @native_cold
@@ -247,12 +257,10 @@ def entry_fill_context(frame: Frame, table: TableRecord, arena: Pointer, arena_b
     frame.error_fact0 = 0
     frame.error_fact1 = 0
     frame.error_fact2 = 0
-    frame.parallel_for = address_of(parallel_for)
     frame.poll = address_of(entry_poll)
     frame.callback = address_of(entry_callback)
     frame.allocate = address_of(entry_allocate)
     frame.driver = table.driver
-    frame.thread = pthread_self()
     frame.polled_ms = 0
     frame.is_interrupted = 0
     frame.chunks = 0
@@ -284,7 +292,12 @@ def entry_arena_bytes(frame: Frame, table: TableRecord) -> i64:
 def entry_invoke(frame: Frame, table: TableRecord) -> i64:
     """Run the program itself, without the GIL unless the call is short; gives its code."""
     frame.keeps_gil = entry_keeps_gil(frame, table)
-    if not frame.keeps_gil:
+    if frame.keeps_gil:
+        frame.parallel_for = address_of(entry_serial_for)
+        frame.thread = 0
+    else:
+        frame.parallel_for = address_of(parallel_for)
+        frame.thread = pthread_self()
         frame.thread_state = save_thread()
     code = invoke_int(table.program, address_of(frame), frame.pointers, frame.numbers)
     if not frame.keeps_gil:
