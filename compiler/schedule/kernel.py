@@ -92,7 +92,11 @@ class Kernel:
 
     def lanes(self, vectors: int = 2) -> int:
         """Lanes of `vectors` native vectors of the widest type."""
-        return max(1, vectors * self.target.vector_bytes // self.widest.size_bytes)
+        widest = self.widest
+        part_bytes = widest.size_bytes
+        if widest.is_complex and any(op.name == "each" for op in self.ops):
+            part_bytes //= 2  # a loop waits for its own results: vectors of real parts are made two by two too
+        return max(1, vectors * self.target.vector_bytes // part_bytes)
 
 
 def bind_input(writer: Writer, entry: Input) -> None:
