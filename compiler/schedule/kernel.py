@@ -95,7 +95,7 @@ class Kernel:
         widest = self.widest
         part_bytes = widest.size_bytes
         if widest.is_complex and any(op.name == "each" for op in self.ops):
-            part_bytes //= 2  # a loop waits for its own results: vectors of real parts are made two by two too
+            part_bytes //= 2  # a loop waits for its own results: two vectors of each part
         return max(1, vectors * self.target.vector_bytes // part_bytes)
 
 

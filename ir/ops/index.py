@@ -117,7 +117,8 @@ def _evaluate_scatter(
 ) -> np.ndarray:
     axes, mode = indexed_axes(attributes), attributes["mode"]
     result = np.array(x)
-    view, place = moved_to_front(result, axes), numpy_index(x.ndim, axes, indices)
+    part, *indices_in_order = (np.array(a, order="C") for a in (part, *indices))  # NumPy follows their memory
+    view, place = moved_to_front(result, axes), numpy_index(x.ndim, axes, indices_in_order)
     if mode == "set":
         view[place] = part
     else:

@@ -33,6 +33,16 @@ def results(fn, *arguments):
 # ---------------------------------------------------------------- in values
 
 
+def test_repeated_places_of_a_transposed_index():
+    def write(x, i, v):
+        x[i] = v
+        return x
+
+    i, v = np.asfortranarray([[0, 0], [0, 1]]), np.asfortranarray([[1.0, 2.0], [3.0, 4.0]])
+    assert list(write(np.zeros(2), i, v)) == [2.0, 4.0]
+    assert list(weft.compile(write)(np.zeros(2), i, v)) == [3.0, 4.0]
+
+
 def test_new_results_are_c_contiguous():
     x = np.asfortranarray(F32)
     assert twice(x).flags.f_contiguous
