@@ -11,6 +11,8 @@ import struct
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
+
 from weft.ir.dataclass import dataclass
 from weft.ir.source import Location, excerpt, source_line
 
@@ -112,6 +114,25 @@ class ShapeError(UserError, ValueError):
     """Shapes, ranks, axes or sizes do not fit."""
 
     default_code = "E010"
+
+
+class AxisError(ShapeError, np.exceptions.AxisError):
+    """An axis is out of range: as NumPy's, a ValueError and an IndexError with `axis` and `ndim`."""
+
+    default_code = "E015"
+    axis: int | None = None
+    ndim: int | None = None
+
+    @classmethod
+    def of(cls, axis: int, rank: int, location: Location | None) -> AxisError:
+        """The error of an axis that an array of `rank` axes does not have."""
+        error = cls(
+            f"axis {axis} is out of bounds for array of dimension {rank}",
+            location=location,
+            fix=f"use an axis from {-rank} to {rank - 1}" if rank else "leave the axis out",
+        )
+        error.axis, error.ndim = axis, rank
+        return error
 
 
 class IndexFault(UserError, IndexError):

@@ -33,7 +33,7 @@ from weft.compiler.frontend.values import (
 )
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, floor_divide, maximum, minimum, show_dim
-from weft.ir.errors import Fact, IndexFault, ShapeError
+from weft.ir.errors import AxisError, Fact, IndexFault
 from weft.ir.expr import Expr, cast, select
 from weft.ir.types import BOOL, I64
 
@@ -533,12 +533,7 @@ def take(
     if axis is None or (not array.ndim and axis in (0, -1)):
         array, axis = array.ravel(), 0
     if not -array.ndim <= axis < array.ndim:
-        raise ShapeError(
-            f"axis {axis} is out of bounds for array of dimension {array.ndim}",
-            code="E015",
-            location=trace.location(),
-            fix=f"use an axis from {-array.ndim} to {array.ndim - 1}",
-        )
+        raise AxisError.of(axis, array.ndim, trace.location())
     if operand(trace, indices).kind is float:
         indices = trace.call(np.int64, indices)
     if isinstance(indices, list | tuple):

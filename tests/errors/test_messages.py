@@ -4,10 +4,12 @@ import pickle
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import weft
 from weft.ir import CODES, PUBLIC_ERRORS, Fact, Location, describe, excerpt, is_user_module
+from weft.ir.errors import AxisError
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = [
@@ -80,6 +82,13 @@ def test_pickle_keeps_everything(error_class):
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), again.location) == (error_class, str(error), error.location)
     assert getattr(weft, error_class.__name__) is error_class
+
+
+def test_axes_out_of_range_are_numpys_error():
+    error = pickle.loads(pickle.dumps(AxisError.of(2, 1, Location("f.py", 3))))
+    assert isinstance(error, weft.ShapeError) and isinstance(error, np.exceptions.AxisError)
+    assert (error.axis, error.ndim, error.location) == (2, 1, Location("f.py", 3))
+    assert str(error).startswith("[E015] axis 2 is out of bounds for array of dimension 1")
 
 
 def test_unknown_code_is_refused():

@@ -19,7 +19,7 @@ from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import loop_of
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar, as_array, elements, operand, wrap
-from weft.ir.errors import ShapeError
+from weft.ir.errors import AxisError, ShapeError
 
 # ---------------------------------------------------------------- real numbers seen as complex ones
 
@@ -111,9 +111,8 @@ def rollaxis(trace: Trace, a: Any, axis: int, start: int = 0) -> Any:
     number = as_axis(trace, axis, array.ndim)
     place = start + array.ndim if start < 0 else start
     if not 0 <= place <= array.ndim:
-        raise ShapeError(
+        raise AxisError(
             f"'start' arg requires {-array.ndim} <= start < {array.ndim + 1}, but {start} was passed in",
-            code="E015",
             location=trace.location(),
             fix="use an axis of the array",
         )

@@ -32,7 +32,7 @@ from weft.compiler.frontend.values import (
     shape_of,
 )
 from weft.ir.dims import DimLike, floor_divide, maximum, product
-from weft.ir.errors import DTypeError, ShapeError
+from weft.ir.errors import AxisError, DTypeError, ShapeError
 from weft.ir.expr import Expr, cast, select
 from weft.ir.types import F64, I64, DType, TensorType
 
@@ -250,7 +250,7 @@ def linspace(
     low, high = (elements(trace, v, common) for v in (start, stop))
     parts = count - 1 if endpoint else count
     if not -1 <= operator.index(axis) < 1 and not (shape_of(low) or shape_of(high)):
-        raise np.exceptions.AxisError(axis, 1)
+        raise AxisError.of(axis, 1, trace.location())
     if shape_of(low) or shape_of(high):
         ends = [new_array(trace, v) for v in (low, high)]
         made, step = _between(trace, ends, (count, parts), endpoint, as_dtype(trace, dtype, common))

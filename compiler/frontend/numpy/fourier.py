@@ -16,7 +16,7 @@ from weft.compiler.frontend.promote import numpy_dtype
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, new_array, plain_int, shape_of
 from weft.ir.dims import DimLike, floor_divide
-from weft.ir.errors import ShapeError
+from weft.ir.errors import AxisError, ShapeError
 from weft.ir.expr import Expr, cast
 from weft.ir.types import C64, C128, DType
 
@@ -90,7 +90,7 @@ def _read(trace: Trace, a: Any, axis: Any, *, real: bool = False) -> tuple[Expr,
     """The operand, complex unless `real`, and the axis."""
     array = as_array(trace, a)
     if not array.view.shape:
-        raise np.exceptions.AxisError(-1 if axis is None else axis, 0)
+        raise AxisError.of(-1 if axis is None else axis, 0, trace.location())
     if real and array.element.is_complex:
         raise TypeError("ufunc 'rfft_n_even' did not contain a loop with signature matching types")
     ty = _complex_type(array.element)

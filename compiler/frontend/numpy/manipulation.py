@@ -37,20 +37,15 @@ from weft.compiler.frontend.storage import (
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, as_array, elements, new_array, shape_of
 from weft.ir.dims import DimLike, floor_divide, modulo, product, show_dim
-from weft.ir.errors import ShapeError
+from weft.ir.errors import AxisError, ShapeError
 from weft.ir.expr import select
 
 
 def as_axis(trace: Trace, axis: Any, rank: int) -> int:
-    """An axis argument as a number from 0; raises ShapeError (NumPy's AxisError is a ValueError)."""
+    """An axis argument as a number from 0; raises AxisError."""
     number = operator.index(axis)
     if not -rank <= number < rank:
-        raise ShapeError(
-            f"axis {number} is out of bounds for array of dimension {rank}",
-            code="E015",
-            location=trace.location(),
-            fix=f"use an axis from {-rank} to {rank - 1}",
-        )
+        raise AxisError.of(number, rank, trace.location())
     return number % rank
 
 

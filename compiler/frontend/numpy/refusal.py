@@ -22,6 +22,7 @@ MISTAKES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError,
 """What a composition raises for arguments that do not fit."""
 
 _KINDS = (
+    np.exceptions.AxisError,
     TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError, AttributeError, KeyError,
     RuntimeError, NotImplementedError, MemoryError,
 )  # fmt: skip
