@@ -86,7 +86,8 @@ def test_pickle_keeps_everything(error_class):
 
 def test_axes_out_of_range_are_numpys_error():
     error = pickle.loads(pickle.dumps(AxisError.of(2, 1, Location("f.py", 3))))
-    assert isinstance(error, weft.ShapeError) and isinstance(error, np.exceptions.AxisError)
+    assert isinstance(error, weft.ShapeError)
+    assert isinstance(error, np.exceptions.AxisError)
     assert (error.axis, error.ndim, error.location) == (2, 1, Location("f.py", 3))
     assert str(error).startswith("[E015] axis 2 is out of bounds for array of dimension 1")
 
