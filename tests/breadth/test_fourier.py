@@ -43,6 +43,17 @@ def test_a_length_that_only_the_program_knows():
     assert both.stats()["compiles"] == 2
 
 
+def test_lengths_of_real_numbers_in_a_loop():
+    def energies(x):
+        found = np.zeros(len(x))
+        for i in range(1, len(x)):
+            found[i] = np.fft.irfft(np.fft.rfft(x[:i]) ** 2, i)[0]
+        return found
+
+    x = np.random.default_rng(5).normal(size=17)
+    np.testing.assert_allclose(weft.compile(energies)(x), energies(x), rtol=0, atol=1e-13)
+
+
 Z, X = numbers(4, 6, 10), RNG.normal(size=(4, 7, 9))
 
 

@@ -5,19 +5,22 @@ All are compositions of the op `fft`, which transforms the last axis. Not here: 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import numpy_dtype
+from weft.compiler.frontend.region import branch
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, new_array, plain_int, shape_of
-from weft.ir.dims import DimLike, floor_divide
+from weft.ir.dims import DimLike, decide, floor_divide
 from weft.ir.errors import AxisError, ShapeError
-from weft.ir.expr import Expr, cast
+from weft.ir.expr import Expr, cast, complex_of
 from weft.ir.types import C64, C128, DType
 
 _SCALES = {
@@ -36,8 +39,6 @@ def _complex_type(dtype: DType) -> DType:
 
 def _checked(trace: Trace, n: Any, size: DimLike) -> DimLike:
     """The length of a transform: that of the axis for None."""
-    from weft.compiler.frontend.number import as_dim
-
     length = size if n is None else as_dim(plain_int(n))
     if length is None:
         raise trace.refuse(
@@ -127,18 +128,73 @@ ifft = implements(np.fft.ifft)(_line(inverse=True))
 
 # ---------------------------------------------------------------- real numbers
 
+_SHARE = {"none": 1.0, "root": math.sqrt(0.5), "count": 0.5}
+"""What is left of the factor of a transform when that of one of half the length is taken out."""
 
-def _half(x: Expr, axis: int) -> Expr:
-    """The first half of a spectrum, with the middle."""
+
+def _by_parity(trace: Trace, length: DimLike, even: Callable[[], Expr], odd: Callable[[], Expr]) -> Expr:
+    """One of two ways; a length that only the program knows is looked at when it runs."""
+    remainder = length - floor_divide(length, 2) * 2
+    is_even = decide(remainder, "==", 0) if trace.known(length, ">=", 2, "length of a transform") else False
+    if is_even is not None:
+        return even() if is_even else odd()
+    condition = new_array(trace, trace.size(remainder).apply("equal", trace.size(0)))
+    sides = [lambda side=side: [new_array(trace, side())] for side in (even, odd)]
+    return branch(trace, condition, *sides)[0].expr
+
+
+def _angles(trace: Trace, half: DimLike, like: TracedArray) -> tuple[Any, Any]:
+    """Cosine and sine of pi k / half for k below `half`, by the angle to the nearer end."""
+    ends = size_number(trace, half)
+    k = trace.call(np.arange, ends)
+    is_near = k * 2 <= ends
+    angle = trace.call(np.where, is_near, k, ends - k) * (math.pi / ends)
+    cosine, sine = trace.call(np.cos, angle), trace.call(np.sin, angle)
+    cosine = trace.call(np.where, is_near, cosine, -cosine)
+    return cosine.astype(like.real.dtype), sine.astype(like.real.dtype)
+
+
+def _part(x: Expr, start: DimLike, size: DimLike, step: int = 1) -> Expr:
+    """Elements of the last axis."""
     shape = shape_of(x)
-    size = (*shape[:axis], floor_divide(shape[axis], 2) + 1, *shape[axis + 1 :])
-    places = {"start": (0,) * len(shape), "size": size, "step": (1,) * len(shape)}
+    rank = len(shape)
+    places = {
+        "start": (*(0,) * (rank - 1), start),
+        "size": (*shape[:-1], size),
+        "step": (*(1,) * (rank - 1), step),
+    }
     return x.builder.expr(x.builder.emit("slice", [x.value], places).result)
 
 
 def _of_real(trace: Trace, x: Expr, axis: int, norm: Any) -> Expr:
-    """Half of the transform of real numbers."""
-    return _half(transform(cast(x, _complex_type(x.dtype)), axis, norm, inverse=False), axis)
+    """Half of the transform of real numbers, with the middle.
+
+    An even number of them are transformed as half as many complex numbers: with Z the transform of
+    x[2 j] + i x[2 j + 1] and Z' its conjugate, backwards, 2 X = Z + Z' - i e^(-i pi k / m) (Z - Z').
+    """
+    x = _to_last(x, axis)
+    length, last = shape_of(x)[-1], len(shape_of(x)) - 1
+    half = floor_divide(length, 2)
+
+    def odd() -> Expr:
+        whole = transform(cast(x, _complex_type(x.dtype)), last, norm, inverse=False)
+        return _part(whole, 0, half + 1)
+
+    def even() -> Expr:
+        pairs = complex_of(_part(x, 0, half, 2), _part(x, 1, half, 2))
+        found = transform(pairs, last, norm, inverse=False)
+        first, z = new_array(trace, _part(found, 0, 1)), new_array(trace, _part(found, 1, half - 1))
+        back = new_array(trace, _part(found, half - 1, half - 1, -1))
+        cosine, sine = (e[1:] for e in _angles(trace, half, z))
+        share = _SHARE[_scale(norm, inverse=False)]
+        along, across = z.real - back.real, z.imag + back.imag
+        re = (z.real + back.real - sine * along + cosine * across) * (0.5 * share)
+        im = (z.imag - back.imag - sine * across - cosine * along) * (0.5 * share)
+        ends = [((first.real + first.imag * sign) * share).astype(z.dtype) for sign in (1, -1)]
+        middle = new_array(trace, complex_of(re.expr, im.expr))
+        return trace.call(np.concatenate, [ends[0], middle, ends[1]], axis=-1).expr
+
+    return _to_last(_by_parity(trace, length, even, odd), axis)
 
 
 @implements(np.fft.rfft)
@@ -154,20 +210,40 @@ def _to_real(trace: Trace, x: Expr, axis: int, length: DimLike, norm: Any) -> Ex
 
     Imaginary parts of the first element and, for even lengths, the middle do not count.
     """
-    from weft.compiler.frontend.number import size_number
+    half = floor_divide(length, 2)
+    x = _to_last(_resized(trace, x, axis, half + 1), axis)
+    last = len(shape_of(x)) - 1
 
-    half = floor_divide(length, 2) + 1
-    array = new_array(trace, _to_last(_resized(trace, x, axis, half), axis))
-    first = array[..., :1].real + 0j
-    middle = array[..., 1 : size_number(trace, length - half + 1)]
-    parts = [first.astype(array.dtype), middle]
-    if not trace.holds(half, "==", length - half + 1, "parity of the length of a transform"):
-        parts.append((array[..., size_number(trace, half) - 1 :].real + 0j).astype(array.dtype))
-    parts.append(middle[..., ::-1].conj())
-    whole = trace.call(np.concatenate, parts, axis=-1).expr
-    rank = len(shape_of(x))
-    found = new_array(trace, transform(whole, rank - 1, norm, inverse=True)).real
-    return _to_last(found.expr, axis)
+    def odd() -> Expr:
+        first = new_array(trace, _part(x, 0, 1)).real.astype(numpy_dtype(x.dtype))
+        back = new_array(trace, _part(x, length - half - 1, length - half - 1, -1)).conj()
+        parts = [first, new_array(trace, _part(x, 1, half)), back]
+        whole = trace.call(np.concatenate, parts, axis=-1).expr
+        return new_array(trace, transform(whole, last, norm, inverse=True)).real.expr
+
+    return _to_last(_by_parity(trace, length, lambda: _joined(trace, x, half, length, norm), odd), axis)
+
+
+def _joined(trace: Trace, x: Expr, half: DimLike, length: DimLike, norm: Any) -> Expr:
+    """An even number of real numbers: the way of `_of_real` back."""
+    low, high = new_array(trace, _part(x, 0, half)), new_array(trace, _part(x, half, half, -1))
+    is_inside = trace.call(np.arange, size_number(trace, half)) > 0
+    low_im, high_im = (trace.call(np.where, is_inside, e.imag, 0) for e in (low, high))
+    cosine, sine = _angles(trace, half, low)
+    share = 0.5 / _SHARE[_scale(norm, inverse=False)]
+    along, across = low.real - high.real, low_im + high_im
+    re = (low.real + high.real - sine * along - cosine * across) * share
+    im = (low_im - high_im + cosine * along - sine * across) * share
+    last = len(low.view.shape) - 1
+    found = new_array(trace, transform(complex_of(re.expr, im.expr), last, norm, inverse=True))
+    pairs = trace.call(np.stack, [found.real, found.imag], axis=-1).expr
+    b, shape = pairs.builder, (*shape_of(pairs)[:-2], half * 2)
+    joined = b.expr(b.emit("reshape", [pairs.value], {"shape": shape}).result)
+    if length == half * 2:
+        return joined
+    high = (*(0,) * last, length - half * 2)  # 0 where this is run
+    zero = trace.constant(0, joined.dtype)
+    return b.expr(b.emit("pad", [joined.value, zero.value], {"low": (0,) * (last + 1), "high": high}).result)
 
 
 @implements(np.fft.irfft)
