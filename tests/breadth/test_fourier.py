@@ -121,6 +121,5 @@ def test_what_numpy_refuses():
         weft.compile(lambda z: F.fft(z, norm="half"))(Z)
     with pytest.raises(TypeError):
         weft.compile(lambda z: F.rfft(z))(Z)
-    with pytest.raises(IndexError, match="index") as caught:
+    with pytest.raises(IndexError, match="axis 5 is out of bounds"):
         weft.compile(lambda z: F.fft(z, axis=5))(Z)
-    assert "axis 5 is out of bounds" in caught.value.__notes__[0]
