@@ -98,8 +98,30 @@ def written(a, b, v):
     np.nan_to_num(v, copy=False)
 
 
-def without_edges(a):
-    return tuple(np.trim_zeros(a, trim, axis) + 0 for trim in ("fb", "f") for axis in (None, -1))
+def without_edges(a, none):
+    known = [[0, 1, 0.0, 2, 0], (0, 3, 0), [], [0, 0]]
+    return (
+        *(np.trim_zeros(a, trim, axis) + 0 for trim in ("fb", "f") for axis in (None, -1)),
+        *(np.trim_zeros(one, trim) for one in known for trim in ("fb", "b")),
+        np.trim_zeros([a[0, 0], a[1, 2], a[2, 2]])[0],
+        np.trim_zeros(none) + 0,
+        np.trim_zeros(none, axis=1) + 0,
+        np.trim_zeros(5),
+    )
+
+
+def of_nothing(none, v, large):
+    return (
+        np.average(none, returned=True),
+        np.average(none, axis=0, returned=True),
+        np.percentile(v, np.zeros(0)),
+        np.interp(v, [2.0], [7.0]),
+        np.interp(v, [2.0], [7.0 + 1j]),
+        [np.nanquantile(large, q, method=m) for q in (0, 0.9) for m in ("lower", "nearest", "inverted_cdf")],
+        np.quantile(large[None], [0.2, 1], axis=1, method="higher"),
+        np.quantile(large, 1),
+        np.quantile(large, 0.5, method="inverted_cdf", weights=np.ones(4)),
+    )
 
 
 def numbers(a, z, e):
@@ -227,7 +249,13 @@ CALLS = {
     "views": (views, RNG.normal(size=(3, 3)), RNG.normal(size=(2, 3, 4, 3))),
     "steps": (steps, np.zeros((9, 2)), np.zeros((3, 5)), np.zeros((3, 3, 3))),
     "written": (written, np.arange(6), np.arange(6.0), np.array([1.0, np.nan, np.inf, 5.0])),
-    "without_edges": (without_edges, BORDERED),
+    "without_edges": (without_edges, BORDERED, np.zeros((0, 3))),
+    "of_nothing": (
+        of_nothing,
+        np.zeros((0, 3)),
+        np.array([1, np.nan, 2, 3]),
+        (1 << 64) - 1 - np.arange(4, dtype="u8"),
+    ),
     "statistics": (statistics, RNG.normal(size=(3, 4)) + 1j * RNG.normal(size=(3, 4)), N[0, 0], N[1, 0]),
     "with_infinite_taps": (with_infinite_taps, RNG.normal(size=9), np.array([1.0, np.nan, np.inf])),
     "smaller_integers": (smaller_integers, np.arange(6, dtype="i2"), np.arange(6, dtype="u1")),
@@ -257,6 +285,9 @@ def test_forms_of_arguments(name):
     [
         (lambda a, b: a**b, (np.arange(5), np.arange(5) - 2)),
         (lambda a, w: np.average(a, weights=w), (N, RNG.random((2, 3)))),
+        (lambda a: np.average(a[:0], axis=1), (N[0],)),
+        (lambda a: np.percentile(a, np.zeros((2, 0))), (N,)),
+        (lambda a: np.trim_zeros([[0, 1], [1, 0]]), (N,)),
         (lambda a: np.insert(a, 9, 1), (np.arange(6),)),
         (lambda a: np.place(a, a > 2, []), (np.arange(6),)),
         (lambda a, v: np.putmask(a, a > 2, v), (np.arange(6), np.arange(4.0))),

@@ -31,7 +31,7 @@ from weft.compiler.frontend.values import (
 from weft.ir.dims import DimLike, floor_divide, product, show_dim
 from weft.ir.errors import IndexFault, ShapeError
 from weft.ir.expr import Expr, cast
-from weft.ir.types import BOOL, F64, I64, DType
+from weft.ir.types import BOOL, F64, I64
 
 _FEW = 2  # places of a partition that take less than sorting
 
@@ -377,13 +377,16 @@ def _checked_shares(trace: Trace, a: Any, q: Any) -> Operand:
     return shares
 
 
-def _check_numbers(given: DType, *, is_exact: bool) -> None:
-    """Raise TypeError for elements that have no quantiles."""
-    if given == BOOL and not is_exact:
+def _of_numbers(value: Expr, *, is_exact: bool) -> Expr:
+    """Elements to choose of, or to compute with; raises TypeError for those without quantiles."""
+    if is_exact and value.dtype.kind in "iu":
+        return value
+    if value.dtype == BOOL and not is_exact:
         raise TypeError(
             "numpy boolean subtract, the `-` operator, is not supported, "
             "use the bitwise_xor, the `^` operator, or the logical_xor function instead."
         )
+    return value if value.dtype.is_float else cast(value, F64)
 
 
 def _weight_rows(trace: Trace, a: Any, weights: Any, axis: Any, method: str) -> TracedArray:
@@ -401,6 +404,8 @@ def _check_shares(trace: Trace, q: Any, shares: Operand, scale: float) -> None:
         "Percentiles must be in the range [0, 100]" if scale > 1 else "Quantiles must be in the range [0, 1]"
     )
     if shares.constant is None:
+        if len(shares.shape) > 1 and trace.holds(product(shares.shape), "==", 0, "shares of a quantile"):
+            raise ValueError("zero-size array to reduction operation minimum which has no identity")
         inside = trace.call(np.greater_equal, q, 0) & trace.call(np.less_equal, q, scale)
         trace.fail_unless(trace.call(np.all, inside).expr, what)
     elif isinstance(shares.constant, complex) or not 0 <= shares.constant <= scale:
@@ -429,8 +434,7 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
             raise IndexFault("index -1 is out of bounds for axis 0 with size 0", location=trace.location())
         exact = method in _EXACT or (method == "linear" and scale == 1 and shares.dtype.kind in "biu")
         given = value.dtype
-        _check_numbers(given, is_exact=exact)
-        value = value if value.dtype.is_float else cast(value, F64)
+        value = _of_numbers(value, is_exact=exact)
         _check_shares(trace, q, shares, scale)
         share = (
             trace.call(np.true_divide, trace.call(np.asarray, q), scale)
@@ -441,7 +445,9 @@ def _quantile(scale: float, *, skips_nan: bool) -> Callable[..., Any]:
 
         if is_empty:
             empty = (*shape_of(value)[:-1], 1)
-            value = broadcast_to(trace, trace.constant(float("nan"), value.dtype), empty)
+            value = broadcast_to(
+                trace, trace.constant(float("nan"), value.dtype if value.dtype.is_float else F64), empty
+            )
         if weights is None:
             line = new_array(trace, along(trace, "sort", value, len(shape_of(value)) - 1))
             is_weak = isinstance(shares.kind, type)
@@ -524,21 +530,26 @@ def _interpolated(
         index = inside.astype(np.int64)
         index = trace.call(np.broadcast_to, index, (*line.shape[:-1], index.shape[-1]))
         ends.append(trace.call(np.take_along_axis, line, index, -1))
-    rest = trace.call(np.where, low < 0, 0.0, rest) if method in _CONTINUOUS else rest
-    step = ends[1] - ends[0]
-    rest = trace.call(np.asarray, rest).astype(places.dtype)
-    weight, other = rest, 1 - rest
-    if is_weak:  # NumPy computes it in float64, but the result keeps the dtype of the elements
-        weight, other = weight.astype(step.dtype), other.astype(step.dtype)
-    ahead, behind = ends[0] + step * weight, ends[1] - step * other
-    result = trace.call(np.where, trace.call(np.greater_equal, weight, 0.5), behind, ahead)
     if is_exact:
         result = ends[0]
+    else:
+        rest = trace.call(np.where, low < 0, 0.0, rest) if method in _CONTINUOUS else rest
+        rest = trace.call(np.asarray, rest).astype(places.dtype)
+        result = _on_the_way(trace, *ends, rest, is_weak=is_weak)
     if not skips_nan:
         final = line[..., -1:]
         result = trace.call(np.where, final != final, final, result)
     shape = (*line.shape[:-1], *share.shape)
     return result.reshape(shape)
+
+
+def _on_the_way(trace: Trace, low: Any, high: Any, weight: Any, *, is_weak: bool) -> Any:
+    """What lies the part `weight` of the way from low to high."""
+    step, other = high - low, 1 - weight
+    if is_weak:  # NumPy computes it in float64, but the result keeps the dtype of the elements
+        weight, other = weight.astype(step.dtype), other.astype(step.dtype)
+    is_near = trace.call(np.greater_equal, weight, 0.5)
+    return trace.call(np.where, is_near, high - step * other, low + step * weight)
 
 
 implements(np.quantile)(_quantile(1.0, skips_nan=False))

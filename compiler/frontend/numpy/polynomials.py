@@ -6,14 +6,13 @@ derivatives (`signals.py`), roots, which are eigenvalues.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy
 
 from weft.compiler.frontend.numpy.creation import constant_array, known_elements
 from weft.compiler.frontend.numpy.eigenvalues import eigvals
-from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
+from weft.compiler.frontend.numpy.manipulation import as_axes
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import Made, as_array
@@ -136,19 +135,32 @@ def trim_zeros(trace: Trace, filt: Any, trim: str = "fb", axis: Any = None) -> A
     array: Any = as_array(trace, filt)
     if trim.lower() not in ("f", "b", "fb", "bf"):
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
+    axes = range(array.ndim) if axis is None else as_axes(trace, axis, array.ndim)
+    if not axes:
+        return filt
+    if isinstance(filt, list | tuple):
+        if array.ndim > 1:
+            raise TypeError(f"{type(filt).__name__} indices must be integers or slices, not tuple")
+        known = known_elements(trace, filt)
+        if known is not None:
+            return filt[_known_part(known, trim.lower())]
     if trace.holds(product(array.view.shape), "==", 0, "elements of trim_zeros"):
-        return array
-    if array.ndim == 1 and axis is not None and axis != ():
-        as_axes(trace, axis, 1)
-    if array.ndim != 1 or axis == ():
-        named = range(array.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
-        axes = [as_axis(trace, k, array.ndim) for k in named]
+        return array[tuple(slice(0, 0) if k in axes else slice(None) for k in range(array.ndim))]
+    if array.ndim > 1:
         found = array
         for number in axes:  # all zeros, or none: what is kept on one axis does not depend on the others
             others = tuple(k for k in range(array.ndim) if k != number)
             found = np.compress(_untrimmed(trace, np.any(array != 0, axis=others), trim), found, axis=number)
         return found
     return array[_untrimmed(trace, array != 0, trim)]
+
+
+def _known_part(known: Any, trim: str) -> slice:
+    """The places that stay."""
+    places = np.flatnonzero(known)
+    if not places.size:
+        return slice(0, 0)
+    return slice(int(places[0]) if "f" in trim else None, int(places[-1]) + 1 if "b" in trim else None)
 
 
 def _untrimmed(trace: Trace, kept: Any, trim: str) -> Any:

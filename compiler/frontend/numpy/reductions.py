@@ -547,10 +547,12 @@ def average(
 ) -> Any:
     """Compute the weighted average along the specified axis."""
     axis = tuple(axis) if isinstance(axis, list) else axis
-    if weights is None and not returned:
-        return mean(trace, a, axis, keepdims=keepdims)
     if weights is None:
         result = mean(trace, a, axis, keepdims=keepdims)
+        if trace.holds(product(operand(trace, result).shape), "==", 0, "averages"):
+            raise ZeroDivisionError("division by zero")  # elements by averages
+        if not returned:
+            return result
         sizes = [size_number(trace, product(operand(trace, v).shape)) for v in (a, result)]
         count = trace.call(np.full_like, result, trace.call(np.true_divide, *sizes))
         return result, count if type(result) is TracedArray else count[()]

@@ -271,7 +271,7 @@ def interp(
         result = trace.call(np.where, at > places[-1], high, result)
         result = trace.call(np.where, at == places[-1], values[-1], result)
         result = trace.call(np.where, at < places[0], low, result)
-    result = trace.call(np.where, at != at, at, result)
+        result = trace.call(np.where, at != at, at, result)
     return result if operand(trace, x).shape else result[()]
 
 
