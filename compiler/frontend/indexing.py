@@ -43,7 +43,7 @@ class Selection:
     """What a key selects: a basic view, in which `axes` are then indexed by `indices`.
 
     A mask lies on the axes from `axes[0]`. `place` is where the indexed axes go in the result. `whole` says
-    that there is an int for each axis.
+    that there is an int for each axis, `picked` that the program computes some of the ints.
     """
 
     view: View
@@ -52,6 +52,7 @@ class Selection:
     mask: Operand | None = None
     place: int = 0
     whole: bool = False
+    picked: bool = False
 
 
 @dataclass(slots=True)
@@ -84,10 +85,11 @@ def select_key(trace: Trace, array: TracedArray, key: Any) -> Selection:
     shape = array.view.shape
     for item in items:
         _walk_item(trace, walk, item, shape)
-    view = _basic_view(array.view, walk)
+    picked = bool(walk.arrays) and not any(one.shape for _, one in walk.arrays)
+    view = _picked_view(trace, array.view, walk) if picked else _basic_view(array.view, walk)
     masks = [one for _, one in walk.arrays if one.dtype.kind == "b"]
-    if not walk.arrays:
-        return Selection(view, whole=not walk.kept and not _has_ellipsis(key))
+    if picked or not walk.arrays:
+        return Selection(view, whole=not view.shape and not _has_ellipsis(key), picked=picked)
     if masks and len(walk.arrays) > 1:
         raise trace.refuse("a mask beside other index arrays is not built yet", "index in two steps", "E051")
     axes = tuple(axis for axis, _ in walk.arrays)
@@ -297,6 +299,25 @@ def _basic_view(view: View, walk: _Walk) -> View:
     return sliced
 
 
+def _picked_view(trace: Trace, view: View, walk: _Walk) -> View:
+    """The view that a key with ints which the program computes makes: what all its ints pick comes first.
+
+    A write then touches no more than that, and in a loop nothing but what Python writes there.
+    """
+    values = {walk.kept[axis]: one.expr(trace, I64) for axis, one in walk.arrays}
+    for axis, start in enumerate(walk.start):
+        if axis not in walk.kept:
+            values[axis] = trace.size(start)
+    axes = tuple(axis for axis in range(len(walk.start)) if axis in values)
+    rest = [axis for axis in range(len(walk.start)) if axis not in values]
+    shown = _Walk(*([part[axis] for axis in rest] for part in (walk.start, walk.size, walk.step)))
+    shown.kept = [None if k is None else rest.index(k) for k in walk.kept if k not in values]
+    positions = [values[axis] for axis in axes]
+    _check_of_nothing(trace, shown.size, [view.shape[axis] for axis in axes], positions)
+    picked = view.through(Pick(axes, tuple(one.value for one in positions)))
+    return _basic_view(picked, shown) if rest or shown.kept else picked
+
+
 def _place(items: Sequence[Any], walk: _Walk, axes: tuple[int, ...]) -> int:
     """Where indexed axes go.
 
@@ -324,9 +345,9 @@ def get_item(trace: Trace, value: Any, key: Any) -> Any:
         return TracedScalar(trace, selection.view.read(trace))
     if not selection.indices:
         found = TracedArray(trace, selection.view)
+        if selection.picked:
+            found.view.read(trace)  # reading now makes it fail where it stands
         return new_array(trace, found.expr) if type(value.view.lens) is Flat else found
-    if all(not one.shape for one in selection.indices):
-        return _at_positions(trace, selection, key)
     return new_array(trace, _gather(trace, selection))
 
 
@@ -367,29 +388,27 @@ def _scalar_item(trace: Trace, value: TracedScalar, key: Any) -> Any:
     raise IndexFault("invalid index to scalar variable.", location=trace.location(), fix="remove the index")
 
 
-def _at_positions(trace: Trace, selection: Selection, key: Any) -> Any:
-    """Indexing by traced ints: a view, or a scalar if nothing is left."""
-    indices = [one.value for one in _index_values(trace, selection)[0]]
-    view = selection.view.through(Pick(selection.axes, tuple(indices)))
-    value = view.read(trace)  # reading now makes it fail where it stands
-    is_scalar = not view.shape and not _has_ellipsis(key)
-    return TracedScalar(trace, value) if is_scalar else TracedArray(trace, view)
-
-
 def _index_values(trace: Trace, selection: Selection) -> tuple[list[Expr], Shape]:
     """The positions along each indexed axis, broadcast, and their shape."""
     shape = common_shape(trace, [one.shape for one in selection.indices])
     values = [broadcast_to(trace, one.expr(trace, I64), shape) for one in selection.indices]
     sizes = selection.view.shape
-    others = (d for k, d in enumerate(sizes) if k not in selection.axes)
-    if any(trace.assumptions.now(d) == 0 and trace.known(d, "==", 0, "elements of a part") for d in others):
-        for axis, value in zip(selection.axes, values, strict=True):  # else each element finds out
-            at: Any = new_array(trace, value)
-            size = size_number(trace, sizes[axis])
-            inside: Any = trace.call(np.all, (at >= -size) & (at < size))
-            text = f"index is out of bounds for axis {axis} with size {show_dim(sizes[axis])}"
-            trace.fail_unless(inside.expr, IndexError(text))
+    others = [d for k, d in enumerate(sizes) if k not in selection.axes]
+    _check_of_nothing(trace, others, [sizes[axis] for axis in selection.axes], values)
     return values, shape
+
+
+def _check_of_nothing(
+    trace: Trace, others: Sequence[DimLike], sizes: Sequence[DimLike], values: Sequence[Expr]
+) -> None:
+    """Check positions on axes of `sizes` if each is that of no elements; else each element finds out."""
+    if any(trace.assumptions.now(d) == 0 and trace.known(d, "==", 0, "elements of a part") for d in others):
+        for dim, value in zip(sizes, values, strict=True):
+            at: Any = new_array(trace, value)
+            size = size_number(trace, dim)
+            inside: Any = trace.call(np.all, (at >= -size) & (at < size))
+            text = f"index is out of bounds for an axis of size {show_dim(dim)}"
+            trace.fail_unless(inside.expr, IndexError(text))
 
 
 def _gather(trace: Trace, selection: Selection) -> Expr:

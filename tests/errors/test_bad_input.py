@@ -400,3 +400,55 @@ def test_nothing_after_a_failure_is_written():
         with pytest.raises(weft.IndexFault):
             fn(np.ones(3), np.array([1, 5]), count)
         assert count.tolist() == [expected] * 2, fn
+
+
+def by_elements(x, idx, seen):
+    for i in idx:
+        x[i, 1] = x[i, 0] + x[2, 1]
+        x[i, 1:] += 1
+        seen[i] += 1
+
+
+def by_raising(x, idx, seen):
+    for k in range(len(idx)):
+        x[:, 0] += 1
+        if idx[k] > 3:
+            raise IndexError("late")
+        seen[idx[k]] += 1
+
+
+def in_registers(x, idx, seen):
+    view = x[:, 1]
+    for i in idx:
+        seen[0] += x[i, 0] + 1
+        view[i] = 2
+
+
+def merged(x, idx, seen):
+    seen += 1
+    x[:, 1] = x[idx, 0]
+    seen += 1
+
+
+def test_iterations_before_a_failure_are_written():
+    def results(fn, idx):
+        x, seen = np.ones((4, 3)), np.zeros(4)
+        if max(idx) < len(x):
+            fn(x, idx, seen)
+        else:
+            with pytest.raises(IndexError):
+                fn(x, idx, seen)
+        return x, seen
+
+    good, bad = np.array([0, 2, 1, 1]), np.array([3, 2, 9, 1])
+    for fn in (by_elements, by_raising, in_registers, merged):
+        compiled = weft.compile(fn)
+        for idx in (good, bad, good):
+            x, seen = results(compiled, idx)
+            expected = results(fn, idx)
+            if idx is good:
+                np.testing.assert_array_equal(x, expected[0])
+            if idx is bad and fn is by_elements:  # x[0] may be what the failing statement wrote
+                np.testing.assert_array_equal(x[1:], expected[0][1:])
+            if idx is good or fn in (by_elements, by_raising):
+                np.testing.assert_array_equal(seen, expected[1])

@@ -36,6 +36,24 @@ def test_ops_do_not_depend_on_the_trip_count():
     assert operations(recurrence, ramp(5), 10) == operations(recurrence, ramp(5), 10000)
 
 
+def test_a_write_at_a_computed_position_touches_no_more():
+    def element(x, places):
+        for i in places:
+            x[i, 0] += 1
+            x[0, i] = 2
+
+    def part(x, places):
+        for i in places:
+            x[i, 1:3] = x[i, :2]
+
+    def types(fn, x):
+        func = traced(fn, x, np.array([1, 0, 1])).func
+        return {str(op.result.type) for op in walk(func) if op.name in ("gather", "slice")} - {"i64[1]"}
+
+    assert types(element, np.zeros((5, 4))) == {"f64[]"}
+    assert types(part, np.zeros((5, 4))) == {"f64[4]", "f64[2]"}
+
+
 def test_a_body_is_traced_once_if_its_types_stay():
     def body(x):
         s = 0.0
