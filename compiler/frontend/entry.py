@@ -5,10 +5,12 @@ Not here: variants, caching and calls (`weft.compile`).
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import field, replace
-from types import CellType, FunctionType
+from opcode import opmap
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -101,6 +103,20 @@ def unhooked_trace() -> Trace | None:
     return _unhooked.get()
 
 
+_warned: weakref.WeakSet[CodeType] = weakref.WeakSet()
+
+
+def _warn_of_loops(fn: FunctionType) -> None:
+    """Say once that a function without source has its loops unrolled, which may take without end."""
+    code = fn.__code__
+    if code not in _warned and opmap["FOR_ITER"] in code.co_code[::2]:
+        from logging import getLogger  # takes 4 ms of `import weft`
+
+        _warned.add(code)
+        text = "%s: its source cannot be read, so that loops are unrolled; put it into a file"
+        getLogger("weft").warning(text, fn.__qualname__)
+
+
 def _attempt(
     fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any], options: TraceOptions, assumptions: Assumptions
 ) -> Traced:
@@ -113,6 +129,7 @@ def _attempt(
     one.enter, one.hold, one.is_outside = hooks.call, inputs.hold, inputs.is_outside
     if root is not None and rewritten_code(root) is None:
         inputs.unhooked = root
+        _warn_of_loops(root)
     names = () if root is None else root.__code__.co_varnames[: root.__code__.co_argcount]
     trees, named_trees = list(args), dict(kwargs)
     if callee is not None:

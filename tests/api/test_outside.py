@@ -332,3 +332,15 @@ def test_items_that_are_written_twice_through_two_names():
     finally:
         KEYS.clear()
         KEYS["n"] = 1
+
+
+def test_loops_without_source_are_said_to_be_unrolled(caplog):
+    space = {"np": np}
+    exec("def f(x, n):\n    for _ in range(n):\n        x = np.sin(x)\n    return x", space)
+    assert space["f"].__module__ is None
+    compiled = weft.compile(space["f"])
+    for n in (2, 3, 4):
+        np.testing.assert_allclose(compiled(np.ones(3), n), space["f"](np.ones(3), n))
+    assert [r.message for r in caplog.records if "source cannot be read" in r.message] == [
+        "f: its source cannot be read, so that loops are unrolled; put it into a file"
+    ]

@@ -439,7 +439,7 @@ class Core:
         log = getLogger("weft")
         if self.compiles == 2:
             log.info("%s: compiled a second time: %s", self.name, version.reason)
-        elif not getattr(self.fn, "__module__", "").startswith("weft."):  # none of ours
+        elif not (getattr(self.fn, "__module__", None) or "").startswith("weft."):  # none of ours
             log.warning(
                 "%s: compiled %d times, now because %s; %s",
                 self.name,
