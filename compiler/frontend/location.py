@@ -8,6 +8,7 @@ from __future__ import annotations
 import dis
 import linecache
 import os
+import stat
 import sys
 from collections.abc import Callable
 from itertools import islice
@@ -91,17 +92,31 @@ def resolve(code: CodeType, lasti: int) -> Location:
 
 
 def source_lines(file: str, module: dict[str, Any] | None = None) -> list[str]:
-    """The lines of a source file, or of the text of `python -c`; none if there is no source.
+    """The lines of a source file, of the text of `python -c`, of `python < file`; none if there is no source.
 
     Other modules than the main one may have functions of "<string>" too: those of named tuples, for one.
     """
-    if file != "<string>":
+    if file not in ("<string>", "<stdin>"):
         return linecache.getlines(file, module)
     is_main = module is None or module.get("__name__") == "__main__"
+    if is_main and file == "<stdin>":
+        return linecache.getlines(file) or _standard_input()
     if is_main and "-c" in sys.orig_argv[:-1]:
         text = sys.orig_argv[sys.orig_argv.index("-c") + 1]
         return [f"{line}\n" for line in text.split("\n")]
     return []
+
+
+def _standard_input() -> list[str]:
+    """The script that Python reads as its standard input, if that is a file: a pipe cannot be read again."""
+    try:
+        status = os.fstat(0)
+        text = os.pread(0, status.st_size, 0).decode() if stat.S_ISREG(status.st_mode) else ""
+    except (OSError, UnicodeDecodeError):
+        return []
+    lines = text.splitlines(keepends=True)
+    linecache.cache["<stdin>"] = (len(text), None, lines, "<stdin>")  # tracebacks show them, too
+    return lines
 
 
 def _characters(file: str, line: int, column: int | None) -> int | None:

@@ -64,6 +64,14 @@ def test_the_text_of_dash_c_is_read():
     assert made.stdout == "3.0 4.0\n"
 
 
+def test_a_file_as_standard_input_is_read(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(FROM_THE_SHELL)
+    with script.open() as file:
+        made = subprocess.run([sys.executable], stdin=file, capture_output=True, text=True, check=True)
+    assert made.stdout == "3.0 4.0\n"
+
+
 def test_piped_text_cannot_be_read_and_the_error_says_so():
     made = subprocess.run([sys.executable], input=FROM_THE_SHELL, capture_output=True, text=True, check=False)
     assert "put f into a file: its source cannot be read" in made.stderr
