@@ -5,6 +5,7 @@ Not here: indexing by `[]` (`indexing.py`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -240,11 +241,29 @@ def _fill_steps(trace: Trace, a: TracedArray, value: TracedArray, *, wrap: bool)
 # ---------------------------------------------------------------- positions in flat memory
 
 
+def _check_integers(trace: Trace, indices: Any, kinds: str) -> None:
+    """Raise TypeError for places that are no integers."""
+    if isinstance(indices, list | tuple) and not indices:
+        raise TypeError("indices must be integral: the provided empty sequence was inferred as float.")
+    if operand(trace, indices).dtype.kind not in kinds:
+        raise TypeError("only int indices permitted")
+
+
+def _too_many(sizes: Sequence[Any]) -> bool:
+    """Whether known sizes are those of more elements than an index can count."""
+    return all(isinstance(d, int) for d in sizes) and math.prod(sizes) > np.iinfo(np.int64).max
+
+
 @implements(np.unravel_index)
 def unravel_index(trace: Trace, indices: Any, shape: Any, order: str = "C") -> tuple[Any, ...]:
     """Converts a flat index or array of flat indices into a tuple of coordinate arrays."""
     check_order(order)
     sizes = as_shape(trace, shape)
+    if _too_many(sizes):
+        raise ValueError(
+            "dimensions are too large; arrays and shapes with a total size greater than 'intp' "
+            "are not supported."
+        )
     if order != "C":
         return unravel_index(trace, indices, tuple(reversed([size_number(trace, d) for d in sizes])))[::-1]
     place = as_dim(indices)
@@ -256,8 +275,9 @@ def unravel_index(trace: Trace, indices: Any, shape: Any, order: str = "C") -> t
         return tuple(reversed([*found, size_number(trace, place)]))
     if isinstance(indices, int | np.integer | np.ndarray) and all(isinstance(d, int) for d in sizes):
         return np.unravel_index(indices, sizes)  # pyright: ignore[reportReturnType, reportArgumentType, reportCallIssue] -- numbers
-    if operand(trace, indices).dtype.kind not in "biu":
-        raise TypeError("only int indices permitted")
+    _check_integers(trace, indices, "biu")
+    if not sizes and operand(trace, indices).shape:
+        raise ValueError("multiple indices are not supported for 0d arrays")
     rest: Any = trace.call(np.int64, indices)
     total = size_number(trace, product(sizes))
     inside = trace.call(np.greater_equal, rest, 0) & trace.call(np.less, rest, total)
@@ -282,12 +302,17 @@ def ravel_multi_index(
     if order == "F":
         sizes, places, modes = sizes[::-1], places[::-1], modes[::-1]
     total: Any = 0
+    if _too_many(sizes):
+        raise ValueError("invalid dims: array size defined by dims is larger than the maximum possible size.")
     if len(places) != len(sizes):
         raise ValueError(f"parameter multi_index must be a sequence of length {len(sizes)}")
     for size, given, how in zip(sizes, places, modes, strict=True):
-        if operand(trace, given).dtype.kind not in "iu":
-            raise TypeError("only int indices permitted")
-        if how != "raise" and trace.holds(as_size(trace, size), "==", 0, "size in ravel_multi_index"):
+        _check_integers(trace, given, "iu")
+        if (
+            how != "raise"
+            and trace.holds(as_size(trace, size), "==", 0, "size in ravel_multi_index")
+            and not trace.holds(product(operand(trace, given).shape), "==", 0, "elements to ravel")
+        ):
             raise ValueError("cannot unravel if shape has zero entries (is empty).")
         place = given if as_dim(given) is not None else trace.call(np.int64, given)
         inside = place

@@ -263,12 +263,13 @@ def _check_table(trace: Trace, dtype: np.dtype, tests: TracedArray) -> None:
         )
     if tests.dtype.kind == "b":
         return
-    high, low = (trace.call(np.float64, trace.call(fn, tests)) for fn in (np.max, np.min))
+    high, low = (trace.call(np.uint64, trace.call(fn, tests)) for fn in (np.max, np.min))
     error = RuntimeError(
         "You have specified kind='table', but the range of values in `ar2` or `ar1` exceed the maximum "
         "integer of the datatype. Please set `kind` to None or 'sort'."
     )
-    trace.fail_unless((high - low <= float(np.iinfo(tests.dtype).max)).expr, error)
+    greatest = np.uint64(np.iinfo(tests.dtype).max)  # the difference is right modulo 2**64, so in uint64
+    trace.fail_unless((high - low <= greatest).expr, error)
 
 
 def _set(choose: Callable[[Trace, Any, Any], Any]) -> Callable[..., Any]:

@@ -119,6 +119,11 @@ def sliding_window_view(
     sizes = as_shape(trace, window_shape)
     named = axis if isinstance(axis, Sequence) else (axis,)
     axes = tuple(range(array.ndim)) if axis is None else tuple(as_axis(trace, k, array.ndim) for k in named)
+    if len(sizes) != len(axes) and axis is None:
+        raise ValueError(
+            f"Since axis is None, must provide window_shape for all dimensions of `x`; got {len(sizes)} "
+            f"window_shape elements and `x.ndim` is {array.ndim}."
+        )
     if len(sizes) != len(axes):
         raise ValueError("Must provide matching length window_shape and axis")
     if writeable:

@@ -128,7 +128,7 @@ def trapezoid(trace: Trace, y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1
 def ediff1d(trace: Trace, ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """The differences between consecutive elements of an array."""
     flat = as_array(trace, ary).ravel()
-    for name, one in (("to_end", to_end), ("to_begin", to_begin)):
+    for name, one in (("to_begin", to_begin), ("to_end", to_end)):
         if one is not None and not np.can_cast(as_array(trace, one).dtype, flat.dtype, "same_kind"):
             raise TypeError(
                 f"dtype of `{name}` must be compatible with input `ary` under the `same_kind` rule."
