@@ -108,6 +108,7 @@ def without_edges(a, none):
         np.trim_zeros(none) + 0,
         np.trim_zeros(none, axis=1) + 0,
         np.trim_zeros(5),
+        np.diff([1, 2.5], 0),
     )
 
 
@@ -295,6 +296,7 @@ def test_forms_of_arguments(name):
         (lambda a: np.percentile(a, np.zeros((2, 0))), (N,)),
         (lambda a: np.trim_zeros([[0, 1], [1, 0]]), (N,)),
         (lambda a: np.insert(a, 9, 1), (np.arange(6),)),
+        (lambda a: np.insert(a, [-9], [1, 2]), (np.arange(6),)),
         (lambda a: np.place(a, a > 2, []), (np.arange(6),)),
         (lambda a, v: np.putmask(a, a > 2, v), (np.arange(6), np.arange(4.0))),
         (lambda a: np.tril_indices_from(a), (np.arange(6),)),

@@ -274,9 +274,8 @@ def insert(trace: Trace, arr: Any, obj: Any, values: Any, axis: Any = None) -> A
             order = _order_at(trace, _placed(trace, places, size, number, last=1), size, count)
             return _with_new(trace, array, new, number, count, order)
         place = places if isinstance(places, int) else int(places[0])
+        np.insert(old, [place], 0)  # raises for a place outside
         marked = np.insert(old, [place] * count, -1 - np.arange(count))
-        if not count:
-            np.insert(old, place, 0)  # raises for a place outside
     else:
         places = np.flatnonzero(places) if places.dtype == bool else places
         count = len(places)

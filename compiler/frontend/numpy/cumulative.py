@@ -131,16 +131,14 @@ def _end(trace: Trace, array: TracedArray, axis: int, value: Any) -> TracedArray
 
 
 @implements(np.diff)
-def diff(
-    trace: Trace, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
-) -> TracedArray:
+def diff(trace: Trace, a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """Calculate the n-th discrete difference along the given axis."""
     n = operator.index(n)
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")
-    array = as_array(trace, a)
     if not n:
-        return array
+        return a  # a list, too
+    array = as_array(trace, a)
     number = as_axis(trace, axis, array.ndim)
     ends = [_end(trace, array, number, v) for v in (prepend, append)]
     if any(e is not None for e in ends):
