@@ -80,7 +80,10 @@ class _Vectorize:
         return 2 * dear <= cheap
 
     def _write(self, builder: Builder, op: Op, operands: tuple[Value, ...], lanes: int) -> None:
-        """A loop over whole vectors, and once what is left under a mask."""
+        """A loop over whole vectors, and once what is left under a mask.
+
+        One iteration with loops in it is left as it is: parts of a shared loop often have no more.
+        """
         lower, upper = builder.expr(operands[0]), builder.expr(operands[1])
         span = upper - lower
         whole = lower + span.apply("divide_raw", span.like(lanes)) * lanes
@@ -93,8 +96,18 @@ class _Vectorize:
             _Lanes(self.cloner.values, lanes, upper.value).body(inside, op, whole.value, masked=True)
             return []
 
+        def last(inside: Builder) -> Sequence[Expr]:
+            body = op.regions[0]
+            Cloner({**self.cloner.values, body.params[0]: whole.value}).ops(body, inside, terminator=False)
+            return []
+
+        def rest(inside: Builder) -> Sequence[Expr]:
+            inside.branch((whole + 1).eq(upper), last, tail)
+            return []
+
         builder.loop(lower, whole, lanes, [], main)
-        builder.branch(whole.lt(upper), tail, lambda _inside: [])
+        is_long = any(inner.name in ("for", "while") for inner in walk(op.regions[0]))
+        builder.branch(whole.lt(upper), rest if is_long else tail, lambda _inside: [])
 
 
 def _lanes(op: Op, target: Target) -> int:

@@ -37,6 +37,27 @@ def test_a_recurrence_under_a_while_is_in_a_register():
     np.testing.assert_array_equal(compiled, plain)
 
 
+def decayed(x):
+    out = np.empty_like(x)
+    for row in range(x.shape[0]):
+        held = 0.0
+        for n in range(x.shape[1]):
+            held = 0.5 * held + x[row, n]
+            out[row, n] = held
+    return out
+
+
+def test_one_row_left_of_recurrences_side_by_side_needs_no_mask():
+    x = np.random.default_rng(3).random((9, 30))
+    loads = [op for op in walk(lowered(decayed, x)) if op.name == "load"]
+    assert [(op.result.type.lanes > 1, len(op.operands) == 3) for op in loads] == [
+        (True, False), (False, False), (True, True),  # whole vectors, one row, some under a mask
+    ]  # fmt: skip
+    compiled = weft.compile(decayed)
+    for rows in (1, 2, 7, 8, 9):
+        np.testing.assert_array_equal(compiled(x[:rows]), decayed(x[:rows]))
+
+
 def around(x):
     return sum(np.roll(np.roll(x, a, 0), b, 1) for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b) - x
 
