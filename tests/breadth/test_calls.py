@@ -47,6 +47,8 @@ def in_memory_order(a, b):
         a.T.reshape(6, order="A"),
         a.T.flatten("K"),
         a[:, ::2].ravel("K"),
+        np.reshape(a.T, 6, order="F", copy=True),
+        np.reshape(a.T, 6, order="F", copy=False),
     )
 
 
@@ -296,6 +298,7 @@ def test_forms_of_arguments(name):
         (lambda a: np.percentile(a, np.zeros((2, 0))), (N,)),
         (lambda a: np.trim_zeros([[0, 1], [1, 0]]), (N,)),
         (lambda a: np.insert(a, 9, 1), (np.arange(6),)),
+        (lambda a: np.reshape(a, -1, order="F", copy=False), (N,)),
         (lambda a: np.insert(a, [-9], [1, 2]), (np.arange(6),)),
         (lambda a: np.place(a, a > 2, []), (np.arange(6),)),
         (lambda a, v: np.putmask(a, a > 2, v), (np.arange(6), np.arange(4.0))),

@@ -83,9 +83,8 @@ def reshape(trace: Trace, a: Any, shape: Any, order: str = "C", copy: bool | Non
     if order == "A" and array.ndim > 1 and _in_memory_order(trace, array, order) is not array:
         order = "F"
     if order == "F":
-        return transpose(
-            trace, reshape(trace, transpose(trace, array), as_shape_with_gap(trace, shape)[::-1])
-        )
+        sizes = as_shape_with_gap(trace, shape)[::-1]
+        return transpose(trace, reshape(trace, transpose(trace, array), sizes, copy=copy))
     target = _complete(trace, array, as_shape_with_gap(trace, shape))
     strides = reshape_strides(array.view.shape, array.view.strides, target)
     if strides is None and copy is False:
