@@ -535,7 +535,7 @@ def _interpolated(
     else:
         rest = trace.call(np.where, low < 0, 0.0, rest) if method in _CONTINUOUS else rest
         rest = trace.call(np.asarray, rest).astype(places.dtype)
-        result = _on_the_way(trace, *ends, rest, is_weak=is_weak)
+        result = _on_the_way(trace, ends[0], ends[1], rest, is_weak=is_weak)
     if not skips_nan:
         final = line[..., -1:]
         result = trace.call(np.where, final != final, final, result)
