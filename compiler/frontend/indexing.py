@@ -85,10 +85,13 @@ def select_key(trace: Trace, array: TracedArray, key: Any) -> Selection:
     shape = array.view.shape
     for item in items:
         _walk_item(trace, walk, item, shape)
-    picked = bool(walk.arrays) and not any(one.shape for _, one in walk.arrays)
-    view = _picked_view(trace, array.view, walk) if picked else _basic_view(array.view, walk)
     masks = [one for _, one in walk.arrays if one.dtype.kind == "b"]
-    if picked or not walk.arrays:
+    picked = any(not one.shape for _, one in walk.arrays)
+    if picked and all(not one.shape or one.dtype.kind == "b" for _, one in walk.arrays):
+        view, walk = _picked_view(trace, array.view, walk)
+    else:
+        view, picked = _basic_view(array.view, walk), False
+    if not walk.arrays:
         return Selection(view, whole=not view.shape and not _has_ellipsis(key), picked=picked)
     if masks and len(walk.arrays) > 1:
         raise trace.refuse("a mask beside other index arrays is not built yet", "index in two steps", "E051")
@@ -299,12 +302,14 @@ def _basic_view(view: View, walk: _Walk) -> View:
     return sliced
 
 
-def _picked_view(trace: Trace, view: View, walk: _Walk) -> View:
-    """The view that a key with ints which the program computes makes: what all its ints pick comes first.
+def _picked_view(trace: Trace, view: View, walk: _Walk) -> tuple[View, _Walk]:
+    """The view that a key with ints which the program computes makes, and what is left of the key.
+
+    What all its ints pick comes first.
 
     A write then touches no more than that, and in a loop nothing but what Python writes there.
     """
-    values = {walk.kept[axis]: one.expr(trace, I64) for axis, one in walk.arrays}
+    values = {walk.kept[axis]: one.expr(trace, I64) for axis, one in walk.arrays if not one.shape}
     for axis, start in enumerate(walk.start):
         if axis not in walk.kept:
             values[axis] = trace.size(start)
@@ -312,10 +317,12 @@ def _picked_view(trace: Trace, view: View, walk: _Walk) -> View:
     rest = [axis for axis in range(len(walk.start)) if axis not in values]
     shown = _Walk(*([part[axis] for axis in rest] for part in (walk.start, walk.size, walk.step)))
     shown.kept = [None if k is None else rest.index(k) for k in walk.kept if k not in values]
+    before = [sum(k not in values for k in walk.kept[:axis]) for axis, _ in walk.arrays]
+    shown.arrays = [(k, one) for k, (_, one) in zip(before, walk.arrays, strict=True) if one.shape]
     positions = [values[axis] for axis in axes]
     _check_of_nothing(trace, shown.size, [view.shape[axis] for axis in axes], positions)
     picked = view.through(Pick(axes, tuple(one.value for one in positions)))
-    return _basic_view(picked, shown) if rest or shown.kept else picked
+    return _basic_view(picked, shown) if rest or shown.kept else picked, shown
 
 
 def _place(items: Sequence[Any], walk: _Walk, axes: tuple[int, ...]) -> int:

@@ -25,6 +25,34 @@ def program(*cases):
     return add
 
 
+# ---------------------------------------------------------------- attributes
+
+
+class Layer:
+    """Keeps what its step saw, as attributes that it does not have before."""
+
+    def __init__(self):
+        self.steps = 0
+
+    def step(self, x, k):
+        self.seen = x * k
+        self.steps += 1 if hasattr(self, "total") else 10
+        self.total = self.seen.sum()
+        return self.total
+
+
+@program((ramp(4), 5), (ramp(4), 300))
+def attributes_that_a_loop_gives(x, n):
+    layer, cache, history = Layer(), {}, []
+    for k in range(n):
+        for j in range(2):
+            cache["last"] = layer.step(x, k + j)
+        history.append(cache["last"])
+        if k % 5 == 0 and history[-1] > 1e6:
+            break
+    return layer.seen, layer.steps, cache, history
+
+
 # ---------------------------------------------------------------- None
 
 

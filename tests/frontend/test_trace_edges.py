@@ -109,6 +109,32 @@ def test_views(fn, x):
     check(fn, x)
 
 
+def computed_ints_beside_others(x, places):
+    cube, flag = x.reshape(2, 2, -1), x[0] > 2
+    rows, one = (x > 0)[:, 0], cube[places[0], 1, :].copy()
+    cube[places[0], :, 1] = 3
+    cube[:, places[0], 0] += 2
+    x[places[1], flag] *= 2
+    x[rows, places[1]] -= 1
+    for k in places:
+        x[k, 1:] += x[k, 0]
+        x[-1, k] = k
+    view = x[places[1], 1:]
+    view[0] = 5
+    return (
+        one,
+        x[places[1], flag].sum(),
+        x[..., places[1]],
+        x[places[0], None, 1:],
+        cube[1, flag[:2], places[1]].sum(),
+        view,
+    )
+
+
+def test_computed_ints_beside_slices_ints_and_masks():
+    check(computed_ints_beside_others, np.arange(16.0).reshape(4, 4), np.array([1, -2, 0]))
+
+
 @pytest.mark.parametrize("fn", [zero_d_is_written])
 def test_rank_0(fn):
     check(fn, ZERO_D.copy())

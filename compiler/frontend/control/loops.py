@@ -33,7 +33,7 @@ from weft.compiler.frontend.control.joins import (
 )
 from weft.compiler.frontend.control.keyed import tabulate_grown
 from weft.compiler.frontend.control.lists import Content, Listed
-from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts, grown_lists
+from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts, gains_names, grown_lists
 from weft.compiler.frontend.control.resized import Resized, of_loop, sized_inside
 from weft.compiler.frontend.control.rotation import (
     TURNS,
@@ -209,7 +209,7 @@ def _grow(
         raise trace.refuse(
             "a list, dict or set changes its length inside of a compiled loop",
             "use an array of the final size and assign to its items",
-            "E055",
+            "E062" if gains_names(mark, contents, list(grown.values())) else "E055",
         )
     for name, place in parts.items():
         if name not in variables.places:

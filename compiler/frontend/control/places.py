@@ -231,6 +231,18 @@ def changed_parts(
     return found
 
 
+def gains_names(mark: Mark, contents: Mapping[int, Any], lists: Sequence[list[Any]]) -> bool:
+    """Whether what gets longer are objects and dicts that get attributes, or texts as keys, for good."""
+    for key, (owner, before) in mark.saved.items():
+        if any(owner is one for one in lists):
+            continue
+        old, new = _keys(before), _keys(contents.get(key, before))
+        is_named = not isinstance(owner, list | set) and new[: len(old)] == old
+        if new != old and not (is_named and all(type(one) is str for one in new[len(old) :])):
+            return False
+    return True
+
+
 def _keys(content: Any) -> list[Any]:
     return list(range(len(content))) if isinstance(content, _BUILTIN[0]) else list(content)
 
