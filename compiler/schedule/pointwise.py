@@ -17,6 +17,9 @@ from weft.ir.dataclass import dataclass
 from weft.ir.dims import Compound, Dim, DimLike, as_symbol, decide, product, show_dim, symbols_of
 from weft.ir.expr import maximum, minimum
 
+MOST_PIECES = 27
+"""So often the code of an element is written: three axes with two borders each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -163,10 +166,12 @@ class Nest:
                 groups.append([number])
         self.symbols = [names[g[-1]] for g in groups]
         self.merged = [names[n] for g in groups for n in g[:-1]]
-        axes = [
-            Axis(product(tuple(space[kept[n]] for n in g)), tuple(cuts[g[0]]) if len(g) == 1 else ())
-            for g in groups
-        ]
+        axes = _few_pieces(
+            [
+                Axis(product(tuple(space[kept[n]] for n in g)), tuple(cuts[g[0]]) if len(g) == 1 else ())
+                for g in groups
+            ]
+        )
 
         if not probe.asked:
             self.tiles = plan_tiles(
@@ -239,6 +244,15 @@ def _merge(offset: DimLike, outer: str, inner: str, size: DimLike) -> bool:
     """Whether a position depends on outer * size + inner alone."""
     a, b = coefficient(offset, outer), coefficient(offset, inner)
     return a is not None and b is not None and a == b * size
+
+
+def _few_pieces(axes: Sequence[Axis]) -> list[Axis]:
+    """The axes with the innermost cuts alone: each further axis would multiply the code by its pieces."""
+    pieces, kept = 1, list[Axis]()
+    for axis in reversed(axes):
+        pieces *= len(axis.cuts) + 1
+        kept.insert(0, axis if pieces <= MOST_PIECES else Axis(axis.size))
+    return kept
 
 
 def _cuts(probe: Writer, name: str, size: DimLike) -> list[DimLike]:

@@ -71,6 +71,19 @@ def test_rolls_of_the_outer_axis_choose_a_row_and_cut_no_loop():
         np.testing.assert_allclose(weft.compile(around)(x), around(x), rtol=1e-14)
 
 
+def test_borders_of_many_axes_do_not_multiply_the_code():
+    def padded(x):
+        return np.pad(x, 1)
+
+    stores = [
+        sum(op.name == "store" for op in walk(lowered(padded, np.ones((2,) * rank)))) for rank in (3, 4, 7)
+    ]
+    assert stores[0] >= 27
+    assert stores[2] <= 2 * stores[0]
+    x = np.random.default_rng(6).random((2, 3, 1, 2, 3))
+    np.testing.assert_array_equal(weft.compile(padded)(x), padded(x))
+
+
 def test_rolls_that_meet_a_reduction():
     def energy(x):
         return (x * np.roll(x, 1, 0)).sum(1), (x * np.roll(x, -2, 0) + np.roll(x, 3, 1)).sum(0)
