@@ -305,17 +305,17 @@ def _basic_view(view: View, walk: _Walk) -> View:
 def _picked_view(trace: Trace, view: View, walk: _Walk) -> tuple[View, _Walk]:
     """The view that a key with ints which the program computes makes, and what is left of the key.
 
-    What all its ints pick comes first.
-
-    A write then touches no more than that, and in a loop nothing but what Python writes there.
+    What all its ints pick comes first: a write then touches no more than that, and in a loop nothing but what
+    Python writes there.
     """
     values = {walk.kept[axis]: one.expr(trace, I64) for axis, one in walk.arrays if not one.shape}
-    for axis, start in enumerate(walk.start):
+    for axis, place in enumerate(walk.start):
         if axis not in walk.kept:
-            values[axis] = trace.size(start)
+            values[axis] = trace.size(place)
     axes = tuple(axis for axis in range(len(walk.start)) if axis in values)
     rest = [axis for axis in range(len(walk.start)) if axis not in values]
-    shown = _Walk(*([part[axis] for axis in rest] for part in (walk.start, walk.size, walk.step)))
+    start, size, step = ([part[axis] for axis in rest] for part in (walk.start, walk.size, walk.step))
+    shown = _Walk(start, size, step)
     shown.kept = [None if k is None else rest.index(k) for k in walk.kept if k not in values]
     before = [sum(k not in values for k in walk.kept[:axis]) for axis, _ in walk.arrays]
     shown.arrays = [(k, one) for k, (_, one) in zip(before, walk.arrays, strict=True) if one.shape]
