@@ -7,10 +7,9 @@ together; files and functions have hard limits; characters per line on average a
 from __future__ import annotations
 
 import ast
-import io
 import sys
-import tokenize
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +19,6 @@ BUDGET_LINES = 20_000
 FILE_LINES = 600
 FUNCTION_LINES = 80
 MEAN_CHARACTERS = 45
-_BLANK_TOKENS = {
-    tokenize.COMMENT,
-    tokenize.DEDENT,
-    tokenize.ENCODING,
-    tokenize.ENDMARKER,
-    tokenize.INDENT,
-    tokenize.NEWLINE,
-    tokenize.NL,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +34,37 @@ class FileSize:
 def measure(path: Path) -> FileSize:
     """Return the size of the Python file at `path`."""
     text = path.read_text(encoding="utf-8")
-    tree = ast.parse(text)
-    numbers = _code_lines(text) - _docstring_lines(tree)
+    nodes = list(ast.walk(ast.parse(text)))
+    numbers = sorted(_code_lines(text, nodes) - _docstring_lines(nodes))
     rows = text.splitlines()
     long_functions = tuple(
         f"{node.name} has {count} lines (line {node.lineno})"
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (count := sum(node.lineno <= number <= (node.end_lineno or 0) for number in numbers))
+        and (count := bisect_right(numbers, node.end_lineno or 0) - bisect_left(numbers, node.lineno))
         > FUNCTION_LINES
     )
     characters = sum(len(rows[number - 1].strip()) for number in numbers)
     return FileSize(path, len(numbers), characters, long_functions)
 
 
-def _code_lines(text: str) -> set[int]:
+def _code_lines(text: str, nodes: Sequence[ast.AST]) -> set[int]:
     """Return the numbers of the lines that hold more than space and comment."""
-    numbers: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type not in _BLANK_TOKENS:
-            numbers.update(range(token.start[0], token.end[0] + 1))
+    rows = enumerate(text.splitlines(), 1)
+    numbers = {number for number, row in rows if row.strip() and not row.lstrip().startswith("#")}
+    for node in nodes:  # what looks like a comment in a text is none
+        if isinstance(node, ast.JoinedStr) or (
+            isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ):
+            numbers.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return numbers
 
 
-def _docstring_lines(tree: ast.Module) -> set[int]:
+def _docstring_lines(nodes: Sequence[ast.AST]) -> set[int]:
     """Return the numbers of the lines of docstrings and of other texts that stand alone."""
     return {
         number
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)

@@ -154,8 +154,8 @@ def test_functions(tmp_path):
 
 
 def test_transforms_of_even_and_odd_lengths(tmp_path):
-    there_and_back = weft.compile(lambda x: np.fft.irfft(np.fft.rfft(x), x.shape[0]))
-    weft.export(there_and_back, ["f64[n]"], tmp_path / "libfft.so", name="fft")
+    spectrum = weft.compile(lambda x: np.fft.rfft(x))
+    weft.export(spectrum, ["f64[n]"], tmp_path / "libfft.so", name="fft")
     library = weft.load_library(tmp_path / "libfft.so")
     for x in (X[0], np.append(X[0], 1.0)):
-        assert same(library(x), there_and_back(x))
+        assert same(library(x), spectrum(x))
