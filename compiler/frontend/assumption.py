@@ -77,6 +77,7 @@ class Assumptions:
     replaced: dict[str, DimLike] = field(default_factory=dict[str, DimLike])
     guards: list[SizeGuard] = field(default_factory=list[SizeGuard])
     fixed: dict[str, Any] = field(default_factory=dict[str, Any])  # floats that decide sizes, by their paths
+    stepped: dict[Any, Any] = field(default_factory=dict[Any, Any])  # generators that Python runs, and why
     _known: set[tuple[DimLike, str]] = field(default_factory=set[tuple[DimLike, str]])
 
     def apply(self, dim: DimLike) -> DimLike:

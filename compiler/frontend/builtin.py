@@ -40,6 +40,8 @@ from weft.compiler.frontend.control.folding import (
     smallest_by,
 )
 from weft.compiler.frontend.control.folding import largest as largest_of
+from weft.compiler.frontend.control.generated import Generated
+from weft.compiler.frontend.control.iterating import filtered_later, mapped_later
 from weft.compiler.frontend.control.joins import (
     Conflict,
     Possible,
@@ -123,8 +125,10 @@ def _length(trace: Trace, items: list[Any]) -> Any:
     return size_number(trace, settled(trace, items).length if known is None else known)
 
 
-def _long(trace: Trace, values: Any) -> Sequence | None:
-    """A sequence that a loop goes over rather than Python."""
+def _long(trace: Trace, values: Any) -> Sequence | Generated | None:
+    """A sequence, or a generator, that a loop goes over rather than Python."""
+    if isinstance(values, Generated):
+        return values if values.is_function else None
     found = as_sequence(trace, given(values))
     if found is None or isinstance(values, range):
         return None
@@ -281,11 +285,15 @@ def _through(trace: Trace, values: Any) -> Any:
 @_means(map)
 def _map(trace: Trace, fn: Any, *values: Any) -> Any:
     items = values[0] if len(values) == 1 else make_zip(trace, *values)
+    if isinstance(items, Generated) and len(values) == 1:
+        return trace.run(mapped_later, items, fn)
     return _lazily(trace, mapped if len(values) == 1 else mapped_together, items, fn)
 
 
 @_means(filter)
 def _filter(trace: Trace, fn: Any, items: Any) -> Any:
+    if isinstance(items, Generated):
+        return trace.run(filtered_later, items, bool if fn is None else fn)
     return _lazily(trace, filtered, items, bool if fn is None else fn)
 
 
@@ -390,7 +398,7 @@ def _zip(trace: Trace, *values: Any, strict: bool = False) -> Any:
 def _sorted(trace: Trace, values: Any, *, key: Any = None, reverse: bool = False) -> Any:
     if key is None and type(values) is TracedArray and values.ndim == 1:
         values = listed_array(trace, values, Scalar(values.element))
-    elif key is None and isinstance(values, Sequence):
+    elif key is None and isinstance(values, Sequence | Generated):
         values = trace.run(each, values)
     elif key is None and not is_listed(values):
         items = list(values)
@@ -411,8 +419,13 @@ def _list(trace: Trace, *values: Any) -> list[Any]:
 
 
 def in_list(trace: Trace, value: Any) -> Any:
-    """What is gone over by position, as a list; others as they are."""
-    return _list(trace, value) if isinstance(value, Sequence) else value
+    """What is gone over by position, or a generator, as a list; others as they are."""
+    return _list(trace, value) if isinstance(value, Sequence | Generated) else value
+
+
+def of_generator(trace: Trace, value: Any) -> Any:
+    """What a generator gives that is used up at once, as a list."""
+    return _list(trace, value) if isinstance(value, Generated) else value
 
 
 def _bisect(fn: Any, place: Any) -> None:
@@ -464,7 +477,7 @@ _as_folded(heapq.heapify, heapify)
 
 
 _PLAIN = (
-    abs, round, tuple, dict, frozenset,
+    abs, round,
     hash, iter, next, callable, id, slice, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""
@@ -477,7 +490,17 @@ def _as_it_is(fn: Any) -> Callable[..., Any]:
     return meaning
 
 
+def _of_all(fn: Any) -> Callable[..., Any]:
+    def meaning(trace: Trace, *args: Any, **kwargs: Any) -> Any:
+        args = tuple(of_generator(trace, one) for one in args)
+        return _as_it_is(fn)(trace, *args, **kwargs)
+
+    return meaning
+
+
 BUILTINS.update({fn: _as_it_is(fn) for fn in _PLAIN})
+BUILTINS.update({fn: _of_all(fn) for fn in (tuple, dict, frozenset)})
+
 BUILTINS.update(MATHEMATICS)
 BUILTINS.update(COPYING)
 

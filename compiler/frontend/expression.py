@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from weft.compiler.frontend.code import PREFIX, THUNK_MARK, function_of
 from weft.compiler.frontend.comprehension import COLLECTING, REDUCTIONS, can_be_loop, loop_function
+from weft.compiler.frontend.consuming import CONSUMER, expression_function
 from weft.compiler.frontend.jump import FRAME_FUNCTIONS
 from weft.compiler.frontend.scope import (
     Comprehension,
@@ -177,6 +178,8 @@ class ExpressionRewriter(ast.NodeTransformer):
         match node.func:
             case ast.Name(id=name) if name in CALLED_IN_PLACE and self.scope.meaning(name) == "global":
                 return self._call_in_place(node, name)
+            case ast.Name(id=name) if name == CONSUMER:
+                return hook("consume", node, node.func, *self.several(node.args))
             case _:
                 pass
         if (reduced := self._reduction(node)) is not None:
@@ -187,10 +190,19 @@ class ExpressionRewriter(ast.NodeTransformer):
                 self.rows.add(row)
             case _:
                 pass
-        call = hook("call", node, self.visit(node.func), *self.several(node.args))
+        name = "call_next" if self._is_next(node) else "call"
+        call = hook(name, node, self.visit(node.func), *self.several(node.args))
         if isinstance(call, ast.Call):
             call.keywords = [self.visit(keyword) for keyword in node.keywords]
         return call
+
+    def _is_next(self, node: ast.Call) -> bool:
+        """Whether it asks for the first item of an iterator that is made for that."""
+        match node:
+            case ast.Call(func=ast.Name(id="next"), args=[ast.Call() | ast.GeneratorExp(), *_], keywords=[]):
+                return self.scope.meaning("next") == "global"
+            case _:
+                return False
 
     def _call_in_place(self, node: ast.Call, name: str) -> ast.expr:
         args: list[ast.expr] = self.several(node.args)
@@ -498,8 +510,14 @@ class ExpressionRewriter(ast.NodeTransformer):
         return hook("collection", node, source, loop, plain)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
-        """Rewrite inside."""
-        return self._comprehension(node)
+        """Rewrite inside, and as a function that hands on what it yields."""
+        if not can_be_loop(node):
+            return self._comprehension(node)
+        twin = self._defined(expression_function(node, self.fresh("generator")))
+        if twin is None:
+            return self._comprehension(node)
+        source, plain = self._plain(node)
+        return hook("generate", node, source, twin, plain)
 
 
 def _chooses(node: ast.ListComp | ast.GeneratorExp) -> ast.expr:

@@ -122,6 +122,10 @@ class Hooks(Protocol):
         """Evaluate `fn(*args, **kwargs)`; `enter` of `rewrite.py` does it for user code."""
         ...
 
+    def call_next(self, fn: UserValue, items: UserValue, /, *default: UserValue) -> UserValue:
+        """Evaluate `next(items)`, where nothing else holds the items."""
+        ...
+
     def truth(self, value: UserValue, /) -> bool:
         """Give the truth of a condition on which Python itself branches (see `rewrite.py` for where)."""
         ...
@@ -181,6 +185,16 @@ class Hooks(Protocol):
         *rest: UserValue,
     ) -> UserValue:
         """Evaluate `fn(... for ... in source)`, where `fn` is named as a builtin that uses the items up."""
+        ...
+
+    def generate(
+        self, source: UserValue, run: Callable[..., UserValue], plain: Callable[..., UserValue], /
+    ) -> UserValue:
+        """Make the generator of an expression over `source`; `run` hands its items on."""
+        ...
+
+    def consume(self, consumer: UserValue, value: UserValue, /) -> UserValue:
+        """Hand on what a generator yields; gives whether no more is wanted."""
         ...
 
     def iterate(self, iterable: UserValue, /) -> Iterable[UserValue]:

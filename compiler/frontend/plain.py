@@ -146,6 +146,16 @@ class PlainHooks:
         """Do as it stands."""
         return self.call(fn, plain(source), *rest)
 
+    def generate(
+        self, source: UserValue, run: Callable[..., UserValue], plain: Callable[..., UserValue], /
+    ) -> UserValue:
+        """Do as it stands."""
+        return plain(source)
+
+    def consume(self, consumer: UserValue, value: UserValue, /) -> UserValue:
+        """Call it."""
+        return consumer(value)
+
     def operate(self, symbol: str, /, *operands: UserValue) -> UserValue:
         """Do it."""
         return (BINARY if len(operands) == 2 else UNARY)[symbol](*operands)
@@ -177,6 +187,10 @@ class PlainHooks:
     def call(self, fn: UserValue, /, *args: UserValue, **kwargs: UserValue) -> UserValue:
         """Call."""
         return fn(*args, **kwargs)
+
+    def call_next(self, fn: UserValue, items: UserValue, /, *default: UserValue) -> UserValue:
+        """Call."""
+        return self.call(fn, items, *default)
 
     def truth(self, value: UserValue, /) -> bool:
         """Ask the value."""

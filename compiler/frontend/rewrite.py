@@ -18,13 +18,14 @@ from functools import partial
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import NamedTuple, cast
 
-from weft.compiler.frontend.code import all_code, compile_function, find_definition
+from weft.compiler.frontend.code import Definition, all_code, compile_function, find_definition
+from weft.compiler.frontend.consuming import consuming
 from weft.compiler.frontend.expression import HOOKS, Reference
 from weft.compiler.frontend.hooks import Hooks, Link
 from weft.compiler.frontend.location import is_user_code
 from weft.compiler.frontend.recursion import mark
 from weft.compiler.frontend.source import Cell, Global, UserValue
-from weft.compiler.frontend.statement import rewrite_definition
+from weft.compiler.frontend.statement import CONSUMING, rewrite_definition
 from weft.ir.dataclass import dataclass
 
 NO_LIBRARY: frozenset[str] = frozenset()
@@ -55,7 +56,9 @@ class Rewritten:
 FINISHED = Rewritten((lambda: None).__code__, ())
 """Stands for what became of code that is itself rewritten."""
 
-_known: dict[int, tuple[weakref.ref[CodeType], Rewritten | None]] = {}
+_Known = dict[int, tuple[weakref.ref[CodeType], Rewritten | None]]
+_known: _Known = {}
+_consuming: _Known = {}  # generators, as functions that hand on what they yield
 
 
 def rewritten_code(function: FunctionType) -> Rewritten | None:
@@ -69,10 +72,28 @@ def rewritten_code(function: FunctionType) -> Rewritten | None:
         return known[1]
     made = _rewrite_code(function)
     _keep(code, made)
-    if made is not None:
-        for inner in all_code(made.code):
-            _keep(inner, FINISHED)
+    _keep_inner(made)
     return made
+
+
+def _keep_inner(made: Rewritten | None) -> None:
+    for inner in () if made is None else all_code(made.code):
+        _keep(inner, FINISHED)
+
+
+def rewrite_consuming(function: FunctionType, hooks: Hooks) -> FunctionType | None:
+    """Give a generator as a function that hands on what it yields; None if it cannot be one."""
+    code = function.__code__
+    if is_rewritten(function):
+        return function.__dict__.get(CONSUMING)
+    known = _consuming.get(id(code))
+    if known is None or known[0]() is not code:
+        made = _rewrite_code(function, as_consuming=True)
+        _keep(code, made, _consuming)
+        _keep_inner(made)
+    else:
+        made = known[1]
+    return None if made is None else made.bind(function, hooks)
 
 
 def rewrite_as_loop(function: FunctionType) -> bool:
@@ -81,13 +102,16 @@ def rewrite_as_loop(function: FunctionType) -> bool:
     return mark(function, function.__code__.co_name)
 
 
-def _keep(code: CodeType, made: Rewritten | None) -> None:
+def _keep(code: CodeType, made: Rewritten | None, table: _Known = _known) -> None:
     key = id(code)
-    _known[key] = (weakref.ref(code, lambda _, known=_known: known.pop(key, None)), made)
+    table[key] = (weakref.ref(code, lambda _, known=table: known.pop(key, None)), made)
 
 
-def _rewrite_code(function: FunctionType) -> Rewritten | None:
+def _rewrite_code(function: FunctionType, *, as_consuming: bool = False) -> Rewritten | None:
     definition = find_definition(function)
+    if definition is not None and as_consuming:
+        node = consuming(definition.node, definition.node.name)
+        definition = None if node is None else Definition(node, definition.class_name)
     if definition is None:
         return None
     code = function.__code__
@@ -148,7 +172,12 @@ def resolve_callable(
 def complete_arguments(
     callee: Callee, load_default: Callable[[FunctionType, str, UserValue], UserValue]
 ) -> tuple[tuple[UserValue, ...], dict[str, UserValue]]:
-    """Give the arguments of a call with the defaults that it takes, each passed through `load_default`."""
+    """Give the arguments of a call with the defaults that it takes, each passed through `load_default`.
+
+    Not those of what was made by the function that is traced, which made its defaults with it.
+    """
+    if is_rewritten(callee.function):
+        load_default = _as_it_is
     args, kwargs = callee.args, callee.kwargs
     function: FunctionType = callee.function
     code, defaults = function.__code__, function.__defaults__ or ()
@@ -185,8 +214,7 @@ def enter(
     made = rewrite(callee.function, hooks)
     if made is None:
         return fn(*args, **kwargs)
-    inner = is_rewritten(callee.function)  # made by the function that is traced, and its defaults with it
-    args, kwargs = complete_arguments(callee, _as_it_is if inner else hooks.load_default)
+    args, kwargs = complete_arguments(callee, hooks.load_default)
     return made(*args, **kwargs)
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
 from weft.compiler.frontend.code import PREFIX, Definition
+from weft.compiler.frontend.consuming import consuming
 from weft.compiler.frontend.expression import (
     SIGNS,
     ExpressionRewriter,
@@ -39,6 +40,8 @@ from weft.compiler.frontend.scope import (
 
 Field: TypeAlias = Any  # a field of a node: syntax, a text, a number or None
 ITEM = f"{PREFIX}item__"
+CONSUMING = f"{PREFIX}consuming__"
+"""The attribute of a generator inside of a function that holds it as a function that hands on its values."""
 
 
 def rewrite_definition(definition: Definition, closure: frozenset[str]) -> list[Reference]:
@@ -119,8 +122,16 @@ class StatementRewriter:
         expressions = self.expressions
         node.decorator_list = expressions.several(node.decorator_list)
         expressions.defaults(node.args)
+        twin = None
+        if not node.decorator_list and expressions.scope.kind == "function":
+            twin = consuming(node, expressions.fresh("generator"))
         StatementRewriter(expressions).function(node)
-        return [node]
+        if twin is None:
+            return [node]
+        StatementRewriter(expressions).function(twin)
+        made = located(ast.Name(node.name, ast.Load()), node)
+        target = located(ast.Attribute(made, CONSUMING, ast.Store()), node)
+        return [node, twin, located(ast.Assign([target], _name_of(twin, node)), node)]
 
     def on_class(self, node: ast.ClassDef) -> list[ast.stmt]:
         """Rewrite a class inside the function; its body is Python's."""

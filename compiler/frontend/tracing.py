@@ -7,7 +7,8 @@ Not here: values and their operations; regions for statements come with control 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from functools import partial
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
@@ -20,6 +21,7 @@ from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.contents import arrays_in
+from weft.compiler.frontend.control.generated import Generated, Generating, is_generator
 from weft.compiler.frontend.control.grouped import Grouping, one_of_many
 from weft.compiler.frontend.control.hooks import ControlHooks
 from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed, segment_of
@@ -64,6 +66,7 @@ from weft.compiler.frontend.outside import Outside
 from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.result import Effect
 from weft.compiler.frontend.rewrite import (
+    complete_arguments,
     enter,
     is_rewritten,
     resolve_callable,
@@ -86,7 +89,7 @@ _type: Any = type  # typed so: of a value of any type
 _METHODS: Any = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
 
 
-class TracingHooks(Operating, Comparing, Grouping):
+class TracingHooks(Operating, Comparing, Grouping, Generating):
     """Hooks of one trace of `root`; effects on objects that outlive the call are collected, not done."""
 
     def __init__(self, trace: Trace, inputs: Inputs, root: FunctionType | None) -> None:
@@ -115,6 +118,8 @@ class TracingHooks(Operating, Comparing, Grouping):
         return cast(Hooks, self)
 
     def _run(self, function: Any, *args: Any) -> Any:
+        if is_generator(function):
+            return self._generated(function, args, {})
         made = rewrite(function, self.hooks)
         assert made is not None
         return unwrapped(made(*args))
@@ -173,7 +178,7 @@ class TracingHooks(Operating, Comparing, Grouping):
 
     def display(self, value: Any, /) -> Any:
         """Give what `[*value]` goes over."""
-        value = self.inputs.open(given(value))
+        value = builtin.of_generator(self.trace, self.inputs.open(given(value)))
         return copied(self.trace, value) if is_listed(value) else value
 
     def made_set(self, *items: Any) -> Any:
@@ -183,7 +188,7 @@ class TracingHooks(Operating, Comparing, Grouping):
     def spread(self, value: Any, /) -> Any:
         """Give what `*value` goes over in a call or a tuple, or `**value` takes."""
         refuse_table(self.trace, value, "an unpacking")
-        return spread(self.trace, self.inputs.open(given(value)))
+        return spread(self.trace, builtin.of_generator(self.trace, self.inputs.open(given(value))))
 
     unpack = spread
 
@@ -374,7 +379,9 @@ class TracingHooks(Operating, Comparing, Grouping):
 
     def iterate(self, iterable: Any, /) -> Iterable[Any]:
         """What Python itself goes over: a container with its items captured."""
-        return self.spread(keys_of(self.inputs.open(given(iterable))))
+        self.check_iterators([iterable])
+        opened = keys_of(self.inputs.open(given(iterable)))
+        return opened if isinstance(opened, Generated) else self.spread(opened)
 
     def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Apply a NumPy function or builtin by its meaning for traced values, trace into user code.
@@ -400,6 +407,7 @@ class TracingHooks(Operating, Comparing, Grouping):
             if method is not None:
                 return self.call(method, *args, **kwargs)
         if _hashable(fn) and fn in builtin.BUILTINS:
+            self.check_iterators(args)
             args = tuple(builtin.opened(self.trace, fn, value) for value in args)
             return builtin.BUILTINS[fn](self.trace, *map(self.inputs.open, args), **kwargs)
         if is_known(fn):
@@ -446,15 +454,10 @@ class TracingHooks(Operating, Comparing, Grouping):
         if function is not None and (
             is_rewritten(function) or is_user_code(function, self.inputs.options.library)
         ):
-            self._enter(function)
-            try:
+            if callee is not None and is_generator(function):
+                return self._generated(function, *complete_arguments(callee, self.load_default))
+            with self.inside(function):
                 return unwrapped(enter(self.hooks, fn, args, kwargs, self.inputs.options.library))
-            except WeftError as error:  # a library function's own: the user's line is that of the call
-                error.location = error.location or self.trace.location()
-                raise
-            finally:
-                self._functions.pop()
-                self._depths.pop()
         if fn is Variable:
             raise self.trace.refuse(
                 "a Variable made inside of a compiled function would be made anew at each compile",
@@ -468,6 +471,19 @@ class TracingHooks(Operating, Comparing, Grouping):
         if _is_numpy(fn):
             raise self._unsupported(fn)
         return self._call_library(fn, args, kwargs)
+
+    @contextmanager
+    def inside(self, function: FunctionType) -> Generator[None, None, None]:
+        """Note a call of a function, until it ends."""
+        self._enter(function)
+        try:
+            yield
+        except WeftError as error:  # a library function's own: the user's line is that of the call
+            error.location = error.location or self.trace.location()
+            raise
+        finally:
+            self._functions.pop()
+            self._depths.pop()
 
     def _enter(self, function: FunctionType) -> None:
         """Note a call; a function that calls itself again and again under traced conditions is a loop."""
@@ -492,11 +508,14 @@ class TracingHooks(Operating, Comparing, Grouping):
             return self._call_stack(cast("list[Any]", owner), name, args, kwargs)
         if isinstance(owner, list | dict | set) and name in MUTATORS:
             self._note_change(owner, f"{_type(owner).__name__}.{name}")
+            if name == "extend":
+                args = tuple(builtin.of_generator(self.trace, one) for one in args)
             if isinstance(owner, list) and args:
                 args = (*args[:-1], kept(self.trace, self.inputs.open(args[-1]), name))
         return self._call_foreign(fn, owner, args, kwargs)
 
     def _call_foreign(self, fn: Any, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.check_iterators(args)
         for value in () if isinstance(owner, list | dict | tuple) else (*args, *kwargs.values()):
             refuse_table(self.trace, value, name_of(fn))
         if (

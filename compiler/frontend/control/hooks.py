@@ -14,8 +14,10 @@ from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from weft.compiler.frontend.arguments import is_node
+from weft.compiler.frontend.assumption import Restart
 from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.control.conditions import truth
+from weft.compiler.frontend.control.generated import Consumer, Generated, consumer_in
 from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Possible, Undefined, given, is_listed
 from weft.compiler.frontend.control.loops import Counted, for_node, variables_of, while_node
 from weft.compiler.frontend.control.peeling import Iteration, Peeling, first_of
@@ -198,7 +200,9 @@ class ControlHooks:
         """Evaluate a comprehension of a set or dict: as it stands if it is short and its keys are known."""
         items = self._long(source)
         undo = Undo(self.hooks, {})
-        if items is None or (isinstance(items.length, int) and items.length <= UNROLLED_IF_NEEDED):
+        if items is None or (
+            isinstance(items, Items) and isinstance(items.length, int) and items.length <= UNROLLED_IF_NEEDED
+        ):
             try:
                 return plain(self._by_item(source))
             except UnsupportedError as error:
@@ -211,8 +215,10 @@ class ControlHooks:
         """What Python goes over: a list whose items lie in arrays item by item."""
         return as_sequence(self.trace, source) if is_listed(source) else source
 
-    def _long(self, source: Any) -> Items | None:
+    def _long(self, source: Any) -> Items | Generated | None:
         """What a loop goes over that is not unrolled."""
+        if isinstance(source, Generated):
+            return source if source.is_function else None
         items = as_sequence(self.trace, given(source))
         return (
             None if items is None or (isinstance(items.length, int) and items.length <= UNROLLED) else items
@@ -261,7 +267,28 @@ class ControlHooks:
             elif orelse is not None:
                 orelse()
             return
-        self.branch(found, [then, orelse], cells(written, then, orelse), live)
+        places, _, after = self._places((written, live, live), None, then, *((orelse,) if orelse else ()))
+        self.branch(found, [then, orelse], places, after)
+
+    def _places(
+        self,
+        names: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
+        stop: Thunk | None,
+        *bodies: Callable[..., Any],
+    ) -> tuple[dict[str, Place], dict[str, Place], tuple[str, ...]]:
+        """The places that a loop binds, those of them that it keeps, and the names that are read after it.
+
+        In a generator, with those of the function that goes over it.
+        """
+        written, carried, live = names
+        flags = _flag_names(stop)
+        places = cells(sorted({*written, *flags}), *bodies, stop)
+        consumer = consumer_in(*bodies)
+        others, further = ({}, []) if consumer is None else consumer.inside()
+        read = {*carried, *live, *flags}
+        kept = {name: place for name, place in places.items() if name in read}
+        kept.update((name, others[name]) for name in further)
+        return {**places, **others}, kept, (*live, *further)
 
     def while_(
         self,
@@ -275,8 +302,7 @@ class ControlHooks:
         live: tuple[str, ...],
     ) -> None:
         """Trace a loop; one whose condition is known in each iteration and cannot be traced runs now."""
-        places = cells(sorted({*written, *_flag_names(stop)}), test, body, stop)
-        kept = {n: p for n, p in places.items() if n in carried or n in live or n in _flag_names(stop)}
+        places, kept, after = self._places((written, carried, live), stop, test, body)
         names = list(kept)
         first, undo = None, Undo(self.hooks, places)
         try:
@@ -291,7 +317,7 @@ class ControlHooks:
         except (DTypeError, UnsupportedError) as error:
             undo.run()
             rest = partial(self.while_, test, body, stop, written=written, carried=carried, live=live)
-            loop = Iteration(lambda: self._known(test()), body, stop, rest, places, live)
+            loop = Iteration(lambda: self._known(test()), body, stop, rest, places, after)
             if self.peeling.peel(error, loop, undo.run):
                 return
             if error.code not in _NEEDS_ITEMS or not isinstance(first, bool):
@@ -361,8 +387,11 @@ class ControlHooks:
         carried: tuple[str, ...],
         live: tuple[str, ...],
     ) -> None:
-        """Trace a loop over a range or an array; Python goes over other things."""
-        self._for(iterable, body, stop, (written, carried, live), [])
+        """Trace a loop over a range, an array or a generator; Python goes over other things."""
+        if isinstance(iterable, Generated):
+            places, kept, _ = self._places((written, carried, live), stop, body)
+            return self._generate(iterable, Consumer(body, stop, places, list(kept)))
+        return self._for(iterable, body, stop, (written, carried, live), [])
 
     def _for(
         self,
@@ -374,8 +403,7 @@ class ControlHooks:
     ) -> None:
         """`stacked`: lists of numbers that became stacks for this loop, with the items that they had."""
         written, carried, live = names_of
-        places = cells(sorted({*written, *_flag_names(stop)}), body, stop)
-        kept = {n: p for n, p in places.items() if n in carried or n in live or n in _flag_names(stop)}
+        places, kept, after = self._places(names_of, stop, body)
         names = list(kept)
         items = as_sequence(self.trace, iterable)
         if items is None:
@@ -401,12 +429,48 @@ class ControlHooks:
             rest = partial(
                 self.for_, items.after_first(), body, stop, written=written, carried=carried, live=live
             )
-            loop = Iteration(first_of(items), lambda: body(items.at(0)), stop, rest, places, live)
+            loop = Iteration(first_of(items), lambda: body(items.at(0)), stop, rest, places, after)
             if not self.peeling.peel(error, loop, undo.run):
                 for held, numbers in stacked:  # Python knows them again
                     held[:] = numbers
                 self._unroll_instead(error, items, body, stop, (places, names))
         return None
+
+    def _generate(self, items: Generated, consumer: Consumer) -> None:
+        """Go over a generator: by its own statements, with the consumer's for each `yield`."""
+        stepped, where = self.trace.assumptions.stepped, (consumer.places, consumer.kept)
+        items.check()
+        if not items.is_function:
+            items.begun = True
+            steps = _limited(items.iterator, stepped.get(items.place))
+            self._unroll(steps, consumer.body, consumer.stop and partial(self._noted, items, consumer), where)
+            return
+        assert items.run is not None
+        try:
+            items.run(consumer)
+        except (DTypeError, UnsupportedError) as error:
+            if error.code not in _NEEDS_ITEMS:
+                raise
+            stepped[items.place] = error  # Python may know what the program does not
+            raise Restart from None
+        items.close()
+        items.left = consumer.stopped
+
+    def _noted(self, items: Generated, consumer: Consumer) -> Any:
+        """Whether a loop over a generator that Python runs ends: the program may say so."""
+        assert consumer.stop is not None
+        found = consumer.stop()
+        items.left |= not isinstance(self._known(found), bool)
+        return found
+
+    def consume(self, consumer: Consumer, value: Any, /) -> Any:
+        """Run the body of the loop over a generator with what it yields; whether the loop ends."""
+        consumer.body(value)
+        if consumer.stop is None:
+            return False
+        found = consumer.stop()
+        consumer.stopped |= self._known(found) is not False
+        return found
 
     def _unroll_instead(
         self,
@@ -526,6 +590,14 @@ def _flag_names(stop: Thunk | None) -> tuple[str, ...]:
     function: Any = stop  # typed so, checkers take it for a function
     names: tuple[str, ...] = () if stop is None else function.__code__.co_freevars
     return tuple(n for n in names if n.startswith(("__weft_break_", "__weft_returned__")))
+
+
+def _limited(items: Iterator[Any], error: WeftError | None) -> Iterator[Any]:
+    """What a generator gives that Python runs; raises `error`, if there is one, where it is too much."""
+    for passed, item in enumerate(items):
+        if error is not None and passed == UNROLLED_IF_NEEDED:
+            raise error
+        yield item
 
 
 def _counted(trace: Any, items: Items) -> Counted:

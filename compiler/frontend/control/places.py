@@ -32,7 +32,9 @@ MUTATORS = frozenset(
 _LEAVES = (*TRACED, str, bytes, int, float, complex, type, FunctionType, BuiltinFunctionType, ModuleType,
            np.ndarray, np.generic, np.dtype, type(None), CellType)  # fmt: skip
 _MOST = 20000
-TRACED_AS_USER_CODE = frozenset(f"weft.compiler.frontend.control.{name}" for name in ("folding", "hashing"))
+TRACED_AS_USER_CODE = frozenset(
+    f"weft.compiler.frontend.control.{name}" for name in ("folding", "hashing", "iterating")
+)
 """Modules of Weft whose functions are traced as the user's are."""
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from weft.compiler.frontend.arguments import is_made_text
+from weft.compiler.frontend.control.generated import Generated
+from weft.compiler.frontend.control.iterating import enumerated, zipped
 from weft.compiler.frontend.control.joins import Maybe, given, is_listed
 from weft.compiler.frontend.control.settling import (
     settled,
@@ -163,6 +165,8 @@ def _lengths(trace: Trace, parts: list[Any]) -> list[Sequence] | None:
 
 def make_enumerate(trace: Trace, value: Any, start: Any = 0) -> Any:
     """`enumerate(...)`."""
+    if isinstance(value, Generated):
+        return trace.run(enumerated, value, start)
     one, first = as_sequence(trace, value), as_dim(start)
     if one is None or first is None:
         return enumerate(value, start)
@@ -173,7 +177,36 @@ def make_zip(trace: Trace, *values: Any, strict: bool = False) -> Any:
     """`zip(...)`: as long as the shortest."""
     parts = _lengths(trace, list(values))
     if parts is None:
+        return _zip_generator(trace, values, strict=strict)
+    length = _least(trace, parts)
+    return Sequence(trace, length, lambda k: tuple(part.at(k) for part in parts), "zip")
+
+
+def _zip_generator(trace: Trace, values: tuple[Any, ...], *, strict: bool) -> Any:
+    """`zip(...)` of one generator and what is taken by position; Python's own of others."""
+    places = [k for k, value in enumerate(values) if isinstance(value, Generated)]
+    others = _lengths(trace, [value for value in values if not isinstance(value, Generated)])
+    if len(places) != 1 or others is None or strict:
         return zip(*values, strict=strict)
+    place, length = places[0], size_number(trace, _least(trace, others))
+    before, after = (tuple(map(ByPosition, part)) for part in (others[:place], others[place:]))
+    return trace.run(zipped, before, values[place], after, length)
+
+
+class ByPosition:
+    """A sequence of which any item is taken, also by a position that the program computes."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: Sequence) -> None:
+        self.items = items
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.items.at(as_bound(self.items.trace, key))
+
+
+def _least(trace: Trace, parts: list[Sequence]) -> DimLike:
+    """The length of the shortest."""
     length = parts[0].length
     for part in parts[1:]:
         is_shorter = trace.known(part.length, "<", length, "lengths of zip")
@@ -183,7 +216,7 @@ def make_zip(trace: Trace, *values: Any, strict: bool = False) -> Any:
             length = trace.bind_number(least.value, "k", 0, most)
         elif is_shorter:
             length = part.length
-    return Sequence(trace, length, lambda k: tuple(part.at(k) for part in parts), "zip")
+    return length
 
 
 def make_reversed(trace: Trace, value: Any) -> Any:

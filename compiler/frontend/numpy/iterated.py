@@ -84,7 +84,7 @@ def fromiter(trace: Trace, iter: Any, dtype: Any, count: Any = -1, *, like: Any 
     if type(iter) is TracedArray:
         made: Any = iter
     else:
-        items = iter if is_listed(iter) else list(iter)
+        items = iter if is_listed(iter) else trace.enter(list, iter)
         made = array_of(trace, items) if is_listed(items) else trace.call(np.array, items or [], dtype)
     if operand(trace, made).shape == () or made.ndim != 1:
         raise ValueError("setting an array element with a sequence.")
