@@ -25,6 +25,7 @@ from weft.compiler.frontend.control.folding import (
     all_of,
     any_of,
     each,
+    either,
     filtered,
     heap_pop,
     heap_push,
@@ -44,6 +45,7 @@ from weft.compiler.frontend.control.generated import Generated
 from weft.compiler.frontend.control.iterating import filtered_later, mapped_later
 from weft.compiler.frontend.control.joins import (
     Conflict,
+    Maybe,
     Possible,
     Same,
     Scalar,
@@ -508,17 +510,27 @@ BUILTINS.update(COPYING)
 @_means(getattr)
 def _getattr(trace: Trace, value: Any, name: str, *default: Any) -> Any:
     try:
-        return attribute_of(value, name)
+        found = attribute_of(value, name)
     except AttributeError:
         if default:
             return default[0]
         raise
+    if type(found) is not Maybe:
+        return found
+    if default:
+        return trace.run(either, has_value(trace, found), found.value, default[0])
+    return trace.load_attribute(value, name)
 
 
 @_means(hasattr)
 def _hasattr(trace: Trace, value: Any, name: str) -> bool:
     try:
-        attribute_of(value, name)
+        found = attribute_of(value, name)
     except AttributeError:
         return False
-    return True
+    return has_value(trace, found) if type(found) is Maybe else True
+
+
+def has_value(trace: Trace, value: Maybe) -> Any:
+    """Whether an attribute is there."""
+    return truth_value(trace, value.defined())

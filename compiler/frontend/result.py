@@ -17,6 +17,7 @@ from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.chosen import ListMaker, holds_texts
 from weft.compiler.frontend.control.joins import (
     Array,
+    Maybe,
     Nullable,
     Number,
     Possible,
@@ -36,6 +37,7 @@ from weft.compiler.frontend.control.settling import (
     settled,
 )
 from weft.compiler.frontend.control.tables import dict_maker, held_in, is_opaque, known_parts, table_of
+from weft.compiler.frontend.instances import attributes_of, instance
 from weft.compiler.frontend.number import TracedNumber, as_expr, size_number
 from weft.compiler.frontend.source import Argument, Source
 from weft.compiler.frontend.storage import (
@@ -52,7 +54,7 @@ from weft.compiler.frontend.storage import (
 )
 from weft.compiler.frontend.text import TracedText
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import Made, MaskedElements, TracedArray, TracedScalar
+from weft.compiler.frontend.values import TRACED, Made, MaskedElements, TracedArray, TracedScalar
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Value
@@ -225,10 +227,11 @@ class Outputs:
         self._numbers: dict[int, tuple[Any, int]] = {}
         self._views: dict[int, tuple[Any, int]] = {}
         self._trims: dict[int, tuple[Any, int, Trimmed]] = {}
-        self._shared = _shared_storages(everything)
+        self._shared = _shared_storages(trace, everything)
         self._containers: dict[int, int] = {}  # how often each occurs
-        _count_containers(everything, self._containers)
+        _count_containers(trace, everything, self._containers)
         self._made: dict[int, ResultShared] = {}
+        self._open: set[int] = set()  # objects that are described
         self._delivered: dict[int, tuple[TracedArray, ResultShared]] = {}
 
     def describe(self, value: Any) -> ResultNode:
@@ -282,7 +285,13 @@ class Outputs:
             return ResultObject(source)
         if is_opaque(value) and table_of(value) is None:
             return ResultMade(dict_maker(value), tuple(map(self.describe, known_parts(value))))
-        if not is_node(held_in(value)):
+        if type(value) is Maybe:
+            fix = "set it before, for example to None"
+            raise self.trace.refuse("an object whose attribute may be missing is returned", fix, "E055")
+        attributes = attributes_of(self.trace, value)
+        if attributes is not None and not self._is_traced(attributes):
+            return ResultConstant(value)
+        if attributes is None and not is_node(held_in(value)):
             return ResultConstant(value)
         if self._containers.get(id(value), 0) < 2:
             return self._container(value)
@@ -290,7 +299,24 @@ class Outputs:
             self._made[id(value)] = ResultShared(len(self._made), self._container(value))
         return self._made[id(value)]
 
+    def _is_traced(self, attributes: dict[str, Any]) -> bool:
+        """Whether an object holds what the program computes."""
+        found = _leaves(self.trace, attributes, {})
+        return any(type(one) in (*TRACED, MaskedElements, Made) or is_opaque(one) for one in found)
+
+    def _instance(self, value: Any, attributes: dict[str, Any]) -> ResultNode:
+        if id(value) in self._open:
+            fix = "return its arrays and numbers"
+            raise self.trace.refuse("an object that leads to itself is returned", fix, "E055")
+        self._open.add(id(value))
+        parts = tuple(map(self.describe, attributes.values()))
+        self._open.discard(id(value))
+        return ResultMade(partial(instance, type(value), tuple(attributes)), parts)
+
     def _container(self, value: Any) -> ResultNode:
+        attributes = attributes_of(self.trace, value)
+        if attributes is not None:
+            return self._instance(value, attributes)
         if is_listed(value):
             return self._items(value)
         table = table_of(value)
@@ -424,49 +450,62 @@ def _form(slot: Slot) -> Any:
             raise TypeError(f"no form of {slot}")
 
 
-def settle_all(trace: Trace, value: Any) -> None:
+def settle_all(trace: Trace, value: Any, seen: dict[int, Any] | None = None) -> None:
     """Give each list with segments in a result one stack."""
     if is_queue(trace, value):
         fix = "return a list: `list(queue)`"
         raise trace.refuse("a deque of a compiled function leaves it", fix, "E055")
-    value = held_in(value)
+    seen = {} if seen is None else seen
+    value = _inside(trace, value, seen)
     if is_listed(value):
         settled(trace, value)
     elif is_node(value):
         for _, item in children(value):
-            settle_all(trace, item)
+            settle_all(trace, item, seen)
 
 
-def _count_containers(value: Any, found: dict[int, int]) -> None:
+def _inside(trace: Trace, value: Any, seen: dict[int, Any]) -> Any:
+    """As `held_in`, and what an object of the user's holds, once."""
+    attributes = attributes_of(trace, value)
+    if attributes is None:
+        return held_in(value)
+    is_first = id(value) not in seen
+    seen[id(value)] = value
+    return tuple(attributes.values()) if is_first else ()
+
+
+def _count_containers(trace: Trace, value: Any, found: dict[int, int]) -> None:
+    held = attributes_of(trace, value)
+    held = held_in(value) if held is None else tuple(held.values())
     if is_node(value):
         found[id(value)] = found.get(id(value), 0) + (type(value) is not tuple)
         if found[id(value)] < 2:
             for _, item in children(value):
-                _count_containers(item, found)
-    elif held_in(value) is not value:
+                _count_containers(trace, item, found)
+    elif held is not value:
         found[id(value)] = found.get(id(value), 0) + 1
         if found[id(value)] < 2:
-            _count_containers(held_in(value), found)
+            _count_containers(trace, held, found)
 
 
-def _leaves(value: Any) -> Iterator[Any]:
-    value = held_in(value)
+def _leaves(trace: Trace, value: Any, seen: dict[int, Any]) -> Iterator[Any]:
+    value = _inside(trace, value, seen)
     if is_node(value):
         for _, item in children(value):
-            yield from _leaves(item)
-    elif type(value) is Possible:
-        yield from _leaves(value.value)
+            yield from _leaves(trace, item, seen)
+    elif type(value) in (Possible, Maybe):
+        yield from _leaves(trace, value.value, seen)
     elif isinstance(value, Stack | TracedText):
         for part in value.parts:
-            yield from _leaves(part)
+            yield from _leaves(trace, part, seen)
     else:
         yield value
 
 
-def _shared_storages(value: Any) -> dict[Storage, dict[int, Any]]:
+def _shared_storages(trace: Trace, value: Any) -> dict[Storage, dict[int, Any]]:
     """The views of each storage among the results, by identity of the array object's view."""
     found: dict[Storage, dict[int, Any]] = {}
-    for one in _leaves(value):
+    for one in _leaves(trace, value, {}):
         leaf = one.elements if isinstance(one, MaskedElements | Made) else one
         if isinstance(leaf, TracedArray):
             found.setdefault(leaf.view.storage, {})[id(leaf.view)] = leaf

@@ -79,6 +79,7 @@ class Trace:
         )
         self._call = call
         self.enter: Callable[..., Any] = call  # a call of a function that is traced like a user's
+        self.load_attribute: Callable[[Any, str], Any] = getattr
         self.is_outside: Callable[[Any], bool] = lambda _: (
             False
         )  # whether an object outlives the call, unopened

@@ -24,7 +24,7 @@ from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.generated import Generated, Generating, is_generator
 from weft.compiler.frontend.control.grouped import Grouping, one_of_many
 from weft.compiler.frontend.control.hooks import ControlHooks
-from weft.compiler.frontend.control.joins import Possible, given, given_key, is_listed, segment_of
+from weft.compiler.frontend.control.joins import Maybe, Possible, given, given_key, is_listed, segment_of
 from weft.compiler.frontend.control.keyed import (
     call_table,
     is_computed,
@@ -106,6 +106,7 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
         trace.note, trace.is_outer = self.journal.note, self.journal.is_outer
         trace.is_opened = lambda owner: inputs.opened(owner) is owner
         trace.references = lambda owner: self.journal.references()[id(owner)]
+        trace.load_attribute = self.load_attribute
         trace.run, trace.repeat = self._run, partial(repeated, trace)
         self.control = ControlHooks(self)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
 
@@ -221,6 +222,9 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
             return self.call(asks, base)
         value = getattr(base, name)
         source = self.inputs.path(base)
+        if type(value) is Maybe:
+            text = f"'{_type(base).__name__}' object has no attribute '{name}'"
+            return self.control.certain(value, AttributeError(text, name=name, obj=base))
         if source is None or isinstance(value, _METHODS):
             return value
         return self.inputs.capture(Attribute(source, name), value)
@@ -298,6 +302,11 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
 
     def _is_in_statement(self, key: tuple[int, Any]) -> bool:
         return self.outside.in_statement or key in self.outside.names
+
+    def is_made(self, value: Any) -> bool:
+        """Whether it is an object of the user's that the trace made, which may get attributes later."""
+        own = str(class_of(value).__module__).startswith(("weft.", "builtins", "numpy"))
+        return hasattr(value, "__dict__") and not own and self.inputs.path(value) is None
 
     def store_attribute(self, base: Any, name: str, value: Any, /) -> None:
         """Set it on what the trace made; note it for what outlives the call."""
@@ -463,6 +472,8 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
                 "a Variable made inside of a compiled function would be made anew at each compile",
                 "make it before, and use it here", "E053",
             )  # fmt: skip
+        if fn in (setattr, delattr):
+            return (self.store_attribute if fn is setattr else self.delete_attribute)(*args)
         advice = impure.advice(fn)
         if advice is not None:
             raise self.trace.refuse(f"{name_of(fn)} is impure: its result would be frozen", advice, "E053")
@@ -543,6 +554,14 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
         if type(result) in (list, tuple) and any(type(item) is Variable for item in result):
             return type(result)(map(self._adopted, result))
         return result
+
+    def delete_attribute(self, base: Any, name: str, /) -> None:
+        """Do `del base.name` of what the trace made."""
+        if self.inputs.path(base) is not None:
+            fix, text = "set it to None", "an attribute of an object that outlives the call is deleted"
+            raise self.trace.refuse(text, fix, "E055")
+        self.journal.note(base)
+        delattr(base, name)
 
     def delete_item(self, base: Any, key: Any, /) -> None:
         """Do `del base[key]` of what the trace made."""

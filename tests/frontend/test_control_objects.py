@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import weft
+from tests.frontend.test_control_builtins import same
 from tests.frontend.test_control_programs import agree, mixed, ramp
 
 PROGRAMS = []
@@ -274,3 +275,117 @@ def test_attributes_of_traced_values_are_those_of_arrays():
     assert weft.compile(f)(x, 5) == f(x, 5)
     with pytest.raises(AttributeError, match="no attribute 'value'"):
         weft.compile(lambda x: x[0, 0].value)(x)
+
+
+def set_in_one_branch(x):
+    a, b = Plain(), Plain()
+    if x[0] > 0:
+        a.v = x[1]
+    else:
+        b.row = x * 2
+    found = (a.v, True) if hasattr(a, "v") else (np.float64(0.5), False)
+    return *found, getattr(b, "row", x)
+
+
+def best_of_a_loop(x):
+    a = Plain()
+    for k, v in enumerate(x):
+        if v > 0.1:
+            a.best, a.at = v, k
+            setattr(a, "row", x * v)  # noqa: B010 -- the builtin is meant
+        a.last = v
+    return a.best, a.at, a.row, a.last
+
+
+def from_the_first_iteration(x):
+    a = Plain()
+    for i in range(len(x)):
+        if i > 0:
+            a.s = a.s * 0.5 + x[i]
+        else:
+            a.s = x[i]
+    return a.s
+
+
+def taken_away(x):
+    a = Plain()
+    a.k, a.__dict__["q"] = np.float64(1.0), x[1]
+    if x[0] > 0:
+        del a.k
+        a.__dict__["q"] = x[2]
+    return hasattr(a, "k"), a.q
+
+
+def held_in_one_branch(x):
+    if x[0] > 0:
+        rows, named = [x[1]], {"a": x[1]}
+    if x[0] > 0:
+        rows.append(x[2])
+        named["a"] = x[3]
+    return (rows[0] + rows[1] + named["a"]) if x[0] > 0 else x[0]
+
+
+class Plain:
+    pass
+
+
+@pytest.mark.parametrize(
+    "program", [set_in_one_branch, best_of_a_loop, from_the_first_iteration, taken_away, held_in_one_branch]
+)
+def test_attributes_of_some_paths(program):
+    compiled = weft.compile(program)
+    for first in (1.0, -1.0):
+        x = np.array([first, 0.25, 0.5, -0.5, 0.125])
+        same(compiled(x), program(x))
+
+
+def test_a_missing_attribute():
+    def f(x):
+        a = Plain()
+        if x[0] > 0:
+            a.v = x[1]
+        return a.v
+
+    compiled = weft.compile(f)
+    assert compiled(np.array([1.0, 2.0])) == 2.0
+    with pytest.raises(AttributeError, match="'Plain' object has no attribute 'v'"):
+        compiled(np.array([-1.0, 2.0]))
+
+
+def test_objects_that_are_made_and_returned():
+    """They are new at each call, with what the program computed, and one where they were one."""
+
+    def f(x):
+        a, b = Plain(), Plain()
+        a.row, a.size, b.inner = x + 1, len(x), a
+        b.both = [a, a.row, None]
+        return b, a
+
+    compiled = weft.compile(f)
+    results = [compiled(np.arange(n, dtype=float)) for n in (3.0, 4.0)]
+    for n, (b, a) in zip((3, 4), results, strict=True):
+        assert b.inner is a
+        assert b.both[0] is a
+        assert b.both[1] is a.row
+        same((a.row, a.size), (np.arange(n) + 1.0, n))
+
+    def around(x):
+        a = Plain()
+        a.v, a.me = x, a
+        return a
+
+    with pytest.raises(weft.UnsupportedError, match="leads to itself"):
+        weft.compile(around)(np.arange(3.0))
+
+
+def test_an_attribute_from_outside_is_not_deleted():
+    held = Plain()
+    held.v = np.ones(3)
+
+    def f(x):
+        del held.v
+        return x
+
+    with pytest.raises(weft.UnsupportedError, match="is deleted"):
+        weft.compile(f)(np.ones(2))
+    assert held.v.sum() == 3

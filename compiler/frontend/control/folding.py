@@ -145,6 +145,11 @@ def from_front(key: Any, count: Any) -> Any:
     return key + count if key < 0 else key
 
 
+def either(found: Any, value: Any, default: Any) -> Any:
+    """`getattr(..., default)` of an attribute that may be there."""
+    return value if found else default
+
+
 def itself(item: Any) -> Any:
     """The key that sorts items by themselves."""
     return item

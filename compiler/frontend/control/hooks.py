@@ -96,11 +96,15 @@ class ControlHooks:
         if type(value) is not Maybe:
             return value
         text = f"cannot access local variable '{name}' where it is not associated with a value"
+        return self.certain(value, UnboundLocalError(text))
+
+    def certain(self, value: Maybe, error: Exception) -> Any:
+        """The value that a name or attribute has; the program fails where it has none."""
         defined = truth(self.trace, value.defined())
         if defined is False:
-            raise UnboundLocalError(text)
+            raise error
         if isinstance(defined, Expr):
-            self.trace.fail_unless(defined, UnboundLocalError(text))
+            self.trace.fail_unless(defined, error)
         return value.value
 
     # ---- expressions

@@ -344,8 +344,10 @@ def trace_body(
         ends = {name: _end(trace, variables, name, place) for name, place in variables.places.items()}
         changed: list[Any] = [o for o, _ in hooks.journal.marks[-1].saved.values() if type(o) is list]
         lists = {id(owner): Content(owner).frozen(trace) for owner in changed}
-    except NameError as error:
+    except (NameError, AttributeError) as error:
         trace.close(frame)
+        if isinstance(error, AttributeError) and not hooks.is_made(error.obj):
+            raise
         raise trace.refuse(
             f"{error}: it has no value in the first iteration", "give it a value before the loop", "E062"
         ) from None

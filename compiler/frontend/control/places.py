@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.control.joins import UNDEFINED, is_listed
+from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Possible, is_listed
 from weft.compiler.frontend.control.lists import ListPlace
 from weft.compiler.frontend.control.tables import TracedSet, table_of
 from weft.compiler.frontend.hooks import variables
@@ -69,12 +69,15 @@ class Part:
     key: Any
 
     def get(self) -> Any:
-        """The value."""
-        return _content(self.owner)[self.key]
+        """The value, or UNDEFINED where an object has no such attribute."""
+        return held_in(_content(self.owner), self.key)
 
     def set(self, value: Any) -> None:
-        """Replace it."""
-        _content(self.owner)[self.key] = value
+        """Replace it, or take it away."""
+        if value is UNDEFINED:
+            _content(self.owner).pop(self.key, None)
+        else:
+            _content(self.owner)[self.key] = value
 
 
 Place = Cell | Part | ListPlace
@@ -95,6 +98,16 @@ _vars: Callable[[Any], dict[str, Any]] = vars
 
 def _content(owner: Any) -> Any:
     return owner if isinstance(owner, _BUILTIN[:2]) else _vars(owner)
+
+
+def held_in(content: Any, key: Any) -> Any:
+    """An item of a container's content, or an attribute of an object's, which may lack it."""
+    return content.get(key, UNDEFINED) if isinstance(content, _BUILTIN[1]) else content[key]
+
+
+def key_of(owner: Any) -> int:
+    """What tells containers apart: an object and its `__dict__` are one."""
+    return id(_vars(owner)) if hasattr(owner, "__dict__") and not isinstance(owner, _BUILTIN) else id(owner)
 
 
 def _copy(owner: Any) -> Any:
@@ -191,8 +204,9 @@ class Journal:
         self.check(owner)
         for mark in self.marks:
             mark.noted[id(owner)] = owner
-            if id(owner) in mark.outer and id(owner) not in mark.saved:
-                mark.saved[id(owner)] = (owner, _copy(owner))
+            key = key_of(owner)
+            if key in mark.outer and key not in mark.saved:
+                mark.saved[key] = (owner, _copy(owner))
 
 
 def grown_lists(mark: Mark, contents: Sequence[Mapping[int, Any]]) -> dict[str, list[Any]]:
@@ -211,9 +225,16 @@ def grown_lists(mark: Mark, contents: Sequence[Mapping[int, Any]]) -> dict[str, 
 
 
 def changed_parts(
-    mark: Mark, contents: Sequence[Mapping[int, Any]], lists: Sequence[list[Any]] = ()
+    mark: Mark,
+    contents: Sequence[Mapping[int, Any]],
+    lists: Sequence[list[Any]] = (),
+    *,
+    gains: bool = False,
 ) -> dict[str, Place] | None:
-    """The items that differ after some paths, not those of `lists`; None if keys or a length do."""
+    """The items and attributes that differ after some paths, not those of `lists`.
+
+    None if keys or a length do; objects may get attributes where `gains`.
+    """
     found: dict[str, Place] = {}
     for key, (owner, before) in mark.saved.items():
         if any(owner is one for one in lists):
@@ -224,10 +245,10 @@ def changed_parts(
                 if table_of(one) is not table_of(before) or not set[Any].__eq__(one, before):
                     return None
                 continue
-            if _keys(one) != _keys(before):
+            if _keys(one) != _keys(before) and (isinstance(owner, _BUILTIN) or not gains):
                 return None
-            for part in _keys(before):
-                if one[part] is not before[part]:
+            for part in dict.fromkeys([*_keys(before), *_keys(one)]):
+                if held_in(one, part) is not held_in(before, part):
                     name = f"{type(owner).__name__}[{part!r}] {key}"
                     found[name] = Part(name, owner, part)
     return found
@@ -263,18 +284,27 @@ def _references(stack: list[Any]) -> Counter[int]:
         frame = frame.f_back
     while stack and len(found) < _MOST:
         value: Any = stack.pop()
+        while _type(value) in (Maybe, Possible):
+            value = value.value
         if isinstance(value, _LEAVES):
             continue
         found[id(value)] += 1
         if found[id(value)] > 1:
             continue
-        table = table_of(value)
-        if table is not None:
-            stack.append(table)
-        elif isinstance(value, _SEQUENCES):
-            stack += value
-        elif isinstance(value, _BUILTIN[1]):
-            stack += value.values()
-        elif hasattr(value, "__dict__") and not str(_type(value).__module__).startswith("weft."):
-            stack += _vars(value).values()
+        if key_of(value) != id(value):
+            found[key_of(value)] += 1
+        stack += _held_by(value)
     return found
+
+
+def _held_by(value: Any) -> Iterable[Any]:
+    """What a container or an object leads to."""
+    table = table_of(value)
+    if table is not None:
+        return (table,)
+    if isinstance(value, _SEQUENCES):
+        return value
+    if isinstance(value, _BUILTIN[1]):
+        return value.values()
+    is_ours = str(_type(value).__module__).startswith("weft.")
+    return () if is_ours or not hasattr(value, "__dict__") else _vars(value).values()

@@ -36,7 +36,15 @@ from weft.compiler.frontend.control.joins import (
 )
 from weft.compiler.frontend.control.keyed import tabulate_grown
 from weft.compiler.frontend.control.lists import Content, Few
-from weft.compiler.frontend.control.places import Mark, Part, Place, changed_parts, grown_lists
+from weft.compiler.frontend.control.places import (
+    Mark,
+    Part,
+    Place,
+    changed_parts,
+    grown_lists,
+    held_in,
+    key_of,
+)
 from weft.compiler.frontend.control.resized import Size, of_paths, sized_inside
 from weft.compiler.frontend.control.sharing import share_joined
 from weft.compiler.frontend.number import TracedNumber
@@ -170,7 +178,8 @@ def _join_all(
     """Write the op, and bind names, items of containers and lists to what they hold after it."""
     trace = hooks.trace
     grown = grown_lists(mark, [side.contents for side in sides if not side.raised])
-    parts_changed = changed_parts(mark, [side.contents for side in sides], list(grown.values()))
+    after = [side.contents for side in sides]
+    parts_changed = changed_parts(mark, after, list(grown.values()), gains=True)
     if parts_changed is None:
         tabulate_grown(mark, [side.contents for side in sides])
         raise hooks.trace.refuse(
@@ -181,8 +190,9 @@ def _join_all(
     for side in sides:
         for name, place in parts_changed.items():
             assert isinstance(place, Part)
-            content = side.contents.get(id(place.owner), mark.saved[id(place.owner)][1])
-            side.values[name] = freeze_in(trace, side, content[place.key])
+            key = key_of(place.owner)
+            content = side.contents.get(key, mark.saved[key][1])
+            side.values[name] = freeze_in(trace, side, held_in(content, place.key))
     growth = [Growth(trace, owner, mark.saved[id(owner)][1], sides) for owner in grown.values()]
     joined = {**{name: places[name] for name in live if name in places}, **parts_changed}
     for one in growth:
