@@ -7,10 +7,10 @@ are, or if |r - r'| is more than the whole loop walks, as rows are. Not here: wh
 loops (`passes/spread.py`, `passes/vectorize.py`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 
-from weft.ir import BufferType, Func, Op, Region, Value, VectorType, record
+from weft.ir import BufferType, Builder, Expr, Func, Op, Region, Value, VectorType, record
 from weft.ir.dataclass import dataclass
 from weft.ir.types import I64
 from weft.ir.walk import values_of
@@ -55,6 +55,18 @@ def split(a: Poly, value: Value) -> tuple[Poly, Poly] | None:
         else:
             rest[product] = count
     return slope, rest
+
+
+def written(builder: Builder, a: Poly, value: Callable[[Value], Value]) -> Expr:
+    """A polynomial as an i64 of a program in which `value` gives what stands for its unknowns."""
+    total = builder.index(a.get((), 0))
+    for product, factor in a.items():
+        if product:
+            part = builder.index(factor)
+            for unknown in product:
+                part = part * builder.expr(value(unknown))
+            total = total + part
+    return total
 
 
 def unknowns(a: Poly) -> set[Value]:
@@ -204,7 +216,7 @@ def is_independent(facts: Facts, loop: Op) -> bool:
         return False
     found: list[Access] = []
     for access in accesses(facts, loop.regions[0]):
-        if access is None or not _is_own(access.buffer, facts):
+        if access is None or not has_own_memory(access.buffer, facts):
             return False
         found.append(access)
     stores = [a for a in found if a.is_store]
@@ -218,7 +230,7 @@ def is_independent(facts: Facts, loop: Op) -> bool:
     )
 
 
-def _is_own(buffer: Value, facts: Facts) -> bool:
+def has_own_memory(buffer: Value, facts: Facts) -> bool:
     """Whether memory is an argument's or one allocation's: what a loop carries may be any."""
     return buffer in facts.params or (buffer.op is not None and buffer.op.name == "alloc")
 

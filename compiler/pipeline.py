@@ -27,8 +27,10 @@ from weft.compiler.passes.promote_scalars import promote_scalars
 from weft.compiler.passes.push_reshapes import push_reshapes
 from weft.compiler.passes.split_complex import split_complex
 from weft.compiler.passes.spread import spread
+from weft.compiler.passes.trim import trim
 from weft.compiler.passes.unmask import unmask
 from weft.compiler.passes.vectorize import vectorize
+from weft.compiler.passes.wavefront import wavefront
 from weft.compiler.passes.widen_half import widen_half
 from weft.ir import Func, InternalError, Op, Value
 from weft.ir.builder import Builder
@@ -81,8 +83,10 @@ PASSES: tuple[Pass, ...] = (
     Pass("lower_tensor",  lower_for_target,      required=True, after=("bufferize",)),
     Pass("hoist",         simple(hoist),         after=("lower_tensor",)),   # parts of kernels are known
     Pass("promote_scalars", simple(promote_scalars),         after=("lower_tensor",)),  # accesses are known
-    Pass("carry",         simple(carry),         after=("promote_scalars",)),  # loops carry values by then
-    Pass("spread",        simple(spread),        after=("promote_scalars", "carry")),
+    Pass("trim",          simple(trim),          after=("promote_scalars",)),  # spares are values
+    Pass("wavefront",     simple(wavefront),     after=("trim",)),           # what is still carried matters
+    Pass("carry",         simple(carry),         after=("wavefront",)),        # loops carry values by then
+    Pass("spread",        simple(spread),        after=("carry",)),
     Pass("vectorize",     vectorize_for_target,  after=("spread",)),         # shares first, then lanes
     Pass("join",          simple(join),          after=("vectorize",)),      # loops are as they will be
     Pass("split_complex", simple(split_complex), required=True, after=("vectorize",)),

@@ -288,7 +288,31 @@ def _store_dense(
     name = f"@llvm.masked.store.{_memory_suffix(ty.dtype, ty.lanes)}.p0"
     writer.module.declarations.add(f"declare void {name}({vector}, ptr, i32, <{ty.lanes} x i1>)")
     place = _address(writer, buffer, offset, inbounds=False)
+    if "avx512f" in writer.module.target.flags and memory_text(ty.dtype) in ("i8", "i16", "i32"):
+        mask = _unknown(writer, mask, ty.lanes)
     writer.line(f"call void {name}({vector} {text}, ptr {place}, i32 {align}, <{ty.lanes} x i1> {mask})")
+
+
+def _unknown(writer: Writer, mask: str, lanes: int) -> str:
+    """A mask that LLVM takes for any.
+
+    If it knows that one lane is set and that the value is one of narrowed integers, LLVM 22 writes that lane
+    before it is narrowed, over what comes after it (llvm/llvm-project#179489).
+    """
+    bits, words = min(max(lanes, 8), 64), max(lanes // 64, 1)
+    text = writer.let(f"bitcast <{lanes} x i1> {mask} to i{lanes}")
+    if bits > lanes:
+        text = writer.let(f"zext i{lanes} {text} to i{bits}")
+    vector = f"<{words} x i{bits}>"
+    text = writer.let(f"bitcast i{bits * words} {text} to {vector}")
+    for word in range(words):
+        one = writer.let(f"extractelement {vector} {text}, i64 {word}")
+        one = writer.let(f'call i{bits} asm "", "=r,0"(i{bits} {one})')
+        text = writer.let(f"insertelement {vector} {text}, i{bits} {one}, i64 {word}")
+    text = writer.let(f"bitcast {vector} {text} to i{bits * words}")
+    if bits > lanes:
+        text = writer.let(f"trunc i{bits} {text} to i{lanes}")
+    return writer.let(f"bitcast i{lanes} {text} to <{lanes} x i1>")
 
 
 def _store_streamed(writer: Writer, buffer: Value, offset: str, text: str, ty: VectorType) -> None:

@@ -8,7 +8,18 @@ kernels. Not here: scalars (`promote_scalars.py`), elements that are only read.
 
 from collections.abc import Mapping, Sequence
 
-from weft.compiler.affine import Facts, Poly, constant, facts_of, loops_of, plus, split, times, unknowns
+from weft.compiler.affine import (
+    Facts,
+    Poly,
+    constant,
+    facts_of,
+    loops_of,
+    plus,
+    split,
+    times,
+    unknowns,
+    written,
+)
 from weft.ir import BufferType, Builder, Expr, Func, Op, Region, Value, VectorType
 from weft.ir.dataclass import dataclass
 from weft.ir.rewrite import Cloner
@@ -151,7 +162,7 @@ class _Carry:
 
         def load(inside: Builder) -> Sequence[Expr]:
             places = [plus(start, times(constant(-d), r.slope)) for d in range(1, r.depth + 1)]
-            offsets = [self._number(inside, place).value for place in places]
+            offsets = [written(inside, place, self.cloner.value).value for place in places]
             return [inside.expr(inside.emit("load", [buffer, o]).result) for o in offsets]
 
         def nothing(inside: Builder) -> Sequence[Expr]:
@@ -160,14 +171,3 @@ class _Carry:
 
         runs = builder.expr(operands[0]).lt(builder.expr(operands[1]))
         return builder.branch(runs, load, nothing)
-
-    def _number(self, builder: Builder, poly: Poly) -> Expr:
-        """A polynomial as an i64."""
-        total = builder.index(poly.get((), 0))
-        for product, factor in poly.items():
-            if product:
-                part = builder.index(factor)
-                for value in product:
-                    part = part * builder.expr(self.cloner.value(value))
-                total = total + part
-        return total

@@ -20,17 +20,18 @@ _PARTS = ("load", "store", "copy", "for", "while", "if", "yield", "kernel", "cal
 
 def promote_scalars(fn: Func) -> Func:
     """The program with scalars in registers."""
-    if not any(op.name in _LOOPS for op in _outside_kernels(fn.body)):
+    if not any(op.name in _LOOPS for op in outside_kernels(fn.body)):
         return fn
     return _Promotion(fn).run()
 
 
-def _outside_kernels(region: Region) -> Iterable[Op]:
+def outside_kernels(region: Region) -> Iterable[Op]:
+    """Every op but those in kernels, one before the ops of its regions."""
     for op in region.ops:
         yield op
         if op.name != "kernel":
             for inner in op.regions:
-                yield from _outside_kernels(inner)
+                yield from outside_kernels(inner)
 
 
 def _is_scalar(value: Value) -> bool:
@@ -69,12 +70,12 @@ class _Promotion:
         uses_of = uses(fn)
         self.promoted = {
             op.result
-            for op in _outside_kernels(fn.body)
+            for op in outside_kernels(fn.body)
             if op.name == "alloc"
             and (_is_scalar(op.result) or _is_single(op.result, uses_of))
             and op.result not in refused
         }
-        for op in _outside_kernels(fn.body):
+        for op in outside_kernels(fn.body):
             if op.name in _LOOPS:
                 params = [p for region in op.regions for p in region.params]
                 self.promoted.update(p for p in (*params, *op.results) if _is_scalar(p))

@@ -16,6 +16,7 @@ from loop_programs import (
     vector_store,
 )
 
+import weft
 from weft.backends.cpu.build import CpuBackend
 from weft.backends.cpu.elf import read_object
 from weft.backends.cpu.emit import emit_program, failure_sites
@@ -72,6 +73,17 @@ def test_pointwise_with_a_masked_rest(dtype, name):
         with np.errstate(all="ignore"):
             assert same(z[:size], x + y)
         assert (z[size:] == 77).all()
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5])
+def test_a_last_lane_of_narrowed_numbers_writes_itself_alone(rows):
+    def below_zero(a, b, out):
+        out[...] = a @ b < 0
+
+    around = np.full(64, True)
+    weft.compile(below_zero)(floats(rows, 3) ** 2, floats(3, 1) ** 2, around[:rows].reshape(rows, 1))
+    assert around[rows:].all()
+    assert not around[:rows].any()
 
 
 def test_misaligned_arguments():

@@ -54,6 +54,7 @@ class Writer:
         self.lines = []
         self.facts = set()
         self.layouts = set()  # of arguments
+        self.is_transposed = False  # whether a value is, so far
         self.count = 0
         self.smooth = self.chance(0.25)
         self.ops = 0
@@ -177,11 +178,12 @@ class Writer:
             index, shape = self._index(a)
             self.add(f"{a.name}[{index}]", a.dtype, shape, view=True)
         elif way < 0.7:
+            self.is_transposed = True
             self.add(f"{a.name}.T", a.dtype, a.shape[::-1], view=True)
         elif way < 0.8:
             # in another order than C, an array's ravel is a copy or a view where NumPy's is not (a listed difference);
-            # so is that of a reversed argument whose rows lay in reverse order
-            copied = ".copy()" if self.layouts & {"F", "negative"} else ""
+            # so is that of a reversed argument whose rows lay in reverse order, and of what is computed of a transpose
+            copied = ".copy()" if self.layouts & {"F", "negative"} or self.is_transposed else ""
             self.add(f"{a.name}.ravel(){copied}", a.dtype, (f"({'*'.join(a.shape)})",), view=not copied)
         elif way < 0.9:
             self.add(
