@@ -29,15 +29,23 @@ from weft.compiler.schedule.kernel import (
     serial,
     vectorized,
 )
-from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, record
+from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, VectorType, record
 from weft.ir.dims import Dim, DimLike, decide, maximum, minimum, product
 from weft.ir.expr import select
 from weft.ir.opdef import Combine
-from weft.ir.ops.shape import split_index
+from weft.ir.ops.shape import linear_index, split_index
 
 STACK_BYTES = 1 << 16  # of one row's kept value; a longer or unknown row is kept in the arena
 COSTLY_FLOPS = 4  # what is cheaper is computed again
 FEW_ROWS = 8
+GROUP = 64
+"""Rows whose results are computed side by side."""
+COSTLY_ROW_FLOPS = 12
+"""Of one row's results, from which on that pays."""
+SHORT = 8
+"""Elements of rows that are reduced side by side, too."""
+JOINED_IN_LANES = ("sum", "prod", "max", "min", "any", "all")
+"""Reductions with one accumulator, which one that holds nothing does not change."""
 
 
 def lower_rows(kernel: Kernel, builder: Builder) -> None:
@@ -87,19 +95,36 @@ class _Rows:
         tasks = minimum(product(self.outer), MAX_TASKS)
         shared = self._alloc((tasks, self.length)) if not self._fits_stack else {}
 
-        def chunk(start: Expr, stop: Expr, task: Expr) -> None:
-            own = self._alloc((self.length,)) if self._fits_stack else shared
-            line = [] if self._fits_stack else [writer.bind(writer.fresh("task"), task, 0, tasks)]
-            serial(
-                writer,
-                "row",
-                start,
-                stop,
-                (0, product(self.outer)),
-                lambda p: self._row(p, own, list[DimLike](line), blocks),
-            )
+        def own(task: Expr) -> tuple[dict[Value, Value], list[DimLike]]:
+            if self._fits_stack:
+                return self._alloc((self.length,)), []
+            return shared, [writer.bind(writer.fresh("task"), task, 0, tasks)]
 
-        parallel_chunks(writer, product(self.outer), 1, item, chunk)
+        def chunk(start: Expr, stop: Expr, task: Expr) -> None:
+            scratch, line = own(task)
+
+            def row(p: Dim) -> None:
+                outer = self.outer_index(p)
+                saved = dict(writer.sources)
+                self._row(p, outer, scratch, line, blocks)
+                self._store_rows(outer)
+                self._store_full(outer, None)
+                writer.sources = saved
+
+            serial(writer, "row", start, stop, (0, product(self.outer)), row)
+
+        def groups(start: Expr, stop: Expr, task: Expr) -> None:
+            scratch, line = own(task)
+            held = {} if self._is_short else self._alloc_held()
+            count = product(counts)
+            serial(writer, "group", start, stop, (0, count),
+                   lambda q: self._group(split_index(q, counts), held, scratch, line, blocks))  # fmt: skip
+
+        if self._is_grouped():
+            counts = (*self.outer[:-1], ceil_divide(self.outer[-1], GROUP))
+            parallel_chunks(writer, product(counts), 1, item * GROUP, groups)
+        else:
+            parallel_chunks(writer, product(self.outer), 1, item, chunk)
 
     @property
     def blocks(self) -> DimLike:
@@ -137,10 +162,15 @@ class _Rows:
         return [0 if d == 1 else i for i, d in zip(split_index(p, self.outer), self.outer, strict=True)]
 
     def _row(
-        self, p: Dim, scratch: dict[Value, Value], line: list[DimLike], blocks: list[Partials] | None
+        self,
+        p: DimLike,
+        outer: list[DimLike],
+        scratch: dict[Value, Value],
+        line: list[DimLike],
+        blocks: list[Partials] | None,
     ) -> None:
-        writer, outer = self.writer, self.outer_index(p)
-        saved = dict(writer.sources)
+        """The reductions of row p."""
+        writer = self.writer
         for number, level in enumerate(self.levels):
             fresh = self._fresh(level, scratch)
             index = self._index(outer, fresh, scratch, line)
@@ -162,9 +192,104 @@ class _Rows:
                 held = self._blocks_in_row(level, blocks[number], p, index)
             self._finish(level, held, outer)
             self._read_kept(fresh, scratch, line)
-        self._store_rows(outer)
-        self._store_full(outer, None)
-        writer.sources = saved
+
+    # ---------------------------------------------------------------- groups of rows
+
+    def _is_grouped(self) -> bool:
+        """Whether results are one for each row, and costly enough to be computed for many side by side."""
+        if not self.outer or any(self._is_full(r) for r in self.kernel.roots):
+            return False
+        cache: dict[Value, set[Value]] = {}
+        values = set[Value]().union(*(_needs(r.value, cache) for r in self.kernel.roots))
+        after = [v.op for v in values if v.op is not None and not isinstance(record(v.op).form, Combine)]
+        is_costly = sum(record(op).flops for op in after) >= COSTLY_ROW_FLOPS
+        is_wide = decide(self.outer[-1], "<", self.kernel.lanes()) is not True
+        return is_wide and (is_costly or self._is_short)
+
+    @property
+    def _is_short(self) -> bool:
+        """Whether rows are so short that each lane had better reduce one of its own."""
+        return (
+            isinstance(self.length, int)
+            and 0 < self.length <= SHORT
+            and len(self.levels) == 1
+            and not self.kept
+            and all(r.op.name in JOINED_IN_LANES for r in self.levels[0])
+        )
+
+    def _alloc_held(self) -> dict[Value, Value]:
+        """Memory for what the reductions of a group of rows give and the results need."""
+        cache: dict[Value, set[Value]] = {}
+        values = set[Value]().union(*(_needs(r.value, cache) for r in self.kernel.roots))
+        made: dict[Value, Value] = {}
+        for value in (v for level in self.levels for r in level for v in r.op.results if v in values):
+            assert isinstance(value.type, TensorType)
+            ty = BufferType(value.type.dtype, (GROUP,), False, "scratch")
+            made[value] = self.writer.builder.emit("alloc", (), {"type": ty}).result
+        return made
+
+    def _group(
+        self,
+        place: Sequence[DimLike],
+        held: dict[Value, Value],
+        scratch: dict[Value, Value],
+        line: list[DimLike],
+        blocks: list[Partials] | None,
+    ) -> None:
+        """Reductions row by row, then the results of all of these rows in lanes."""
+        writer = self.writer
+        *before, number = place
+        low = number * GROUP
+        rest = writer.number(self.outer[-1]) - writer.number(low)
+        count = select(rest.lt(GROUP), rest, rest.like(GROUP))
+        last = self.outer[-1]
+        extent = GROUP if isinstance(last, int) and last % GROUP == 0 else None
+
+        def outer(k: DimLike) -> list[DimLike]:
+            index = [*before, low + k]
+            return [0 if d == 1 else i for i, d in zip(index, self.outer, strict=True)]
+
+        def row(k: Dim) -> None:
+            saved = dict(writer.sources)
+            self._row(linear_index([*before, low + k], self.outer), outer(k), scratch, line, blocks)
+            for value, buffer in held.items():
+                writer.store(writer.element(value, outer(k)), buffer, [k])
+            writer.sources = saved
+
+        def results(k: Dim) -> None:
+            saved = dict(writer.sources)
+            for r in self.levels[0] if self._is_short else ():
+                self._reduce_in_lanes(r, outer(k))
+            for value, buffer in held.items():
+                writer.sources[value] = lambda _index, buffer=buffer: writer.load(buffer, [k])
+            self._store_rows(outer(k))
+            writer.sources = saved
+
+        zero = writer.builder.index(0)
+        if not self._is_short:
+            serial(writer, "row", zero, count, (0, GROUP), row)
+        vectorized(writer, zero, count, (0, GROUP), self.kernel.lanes(), results, extent)
+
+    def _reduce_in_lanes(self, r: Reduction, outer: list[DimLike]) -> None:
+        """A short row for each lane, its elements joined as those of one row are (`_join_lanes`)."""
+        writer, builder = self.writer, self.writer.builder
+        assert isinstance(self.length, int)
+        lanes = writer.lanes
+        one = writer.splat(builder.index(1), lanes)
+        ((dtype, number),) = r.initial
+        found: list[Sequence[Expr]] = []
+        for k in range(self.length):
+            x = writer.splat(writer.element(r.operand, [*outer, k]), lanes)
+            nothing = builder.constant(number, VectorType(dtype, lanes))
+            found.append(r.combine.step([nothing], x, one, one))
+        half = 1 << (self.length - 1).bit_length()
+        while len(found) > 1:
+            half //= 2
+            joined = [r.combine.merge(a, b, one, one) for a, b in zip(found, found[half:], strict=False)]
+            found = [*joined, *found[len(joined) : half]]
+        results = r.combine.finish(r.op.attributes, found[0], writer.number(self.length))
+        for value, e in zip(r.op.results, results, strict=True):
+            writer.define(value, outer, e)
 
     def _fresh(self, level: Sequence[Reduction], scratch: dict[Value, Value]) -> list[Value]:
         """Kept values that the sweep of a level computes first."""

@@ -42,6 +42,7 @@ BINARY = (
     "logical_xor",
     "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift",
 )  # fmt: skip
+ROUNDED = ("power", "float_power", "arctan2", "hypot", "logaddexp", "logaddexp2")
 PAIRS = [
     (F4, G4),
     (F4, V4),
@@ -85,12 +86,14 @@ def test_binary(name):
             y = np.abs(y)
         if name.endswith("shift"):
             y = (y % 7).astype(y.dtype) if y.dtype.kind in "iu" else y
+        # the last bits of NumPy's own depend on the processor
+        within = {"tolerance": 1e-15 if np.result_type(x, y) == "f8" else 1e-6} if name in ROUNDED else {}
         if plain(ufunc, x, y) is not None:
-            check(lambda a, b: getattr(np, name)(a, b), x, y)
+            check(lambda a, b: getattr(np, name)(a, b), x, y, **within)
         if plain(ufunc, x, 3) is not None:
-            check(lambda a: getattr(np, name)(a, 3), x)
+            check(lambda a: getattr(np, name)(a, 3), x, **within)
         if plain(ufunc, x, 2.5) is not None:
-            check(lambda a, b: (getattr(np, name)(a, b), getattr(np, name)(b, a)), x, 2.5)
+            check(lambda a, b: (getattr(np, name)(a, b), getattr(np, name)(b, a)), x, 2.5, **within)
 
 
 @pytest.mark.parametrize(
