@@ -45,7 +45,7 @@ def user_frame(skip: Callable[[str], bool] | None = None) -> FrameType:
         place = id(frame.f_globals)
         if place not in _ours:
             module = frame.f_globals.get("__name__") or ""
-            is_ours = module.startswith("weft.") or module == "weft"
+            is_ours = module.startswith("weft.") or module in ("weft", "contextlib")  # which calls us back
             if not (is_ours or (skip is not None and skip(module))):
                 break
             if is_ours and getattr(sys.modules.get(module), "__dict__", None) is frame.f_globals:

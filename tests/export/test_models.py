@@ -6,6 +6,7 @@ import pytest
 
 from tests.export import models
 from weft.backends.cpu import linking
+from weft.backends.cpu.target import host_target
 
 CASES = [
     ("convnet", "host"), ("cartpole", "host"), ("gpt", "host"), ("lstm", "aarch64"), ("convnet", "armv7"),
@@ -23,5 +24,6 @@ def test_steps_and_predictions(name, target, tmp_path):
     report, found, wanted = models.check(name, tmp_path, target)
     weights = sum(size for symbol, size in report.sizes if "_initial_" in symbol)
     if target in ("host", "aarch64"):
-        assert report.library_bytes - weights < 120_000
+        is_wide = target == "host" and host_target().vector_bytes == 64  # instructions of AVX-512 are longer
+        assert report.library_bytes - weights < (130_000 if is_wide else 120_000)
     assert models.same(found, wanted)
