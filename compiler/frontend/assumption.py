@@ -78,6 +78,10 @@ class Assumptions:
     guards: list[SizeGuard] = field(default_factory=list[SizeGuard])
     fixed: dict[str, Any] = field(default_factory=dict[str, Any])  # floats that decide sizes, by their paths
     stepped: dict[Any, Any] = field(default_factory=dict[Any, Any])  # generators that Python runs, and why
+    chosen: bool | None = None
+    """Whether an array that is one or another where paths meet is a choice of these; None: nothing needed it,
+    they are joined by value; False: that was tried in vain."""
+    by_value: Assumptions | None = None  # what was assumed before that
     _known: set[tuple[DimLike, str]] = field(default_factory=set[tuple[DimLike, str]])
 
     def apply(self, dim: DimLike) -> DimLike:
@@ -129,6 +133,14 @@ class Assumptions:
             changed |= self._replace(one, guard.right, guard)
         assert changed
         raise Restart
+
+    def join_by_choice(self) -> None:
+        """Have arrays be choices where paths meet, from the start. May raise Restart."""
+        if self.chosen is None:
+            kept = dict(self.replaced), list(self.guards), dict(self.fixed)
+            self.by_value = Assumptions(self.present, *kept, dict(self.stepped), chosen=False, _known=set(self._known))
+            self.chosen = True
+            raise Restart
 
     def fix(self, sizes: Iterable[DimLike], floats: Mapping[str, Any], location: Location | None) -> None:
         """Fix sizes and floats to what they are in the present call. Raises Restart if any was open."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weft.compiler.frontend.chosen import in_text
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.contents import arrays_in
+from weft.compiler.frontend.control.either import is_one
 from weft.compiler.frontend.control.equality import contained, ordered
 from weft.compiler.frontend.control.folding import contains
 from weft.compiler.frontend.control.joins import Possible, given, is_listed
@@ -22,7 +23,7 @@ from weft.compiler.frontend.control.tables import refuse_table, seen_now, table_
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.special_methods import method_of
-from weft.compiler.frontend.values import TracedScalar
+from weft.compiler.frontend.values import TracedArray, TracedScalar
 
 if TYPE_CHECKING:
     from weft.compiler.frontend.capture import Inputs
@@ -59,9 +60,8 @@ class Comparing:
 
     def compare(self, symbol: str, left: Any, right: Any, /) -> Any:
         """Look for an item in a container from outside as it is now, else as Python does."""
-        if symbol in ("is", "is not") and type(left) is type(right) and type(left) in (list, dict):
-            self._check_identity(left, right)
-        found = NotImplemented if symbol.startswith("is") else self._by_methods(symbol, left, right)
+        is_asked = symbol in ("is", "is not")
+        found = self._identity(symbol, left, right) if is_asked else self._by_methods(symbol, left, right)
         if found is not NotImplemented:
             return found
         if symbol in ("in", "not in"):
@@ -81,6 +81,14 @@ class Comparing:
         elif symbol not in ("is", "is not"):
             return self._compare_values(symbol, left, right)
         return self._plain.compare(symbol, left, right)
+
+    def _identity(self, symbol: str, left: Any, right: Any) -> Any:
+        """Whether two arrays are one object; NotImplemented for other things."""
+        if type(left) is type(right) is TracedArray:
+            return self._unless(is_one(self.trace, left, right), symbol)
+        if type(left) is type(right) and type(left) in (list, dict):
+            self._check_identity(left, right)
+        return NotImplemented
 
     def _check_identity(self, left: Any, right: Any) -> None:
         """Raise UnsupportedError for containers that paths made anew and that may be one in Python."""

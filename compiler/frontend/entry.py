@@ -30,7 +30,7 @@ from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.tracing import TracingHooks
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike, Symbol, symbols_of
-from weft.ir.errors import InternalError
+from weft.ir.errors import DTypeError, InternalError, UnsupportedError
 from weft.ir.node import Func
 from weft.ir.rewrite import rewrite
 from weft.ir.types import IndexType, TensorType
@@ -92,6 +92,10 @@ def trace(
             return _attempt(fn, args, kwargs or {}, options, assumptions)
         except Restart:
             continue
+        except (UnsupportedError, DTypeError):
+            if assumptions.by_value is None:
+                raise
+            assumptions = assumptions.by_value
     raise InternalError("the sizes of a function did not settle")
 
 

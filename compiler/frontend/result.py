@@ -15,6 +15,7 @@ from weft.compiler.frontend.arguments import children, is_node
 from weft.compiler.frontend.callback import deliver
 from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.chosen import ListMaker, holds_texts
+from weft.compiler.frontend.control.either import is_number, possible_arrays
 from weft.compiler.frontend.control.joins import (
     Array,
     Maybe,
@@ -42,6 +43,7 @@ from weft.compiler.frontend.number import TracedNumber, as_expr, size_number
 from weft.compiler.frontend.source import Argument, Source
 from weft.compiler.frontend.storage import (
     Broadcast,
+    Choice,
     Diagonal,
     Lens,
     Pick,
@@ -327,6 +329,10 @@ class Outputs:
 
     def _array(self, array: TracedArray) -> ResultNode:
         view, storage = array.view, array.view.storage
+        if storage.choice is not None and self.inputs.options.copies == "nothing":
+            return self._chosen(array, storage.choice)
+        if self.inputs.options.copies == "nothing" and not self.trace.carries_arrays:
+            self._may_be_another(storage)
         same = self.inputs.path(array)
         if same is not None and (self.inputs.options.copies != "all" or not isinstance(same, Argument)):
             return ResultObject(same)
@@ -348,6 +354,20 @@ class Outputs:
             return self._seen(array, None, padded, trim, sizes=sizes)
         root = self._number(storage, whole.read(self.trace))
         return ResultValue(root, "array") if view.base is None else self._seen(array, None, root, sizes=sizes)
+
+    def _may_be_another(self, storage: Storage) -> None:
+        """Raise Restart for an array that was joined by value and may be one that the caller has."""
+        for one in storage.possible()[1:]:
+            if one.parameter is not None or one in self._shared:
+                self.trace.assumptions.join_by_choice()
+
+    def _chosen(self, array: TracedArray, choice: Choice) -> ResultNode:
+        """An array that is one of several."""
+        *others, last = [self._array(one) for one in possible_arrays(array)]
+        for k, node in reversed(list(enumerate(others))):
+            flag = is_number(self.trace, choice, k).value
+            last = ResultChoice(self._number(flag, flag), node, last)
+        return last
 
     def _computed(self, array: TracedArray) -> ResultNode:
         """An array of its own whose sizes the program computes."""
@@ -507,6 +527,6 @@ def _shared_storages(trace: Trace, value: Any) -> dict[Storage, dict[int, Any]]:
     found: dict[Storage, dict[int, Any]] = {}
     for one in _leaves(trace, value, {}):
         leaf = one.elements if isinstance(one, MaskedElements | Made) else one
-        if isinstance(leaf, TracedArray):
-            found.setdefault(leaf.view.storage, {})[id(leaf.view)] = leaf
+        for array in possible_arrays(leaf) if isinstance(leaf, TracedArray) else ():
+            found.setdefault(array.view.storage, {})[id(array.view)] = array
     return found

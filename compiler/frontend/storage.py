@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from weft.compiler.frontend.bits import converted
 from weft.ir.dataclass import dataclass
@@ -289,6 +289,24 @@ class Bits:
         return converted(trace.expr(part), self.given).value
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several arrays of a type, as the i64 scalar `index` says (`control/either.py`)."""
+
+    index: Value
+    arrays: tuple[Any, ...]
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """What they show."""
+        return tuple(array.view for array in self.arrays)
+
+    @property
+    def version(self) -> int:
+        """How often any of them was written."""
+        return sum(view.storage.version for view in self.views)
+
+
 @dataclass(slots=True, eq=False)
 class Storage:
     """Memory of one array: its current value, and how often it was written.
@@ -313,12 +331,22 @@ class Storage:
     in_list: bool = False  # holds the items of a list
     of_items: bool = False  # made of a list: NumPy gives one without items one axis, and float64
     fixed: bool = False  # not to be written: parts of it may be one and the same list or array in Python
+    is_carried: bool = False  # what a name is at the start of an iteration, by value
+    choice: Choice | None = None  # no memory of its own: one of several arrays
 
     @property
     def type(self) -> TensorType:
         """Element type and shape."""
         assert isinstance(self.value.type, TensorType)
         return self.value.type
+
+    def is_own(self, depth: int) -> bool:
+        """Whether it is memory that came to be in the innermost of so many regions."""
+        return self.choice is None and self.depth >= depth
+
+    def memory(self) -> list[Storage]:
+        """Itself, or the storages one of which it is."""
+        return [self] if self.choice is None else [view.storage for view in self.choice.views]
 
     def possible(self) -> list[Storage]:
         """Itself and all that it may be in Python, if it is a join."""
@@ -377,8 +405,17 @@ class View:
         expected = row_major(self.shape)
         return all(d == 1 or a == b for d, a, b in zip(self.shape, self.strides, expected, strict=True))
 
+    def shown(self, view: View) -> View:
+        """What the lenses of this view show of another."""
+        for lens in self.lenses:
+            view = view.through(lens)
+        return view
+
     def read(self, trace: Trace) -> Value:
         """The elements now; remembered until the storage changes."""
+        choice = self.storage.choice
+        if choice is not None:
+            return self._read_chosen(trace, choice)
         if self.base is None or self.lens is None:
             return trace.current_value(self.storage)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
         # a region that reads it for the first time starts a new version
@@ -389,8 +426,19 @@ class View:
         self._seen = (self.storage.version, trace.region, value)
         return value
 
+    def _read_chosen(self, trace: Trace, choice: Choice) -> Value:
+        for view in choice.views:
+            trace.current_value(view.storage)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
+        if self._seen is None or self._seen[0] != choice.version or not trace.is_open(self._seen[1]):
+            value = trace.read_chosen(self)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
+            self._seen = (choice.version, trace.region, value)
+        return self._seen[2]
+
     def write(self, trace: Trace, part: Value) -> None:
         """Replace the elements; `part` has this view's type."""
+        if self.storage.choice is not None:
+            trace.write_chosen(self, part)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
+            return
         if self.base is None or self.lens is None:
             trace.set_value(self.storage, part)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
             return

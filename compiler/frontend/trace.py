@@ -16,7 +16,7 @@ import numpy as np
 
 from weft.compiler.frontend.assumption import INVERSE, Assumptions, compare
 from weft.compiler.frontend.location import current_position, resolve
-from weft.compiler.frontend.storage import Storage, row_major
+from weft.compiler.frontend.storage import Storage, View, row_major
 from weft.ir import REGISTRY
 from weft.ir.builder import Builder
 from weft.ir.dataclass import dataclass
@@ -77,6 +77,9 @@ class Trace:
         self.run: Callable[..., Any] = (
             _refuse_array  # calls a function of Weft's own as if it were the user's
         )
+        self.read_chosen: Callable[[View], Value] = _refuse_array  # of an array that is one of several
+        self.write_chosen: Callable[[View, Value], None] = lambda _view, _part: None
+        self.choose: Callable[[Any], Any] = lambda _: None  # the slot of an array as one of several
         self._call = call
         self.enter: Callable[..., Any] = call  # a call of a function that is traced like a user's
         self.load_attribute: Callable[[Any, str], Any] = getattr
@@ -91,7 +94,9 @@ class Trace:
         self._bound: dict[str, tuple[Region, Value]] = {}  # what the program computes, where
         self._memory: set[str] = set()  # of these, sizes of which there is memory
         self.masks: dict[object, list[tuple[Region, Value]]] = {}  # where a mask holds, by what it is
+        self.carries_arrays = False  # whether a loop binds arrays anew, by value
         self.names: set[str] = set()  # of symbols, those of arguments too
+        self.released: set[str] = set()  # indices of loops that are closed
         self.moves: list[Storage] = []
         self.marked = False  # whether there are ops that live only while tracing
         self.groups = 0  # of ops that are marked to be computed again for derivatives
@@ -365,6 +370,7 @@ class Trace:
 
     def release_index(self, symbol: Symbol) -> tuple[str, tuple[DimLike, DimLike]]:
         """The loop is closed. What `index_again` needs."""
+        self.released.add(symbol.name)
         return symbol.name, self._loops.pop(symbol.name)
 
     @contextmanager
@@ -484,13 +490,19 @@ class Trace:
 
     def link(self, copy: Storage, origin: Storage) -> None:
         """Note that an array joined by value may be, in Python, one that was there before."""
+        if copy.choice is not None:
+            return
         copy.fixed |= origin.fixed
         if origin is not copy and origin not in copy.origins:
             copy.origins.append(origin)
             origin.copies.append(copy)
 
     def refuse_alias(self) -> UnsupportedError:
-        """The error for an array that is written while it may or may not be another one."""
+        """The error for an array that is written while it may or may not be another one.
+
+        Raises Restart if arrays have been joined by value so far.
+        """
+        self.assumptions.join_by_choice()
         return self.refuse(
             "an array is written that may or may not be the memory of another: both names would see it",
             "give one of them memory of its own before, for example by `x = x.copy()`",

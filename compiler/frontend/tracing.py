@@ -21,6 +21,7 @@ from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.contents import arrays_in
+from weft.compiler.frontend.control.either import choose_arrays
 from weft.compiler.frontend.control.generated import Generated, Generating, is_generator
 from weft.compiler.frontend.control.grouped import Grouping, one_of_many
 from weft.compiler.frontend.control.hooks import ControlHooks
@@ -108,6 +109,8 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
         trace.references = lambda owner: self.journal.references()[id(owner)]
         trace.load_attribute = self.load_attribute
         trace.run, trace.repeat = self._run, partial(repeated, trace)
+        if trace.assumptions.chosen:
+            choose_arrays(trace)
         self.control = ControlHooks(self)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
 
     def __getattr__(self, name: str) -> Any:

@@ -27,13 +27,12 @@ def loop_around_branch(x, y, m):
 
 
 @pytest.mark.parametrize("program", [branch_around_loop, loop_around_branch])
-def test_a_write_to_what_may_be_an_argument_is_right_or_refused(program):
-    plain, compiled = np.arange(3.0), np.arange(3.0)
-    program(-np.ones(3), plain, 2)
-    weft.compile(program)(-np.ones(3), compiled, 2)
-    np.testing.assert_array_equal(compiled, plain)
-    with pytest.raises(weft.UnsupportedError, match="may or may not be the memory"):
-        weft.compile(program)(-np.ones(3), compiled, 5)
+def test_a_write_to_what_may_be_an_argument_is_right(program):
+    for count in (2, 5):
+        plain, compiled = np.arange(3.0), np.arange(3.0)
+        program(-np.ones(3), plain, count)
+        weft.compile(program)(-np.ones(3), compiled, count)
+        np.testing.assert_array_equal(compiled, plain)
 
 
 def kept_best(x, c):

@@ -27,6 +27,7 @@ def check_aliases(
     Raises UnsupportedError if one that the body writes may be one that is used by another name, too.
     """
     found: dict[str, list[Storage]] = {}
+    inside = len(trace.frames) + 1
     starts: list[tuple[Storage, Storage]] = []  # what a parameter begins as or gets at the end; the parameter
     for name, slot in variables.slots.items():
         if isinstance(slot, Same | Listed) or name in variables.kept or name in variables.late:
@@ -36,6 +37,7 @@ def check_aliases(
             given = [a.view.storage.possible() for a in arrays_in(value)]
             if len(given) == len(params):
                 pairs = [(one, param) for ones, param in zip(given, params, strict=True) for one in ones]
+                pairs = [(one, param) for one, param in pairs if param.is_own(inside)]
                 starts += [(one, param) for one, param in pairs if one is not param]
     pairs = _through_iterations(starts)
     turning = set[Storage]() if turns is None else {one for name in turns.sources for one in found[name]}

@@ -187,9 +187,13 @@ class Extended:
         """One item of arrays that hold many."""
         raise Conflict(f"{self.show()} as an item")
 
-    def join(self, other: Extended | Tree) -> Extended:
+    def join(self, other: Extended | Tree) -> Slot:
         """The slot that takes values of both; raises Conflict if there is none."""
         raise Conflict(f"{self.show()} and {show(other)} differ")
+
+    def by_value(self) -> Slot:
+        """The slot that carries what it is now."""
+        return self
 
     def show(self) -> str:
         """In the user's words."""
@@ -315,7 +319,7 @@ def loosen(value: Any) -> Slot:
             return Scalar(element_type(typing.cast("np.generic[Any]", value).dtype))
         case TracedArray() | Frozen():
             array = value.array if isinstance(value, Frozen) else value
-            return Array(TensorType(array.element, array.view.shape))
+            return array.trace.choose(array) or Array(TensorType(array.element, array.view.shape))
         case Maybe():
             return Optional(carried(value.value))
         case Possible():
@@ -376,6 +380,11 @@ def join(a: Slot, b: Slot) -> Slot:
     return _join_numbers(a, b)
 
 
+def by_value(slot: Slot) -> Slot:
+    """The slot of values as they are now, not of which array one is."""
+    return slot.by_value() if isinstance(slot, Extended) else slot
+
+
 def _join_same(a: Same, b: Same) -> Slot:
     if is_same(a.value, b.value):
         return a
@@ -413,6 +422,8 @@ def _join_nullable(a: Slot, b: Slot) -> Slot:
 
 
 def _join_numbers(a: Slot, b: Slot) -> Slot:
+    if by_value(a) is not a or by_value(b) is not b:
+        return join(by_value(a), by_value(b))
     if isinstance(a, Number) and isinstance(b, Number):
         order = (bool, int, float, complex)
         return a if order.index(a.type) > order.index(b.type) else b

@@ -272,7 +272,7 @@ class Row(Extended):
         parts = [new_array(trace, trace.expr(next(values))) for _ in types(self.item)]
         return [Stack(trace, self.item, parts, self.count, self.count)]
 
-    def join(self, other: Extended | Tree) -> Extended:
+    def join(self, other: Extended | Tree) -> Slot:
         """The slot of rows of this kind and another."""
         if isinstance(other, Tree) and type(other.like) is list and len(other.items) == self.count:
             slot = self.item

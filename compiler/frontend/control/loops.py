@@ -33,6 +33,7 @@ from weft.compiler.frontend.control.joins import (
 )
 from weft.compiler.frontend.control.keyed import tabulate_grown
 from weft.compiler.frontend.control.lists import Content, Listed
+from weft.compiler.frontend.control.moving import move_from_body
 from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts, gains_names, grown_lists
 from weft.compiler.frontend.control.resized import Resized, of_loop, sized_inside
 from weft.compiler.frontend.control.rotation import (
@@ -51,6 +52,7 @@ from weft.compiler.frontend.control.statements import (
     different,
     effect_refused,
     join_named,
+    link_arrays,
     lower_any,
     named,
 )
@@ -178,6 +180,8 @@ def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]
         try:
             traced = run(variables.types())
             contents = mark.contents()
+            if trace.assumptions.chosen:
+                move_from_body(trace, variables, traced)
         finally:
             hooks.journal.end(mark)
             mark.undo()
@@ -420,6 +424,8 @@ def _bind_results(
             turned[name] = made
             continue
         _link_all(trace, made, sources.get(name, []))
+        link_arrays(trace, slot, made, done.ends[name])
+        trace.carries_arrays |= any(array.view.storage.choice is None for array in arrays_in(made))
         bound[name] = made
         if name in variables.late:
             made = Maybe(made, ran)

@@ -20,6 +20,7 @@ from weft.compiler.frontend.control.joins import (
     Same,
     Slot,
     Tree,
+    by_value,
     join,
     loosen,
 )
@@ -115,7 +116,11 @@ def _bound(trace: Trace, size: Size, value: Value) -> DimLike:
 
 
 def _shape_of(value: Any) -> TensorType | None:
-    slot = loosen(value) if type(value) in (Frozen, TracedArray) else None
+    return _type_of(loosen(value)) if type(value) in (Frozen, TracedArray) else None
+
+
+def _type_of(slot: Slot) -> TensorType | None:
+    slot = by_value(slot)
     return slot.type if isinstance(slot, Array) else None
 
 
@@ -179,7 +184,7 @@ def of_loop(trace: Trace, variables: Variables, name: str, slot: Slot, value: An
     if isinstance(slot, Same):
         begin = _shape_of(slot.value)
     else:
-        begin = slot.type if isinstance(slot, Array) else None
+        begin = _type_of(slot)
     if begin is None or begin.dtype != end.dtype or begin.rank != end.rank or begin.shape == end.shape:
         return None
     found: list[DimLike | Size] = []

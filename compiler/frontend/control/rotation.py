@@ -12,6 +12,7 @@ from math import lcm
 from typing import Any
 
 from weft.compiler.frontend.control.contents import arrays_in
+from weft.compiler.frontend.control.either import Either
 from weft.compiler.frontend.control.joins import UNDEFINED, Array, Extended, Frozen, Number, Slot, is_listed
 from weft.compiler.frontend.control.places import Part, Place
 from weft.compiler.frontend.control.variables import Variables
@@ -50,7 +51,8 @@ def rotation_of(
     """The exchange that a traced body makes, if it writes to one of the arrays; it uses none of `touched`."""
     owner: dict[Storage, str] = {}
     for name, slot in variables.slots.items():
-        if isinstance(slot, Array | Extended) and _whole(variables.before[name]) is not None:
+        is_held = isinstance(slot, Array | Extended) and not isinstance(slot, Either)
+        if is_held and _whole(variables.before[name]) is not None:
             param = _whole(variables.wrapped[name])
             if param is not None:
                 owner[param] = name

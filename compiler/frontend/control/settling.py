@@ -16,11 +16,13 @@ from weft.compiler.frontend.control.joins import (
     Extended,
     Frozen,
     Maybe,
+    Nullable,
     Number,
     Possible,
     Scalar,
     Slot,
     Tree,
+    by_value,
     is_listed,
     join,
     loosen,
@@ -55,7 +57,8 @@ def _loosened(item: Any) -> Slot:
         return row_of(typing.cast("list[Any]", item))
     if is_node(item):
         return Tree(item, tuple(_loosened(part) for _, part in children(item)))
-    return loosen(item)
+    slot = loosen(item)
+    return Nullable(by_value(slot.slot)) if isinstance(slot, Nullable) else by_value(slot)
 
 
 def row_of(items: list[Any]) -> Row:

@@ -23,6 +23,7 @@ from weft.compiler.frontend.control.joins import (
     Same,
     Segment,
     Slot,
+    by_value,
     carried,
     freeze,
     if_known,
@@ -36,6 +37,7 @@ from weft.compiler.frontend.control.joins import (
 )
 from weft.compiler.frontend.control.keyed import tabulate_grown
 from weft.compiler.frontend.control.lists import Content, Few
+from weft.compiler.frontend.control.moving import move_from_sides
 from weft.compiler.frontend.control.places import (
     Mark,
     Part,
@@ -197,6 +199,8 @@ def _join_all(
     joined = {**{name: places[name] for name in live if name in places}, **parts_changed}
     for one in growth:
         joined.update(one.places)
+    if trace.assumptions.chosen:
+        move_from_sides(trace, sides, list(joined))  # pyright: ignore[reportArgumentType] -- of this very class
     sizes: dict[Any, Size] = {}
     slots = {name: _join_sides(trace, name, sides, sizes) for name in joined}
     results = _emit(trace, condition, sides, list(slots.items()), before)
@@ -315,15 +319,14 @@ def _is_constant(one: Value, *, value: bool) -> bool:
 
 
 def link_arrays(trace: Trace, slot: Slot, joined: Any, value: Any) -> None:
-    """Note which arrays from before an array joined by value may be."""
+    """Note which arrays an array joined by value may be: those that a path made may have other names, too."""
     if isinstance(slot, Same):
         return
     made, given = arrays_in(joined), arrays_in(value)
     if len(made) == len(given):
         for one, other in zip(made, given, strict=True):
             for origin in other.view.storage.possible():  # also what a loop or branch inside of a side joined
-                if origin.depth <= len(trace.frames):
-                    trace.link(one.view.storage, origin)
+                trace.link(one.view.storage, origin)
 
 
 def freeze_in(trace: Trace, side: Side, value: Any) -> Any:
@@ -473,6 +476,7 @@ def named(name: str) -> str:
 def _array_type(slot: Slot) -> TensorType | None:
     if isinstance(slot, Same) and type(slot.value) in (TracedArray, Frozen):
         slot = loosen(slot.value)
+    slot = by_value(slot)
     return slot.type if isinstance(slot, Array) else None
 
 

@@ -21,7 +21,7 @@ from weft.compiler.frontend.trace import Frame, Trace
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import DimLike
 from weft.ir.node import Value
-from weft.ir.types import Type
+from weft.ir.types import TensorType, Type
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +37,8 @@ class Variables:
     given: set[str] = field(default_factory=set[str])  # those that had parameters in the last trace
     kept: set[str] = field(default_factory=set[str])  # not changed by the body after all
     params: dict[Storage, Value] = field(default_factory=dict[Storage, Value])  # what arrays begin as
+    pool: dict[TensorType, list[Storage]] = field(default_factory=dict[TensorType, list[Storage]])
+    """Memory for arrays that iterations make (`moving.py`)."""
     trips: DimLike | None = None  # how often a counted loop runs, unless it stops
     position: DimLike | None = None  # iterations before the one that is traced
     index: Any = None  # that of a counted loop whose body was traced
@@ -59,11 +61,8 @@ class Variables:
                 self.places[name].set(made)
                 continue
             made = wrap(trace, slot, values)
-            if not isinstance(slot, Same):  # a write to what it begins as makes it differ from that
-                self.params.update((one.view.storage, one.view.storage.value) for one in arrays_in(made))
-                for one, other in zip(arrays_in(made), arrays_in(self.before[name]), strict=False):
-                    other.view.storage.copies.append(one.view.storage)
-                    one.view.storage.fixed |= other.view.storage.fixed
+            if not isinstance(slot, Same):
+                self._note_params(trace, made, self.before[name])
             if name in self.flags:
                 made = False
             elif name in self.late:
@@ -74,6 +73,18 @@ class Variables:
             place: Any = self.places[name]
             place.set(made)
 
+    def _note_params(self, trace: Trace, made: Any, before: Any) -> None:
+        """Note what arrays by value begin as: a write to one makes it differ from what was there before."""
+        inside = len(trace.frames)
+        for one in (array.view.storage for array in arrays_in(made)):
+            if one.is_own(inside):
+                self.params[one], one.is_carried = one.value, True
+        for one, other in zip(arrays_in(made), arrays_in(before), strict=False):
+            if one.view.storage.is_own(inside):
+                for origin in other.view.storage.memory():
+                    origin.copies.append(one.view.storage)
+                one.view.storage.fixed |= other.view.storage.fixed
+
     def _note_change(self, trace: Trace, slot: Listed, made: Any, before: Any) -> None:
         """A list changes in the body: one that may be it does not see that."""
         for other in arrays_in(before):
@@ -81,7 +92,8 @@ class Variables:
         if not has_rows(slot.item):
             return
         for one, other in zip(arrays_in(made.items[0]), arrays_in(before), strict=False):
-            other.view.storage.copies.append(one.view.storage)  # rows taken before do not see what it writes
+            for origin in other.view.storage.memory():
+                origin.copies.append(one.view.storage)  # rows taken before do not see what it writes
             one.view.storage.fixed |= other.view.storage.fixed
 
 
