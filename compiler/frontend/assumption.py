@@ -137,8 +137,8 @@ class Assumptions:
     def join_by_choice(self) -> None:
         """Have arrays be choices where paths meet, from the start. May raise Restart."""
         if self.chosen is None:
-            kept = dict(self.replaced), list(self.guards), dict(self.fixed)
-            self.by_value = Assumptions(self.present, *kept, dict(self.stepped), chosen=False, _known=set(self._known))
+            kept = dict(self.replaced), list(self.guards), dict(self.fixed), dict(self.stepped)
+            self.by_value = Assumptions(self.present, *kept, chosen=False, _known=set(self._known))
             self.chosen = True
             raise Restart
 
