@@ -32,7 +32,7 @@ from weft.compiler.schedule.gpu import (
     threads,
 )
 from weft.compiler.schedule.kernel import Kernel, Root, ceil_divide, serial
-from weft.compiler.schedule.rows import is_swept_by, kept_values, levels_of
+from weft.compiler.schedule.row_values import is_swept_by, kept_values, levels_of
 from weft.ir import BufferType, Builder, Expr, Region, TensorType, Value, VectorType
 from weft.ir.dims import Dim, DimLike, floor_divide, modulo, product
 from weft.ir.expr import select

@@ -3,7 +3,7 @@
 A row is swept once for each level of reductions (those of one level share the sweep), then once for the
 results. What is costly and needed by a later sweep is kept in scratch. Many rows run in parallel row by row;
 of a few long rows the blocks do.
-Not here: the order within a reduction (`accumulate.py`).
+Not here: rows side by side (`row_groups.py`), the order within a reduction (`accumulate.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,6 @@ from weft.compiler.schedule.accumulate import (
     fits_one_block,
     join_blocks,
     reduce_span,
-    reduction_of,
 )  # fmt: skip
 from weft.compiler.schedule.kernel import (
     MAX_TASKS,
@@ -29,30 +28,28 @@ from weft.compiler.schedule.kernel import (
     serial,
     vectorized,
 )
-from weft.ir import BufferType, Builder, Expr, Op, TensorType, Value, VectorType, record
+from weft.compiler.schedule.row_groups import GROUP, RowGroups
+from weft.compiler.schedule.row_values import (
+    COSTLY_FLOPS,
+    flops_of,
+    is_swept_by,
+    kept_values,
+    levels_of,
+)
+from weft.ir import BufferType, Builder, Expr, TensorType, Value
 from weft.ir.dims import Dim, DimLike, decide, maximum, minimum, product
 from weft.ir.expr import select
-from weft.ir.opdef import Combine
-from weft.ir.ops.shape import linear_index, split_index
+from weft.ir.ops.shape import split_index
 
 STACK_BYTES = 1 << 16  # of one row's kept value; a longer or unknown row is kept in the arena
-COSTLY_FLOPS = 4  # what is cheaper is computed again
 FEW_ROWS = 8
-GROUP = 64
-"""Rows whose results are computed side by side."""
-COSTLY_ROW_FLOPS = 12
-"""Of one row's results, from which on that pays."""
-SHORT = 8
-"""Elements of rows that are reduced side by side, too."""
-JOINED_IN_LANES = ("sum", "prod", "max", "min", "any", "all")
-"""Reductions with one accumulator, which one that holds nothing does not change."""
 
 
 def lower_rows(kernel: Kernel, builder: Builder) -> None:
     """Write the loops."""
     space = kernel.fusion.attributes["space"]
     assert isinstance(space, tuple)
-    rows = _Rows(kernel, builder, space)  # pyright: ignore[reportArgumentType]
+    rows = Rows(kernel, builder, space)  # pyright: ignore[reportArgumentType]
     if any(d == 0 for d in rows.outer):
         return
     if rows.is_few and not fits_one_block(rows.length, BLOCK):
@@ -61,7 +58,7 @@ def lower_rows(kernel: Kernel, builder: Builder) -> None:
         rows.write_rows()
 
 
-class _Rows:
+class Rows:
     """One kernel."""
 
     def __init__(self, kernel: Kernel, builder: Builder, space: tuple[DimLike, ...]) -> None:
@@ -106,25 +103,27 @@ class _Rows:
             def row(p: Dim) -> None:
                 outer = self.outer_index(p)
                 saved = dict(writer.sources)
-                self._row(p, outer, scratch, line, blocks)
-                self._store_rows(outer)
-                self._store_full(outer, None)
+                self.reduce_row(p, outer, scratch, line, blocks)
+                self.store_rows(outer)
+                self.store_full(outer, None)
                 writer.sources = saved
 
             serial(writer, "row", start, stop, (0, product(self.outer)), row)
 
-        def groups(start: Expr, stop: Expr, task: Expr) -> None:
-            scratch, line = own(task)
-            held = {} if self._is_short else self._alloc_held()
-            count = product(counts)
-            serial(writer, "group", start, stop, (0, count),
-                   lambda q: self._group(split_index(q, counts), held, scratch, line, blocks))  # fmt: skip
-
-        if self._is_grouped():
-            counts = (*self.outer[:-1], ceil_divide(self.outer[-1], GROUP))
-            parallel_chunks(writer, product(counts), 1, item * GROUP, groups)
-        else:
+        groups = RowGroups(self)
+        if not groups.pay:
             parallel_chunks(writer, product(self.outer), 1, item, chunk)
+            return
+
+        def some(start: Expr, stop: Expr, task: Expr) -> None:
+            scratch, line = own(task)
+
+            def row(p: DimLike, outer: list[DimLike]) -> None:
+                self.reduce_row(p, outer, scratch, line, blocks)
+
+            groups.write(start, stop, row)
+
+        parallel_chunks(writer, product(groups.counts), 1, item * GROUP, some)
 
     @property
     def blocks(self) -> DimLike:
@@ -161,7 +160,7 @@ class _Rows:
         """Index of row p; 0 on axes of size 1, as broadcasts ask for them."""
         return [0 if d == 1 else i for i, d in zip(split_index(p, self.outer), self.outer, strict=True)]
 
-    def _row(
+    def reduce_row(
         self,
         p: DimLike,
         outer: list[DimLike],
@@ -193,104 +192,6 @@ class _Rows:
             self._finish(level, held, outer)
             self._read_kept(fresh, scratch, line)
 
-    # ---------------------------------------------------------------- groups of rows
-
-    def _is_grouped(self) -> bool:
-        """Whether results are one for each row, and costly enough to be computed for many side by side."""
-        if not self.outer or any(self._is_full(r) for r in self.kernel.roots):
-            return False
-        cache: dict[Value, set[Value]] = {}
-        values = set[Value]().union(*(_needs(r.value, cache) for r in self.kernel.roots))
-        after = [v.op for v in values if v.op is not None and not isinstance(record(v.op).form, Combine)]
-        is_costly = sum(record(op).flops for op in after) >= COSTLY_ROW_FLOPS
-        is_wide = decide(self.outer[-1], "<", self.kernel.lanes()) is not True
-        return is_wide and (is_costly or self._is_short)
-
-    @property
-    def _is_short(self) -> bool:
-        """Whether rows are so short that each lane had better reduce one of its own."""
-        return (
-            isinstance(self.length, int)
-            and 0 < self.length <= SHORT
-            and len(self.levels) == 1
-            and not self.kept
-            and all(r.op.name in JOINED_IN_LANES for r in self.levels[0])
-        )
-
-    def _alloc_held(self) -> dict[Value, Value]:
-        """Memory for what the reductions of a group of rows give and the results need."""
-        cache: dict[Value, set[Value]] = {}
-        values = set[Value]().union(*(_needs(r.value, cache) for r in self.kernel.roots))
-        made: dict[Value, Value] = {}
-        for value in (v for level in self.levels for r in level for v in r.op.results if v in values):
-            assert isinstance(value.type, TensorType)
-            ty = BufferType(value.type.dtype, (GROUP,), False, "scratch")
-            made[value] = self.writer.builder.emit("alloc", (), {"type": ty}).result
-        return made
-
-    def _group(
-        self,
-        place: Sequence[DimLike],
-        held: dict[Value, Value],
-        scratch: dict[Value, Value],
-        line: list[DimLike],
-        blocks: list[Partials] | None,
-    ) -> None:
-        """Reductions row by row, then the results of all of these rows in lanes."""
-        writer = self.writer
-        *before, number = place
-        low = number * GROUP
-        rest = writer.number(self.outer[-1]) - writer.number(low)
-        count = select(rest.lt(GROUP), rest, rest.like(GROUP))
-        last = self.outer[-1]
-        extent = GROUP if isinstance(last, int) and last % GROUP == 0 else None
-
-        def outer(k: DimLike) -> list[DimLike]:
-            index = [*before, low + k]
-            return [0 if d == 1 else i for i, d in zip(index, self.outer, strict=True)]
-
-        def row(k: Dim) -> None:
-            saved = dict(writer.sources)
-            self._row(linear_index([*before, low + k], self.outer), outer(k), scratch, line, blocks)
-            for value, buffer in held.items():
-                writer.store(writer.element(value, outer(k)), buffer, [k])
-            writer.sources = saved
-
-        def results(k: Dim) -> None:
-            saved = dict(writer.sources)
-            for r in self.levels[0] if self._is_short else ():
-                self._reduce_in_lanes(r, outer(k))
-            for value, buffer in held.items():
-                writer.sources[value] = lambda _index, buffer=buffer: writer.load(buffer, [k])
-            self._store_rows(outer(k))
-            writer.sources = saved
-
-        zero = writer.builder.index(0)
-        if not self._is_short:
-            serial(writer, "row", zero, count, (0, GROUP), row)
-        vectorized(writer, zero, count, (0, GROUP), self.kernel.lanes(), results, extent)
-
-    def _reduce_in_lanes(self, r: Reduction, outer: list[DimLike]) -> None:
-        """A short row for each lane, its elements joined as those of one row are (`_join_lanes`)."""
-        writer, builder = self.writer, self.writer.builder
-        assert isinstance(self.length, int)
-        lanes = writer.lanes
-        one = writer.splat(builder.index(1), lanes)
-        ((dtype, number),) = r.initial
-        found: list[Sequence[Expr]] = []
-        for k in range(self.length):
-            x = writer.splat(writer.element(r.operand, [*outer, k]), lanes)
-            nothing = builder.constant(number, VectorType(dtype, lanes))
-            found.append(r.combine.step([nothing], x, one, one))
-        half = 1 << (self.length - 1).bit_length()
-        while len(found) > 1:
-            half //= 2
-            joined = [r.combine.merge(a, b, one, one) for a, b in zip(found, found[half:], strict=False)]
-            found = [*joined, *found[len(joined) : half]]
-        results = r.combine.finish(r.op.attributes, found[0], writer.number(self.length))
-        for value, e in zip(r.op.results, results, strict=True):
-            writer.define(value, outer, e)
-
     def _fresh(self, level: Sequence[Reduction], scratch: dict[Value, Value]) -> list[Value]:
         """Kept values that the sweep of a level computes first."""
         return [v for v in scratch if v not in self.writer.sources and is_swept_by(v, level)]
@@ -302,7 +203,7 @@ class _Rows:
 
     def _is_costly(self, level: Sequence[Reduction]) -> bool:
         cache: dict[Value, set[Value]] = {}
-        return sum(_flops(r.operand, cache) for r in level) >= 2 * COSTLY_FLOPS
+        return sum(flops_of(r.operand, cache) for r in level) >= 2 * COSTLY_FLOPS
 
     def _reader(self, buffer: Value, line: list[DimLike]) -> Callable[[tuple[DimLike, ...]], Expr]:
         return lambda index: self.writer.load(buffer, [*line, index[-1]])
@@ -371,17 +272,20 @@ class _Rows:
             for value, e in zip(r.op.results, results, strict=True):
                 writer.define(value, outer, e)
 
-    def _is_full(self, root: Root) -> bool:
+    def is_full(self, root: Root) -> bool:
+        """Whether a result has an element for each of a row."""
         return root.space == self.space
 
-    def _store_rows(self, outer: list[DimLike]) -> None:
+    def store_rows(self, outer: list[DimLike]) -> None:
+        """Write the results of which a row has one."""
         for root in self.kernel.roots:
-            if not self._is_full(root):
+            if not self.is_full(root):
                 index = outer if len(root.space) == len(self.outer) else [*outer, 0]
                 self.writer.store(self.writer.element(root.value, index), root.buffer, root.place(index))
 
-    def _store_full(self, outer: list[DimLike], limits: tuple[Expr, Expr] | None) -> None:
-        roots = [r for r in self.kernel.roots if self._is_full(r)]
+    def store_full(self, outer: list[DimLike], limits: tuple[Expr, Expr] | None) -> None:
+        """Write the results of which each element of a row has one, or those within limits."""
+        roots = [r for r in self.kernel.roots if self.is_full(r)]
         if not roots:
             return
         writer = self.writer
@@ -446,83 +350,13 @@ class _Rows:
             )
             self._finish(level, held, outer)
             self._read_kept(fresh, scratch, [])
-        self._store_rows(outer)
-        if any(self._is_full(r) for r in self.kernel.roots):
+        self.store_rows(outer)
+        if any(self.is_full(r) for r in self.kernel.roots):
             parallel_chunks(
                 writer,
                 self.length,
                 self.kernel.lanes(),
                 cost,
-                lambda a, b, _task: self._store_full(outer, (a, b)),
+                lambda a, b, _task: self.store_full(outer, (a, b)),
             )
         writer.sources = saved
-
-
-# ---------------------------------------------------------------- analysis
-
-
-def levels_of(ops: Sequence[Op]) -> list[list[Reduction]]:
-    """Reductions by how many others lie behind them."""
-    depth: dict[Value, int] = {}
-    levels: list[list[Reduction]] = []
-    for op in ops:
-        below = max((depth.get(v, 0) for v in op.operands), default=0)
-        if isinstance(record(op).form, Combine):
-            if below == len(levels):
-                levels.append([])
-            levels[below].append(reduction_of(op))
-            below += 1
-        depth.update(dict.fromkeys(op.results, below))
-    return levels
-
-
-def _needs(value: Value, cache: dict[Value, set[Value]]) -> set[Value]:
-    """Values that one sweep computes for `value`: back to reductions and inputs."""
-    if value not in cache:
-        found = {value}
-        op = value.op
-        if op is not None and not isinstance(record(op).form, Combine):
-            for operand in op.operands:
-                found |= _needs(operand, cache)
-        cache[value] = found
-    return cache[value]
-
-
-def is_swept_by(value: Value, level: Sequence[Reduction]) -> bool:
-    """Whether the sweep of these reductions computes `value`."""
-    cache: dict[Value, set[Value]] = {}
-    return any(value in _needs(r.operand, cache) for r in level)
-
-
-def kept_values(
-    kernel: Kernel, levels: Sequence[Sequence[Reduction]], space: tuple[DimLike, ...]
-) -> list[Value]:
-    """Costly values of the whole row that more than one sweep needs, outermost only."""
-    cache: dict[Value, set[Value]] = {}
-    sweeps = [set[Value]().union(*(_needs(r.operand, cache) for r in level)) for level in levels]
-    full_roots = [r.value for r in kernel.roots if r.space == space]
-    sweeps.append(set[Value]().union(*(_needs(v, cache) for v in full_roots)) if full_roots else set())
-    kept: list[Value] = []
-    hidden: set[Value] = set()
-    for op in reversed(kernel.ops):
-        for value in op.results:
-            if (
-                not isinstance(value.type, TensorType)
-                or value.type.shape != space
-                or isinstance(record(op).form, Combine)
-                or value in hidden
-            ):
-                continue
-            if sum(value in s for s in sweeps) > 1 and _flops(value, cache) >= COSTLY_FLOPS:
-                kept.append(value)
-                hidden |= _needs(value, cache)
-    return kept
-
-
-def _flops(value: Value, cache: dict[Value, set[Value]]) -> float:
-    """Arithmetic of one element."""
-    return sum(
-        record(v.op).flops
-        for v in _needs(value, cache)
-        if v.op is not None and not isinstance(record(v.op).form, Combine)
-    )
