@@ -42,7 +42,7 @@ from weft.compiler.frontend.control.folding import (
 )
 from weft.compiler.frontend.control.folding import largest as largest_of
 from weft.compiler.frontend.control.generated import Generated
-from weft.compiler.frontend.control.iterating import filtered_later, mapped_later
+from weft.compiler.frontend.control.iterating import Stepping, filtered_later, mapped_later, step
 from weft.compiler.frontend.control.joins import (
     Conflict,
     Maybe,
@@ -60,6 +60,7 @@ from weft.compiler.frontend.control.listed import copied, sort, sort_by, spread
 from weft.compiler.frontend.control.methods import listed_array, needs_stack
 from weft.compiler.frontend.control.queues import make_queue
 from weft.compiler.frontend.control.sequences import (
+    ByPosition,
     Sequence,
     as_sequence,
     in_order,
@@ -396,6 +397,23 @@ def _zip(trace: Trace, *values: Any, strict: bool = False) -> Any:
     return make_zip(trace, *values, strict=strict)
 
 
+@_means(iter)
+def _iter(trace: Trace, value: Any, *sentinel: Any) -> Any:
+    if isinstance(value, Stepping | Generated):
+        return value
+    found = as_sequence(trace, value) if not sentinel and type(value) is not list else None
+    if found is None:
+        return _as_it_is(iter)(trace, value, *sentinel)
+    return Stepping(ByPosition(found), size_number(trace, found.length))
+
+
+@_means(next)
+def _next(trace: Trace, it: Any, *default: Any) -> Any:
+    if isinstance(it, Stepping) and len(default) < 2:
+        return trace.run(step, it, default)
+    return next(it, *default)
+
+
 @_means(sorted)
 def _sorted(trace: Trace, values: Any, *, key: Any = None, reverse: bool = False) -> Any:
     if key is None and type(values) is TracedArray and values.ndim == 1:
@@ -456,6 +474,10 @@ BUILTINS[collections.deque] = make_queue
 BUILTINS[collections.Counter] = make_counter
 BUILTINS[set] = make_set
 _UNORDERED = frozenset({len, bool, sorted, min, max, any, all, set, frozenset})
+GOING_OVER = frozenset(
+    {list, tuple, dict, set, frozenset, sum, min, max, any, all, sorted, enumerate, zip, map, filter}
+)
+"""Builtins that ask their arguments for items."""
 _AS_THEY_ARE = frozenset({isinstance, type, id, callable, hasattr, getattr})
 
 
@@ -480,7 +502,7 @@ _as_folded(heapq.heapify, heapify)
 
 _PLAIN = (
     abs, round,
-    hash, iter, next, callable, id, slice, issubclass,
+    hash, callable, id, slice, issubclass,
 )  # fmt: skip
 """Builtins that ask their arguments, which answer by themselves."""
 

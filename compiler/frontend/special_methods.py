@@ -21,7 +21,7 @@ CALLED: dict[Callable[..., Any], tuple[str, ...]] = {
     int: ("int", "trunc"), complex: ("complex",), len: ("len",),
     str: ("str", "repr"), repr: ("repr",), format: ("format",),
     reversed: ("reversed",), math.floor: ("floor",), math.ceil: ("ceil",), math.trunc: ("trunc",),
-    operator.index: ("index",),
+    operator.index: ("index",), next: ("next",), iter: ("iter",),
 }  # fmt: skip
 """Builtins that ask a special method, or the second if there is no first."""
 

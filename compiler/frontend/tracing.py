@@ -22,7 +22,8 @@ from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.either import choose_arrays
-from weft.compiler.frontend.control.generated import Generated, Generating, is_generator
+from weft.compiler.frontend.control.generated import Generated, is_generator
+from weft.compiler.frontend.control.generating import Generating
 from weft.compiler.frontend.control.grouped import Grouping, one_of_many
 from weft.compiler.frontend.control.hooks import ControlHooks
 from weft.compiler.frontend.control.joins import Maybe, Possible, given, given_key, is_listed, segment_of
@@ -182,7 +183,7 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
 
     def display(self, value: Any, /) -> Any:
         """Give what `[*value]` goes over."""
-        value = builtin.of_generator(self.trace, self.inputs.open(given(value)))
+        value = builtin.of_generator(self.trace, self.inputs.open(given(self.gone_over(value))))
         return copied(self.trace, value) if is_listed(value) else value
 
     def made_set(self, *items: Any) -> Any:
@@ -192,7 +193,9 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
     def spread(self, value: Any, /) -> Any:
         """Give what `*value` goes over in a call or a tuple, or `**value` takes."""
         refuse_table(self.trace, value, "an unpacking")
-        return spread(self.trace, builtin.of_generator(self.trace, self.inputs.open(given(value))))
+        return spread(
+            self.trace, builtin.of_generator(self.trace, self.inputs.open(given(self.gone_over(value))))
+        )
 
     unpack = spread
 
@@ -392,7 +395,7 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
     def iterate(self, iterable: Any, /) -> Iterable[Any]:
         """What Python itself goes over: a container with its items captured."""
         self.check_iterators([iterable])
-        opened = keys_of(self.inputs.open(given(iterable)))
+        opened = keys_of(self.inputs.open(given(self.gone_over(iterable))))
         return opened if isinstance(opened, Generated) else self.spread(opened)
 
     def call(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -417,17 +420,22 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
         if _hashable(fn) and fn in CALLED and args:
             method = method_of(args[0], *CALLED[fn])
             if method is not None:
-                return self.call(method, *args, **kwargs)
+                return (self.next_of if fn is next else partial(self.call, method))(*args, **kwargs)
         if _hashable(fn) and fn in builtin.BUILTINS:
-            self.check_iterators(args)
-            args = tuple(builtin.opened(self.trace, fn, value) for value in args)
-            return builtin.BUILTINS[fn](self.trace, *map(self.inputs.open, args), **kwargs)
+            return self._call_builtin(fn, args, kwargs)
         if is_known(fn):
             if fn in JOINING and args and is_listed(args[0]):
                 return joined_items(self.trace, fn, args, kwargs)
             opened = {name: self.inputs.open(value) for name, value in kwargs.items()}
             return self.trace.call(fn, *map(self.inputs.open, args), **opened)
         return self._call_other(fn, args, kwargs)
+
+    def _call_builtin(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.check_iterators(args)
+        if fn in builtin.GOING_OVER:
+            args = tuple(map(self.gone_over, args))
+        args = tuple(builtin.opened(self.trace, fn, value) for value in args)
+        return builtin.BUILTINS[fn](self.trace, *map(self.inputs.open, args), **kwargs)
 
     def _call_method(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A method of a list or dict from outside, on the copy that the trace may change."""
@@ -523,7 +531,7 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
         if isinstance(owner, list | dict | set) and name in MUTATORS:
             self._note_change(owner, f"{_type(owner).__name__}.{name}")
             if name == "extend":
-                args = tuple(builtin.of_generator(self.trace, one) for one in args)
+                args = tuple(builtin.of_generator(self.trace, self.gone_over(one)) for one in args)
             if isinstance(owner, list) and args:
                 args = (*args[:-1], kept(self.trace, self.inputs.open(args[-1]), name))
         return self._call_foreign(fn, owner, args, kwargs)

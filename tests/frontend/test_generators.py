@@ -161,8 +161,63 @@ def sent(x, w):
     return [it.send(v) for v in (x[0], x[1])]
 
 
+class Counter:
+    def __init__(self, x):
+        self.x, self.at = x, 0
+
+    def __iter__(self):
+        self.at = 0
+        return self
+
+    def __next__(self):
+        if self.at >= len(self.x):
+            raise StopIteration
+        self.at += 1
+        return self.x[self.at - 1]
+
+
+class Rows:
+    def __init__(self, x):
+        self.x = x
+
+    def __iter__(self):
+        return iter(self.x)
+
+
+def own_iterators(x, w):
+    it = Counter(x)
+    found = [v * 2 for v in it], next(it, -1.0), sum(Rows(x)), [*Rows(x)], max(Rows(x))
+    s = np.float64(0.0)
+    for i in range(3):
+        for k, v in enumerate(it):
+            s += v * k + i
+    it.at = 1
+    for _ in range(3):
+        s += next(it)
+    return found, s, it.at
+
+
+def by_position(x, w):
+    it, s = iter(x), np.float64(0.0)
+    s = s + next(it)
+    for i in range(len(x) // 2):
+        s += next(it) * i
+        if x[i] > 0:
+            s += next(it)
+    left = [v for v in it]
+    tokens = iter(range(9))
+    read = []
+    for t in tokens:
+        if t % 3 == 1:
+            t += 10 * next(tokens)
+        read.append(t)
+    pairs = iter(x[:6])
+    return s, len(left), read, list(zip(pairs, pairs, strict=False)), next(it, None) is None
+
+
 PROGRAMS = [
     *(convolution, jumps, returned, piped, without_end, used_up, together, firsts),
+    *(own_iterators, by_position),
     *(one_after_the_other, from_outside, around_yield, sent),
 ]
 
@@ -202,7 +257,7 @@ def test_used_after_a_loop_that_may_have_ended():
         weft.compile(f)(np.arange(9.0))
 
 
-@pytest.mark.parametrize("make", [iter, lambda x: windows(x, 1), itertools.cycle])
+@pytest.mark.parametrize("make", [lambda x: windows(x, 1), itertools.cycle])
 def test_iterators_from_outside_of_long_loops(make):
     """An iterator that a compiled loop goes on with is in one place only while the loop is traced."""
 

@@ -195,6 +195,7 @@ class ControlHooks:
         self, source: Any, loop: Callable[..., Any], plain: Callable[..., Any], chooses: bool, /
     ) -> Any:
         """Evaluate a list comprehension: as a loop over a long range or array, or if it chooses."""
+        source = self.hooks.gone_over(source)
         items = self._long(source)
         if items is None and not chooses:
             return plain(self._by_item(source))
@@ -202,6 +203,7 @@ class ControlHooks:
 
     def collection(self, source: Any, loop: Callable[..., Any], plain: Callable[..., Any], /) -> Any:
         """Evaluate a comprehension of a set or dict: as it stands if it is short and its keys are known."""
+        source = self.hooks.gone_over(source)
         items = self._long(source)
         undo = Undo(self.hooks, {})
         if items is None or (
@@ -239,6 +241,7 @@ class ControlHooks:
         *rest: Any,
     ) -> Any:
         """Evaluate `sum(... for ...)` and its kin: as a loop over a long range or array, or if it chooses."""
+        source = self.hooks.gone_over(source)
         items = self._long(source)
         if fn not in (sum, any, all, min, max) or (items is None and not chooses):
             made = plain(self._by_item(source))
@@ -392,6 +395,7 @@ class ControlHooks:
         live: tuple[str, ...],
     ) -> None:
         """Trace a loop over a range, an array or a generator; Python goes over other things."""
+        iterable = self.hooks.gone_over(iterable)
         if isinstance(iterable, Generated):
             places, kept, _ = self._places((written, carried, live), stop, body)
             return self._generate(iterable, Consumer(body, stop, places, list(kept)))

@@ -77,3 +77,46 @@ def first_item(items: Any, default: Any) -> Any:
     if len(default) == 1:
         return default[0]
     raise StopIteration
+
+
+class Stepping:
+    """`iter(items)` of what is taken by position: where it stands is an attribute, which loops carry."""
+
+    def __init__(self, items: Any, length: Any) -> None:
+        self.items = items
+        self.length = length
+        self.position = 0
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        return step(self, ())
+
+
+def step(it: Any, default: Any) -> Any:
+    """`next(it, *default)`."""
+    if it.position >= it.length:
+        if len(default) == 1:
+            return default[0]
+        raise StopIteration
+    place = it.position
+    it.position = place + 1
+    return it.items[place]
+
+
+def remaining(it: Any, check: Any) -> Any:
+    """What is left of an iterator that nothing else goes on with meanwhile: `check` raises if it does."""
+    for place in range(it.position, it.length):
+        following = place + 1
+        it.position = following
+        yield it.items[place]
+        check(it.position, following)
+
+
+def stepwise(it: Any) -> Any:
+    """As `remaining`, whatever else goes on with it."""
+    while it.position < it.length:
+        place = it.position
+        it.position = place + 1
+        yield it.items[place]
