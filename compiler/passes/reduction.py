@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from weft.ir import Builder, Op, Value, VectorType
 from weft.ir.dataclass import dataclass
 from weft.ir.rewrite import Cloner
+from weft.ir.types import DType
 from weft.ir.walk import Use
 
 _COMPARISONS = ("less", "less_equal", "greater", "greater_equal")
@@ -24,6 +25,13 @@ class Reduction:
     ops: tuple[Op, ...]
     carried: Value
     new: Value
+
+    @property
+    def dtype(self) -> DType:
+        """That of the numbers."""
+        ty = self.carried.type
+        assert isinstance(ty, VectorType)
+        return ty.dtype
 
     def of(self, builder: Builder, carried: Value, new: Value) -> Value:
         """Which of two other numbers stays."""

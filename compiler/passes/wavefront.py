@@ -185,10 +185,20 @@ class _Wavefront:
         columns = maximum(columns, 1) + (some - 1) * nest.skew
         width = maximum(_divided_up(columns, sides), NARROWEST)
         bands, strips = _divided_up(some, height), _divided_up(columns, width)
-        found = (lower, first, rows, height, width, bands, strips)
-        types = [BufferType(r.carried.type.dtype, (BANDS[-1],)) for r in nest.reductions]
-        partial = [builder.emit("alloc", (), {"type": ty}).result for ty in types]
-        return _Tiles(*(e.value for e in found), partial)
+        partial = [
+            builder.emit("alloc", (), {"type": BufferType(r.dtype, (BANDS[-1],))}).result
+            for r in nest.reductions
+        ]
+        return _Tiles(
+            lower.value,
+            first.value,
+            rows.value,
+            height.value,
+            width.value,
+            bands.value,
+            strips.value,
+            partial,
+        )
 
     def _diagonals(
         self, builder: Builder, nest: _Nest, tiles: _Tiles, initial: Sequence[Value]

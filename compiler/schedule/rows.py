@@ -110,7 +110,7 @@ class Rows:
 
             serial(writer, "row", start, stop, (0, product(self.outer)), row)
 
-        groups = RowGroups(self)
+        groups = RowGroups(self)  # pyright: ignore[reportArgumentType] -- the link farm shows this class twice
         if not groups.pay:
             parallel_chunks(writer, product(self.outer), 1, item, chunk)
             return
