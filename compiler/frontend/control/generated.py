@@ -9,11 +9,10 @@ A generator is called when it is gone over, as a function that hands each value 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import field
 from inspect import CO_GENERATOR
 from itertools import count
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from weft.compiler.frontend.consuming import CONSUMER
 from weft.compiler.frontend.control.places import Journal, Place
@@ -21,9 +20,6 @@ from weft.compiler.frontend.hooks import variables
 from weft.compiler.frontend.trace import Trace
 from weft.ir.dataclass import dataclass
 from weft.ir.errors import WeftError
-
-if TYPE_CHECKING:
-    from weft.compiler.frontend.control.places import Mark
 
 _serials = count(1)
 
@@ -52,21 +48,26 @@ def consumer_in(*bodies: Callable[..., Any] | None) -> Consumer | None:
     return None if cell is None else cell.cell_contents
 
 
-@dataclass(slots=True, eq=False)
 class Generated:
-    """A generator: gone over by `run` with a consumer, or as Python's own `iterator`."""
+    """A generator: gone over by `run` with a consumer, or as Python's own `iterator`.
 
-    trace: Trace
-    journal: Journal
-    name: str
-    place: Any
-    """What tells it from others: its code, and the line that made it."""
-    iterator: Generator[Any, Any, None]
-    run: Callable[[Consumer], Any] | None
-    marks: list[Mark] = field(default_factory=list["Mark"])
-    begun: bool = False
-    left: bool = False
-    """Whether a loop over it may have ended before its end."""
+    No dataclass: those are containers, which are looked into.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        journal: Journal,
+        name: str,
+        place: Any,
+        iterator: Generator[Any, Any, None],
+        run: Callable[[Consumer], Any] | None,
+    ) -> None:
+        self.trace, self.journal, self.name, self.iterator, self.run = trace, journal, name, iterator, run
+        self.place = place  # tells it from others: its code, and the line that made it
+        self.marks = list(journal.marks)
+        self.begun = False
+        self.left = False  # whether a loop over it may have ended before its end
 
     def __iter__(self) -> Iterator[Any]:
         return self

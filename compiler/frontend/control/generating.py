@@ -97,7 +97,7 @@ class Generating:
 
     def _made(self, name: str, code: CodeType, iterator: Any, run: Any) -> Generated:
         place = code.co_filename, code.co_firstlineno, str(self.trace.location())
-        return Generated(self.trace, self.journal, name, place, iterator, run, list(self.journal.marks))
+        return Generated(self.trace, self.journal, name, place, iterator, run)
 
     def inside(self, function: FunctionType) -> AbstractContextManager[None]:
         """Note a call of a function, until it ends."""
