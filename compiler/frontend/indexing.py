@@ -451,10 +451,19 @@ def set_item(trace: Trace, array: TracedArray, key: Any, value: Any) -> None:
     elif selection.mask is not None:
         _write_masked(trace, selection, value, None)
     elif not selection.indices:
+        if _is_seen(value, selection.view):
+            return
         part = fit(trace, elements(trace, value, array.element), selection.view.shape, "a value")
         selection.view.write(trace, part.value)
     else:
         scatter(trace, selection, elements(trace, value, array.element), "set")
+
+
+def _is_seen(value: Any, place: View) -> bool:
+    """Whether a value is what a place holds, as at the end of `x[i, 1:] += other`."""
+    if type(value) is not TracedArray or value.view.storage is not place.storage:
+        return False
+    return value.view.lenses == place.lenses
 
 
 def _is_same_place(value: MaskedElements, array: TracedArray, selection: Selection) -> bool:

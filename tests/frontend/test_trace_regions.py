@@ -179,3 +179,15 @@ def test_types_that_change_are_an_error():
     with pytest.raises(WeftError) as caught:
         traced(fn, X)
     assert caught.value.code == "E061"
+
+
+def test_a_part_of_a_row_is_written_once():
+    """`x[i, 1:] += v` stores what it has just written in place."""
+
+    def fn(x, place):
+        x[place[0], 1:] += x[place[1], 1:]
+        return x
+
+    rows, place = np.arange(12.0).reshape(3, 4), np.array([2, 1])
+    program = check(fn, rows, place)
+    assert [op.name for op in walk(program.func.body)].count("scatter") == 1

@@ -33,6 +33,7 @@ from weft.compiler.frontend.location import is_caught
 from weft.compiler.frontend.number import as_expr, number, size_number
 from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.text import fail_unless, is_made_later
+from weft.compiler.frontend.values import TracedArray
 from weft.ir.errors import DTypeError, UnsupportedError, WeftError
 from weft.ir.expr import Expr
 from weft.ir.types import BOOL
@@ -336,15 +337,14 @@ class ControlHooks:
     ) -> None:
         """Give a list a stack before a statement is traced again; raise where it is to be earlier.
 
-        A list of numbers is noted in `stacked`, with its items.
+        A list of numbers, or of rows of these, is noted in `stacked`, with its items.
         """
         undo.run()
         if self.hooks.journal.is_outer(wanted.owner):
             raise wanted
         held: Any = wanted.owner
-        items = typing.cast("list[Any]", held.copy() if type(held) is list else [])
-        if stacked is not None and items and not any(map(is_node, items)):
-            stacked.append((wanted.owner, items))
+        if stacked is not None and type(held) is list and _is_of_numbers(held):
+            stacked += _contents(held)
         wanted.prepare(self.trace)
 
     def _try_test(self, test: Thunk) -> bool | None:
@@ -598,6 +598,20 @@ def _flag_names(stop: Thunk | None) -> tuple[str, ...]:
     function: Any = stop  # typed so, checkers take it for a function
     names: tuple[str, ...] = () if stop is None else function.__code__.co_freevars
     return tuple(n for n in names if n.startswith(("__weft_break_", "__weft_returned__")))
+
+
+def _is_of_numbers(items: Any) -> bool:
+    """Whether a list holds numbers, or lists of these."""
+    return bool(items) and all(
+        _is_of_numbers(item) if type(item) is list else not is_node(item) and type(item) is not TracedArray
+        for item in items
+    )
+
+
+def _contents(held: list[Any]) -> list[tuple[list[Any], list[Any]]]:
+    """A list and those in it, with their items."""
+    inner = [one for item in held if type(item) is list for one in _contents(typing.cast("list[Any]", item))]
+    return [(held, held.copy()), *inner]
 
 
 def _limited(items: Iterator[Any], error: WeftError | None) -> Iterator[Any]:
