@@ -505,7 +505,7 @@ def _write_masked(trace: Trace, selection: Selection, value: Any, operation: Any
     wide = broadcast_to(trace, wide, view.shape)
     new = elements(trace, value, None if operation else old.dtype)
     place = len(shape_of(new)) - after - 1
-    if operation is None and place >= 0 and trace.is_computed(shape_of(new)[place]):
+    if operation is None and place >= 0 and _are_many(trace, shape_of(new)[place]):
         _write_at_mask(trace, selection, old, new)
         return
     new = _aligned(trace, new, after, count)
@@ -514,6 +514,11 @@ def _write_masked(trace: Trace, selection: Selection, value: Any, operation: Any
         trace.call(operation, combined, new_array(trace, new) if shape_of(new) else value, out=combined)
         new = combined.expr
     view.write(trace, select(wide, fit(trace, cast(new, old.dtype), view.shape, "a value"), old).value)
+
+
+def _are_many(trace: Trace, size: DimLike) -> bool:
+    """Whether there is a value for each element at a mask, not one for all."""
+    return trace.is_computed(size) or not trace.holds(size, "==", 1, "values that are written at a mask")
 
 
 def _write_at_mask(trace: Trace, selection: Selection, old: Expr, new: Expr) -> None:

@@ -30,6 +30,17 @@ def written_in_rows(x, v, k):
     return x[x > 0].shape
 
 
+def as_many_as_the_mask(x, v, k):
+    m, rows = np.zeros(30, bool), np.zeros((4, 6), bool)
+    m[3:6] = True
+    rows[1, :2] = True
+    v[m], x[rows] = [1.0, 2.0, 3.0], (7, 8)
+    m[0], m[3:5] = True, False
+    v[~m] = v[m][0] * np.arange(28)
+    x[rows[:, 1]] = x[0]
+    return x, v
+
+
 def parts(x, v, k):
     y = v[k > 2]
     return y[0], y[-1], y[:2], y[::-1], y.size, (y * y).max(), y[1:] - y[:-1]
@@ -60,7 +71,7 @@ def in_a_loop(x, v, k):
 @pytest.mark.parametrize(
     "fn",
     [
-        kept_then_changed, written_back, written_in_rows, parts, arithmetic, in_a_loop,
+        kept_then_changed, written_back, written_in_rows, as_many_as_the_mask, parts, arithmetic, in_a_loop,
         lambda x, v, k: (v[v > 0], v[v > 0] * 2, v[v > 0].sum(), v[v > 100], v[v < 100]),
         lambda x, v, k: (x[x > 0], x[x[:, 0] > 0], x[:, x[0] > 0]),
         lambda x, v, k: (np.nonzero(x > 0), np.argwhere(x > 0), np.flatnonzero(v > 1), (x > 0).nonzero(),
@@ -116,10 +127,16 @@ def test_results_own_their_memory():
     assert result.flags.writeable
 
 
+def two_at_a_mask(v):
+    v[v > 0] = [1.0, 2.0]
+
+
 def test_errors():
     with pytest.raises(IndexError, match="boolean index did not match"):
         weft.compile(lambda v: v[np.ones(3, bool)])(V)
     with pytest.raises(ValueError, match="could not be broadcast"):
         weft.compile(lambda v: v[v > 0] + v[v < 0])(V)
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        weft.compile(two_at_a_mask)(V.copy())
     with pytest.raises(IndexError):
         weft.compile(lambda v: v[v > 100][0])(V)
