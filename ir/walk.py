@@ -69,7 +69,7 @@ def has_effect(op: Op) -> bool:
     return any(
         has_effect(inner)
         for region in op.regions
-        for inner in region.ops
+        for inner in reversed(region.ops)  # what is stored is stored last
         if not REGISTRY[inner.name].has("terminator")
     )
 

@@ -52,6 +52,8 @@ NARROWEST = 32
 
 def wavefront(fn: Func) -> Func:
     """The program with its recurrences over two indices in parallel tiles."""
+    if not any(_only_loop(op) for op in loops_of(fn.body)):
+        return fn
     facts, users = facts_of(fn), uses(fn)
     nests: dict[Op, _Nest] = {}
     for op in loops_of(fn.body):
