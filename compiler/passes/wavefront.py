@@ -14,7 +14,7 @@ border that moves to the left with each row: j + skew * i. Tiles depend on the w
 of threads, and each element is computed from the same numbers as before. What is largest or smallest of all
 elements (`reduction.py`) is found for each band of rows, then of the bands. Loop level to loop level, after
 scalars became registers and before recurrences do. Not here: loops whose iterations are independent
-(`spread.py`), distances (`compiler/distance.py`).
+(`spread.py`, `vectorize.py`), distances (`compiler/distance.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,6 +94,8 @@ def _nest(facts: Facts, outer: Op, users: Mapping[Value, Sequence[Use]]) -> _Nes
     apart = distances(facts, pair, found)
     if apart is None or is_independent(facts, outer):
         return None
+    if not reductions and not any(down == 0 < along for down, along in apart):
+        return None  # the iterations of the inner loop are independent: they are lanes
     skew = max((-(along // down) for down, along in apart if down > 0 > along), default=0)
     return _Nest(outer, inner, pair, skew, reductions)
 
@@ -147,7 +149,6 @@ class _Tiles:
     width: Value
     bands: Value
     strips: Value
-    partial: Sequence[Value]  # memory with a number for each band, of each reduction
 
 
 class _Wavefront:
@@ -187,25 +188,15 @@ class _Wavefront:
         columns = maximum(columns, 1) + (some - 1) * nest.skew
         width = maximum(_divided_up(columns, sides), NARROWEST)
         bands, strips = _divided_up(some, height), _divided_up(columns, width)
-        partial = [
-            builder.emit("alloc", (), {"type": BufferType(r.dtype, (BANDS[-1],))}).result
-            for r in nest.reductions
-        ]
-        return _Tiles(
-            lower.value,
-            first.value,
-            rows.value,
-            height.value,
-            width.value,
-            bands.value,
-            strips.value,
-            partial,
-        )
+        found = (lower, first, rows, height, width, bands, strips)
+        return _Tiles(*[e.value for e in found])
 
     def _diagonals(
         self, builder: Builder, nest: _Nest, tiles: _Tiles, initial: Sequence[Value]
     ) -> Sequence[Value]:
         """The loop over diagonals, and in it one over bands, of which each diagonal has one tile at most."""
+        types = [BufferType(r.dtype, (BANDS[-1],)) for r in nest.reductions]
+        partial = [builder.emit("alloc", (), {"type": ty}).result for ty in types]  # of each band
 
         def diagonal(inside: Builder, number: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
             first = maximum(number - inside.expr(tiles.strips) + 1, 0)
@@ -213,19 +204,19 @@ class _Wavefront:
 
             def tile(innermost: Builder, count: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
                 band = innermost.expr(first.value) + count
-                self._tile(innermost, nest, tiles, band, innermost.expr(number.value) - band)
+                self._tile(innermost, nest, tiles, partial, (band, innermost.expr(number.value) - band))
                 return []
 
             inside.loop(inside.index(0), stop - first, 1, [], tile, kind="parallel")
             return []
 
         def begin(inside: Builder, band: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
-            for value, memory in zip(initial, tiles.partial, strict=True):
+            for value, memory in zip(initial, partial, strict=True):
                 inside.emit("store", [value, memory, band.value])
             return []
 
         def end(inside: Builder, band: Expr, carried: Sequence[Expr]) -> Sequence[Expr]:
-            found = [inside.emit("load", [memory, band.value]).result for memory in tiles.partial]
+            found = [inside.emit("load", [memory, band.value]).result for memory in partial]
             each = zip(nest.reductions, carried, found, strict=True)
             return [inside.expr(r.of(inside, one.value, other)) for r, one, other in each]
 
@@ -237,8 +228,16 @@ class _Wavefront:
             return ()
         return [e.value for e in builder.loop(zero, bands, 1, [builder.expr(v) for v in initial], end)]
 
-    def _tile(self, builder: Builder, nest: _Nest, tiles: _Tiles, band: Expr, strip: Expr) -> None:
-        """The two loops over the elements of a tile."""
+    def _tile(
+        self,
+        builder: Builder,
+        nest: _Nest,
+        tiles: _Tiles,
+        partial: Sequence[Value],
+        place: tuple[Expr, Expr],
+    ) -> None:
+        """The two loops over the elements of the tile of a band and a strip."""
+        band, strip = place
         step = nest.pair.outer_step
         first, height = builder.expr(tiles.first_row), builder.expr(tiles.height)
         start = band * height
@@ -258,10 +257,10 @@ class _Wavefront:
         cloner = Cloner({**self.cloner.values, **dict(zip(old.params, new.params, strict=True))}, rule=visit)
         cloner.ops(old, Builder(new))
         bounds = [(first + edge * step).value for edge in (start, stop)]
-        before = [builder.emit("load", [memory, band.value]).result for memory in tiles.partial]
+        before = [builder.emit("load", [memory, band.value]).result for memory in partial]
         limits = [*bounds, builder.index(step).value]
         done = builder.emit("for", [*limits, *before], nest.outer.attributes, [new])
-        for value, memory in zip(done.results, tiles.partial, strict=True):
+        for value, memory in zip(done.results, partial, strict=True):
             builder.emit("store", [value, memory, band.value])
 
 

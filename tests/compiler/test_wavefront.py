@@ -131,8 +131,14 @@ def diagonal(u):
             u[i, j] += u[j, i] + u[i - 1, j]
 
 
-@pytest.mark.parametrize("fn", [one_index, totals, diagonal])
-def test_what_waits_for_unknown_elements_or_rounds_stays_in_order(fn, tiny):
+def rows_above(u):
+    for i in range(1, u.shape[0]):
+        for j in range(1, u.shape[1]):
+            u[i, j] += 0.5 * u[i - 1, j - 1]
+
+
+@pytest.mark.parametrize("fn", [one_index, totals, diagonal, rows_above])
+def test_what_waits_for_unknown_elements_or_rounds_or_has_lanes_stays_in_order(fn, tiny):
     u = RNG.random((13, 13))
     compiled = weft.compile(fn)
     assert outcome(compiled, (u,)) == outcome(fn, (u,))
