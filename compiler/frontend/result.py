@@ -342,7 +342,8 @@ class Outputs:
         if storage.parameter is not None and sizes is not None:
             return self._seen(array, storage.parameter, None, sizes=sizes)
         whole = View.of(storage)
-        is_alone = len(self._shared[storage]) == 1 or not all(map(self.trace.has_bound, whole.shape))
+        is_alone = storage.choice is not None or len(self._shared[storage]) == 1
+        is_alone = is_alone or not all(map(self.trace.has_bound, whole.shape))
         if is_alone or sizes is None:
             if any(self.trace.is_computed(d) for d in view.shape):
                 made = self._computed(array)

@@ -90,6 +90,12 @@ def found(x, y):
     return None if x.sum() > y else x * 2
 
 
+def either(x, y):
+    z = x if x[0] > y[0] else y
+    z[0] = 7
+    return z, z[1:] * 2
+
+
 def noise(n):
     return RANDOM.normal(size=(n,)), RANDOM.integers(0, 9, 4)
 
@@ -118,6 +124,7 @@ CASES = {
     "positive": (positive, ["f64[n]"], (X[0],)),
     "listed": (listed, ["int"], (5,)),
     "found": (found, ["f64[n]", "float"], (X[0], 100.0)),
+    "either": (either, ["f64[n]", "f64[n]"], (X[0], X[1])),
     "noise": (noise, ["int"], (6,)),
     "sorted_rows": (sorted_rows, ["f64[n,m]"], (X,)),
 }  # fmt: skip

@@ -43,6 +43,19 @@ def a_view_of_it_and_a_view_taken_before(x, y):
     return z, before, x + y
 
 
+@program(*((np.asfortranarray(ramp(12).reshape(3, 4)), c) for c in (1.0, -1.0)))
+def of_other_strides(x, c):
+    y = np.zeros((3, 4))
+    z = x if c > 0 else y
+    for i in range(3):
+        row = z[i]
+        row[i] += 2
+        z[:, i] *= 3
+        z.T[0] = 1
+        z.reshape(4, 3)[1, 1] = 9
+    return z, y
+
+
 @program((ramp(9),), (ramp(9) + 3,))
 def one_that_it_may_be(x):
     y = x * 2
@@ -236,6 +249,48 @@ def test_results_are_the_arguments():
         assert first is third is (a if x[0] > 1 else b)
         assert second is a
         assert view.base is first
+
+
+def test_variables():
+    x, y = weft.Variable(np.arange(4.0)), weft.Variable(np.ones(4))
+
+    @weft.compile
+    def f(c):
+        z = x if c > 0 else y
+        z[1] += 5
+        return z
+
+    assert f(1.0) is x
+    assert f(-1.0) is y
+    assert (x.value.sum(), y.value.sum()) == (11.0, 9.0)
+
+    def assigned(c):
+        z = x if c > 0 else y
+        z.assign(y * 2)
+
+    with pytest.raises(weft.UnsupportedError, match="one of several"):
+        weft.compile(assigned)(1.0)
+
+
+def test_derivatives():
+    def exchanged(x, n):
+        a, b = x, x * 2
+        for i in range(n):
+            if a[i % 3] > b[i % 3]:
+                a, b = b, a
+            a[i % 4] += 0.5 * b[(i + 1) % 5]
+            if i % 4 == 2:
+                b = np.cos(a)
+        return (a * x + b * b).sum()
+
+    point, n = np.array([3.0, 1.1, 4.2, 1.3, 2.5]), 7
+    found = weft.grad(exchanged)(point.copy(), n)
+    steps = 1e-6 * np.eye(5)
+    expected = [(exchanged(point + h, n) - exchanged(point - h, n)) / 2e-6 for h in steps]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    rows = np.stack([point, point[::-1]])
+    found = weft.vmap(lambda row: exchanged(row, n))(rows.copy())
+    np.testing.assert_allclose(found, [exchanged(row.copy(), n) for row in rows])
 
 
 def test_a_read_only_array_is_refused_where_it_is_written():

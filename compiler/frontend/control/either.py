@@ -192,7 +192,7 @@ def is_same_view(one: View, other: View) -> bool:
 
 def _is_outer(trace: Trace, view: View) -> bool:
     """Whether a view means something where the trace stands."""
-    if view.storage.depth > len(trace.frames) or view.storage.variable is not None:
+    if view.storage.depth > len(trace.frames):
         return False
     return all(_is_known(trace, lens) for lens in view.lenses)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.control.either import chosen, possible_arrays
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import common_shape, show_shape
 from weft.compiler.frontend.numpy.creation import (
@@ -85,8 +86,15 @@ def reshape(trace: Trace, a: Any, shape: Any, order: str = "C", copy: bool | Non
     if order == "F":
         sizes = as_shape_with_gap(trace, shape)[::-1]
         return transpose(trace, reshape(trace, transpose(trace, array), sizes, copy=copy))
-    target = _complete(trace, array, as_shape_with_gap(trace, shape))
+    return _reshaped(trace, array, _complete(trace, array, as_shape_with_gap(trace, shape)), copy)
+
+
+def _reshaped(trace: Trace, array: TracedArray, target: Shape, copy: bool | None) -> TracedArray:
     strides = reshape_strides(array.view.shape, array.view.strides, target)
+    choice = array.view.storage.choice
+    if strides is None and choice is not None:  # a view of one, a copy of another, as their memory lies
+        found = [_reshaped(trace, one, target, copy) for one in possible_arrays(array)]
+        return chosen(trace, choice.index, found)
     if strides is None and copy is False:
         raise ValueError("Unable to avoid creating a copy while reshaping.")
     if strides is None or copy:

@@ -320,6 +320,12 @@ def _namespace(value: Any, api_version: Any = None) -> Any:
 def _variable(value: Any, name: str) -> Any:
     """The Variable whose memory a traced array is; raises AttributeError for others, as arrays do."""
     found = value.view.storage.variable if type(value) is TracedArray and value.view.base is None else None
+    if found is None and type(value) is TracedArray and value.view.base is None:
+        possible = value.view.storage.possible()[1:]
+        if any(one.variable is not None for one in possible):
+            value.trace.assumptions.join_by_choice()
+            text = f"`{name}` of a variable that may be one of several"
+            raise value.trace.refuse(text, "write `v[...] = x`, and read `v[...]`", "E064")
     if found is None:
         raise AttributeError(f"'numpy.ndarray' object has no attribute '{name}'")
     return found
