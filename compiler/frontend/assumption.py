@@ -33,6 +33,9 @@ _OPERATIONS: dict[str, Callable[[int, int], bool]] = {
 INVERSE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 """What holds if a relation does not."""
 _MIRROR = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
+EVERY = "*"
+"""Stands for all names."""
+_MOST_CHOSEN = 24
 _EXAMPLE_SIZE = 1009  # stands for a size of which no call is known
 
 
@@ -78,10 +81,10 @@ class Assumptions:
     guards: list[SizeGuard] = field(default_factory=list[SizeGuard])
     fixed: dict[str, Any] = field(default_factory=dict[str, Any])  # floats that decide sizes, by their paths
     stepped: dict[Any, Any] = field(default_factory=dict[Any, Any])  # generators that Python runs, and why
-    chosen: bool | None = None
-    """Whether an array that is one or another where paths meet is a choice of these; None: nothing needed it,
-    they are joined by value; False: that was tried in vain."""
+    chosen: frozenset[str] = frozenset()
+    """Names whose arrays are, where paths meet, a choice of those that they may be; others by value."""
     by_value: Assumptions | None = None  # what was assumed before that
+    is_final: bool = False  # whether choices were tried in vain
     _known: set[tuple[DimLike, str]] = field(default_factory=set[tuple[DimLike, str]])
 
     def apply(self, dim: DimLike) -> DimLike:
@@ -134,13 +137,22 @@ class Assumptions:
         assert changed
         raise Restart
 
-    def join_by_choice(self) -> None:
-        """Have arrays be choices where paths meet, from the start. May raise Restart."""
-        if self.chosen is None:
+    def join_by_choice(self, names: Iterable[str]) -> None:
+        """Have arrays of these names be choices from the start; if they are, all. May raise Restart."""
+        more = self.chosen.union(name for name in names if name)
+        if more == self.chosen or len(more) > _MOST_CHOSEN:
+            more = self.chosen | {EVERY}
+        if self.is_final or more == self.chosen:
+            return
+        if self.by_value is None:
             kept = dict(self.replaced), list(self.guards), dict(self.fixed), dict(self.stepped)
-            self.by_value = Assumptions(self.present, *kept, chosen=False, _known=set(self._known))
-            self.chosen = True
-            raise Restart
+            self.by_value = Assumptions(self.present, *kept, is_final=True, _known=set(self._known))
+        self.chosen = more
+        raise Restart
+
+    def chooses(self, name: str) -> bool:
+        """Whether arrays of a name are choices."""
+        return name in self.chosen or EVERY in self.chosen
 
     def fix(self, sizes: Iterable[DimLike], floats: Mapping[str, Any], location: Location | None) -> None:
         """Fix sizes and floats to what they are in the present call. Raises Restart if any was open."""

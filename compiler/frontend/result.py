@@ -360,7 +360,7 @@ class Outputs:
         """Raise Restart for an array that was joined by value and may be one that the caller has."""
         for one in storage.possible()[1:]:
             if one.parameter is not None or one in self._shared:
-                self.trace.assumptions.join_by_choice()
+                self.trace.choose_names(storage)
 
     def _chosen(self, array: TracedArray, choice: Choice) -> ResultNode:
         """An array that is one of several."""

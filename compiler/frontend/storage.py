@@ -331,6 +331,8 @@ class Storage:
     in_list: bool = False  # holds the items of a list
     of_items: bool = False  # made of a list: NumPy gives one without items one axis, and float64
     fixed: bool = False  # not to be written: parts of it may be one and the same list or array in Python
+    joined: str = ""  # the name for which it is a join by value
+    linked: list[Storage] = field(default_factory=list["Storage"])  # those that are it, or may be, in Python
     is_carried: bool = False  # what a name is at the start of an iteration, by value
     choice: Choice | None = None  # no memory of its own: one of several arrays
 
@@ -343,6 +345,12 @@ class Storage:
     def is_own(self, depth: int) -> bool:
         """Whether it is memory that came to be in the innermost of so many regions."""
         return self.choice is None and self.depth >= depth
+
+    def link(self, other: Storage) -> None:
+        """Note that both may be one in Python."""
+        if other not in self.linked:
+            self.linked.append(other)
+            other.linked.append(self)
 
     def memory(self) -> list[Storage]:
         """Itself, or the storages one of which it is."""

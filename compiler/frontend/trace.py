@@ -94,6 +94,7 @@ class Trace:
         self._bound: dict[str, tuple[Region, Value]] = {}  # what the program computes, where
         self._memory: set[str] = set()  # of these, sizes of which there is memory
         self.masks: dict[object, list[tuple[Region, Value]]] = {}  # where a mask holds, by what it is
+        self.joining = ""  # the name that is joined now
         self.carries_arrays = False  # whether a loop binds arrays anew, by value
         self.names: set[str] = set()  # of symbols, those of arguments too
         self.released: set[str] = set()  # indices of loops that are closed
@@ -436,7 +437,7 @@ class Trace:
     def current_value(self, storage: Storage) -> Value:
         """The value of a storage in the innermost region."""
         if storage.left:
-            raise self.refuse_alias()
+            raise self.refuse_alias(storage)
         self._touch(storage, len(self.frames) - 1)
         return storage.value
 
@@ -450,12 +451,12 @@ class Trace:
     def note_write(self, storage: Storage) -> None:
         """A storage is written: joins by value that it is part of, and a join's parts, are not to be used."""
         if storage.fixed:
-            raise self.refuse_alias()
+            raise self.refuse_alias(storage)
         storage.writes += 1
         origins = _closure([storage], lambda one: one.origins)
         for other in origins[1:]:
             if other.parameter is not None:
-                raise self.refuse_alias()
+                raise self.refuse_alias(storage)
             other.writes += 1
         for other in _closure(origins, lambda one: one.copies)[1:]:
             self.leave_storage(other)
@@ -492,22 +493,27 @@ class Trace:
         """Note that an array joined by value may be, in Python, one that was there before."""
         if copy.choice is not None:
             return
+        copy.link(origin)
         copy.fixed |= origin.fixed
         if origin is not copy and origin not in copy.origins:
             copy.origins.append(origin)
             origin.copies.append(copy)
 
-    def refuse_alias(self) -> UnsupportedError:
+    def refuse_alias(self, *storages: Storage) -> UnsupportedError:
         """The error for an array that is written while it may or may not be another one.
 
-        Raises Restart if arrays have been joined by value so far.
+        Raises Restart if they were joined by value.
         """
-        self.assumptions.join_by_choice()
+        self.choose_names(*storages)
         return self.refuse(
             "an array is written that may or may not be the memory of another: both names would see it",
             "give one of them memory of its own before, for example by `x = x.copy()`",
             "E064",
         )
+
+    def choose_names(self, *storages: Storage) -> None:
+        """Join the names for which these, or what may be these, were joined otherwise. May raise Restart."""
+        self.assumptions.join_by_choice(one.joined for one in _closure([*storages], lambda one: one.linked))
 
     def _touch(self, storage: Storage, number: int) -> None:
         """Note the value of `storage` on entry to each open region younger than it, outer regions first."""

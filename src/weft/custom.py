@@ -165,7 +165,7 @@ class _Rule:
         trace = self.trace
         frame = trace.open(repeats=False)
         places: list[Symbol] = []
-        outer, trace.assumptions = trace.assumptions, Assumptions(chosen=False)
+        outer, trace.assumptions = trace.assumptions, Assumptions(is_final=True)
         try:
             arrays = [
                 new_array(trace, trace.expr(frame.region.add_param(self._alike(v)))) for v in self.operands

@@ -40,6 +40,8 @@ def check_aliases(
                 pairs = [(one, param) for one, param in pairs if param.is_own(inside)]
                 starts += [(one, param) for one, param in pairs if one is not param]
     pairs = _through_iterations(starts)
+    for one, param in pairs:
+        one.link(param)
     turning = set[Storage]() if turns is None else {one for name in turns.sources for one in found[name]}
     _refuse_stale(trace, variables, done, [pair for pair in pairs if pair[1] not in turning])
     outer = [(one, param) for one, param in pairs if one.depth <= len(trace.frames)]
@@ -59,12 +61,12 @@ def _refuse_stale(
         shared = any(other is one and owner is not param for other, owner in pairs)
         outside = one.depth <= len(trace.frames)
         if param.writes and (shared or (outside and (one in done.frame.before or one.parameter is not None))):
-            raise trace.refuse_alias()
+            raise trace.refuse_alias(one, param)
         writes = one.writes if one in variables.params else one in written_in(done.frame, done.storages)
         if writes and variables.params.get(param) in read:
-            raise trace.refuse_alias()
+            raise trace.refuse_alias(one, param)
         if param.writes and variables.params.get(one) in read:
-            raise trace.refuse_alias()
+            raise trace.refuse_alias(one, param)
         if param.writes and outside and one not in params:
             trace.leave_storage(one)
 

@@ -127,7 +127,7 @@ def chosen(trace: Trace, index: Value, arrays: Sequence[TracedArray]) -> TracedA
 def _slot_of(trace: Trace, array: TracedArray) -> Either | None:
     """The slot of an array that was there before paths parted; None for others."""
     found = possible_arrays(array)
-    if not all(_is_outer(trace, one.view) for one in found):
+    if not trace.assumptions.chooses(trace.joining) or not all(_is_outer(trace, one.view) for one in found):
         return None
     return Either(tuple(found))
 
@@ -149,7 +149,7 @@ def is_one(trace: Trace, left: TracedArray, right: TracedArray) -> Any:
         return left.view is right.view
     if ones.choice is None and others.choice is None:
         if set(ones.possible()) & set(others.possible()) or _was_carried(ones, others):
-            raise _of_unknown_identity(trace)
+            raise _of_unknown_identity(trace, ones, others)
         return False
     found = trace.constant(0, BOOL)
     for one, when in _when(trace, left):
@@ -157,7 +157,7 @@ def is_one(trace: Trace, left: TracedArray, right: TracedArray) -> Any:
             if one.view is other.view:
                 found = found | (when & too)
             elif is_same_view(one.view, other.view):
-                raise _of_unknown_identity(trace)
+                raise _of_unknown_identity(trace, ones, others)
     return number(trace, found, bool)
 
 
@@ -175,8 +175,8 @@ def _when(trace: Trace, array: TracedArray) -> list[tuple[TracedArray, Expr]]:
     return [(one, is_number(trace, choice, k)) for k, one in enumerate(possible_arrays(array))]
 
 
-def _of_unknown_identity(trace: Trace) -> Exception:
-    trace.assumptions.join_by_choice()
+def _of_unknown_identity(trace: Trace, *storages: Storage) -> Exception:
+    trace.choose_names(*storages)
     text = "`is` asks whether two arrays are one that the program may or may not make one"
     return trace.refuse(text, "keep what decides it in a name, and ask for that", "E064")
 

@@ -380,6 +380,12 @@ def join(a: Slot, b: Slot) -> Slot:
     return _join_numbers(a, b)
 
 
+def label(name: str) -> str:
+    """A name without what differs between traces of one program."""
+    is_item = " " in name or name.startswith("__weft_list_")
+    return name.partition(" ")[0].rstrip("0123456789") if is_item else name
+
+
 def by_value(slot: Slot) -> Slot:
     """The slot of values as they are now, not of which array one is."""
     return slot.by_value() if isinstance(slot, Extended) else slot

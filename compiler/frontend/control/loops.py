@@ -26,6 +26,7 @@ from weft.compiler.frontend.control.joins import (
     carried,
     freeze,
     is_same,
+    label,
     loosen,
     lower,
     types,
@@ -231,7 +232,7 @@ def _grow(
 
 def _settle_name(trace: Trace, variables: Variables, name: str, value: Any) -> bool:
     """Join what the body gave a name with what it began with; whether the body must be traced again."""
-    slot = variables.slots[name]
+    slot, trace.joining = variables.slots[name], label(name)
     if isinstance(slot, Listed) or is_same(value, variables.wrapped[name]):
         return False
     if value is UNDEFINED and name in variables.late:
@@ -424,7 +425,7 @@ def _bind_results(
             turned[name] = made
             continue
         _link_all(trace, made, sources.get(name, []))
-        link_arrays(trace, slot, made, done.ends[name])
+        link_arrays(trace, name, slot, made, done.ends[name])
         trace.carries_arrays |= any(array.view.storage.choice is None for array in arrays_in(made))
         bound[name] = made
         if name in variables.late:

@@ -19,7 +19,7 @@ from weft.compiler.frontend.control.either import (
     is_same_view,
     possible_arrays,
 )
-from weft.compiler.frontend.control.joins import UNDEFINED, Frozen, Maybe, Possible, is_listed
+from weft.compiler.frontend.control.joins import UNDEFINED, Frozen, Maybe, Possible, is_listed, label
 from weft.compiler.frontend.storage import Storage, View, row_major
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray
@@ -71,7 +71,8 @@ def move_from_sides(trace: Trace, sides: Sequence[Side], names: Sequence[str]) -
     columns = [[list(frozen_in(side.values.get(name))) for side in alive] for name in names]
     used = [Counter(_storages(leaf for column in columns for leaf in column[k])) for k in range(len(alive))]
     wanted: list[dict[Storage, None]] = [{} for _ in alive]
-    for row in (row for column in columns for row in _rows(column)):
+    choosing = [c for c, n in zip(columns, names, strict=True) if trace.assumptions.chooses(label(n))]
+    for row in (row for column in choosing for row in _rows(column)):
         if not all(_is_alone(trace, leaf, used[k]) for k, leaf in row):
             for k, leaf in row:
                 wanted[k].update((s, None) for s in _storages([leaf]) if _is_made(trace, s))
@@ -139,6 +140,7 @@ class Held:
     """An array that a loop carries, at the end of an iteration: what it may be, and when it is each."""
 
     leaf: Frozen | None
+    is_chosen: bool
     arrays: list[TracedArray]
     flags: list[Expr | None]
     """None: always."""
@@ -171,14 +173,15 @@ def _held(trace: Trace, variables: Variables, done: Traced) -> Iterator[Held]:
     used = Counter(_storages(leaf for leaves in found.values() for leaf in leaves))
     with trace.reopen(done.frame):
         for name, value in done.ends.items():
+            is_chosen = trace.assumptions.chooses(label(name))
             if value is variables.wrapped.get(name):
                 for array in _arrays(value):
-                    yield _held_of(trace, None, array)
+                    yield _held_of(trace, None, array, is_chosen=is_chosen)
                 continue
             for leaf in found[name]:
-                late = variables.before[name] is UNDEFINED and value is done.ends[name]
+                late = variables.before[name] is UNDEFINED
                 if not (late and _is_alone(trace, leaf, used)):
-                    yield _held_of(trace, leaf, leaf.array)
+                    yield _held_of(trace, leaf, leaf.array, is_chosen=is_chosen)
 
 
 def _arrays(value: Any) -> Iterator[TracedArray]:
@@ -191,16 +194,16 @@ def _arrays(value: Any) -> Iterator[TracedArray]:
             yield from _arrays(item)
 
 
-def _held_of(trace: Trace, leaf: Frozen | None, array: TracedArray) -> Held:
+def _held_of(trace: Trace, leaf: Frozen | None, array: TracedArray, *, is_chosen: bool) -> Held:
     choice, arrays = array.view.storage.choice, possible_arrays(array)
     if choice is None:
-        return Held(leaf, arrays, [None])
-    return Held(leaf, arrays, [is_number(trace, choice, k) for k in range(len(arrays))])
+        return Held(leaf, is_chosen, arrays, [None])
+    return Held(leaf, is_chosen, arrays, [is_number(trace, choice, k) for k in range(len(arrays))])
 
 
 def _made_in(trace: Trace, variables: Variables, one: Held) -> list[Storage]:
     """The storages that a body made and this array may show, if it can be moved."""
-    if one.leaf is None:
+    if one.leaf is None or not one.is_chosen:
         return []
     inner = [a.view.storage for a in one.arrays if a.view.storage.depth > len(trace.frames)]
     if any(s in variables.params or not _is_made(trace, s) for s in inner):

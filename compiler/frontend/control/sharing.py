@@ -120,7 +120,7 @@ def fix_rows(trace: Trace, begins: Iterable[Any], results: Iterable[Any]) -> Non
     """Make writing what a list holds in arrays an error; raise UnsupportedError if it was written."""
     for one in begins:
         if any(array.view.storage.writes for array in arrays_in(one)):
-            raise trace.refuse_alias()
+            raise trace.refuse_alias(*(array.view.storage for array in arrays_in(one)))
     for one in results:
         for array in arrays_in(one):
             array.view.storage.fixed = True

@@ -29,6 +29,7 @@ from weft.compiler.frontend.control.joins import (
     if_known,
     is_same,
     join,
+    label,
     loosen,
     lower,
     show,
@@ -209,7 +210,7 @@ def _join_all(
     for name, value in results.items():
         joined[name].set(value)
         for side in sides:
-            link_arrays(trace, slots[name], value, side.values.get(name))
+            link_arrays(trace, name, slots[name], value, side.values.get(name))
     made = {name: value for name, value in results.items() if not isinstance(slots[name], Same)}
     share_joined(hooks.journal, mark.outer, made, [side.values for side in sides if not side.raised])
     for one in growth:
@@ -318,11 +319,13 @@ def _is_constant(one: Value, *, value: bool) -> bool:
     return one.op is not None and one.op.name == "constant" and one.op.attributes["value"] == value
 
 
-def link_arrays(trace: Trace, slot: Slot, joined: Any, value: Any) -> None:
+def link_arrays(trace: Trace, name: str, slot: Slot, joined: Any, value: Any) -> None:
     """Note which arrays an array joined by value may be: those that a path made may have other names, too."""
     if isinstance(slot, Same):
         return
     made, given = arrays_in(joined), arrays_in(value)
+    for one in made:
+        one.view.storage.joined = one.view.storage.joined or label(name)
     if len(made) == len(given):
         for one, other in zip(made, given, strict=True):
             for origin in other.view.storage.possible():  # also what a loop or branch inside of a side joined
@@ -389,6 +392,7 @@ def effect_refused(hooks: TracingHooks, before: int) -> WeftError:
 
 def _join_sides(trace: Trace, name: str, sides: Sequence[Side], sizes: dict[Any, Size]) -> Slot:
     alive = [side for side in sides if not side.raised]
+    trace.joining = label(name)
     if name.startswith("__weft_"):  # read only where it has a value
         for side in alive:
             side.values[name] = unwrapped(side.values.get(name, UNDEFINED))

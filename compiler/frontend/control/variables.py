@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from weft.compiler.frontend.control.contents import arrays_in
-from weft.compiler.frontend.control.joins import UNDEFINED, Same, Slot, types, wrap
+from weft.compiler.frontend.control.joins import UNDEFINED, Same, Slot, label, types, wrap
 from weft.compiler.frontend.control.lists import (
     Content,
     Listed,
@@ -62,7 +62,7 @@ class Variables:
                 continue
             made = wrap(trace, slot, values)
             if not isinstance(slot, Same):
-                self._note_params(trace, made, self.before[name])
+                self._note_params(trace, name, made)
             if name in self.flags:
                 made = False
             elif name in self.late:
@@ -73,16 +73,17 @@ class Variables:
             place: Any = self.places[name]
             place.set(made)
 
-    def _note_params(self, trace: Trace, made: Any, before: Any) -> None:
+    def _note_params(self, trace: Trace, name: str, made: Any) -> None:
         """Note what arrays by value begin as: a write to one makes it differ from what was there before."""
         inside = len(trace.frames)
         for one in (array.view.storage for array in arrays_in(made)):
             if one.is_own(inside):
-                self.params[one], one.is_carried = one.value, True
-        for one, other in zip(arrays_in(made), arrays_in(before), strict=False):
+                self.params[one], one.is_carried, one.joined = one.value, True, label(name)
+        for one, other in zip(arrays_in(made), arrays_in(self.before[name]), strict=False):
             if one.view.storage.is_own(inside):
                 for origin in other.view.storage.memory():
                     origin.copies.append(one.view.storage)
+                    origin.link(one.view.storage)
                 one.view.storage.fixed |= other.view.storage.fixed
 
     def _note_change(self, trace: Trace, slot: Listed, made: Any, before: Any) -> None:

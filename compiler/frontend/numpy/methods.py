@@ -323,7 +323,7 @@ def _variable(value: Any, name: str) -> Any:
     if found is None and type(value) is TracedArray and value.view.base is None:
         possible = value.view.storage.possible()[1:]
         if any(one.variable is not None for one in possible):
-            value.trace.assumptions.join_by_choice()
+            value.trace.choose_names(*possible, value.view.storage)
             text = f"`{name}` of a variable that may be one of several"
             raise value.trace.refuse(text, "write `v[...] = x`, and read `v[...]`", "E064")
     if found is None:
