@@ -35,7 +35,7 @@ from weft.ir.expr import Expr, select
 from weft.ir.node import Region, Value
 from weft.ir.types import BOOL, I64, TensorType, Type
 
-MOST = 8
+MOST = 16
 """An array that may be one of more than so many is joined by value."""
 
 
