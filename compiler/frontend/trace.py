@@ -505,11 +505,15 @@ class Trace:
         Raises Restart if they were joined by value.
         """
         self.choose_names(*storages)
-        return self.refuse(
+        error = self.refuse(
             "an array is written that may or may not be the memory of another: both names would see it",
             "give one of them memory of its own before, for example by `x = x.copy()`",
             "E064",
         )
+        found = (one.joined or one.name for one in _closure([*storages], lambda one: one.linked))
+        names = sorted({name for name in found if name.isidentifier() and not name.startswith("__weft")})
+        error.facts = (Fact("names", ", ".join(names)),) if names else ()
+        return error
 
     def choose_names(self, *storages: Storage) -> None:
         """Join the names for which these, or what may be these, were joined otherwise. May raise Restart."""

@@ -331,3 +331,4 @@ def test_what_is_not_known_is_refused():
         with pytest.raises(weft.UnsupportedError, match="E064") as error:
             weft.compile(fn)(X, 300)
         assert "[0] +=" in str(error.value)
+        assert "names: " in str(error.value)

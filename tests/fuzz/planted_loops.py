@@ -5,7 +5,7 @@ Not here: how they are looked for (`planted.py`), nor the programs (`loops.py`).
 
 from unittest.mock import patch
 
-from weft.compiler.frontend.control import aliases, loops, rotation
+from weft.compiler.frontend.control import aliases, either, loops, moving, rotation
 from weft.compiler.passes import lives
 
 
@@ -41,8 +41,19 @@ def places_are_not_kept():
     return patch.object(lives.Lives, "stale", lambda *_a: [])
 
 
+def one_of_several_is_the_first():
+    return patch.object(
+        either, "is_number", lambda trace, choice, k: trace.expr(choice.index).apply("greater_equal", 0)
+    )
+
+
+def memory_that_names_hold_is_taken():
+    return patch.object(moving, "_not", lambda _used: True)
+
+
 PLANTED_IN_LOOPS = [
     exchanged_arrays_stay, stale_arrays_are_read, the_last_written_array_is_not_carried,
     written_arrays_are_carried_crosswise, breaks_are_not_tested, every_old_value_is_ours,
+    one_of_several_is_the_first, memory_that_names_hold_is_taken,
 ]  # fmt: skip
 PLANTED_IN_BORDERS = [places_are_not_kept]

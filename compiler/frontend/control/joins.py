@@ -382,7 +382,7 @@ def join(a: Slot, b: Slot) -> Slot:
 
 def label(name: str) -> str:
     """A name without what differs between traces of one program."""
-    is_item = " " in name or name.startswith("__weft_list_")
+    is_item = name.startswith("__weft_list_") or (" " in name and name[-1].isdigit())
     return name.partition(" ")[0].rstrip("0123456789") if is_item else name
 
 
