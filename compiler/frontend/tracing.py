@@ -19,6 +19,7 @@ from weft.compiler.frontend import builtin, impure, text
 from weft.compiler.frontend.assumption import Restart
 from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.comparing import Comparing
+from weft.compiler.frontend.control.attributes import has_attributes
 from weft.compiler.frontend.control.conditions import truth_value
 from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.either import choose_arrays
@@ -312,7 +313,7 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
     def is_made(self, value: Any) -> bool:
         """Whether it is an object of the user's that the trace made, which may get attributes later."""
         own = str(class_of(value).__module__).startswith(("weft.", "builtins", "numpy"))
-        return hasattr(value, "__dict__") and not own and self.inputs.path(value) is None
+        return has_attributes(value) and not own and self.inputs.path(value) is None
 
     def store_attribute(self, base: Any, name: str, value: Any, /) -> None:
         """Set it on what the trace made; note it for what outlives the call."""

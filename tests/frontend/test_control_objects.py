@@ -325,12 +325,38 @@ def held_in_one_branch(x):
     return (rows[0] + rows[1] + named["a"]) if x[0] > 0 else x[0]
 
 
+class Slotted:
+    __slots__ = ("__hidden", "best", "count")
+
+    def __init__(self, best):
+        self.best, self.count, self.__hidden = best, 0, 1.0
+
+    def add(self, v):
+        self.__hidden += v
+        return self.__hidden
+
+
+def in_slots(x):
+    s, t = Slotted(x[0]), Slotted(x[1])
+    for v in x:
+        s.add(v)
+        if v > s.best:
+            s.best, s.count = v, s.count + 1
+    if x[0] > 0:
+        del t.best
+    return s.best, s.count, s.add(0.0), hasattr(t, "best")
+
+
 class Plain:
     pass
 
 
 @pytest.mark.parametrize(
-    "program", [set_in_one_branch, best_of_a_loop, from_the_first_iteration, taken_away, held_in_one_branch]
+    "program",
+    [
+        *(set_in_one_branch, best_of_a_loop, from_the_first_iteration, taken_away, held_in_one_branch),
+        in_slots,
+    ],
 )
 def test_attributes_of_some_paths(program):
     compiled = weft.compile(program)
@@ -356,9 +382,9 @@ def test_objects_that_are_made_and_returned():
     """They are new at each call, with what the program computed, and one where they were one."""
 
     def f(x):
-        a, b = Plain(), Plain()
+        a, b, c = Plain(), Plain(), Slotted(x[0])
         a.row, a.size, b.inner = x + 1, len(x), a
-        b.both = [a, a.row, None]
+        b.both = [a, a.row, c]
         return b, a
 
     compiled = weft.compile(f)
@@ -367,6 +393,7 @@ def test_objects_that_are_made_and_returned():
         assert b.inner is a
         assert b.both[0] is a
         assert b.both[1] is a.row
+        assert b.both[2].best == 0.0
         same((a.row, a.size), (np.arange(n) + 1.0, n))
 
     def around(x):

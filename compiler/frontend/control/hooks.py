@@ -344,7 +344,7 @@ class ControlHooks:
             raise wanted
         held: Any = wanted.owner
         if stacked is not None and type(held) is list and _is_of_numbers(held):
-            stacked += _contents(held)
+            stacked += _contents(typing.cast("list[Any]", held))
         wanted.prepare(self.trace)
 
     def _try_test(self, test: Thunk) -> bool | None:

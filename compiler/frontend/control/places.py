@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.frontend.control.attributes import attributes, has_attributes
 from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Possible, is_listed
 from weft.compiler.frontend.control.lists import ListPlace
 from weft.compiler.frontend.control.tables import TracedSet, table_of
@@ -93,32 +94,30 @@ _SEQUENCES: Any = (list, tuple, set)
 _BUILTIN: Any = (list, dict, set)  # typed so, what is tested stays a value of any type
 
 
-_vars: Callable[[Any], dict[str, Any]] = vars
-
-
 def _content(owner: Any) -> Any:
-    return owner if isinstance(owner, _BUILTIN[:2]) else _vars(owner)
+    return owner if isinstance(owner, _BUILTIN[:2]) else attributes(owner)
 
 
 def held_in(content: Any, key: Any) -> Any:
     """An item of a container's content, or an attribute of an object's, which may lack it."""
-    return content.get(key, UNDEFINED) if isinstance(content, _BUILTIN[1]) else content[key]
+    return content[key] if isinstance(content, _BUILTIN[0]) else content.get(key, UNDEFINED)
 
 
 def key_of(owner: Any) -> int:
     """What tells containers apart: an object and its `__dict__` are one."""
-    return id(_vars(owner)) if hasattr(owner, "__dict__") and not isinstance(owner, _BUILTIN) else id(owner)
+    is_object = hasattr(owner, "__dict__") and not isinstance(owner, _BUILTIN)
+    return id(owner.__dict__ if is_object else owner)
 
 
 def _copy(owner: Any) -> Any:
-    return owner.copy() if isinstance(owner, _BUILTIN) else dict(_vars(owner))
+    return owner.copy() if isinstance(owner, _BUILTIN) else dict(attributes(owner))
 
 
 def _restore(owner: Any, content: Any) -> None:
     if isinstance(owner, _BUILTIN[0]):
         owner[:] = content
     else:
-        target = owner if isinstance(owner, _BUILTIN) else _vars(owner)
+        target = owner if isinstance(owner, _BUILTIN) else attributes(owner)
         target.clear()
         target.update(content)
     if isinstance(owner, TracedSet):
@@ -307,4 +306,4 @@ def _held_by(value: Any) -> Iterable[Any]:
     if isinstance(value, _BUILTIN[1]):
         return value.values()
     is_ours = str(_type(value).__module__).startswith("weft.")
-    return () if is_ours or not hasattr(value, "__dict__") else _vars(value).values()
+    return () if is_ours or not has_attributes(value) else attributes(value).values()
