@@ -11,6 +11,7 @@ from weft.backends.cpu.access import buffer_type, write_alloc
 from weft.backends.cpu.writer import FAILING, Outlined, Writer, type_text
 from weft.ir import BufferType, InternalError, Op, Region, UnsupportedError, Value
 from weft.ir.dims import symbols_of
+from weft.ir.expr import is_index
 from weft.ir.node import Attribute
 from weft.ir.walk import dims_of_attribute, dims_of_type, free_values, values_of, walk
 from weft.runtime.context import Context
@@ -403,6 +404,7 @@ def _serial(writer: Writer, op: Op, trips: int | None) -> None:
             writer.names[value] = writer.let(
                 f"phi {type_text(value.type)} [ {start}, %{before} ], [ {again}, %{latch} ]"
             )
+    _hide_counts(writer, op)
 
 
 def _while(writer: Writer, op: Op) -> None:
@@ -430,6 +432,18 @@ def _while(writer: Writer, op: Op) -> None:
     writer.fill(hole, phis + poll.phis(before, latch))
     writer.start(after)
     _bind(writer, op.results, names)
+    _hide_counts(writer, op)
+
+
+def _hide_counts(writer: Writer, op: Op) -> None:
+    """Whole numbers that a loop hands on, as unknown ones.
+
+    LLVM asks of a count that one loop begins and others go on with what it is known to be in each of them:
+    twice as often for each more loop.
+    """
+    for value in op.results if writer.module.is_hosted else ():
+        if is_index(value):
+            writer.names[value] = writer.let(f'call i64 asm "", "=r,0"(i64 {writer.names[value]})')
 
 
 def _if(writer: Writer, op: Op) -> None:

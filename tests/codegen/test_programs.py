@@ -86,6 +86,28 @@ def test_a_last_lane_of_narrowed_numbers_writes_itself_alone(rows):
     assert not around[:rows].any()
 
 
+def test_a_count_that_many_loops_hand_on_costs_no_more_for_each():
+    def counted(x):
+        c = k = 0
+        for _ in range(4):
+            while x[c % 3] < 1.0 and c < 9:
+                c += 1
+            while x[k % 3] < c and k < 99:
+                k += 1
+            for _ in range(k % 5):
+                c += 1
+                while c < 3 and k < 5:
+                    c, k = c + 1, k + 1
+                    while k > 2:
+                        k -= 1
+            while k < c:
+                k += 1
+        return c, k
+
+    x = np.array([0.5, 2.0, 0.1])
+    assert weft.compile(counted)(x) == counted(x)
+
+
 def test_misaligned_arguments():
     run = pointwise().compile()
     memory = np.zeros(4 * 100 + 1, np.uint8)

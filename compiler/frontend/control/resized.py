@@ -16,6 +16,7 @@ from weft.compiler.frontend.control.joins import (
     Array,
     Extended,
     Frozen,
+    Nullable,
     Optional,
     Same,
     Slot,
@@ -200,8 +201,8 @@ def sized_inside(trace: Trace, slot: Slot, is_inner: Callable[[DimLike], bool]) 
     """The slot, outside of a path or loop, of arrays whose sizes only what is inside of it knows."""
     if isinstance(slot, Tree):
         return Tree(slot.like, tuple(sized_inside(trace, item, is_inner) for item in slot.items))
-    if isinstance(slot, Optional):
-        return Optional(sized_inside(trace, slot.slot, is_inner))
+    if isinstance(slot, Optional | Nullable):
+        return type(slot)(sized_inside(trace, slot.slot, is_inner))
     if not isinstance(slot, Array) or not any(map(is_inner, slot.type.shape)):
         return slot
     return Resized(slot.type.dtype, tuple(Size(trace.most(d)) if is_inner(d) else d for d in slot.type.shape))
