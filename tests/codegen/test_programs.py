@@ -87,25 +87,29 @@ def test_a_last_lane_of_narrowed_numbers_writes_itself_alone(rows):
 
 
 def test_a_count_that_many_loops_hand_on_costs_no_more_for_each():
-    def counted(x):
-        c = k = 0
-        for _ in range(4):
-            while x[c % 3] < 1.0 and c < 9:
+    def grown(x, y, steps):  # LLVM's time doubled with each loop
+        out = []
+        for _ in range(steps):
+            for _ in range(4):
+                c = 0
+                while c < 9 and x[0] > 1.0:
+                    c += 1
+                    out.append(1.0)
+                    out.append(2.0)
+                c = 0
+                while c < 9 and y[0] > x[0]:
+                    c += 1
+                    out.append(3.0)
+            c = 0
+            while c < 3:
                 c += 1
-            while x[k % 3] < c and k < 99:
-                k += 1
-            for _ in range(k % 5):
-                c += 1
-                while c < 3 and k < 5:
-                    c, k = c + 1, k + 1
-                    while k > 2:
-                        k -= 1
-            while k < c:
-                k += 1
-        return c, k
+                if x[1] > 0.9:
+                    return y, np.array(out)
+        return x, np.array(out)
 
-    x = np.array([0.5, 2.0, 0.1])
-    assert weft.compile(counted)(x) == counted(x)
+    x, y = np.array([0.3, 0.2]), np.array([0.5, 1.0])
+    for one, other in zip(weft.compile(grown)(x, y, 4), grown(x, y, 4), strict=True):
+        assert same(one, other)
 
 
 def test_misaligned_arguments():

@@ -26,7 +26,7 @@ from weft.ir.expr import constant, select
 from weft.ir.opdef import REGISTRY, Element, Scalar
 from weft.ir.ops import shape as shape_ops
 
-MOST = 800
+MOST = 1500
 """Programs after which a fault counts as missed."""
 
 
