@@ -23,7 +23,17 @@ from weft.compiler.schedule.scatter import lower_scatter
 from weft.compiler.schedule.search import lower_search
 from weft.compiler.schedule.sort import lower_sort
 from weft.ir import BufferType, Builder, Expr, Func, IndexType, Op, Region, UnsupportedError, Value
-from weft.ir.dims import DimLike, fold_dim, maximum, minimum, range_over, show_dim, symbol, symbols_of
+from weft.ir.dims import (
+    DimLike,
+    fold_dim,
+    maximum,
+    minimum,
+    range_over,
+    show_dim,
+    substitute,
+    symbol,
+    symbols_of,
+)
 from weft.ir.rewrite import prune
 from weft.ir.target import Target
 from weft.ir.types import INDEX
@@ -210,19 +220,37 @@ def _version(write: Schedule, kernel: Kernel) -> Callable[[Builder], Sequence[Ex
     return side
 
 
+ANY = (1 << 61, 1 << 62)
+"""Two numbers above any that a program computes as a size."""
+
+
 def note_bounds(fn: Func, body: Region) -> None:
     """Give memory whose size a loop or the program changes an attribute `most`: its largest size."""
     bounds: dict[str, tuple[DimLike, DimLike]] = {}
+    computed: set[str] = set()
     for op in walk(fn):
-        if op.name == "to_index" and "bound" in op.attributes:
+        if op.name == "to_index" and "bound" not in op.attributes:
+            computed |= {s.name for s in symbols_of(op.attributes["dim"])}  # pyright: ignore[reportArgumentType] -- a size
+        elif op.name == "to_index":
             (symbol,) = symbols_of(op.attributes["dim"])  # pyright: ignore[reportArgumentType] -- a size
             bounds[symbol.name] = (max(symbol.lower, 0), op.attributes["bound"])  # pyright: ignore[reportArgumentType] -- a size
         elif op.name == "for":
             _note_range(op, bounds)
-    for op in walk(body) if bounds else ():
+    for op in walk(body) if bounds or computed else ():
         ty = op.result.type if op.name == "alloc" else None
-        if isinstance(ty, BufferType) and {s.name for s in symbols_of(ty.size)} & bounds.keys():
+        names = {s.name for s in symbols_of(ty.size)} if isinstance(ty, BufferType) else set[str]()
+        if not isinstance(ty, BufferType) or not names & (bounds.keys() | computed):
+            continue
+        most, other = (_most(ty.size, {**dict.fromkeys(computed, (0, any_)), **bounds}) for any_ in ANY)
+        if _of_large_sizes(most) == _of_large_sizes(other):  # the least of a computed number and a size
+            op.attributes["most"] = other
+        elif names & bounds.keys():
             op.attributes["most"] = _most(ty.size, bounds)
+
+
+def _of_large_sizes(size: DimLike) -> DimLike:
+    """A size for arguments larger than memory, far below `ANY`."""
+    return substitute(size, {s.name: 1 << 48 for s in symbols_of(size)})
 
 
 def _note_range(op: Op, bounds: dict[str, tuple[DimLike, DimLike]]) -> None:

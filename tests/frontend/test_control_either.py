@@ -332,3 +332,42 @@ def test_what_is_not_known_is_refused():
             weft.compile(fn)(X, 300)
         assert "[0] +=" in str(error.value)
         assert "names: " in str(error.value)
+
+
+def halves_written(x, y):
+    """What would be written in place without the choice needs memory, of a size with a computed bound."""
+    x, y = x.copy(), y * 1.0
+    s = 0.5
+    v = y[1:]
+    if x[0] > 0:
+        y = np.minimum(y, 0.5)
+        s = x.sum()
+    for i in range(int(abs(s)) % len(x)):
+        y[:i] *= -1.0
+        y[1:] = x[:-1] + 0.5
+    return s, v
+
+
+def turned_until(x, y):
+    s = 2.5
+    for _ in range(len(x)):
+        for i in range(int(abs(s)) % len(x)):
+            if i > 3:
+                x[i] = 1.0
+                return x, y
+            y[:i] *= -1.0
+            y[1:] = x[:-1] + 0.5
+            x, y = y, x
+        s = y.sum()
+    return x, y
+
+
+@pytest.mark.parametrize("fn", [halves_written, turned_until], ids=lambda fn: fn.__name__)
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_memory_of_sizes_that_computed_bounds_limit(fn, dynamic):
+    compiled = weft.compile(fn, dynamic=dynamic)
+    for size in (3, 7, 8):
+        x, y = np.random.default_rng(size).random((2, size))
+        mine, plain = (x.copy(), y.copy()), (x.copy(), y.copy())
+        for one, other in zip((*compiled(*mine), *mine), (*fn(*plain), *plain), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
