@@ -39,6 +39,8 @@ PARALLEL_FLOPS = 2e6  # below this a second thread costs more than it brings
 GROUP = 4  # panels that are packed together
 TASK_ROWS = 8  # a task should have a share of at least this many in rows
 TASK_COLUMNS = 512
+TASK_FLOPS = 1e6  # of a task, where there are few: several times what sharing them costs
+MOST_SMALL_TASKS = 8
 CHUNKS = 4  # chunks of k at once, if these are all
 PREFETCH_BYTES = 2560  # how far ahead a panel is brought near: what a tile reads while memory answers
 SCRATCH_BYTES = 248 * 1024  # of a task's rows, at most
@@ -101,9 +103,25 @@ def plan_of(problem: Product) -> Plan:
     if isinstance(problem.n, int) and problem.n <= outer:
         panels = -(-problem.n // tile.columns)
         columns = -(-panels // -(-problem.n // columns)) * tile.columns
+    if isinstance(problem.m, int) and isinstance(problem.n, int) and isinstance(problem.k, int):
+        rows, columns = _shared(problem.m, problem.n, problem.k, tile, rows, columns)
     flops = product((problem.m, problem.n, problem.k))
     kind = "serial" if isinstance(flops, int) and 2 * flops < PARALLEL_FLOPS else "parallel"
     return Plan(tile, depth, chunks, rows * tile.rows, columns, outer, kind)
+
+
+def _shared(m: int, n: int, k: int, tile: Tile, rows: int, columns: int) -> tuple[int, int]:
+    """Tiles of rows and columns of a task, fewer where a small product would else be one task or two."""
+    wanted = min(MOST_SMALL_TASKS, int(2 * m * n * k // TASK_FLOPS))
+    tiles, panels = -(-m // tile.rows), -(-n // tile.columns)
+    across = -(-n // columns)
+    down = -(-tiles // rows)
+    if down * across >= wanted:
+        return rows, columns
+    down = min(wanted, max(down, -(-tiles // 2)))  # a panel in the first cache should serve two tiles
+    across = min(panels, max(across, -(-wanted // down)))
+    down = min(tiles, max(down, -(-wanted // across)))
+    return -(-tiles // down), -(-panels // across) * tile.columns
 
 
 def lower_packed(problem: Product, left: Order, right: Order, builder: Builder) -> None:

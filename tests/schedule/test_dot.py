@@ -7,9 +7,11 @@ from kernels import Compiled, interpreted
 from weft.backends.cpu.target import named_target
 from weft.compiler.passes.lower_tensor import SCHEDULES
 from weft.compiler.schedule.dot import VERSIONS, lower_dot
+from weft.compiler.work import trips
 from weft.ir.dims import symbol
 from weft.ir.expr import maximum
 from weft.ir.types import DTYPES, F32, F64, tensor
+from weft.ir.walk import walk
 
 for _version in VERSIONS:
     SCHEDULES[f"dot_{_version}"] = lambda kernel, builder, version=_version: lower_dot(
@@ -287,6 +289,18 @@ def test_registers(name):
     body = lines[start:end]
     assert sum(mnemonic in line for line in body) in (28, 16)
     assert not any("sp" in line.replace("dispatch", "") for line in body if "," in line)
+
+
+@pytest.mark.parametrize("size", [(50, 128, 512), (50, 512, 128), (14, 512, 512), (16, 4096, 32)])
+def test_small_tasks(size):
+    """A product of a few tiles is work for several threads, too: a step of a recurrent layer."""
+    m, k, n = size
+    types = [tensor(F32, m, k), tensor(F32, k, n)]
+    program = Compiled(types, product, "dot_packed", target=named_target("x86-64-v4"))
+    loops = [op for op in walk(program.fn) if op.name == "for" and op.attributes["kind"] == "parallel"]
+    assert trips(loops[-1]) in (2, 4, 6)
+    a, b = numbers(F32, m, k), numbers(F32, k, n)
+    check(Compiled(types, product, "dot_packed")(a, b), a, b)
 
 
 def test_reshaped_operands():
