@@ -52,8 +52,6 @@ from weft.compiler.frontend.control.joins import (
     given,
     is_listed,
     join,
-    lower,
-    wrap,
 )
 from weft.compiler.frontend.control.keyed import make_counter, make_set
 from weft.compiler.frontend.control.listed import copied, sort, sort_by, spread
@@ -73,6 +71,7 @@ from weft.compiler.frontend.control.settling import (
     exact_length,
     settled,
 )
+from weft.compiler.frontend.control.slot_values import lower, wrap
 from weft.compiler.frontend.control.tables import Items, keys_of, refuse_table, seen_now, unordered_keys
 from weft.compiler.frontend.copying import COPYING
 from weft.compiler.frontend.known import attribute_of

@@ -26,10 +26,10 @@ from weft.compiler.frontend.control.joins import (
     Tree,
     Undefined,
     is_listed,
-    types,
 )
 from weft.compiler.frontend.control.lists import Row
 from weft.compiler.frontend.control.settling import settled
+from weft.compiler.frontend.control.slot_values import types
 from weft.compiler.frontend.number import TracedNumber, as_dim, as_expr, forced, number, size_number
 from weft.compiler.frontend.text import TracedText, at_run_time
 from weft.compiler.frontend.trace import Trace

@@ -42,17 +42,13 @@ from weft.compiler.frontend.instances import attributes_of, instance
 from weft.compiler.frontend.number import TracedNumber, as_expr, size_number
 from weft.compiler.frontend.source import Argument, Source
 from weft.compiler.frontend.storage import (
-    Broadcast,
     Choice,
-    Diagonal,
     Lens,
     Pick,
-    Reshape,
     Shape,
-    Slice,
     Storage,
     View,
-    Windows,
+    dims_of,
 )
 from weft.compiler.frontend.text import TracedText
 from weft.compiler.frontend.trace import Trace
@@ -394,7 +390,7 @@ class Outputs:
         return ResultView(parameter, number, lenses, self._identity(array), numbers)
 
     def _computed_sizes(self, view: View) -> dict[str, Value] | None:
-        return self.trace.computed_sizes(dim for lens in view.lenses for dim in _dims(lens))
+        return self.trace.computed_sizes(dim for lens in view.lenses for dim in dims_of(lens))
 
     def _padded(self, key: Any, value: Value, shape: Shape) -> tuple[int, Trimmed]:
         """An array whose sizes the program computes: memory of the largest, of which a part is given back."""
@@ -428,21 +424,6 @@ class Outputs:
         if known[1] == len(self.values):
             self.values.append(value)
         return known[1]
-
-
-def _dims(lens: Lens) -> Shape:
-    """The sizes and positions in a lens."""
-    match lens:
-        case Slice():
-            return (*lens.start, *lens.size, *lens.step)
-        case Reshape() | Broadcast():
-            return lens.target
-        case Diagonal():
-            return (lens.size,)
-        case Windows():
-            return lens.sizes
-        case _:
-            return ()
 
 
 def _of_items(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

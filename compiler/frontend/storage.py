@@ -240,6 +240,21 @@ class Pick:
         return trace.emit("scatter", [whole, part, *self.positions], facts)
 
 
+def dims_of(lens: Lens) -> Shape:
+    """The sizes and positions in a lens."""
+    match lens:
+        case Slice():
+            return (*lens.start, *lens.size, *lens.step)
+        case Reshape() | Broadcast():
+            return lens.target
+        case Diagonal():
+            return (lens.size,)
+        case Windows():
+            return lens.sizes
+        case _:
+            return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """The real or the imaginary parts of complex elements, which lie two apart."""

@@ -12,12 +12,10 @@ from dataclasses import field
 from itertools import chain, count
 from typing import Any
 
-import numpy as np
-
 from weft.compiler.frontend.assumption import INVERSE, Assumptions, compare
+from weft.compiler.frontend.fixed import fixed_number
 from weft.compiler.frontend.location import current_position, resolve
 from weft.compiler.frontend.storage import Storage, View, row_major
-from weft.ir import REGISTRY
 from weft.ir.builder import Builder
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import Dim, DimLike, Symbol, atom_dim, bounds, maximum, show_dim, substitute, symbols_of
@@ -31,8 +29,6 @@ from weft.runtime.callback import Site
 _type: Callable[[Any], Any] = type  # typed so: of a value of any type
 
 Call = Callable[..., Any]
-_MOST_FIXED = 200
-"""So many operations a number may be made of that is fixed to its present value."""
 UNBOUNDED = 2**62
 """Stands for a limit of a number of which nothing is known."""
 
@@ -398,34 +394,7 @@ class Trace:
 
         These are then fixed to what they are: raises Restart if any was open.
         """
-        sizes: list[DimLike] = []
-        floats: dict[str, Any] = {}
-        ops: dict[Op, None] = {}
-        todo = [value]
-        while todo:
-            one = todo.pop()
-            op = one.op
-            if one in self.numbers:
-                path, floats[path] = self.numbers[one]
-            elif op is None or op.regions or len(ops) > _MOST_FIXED or getattr(one.type, "shape", ()):
-                return None
-            elif op not in ops:
-                ops[op] = None
-                todo += op.operands
-                dim = op.attributes.get("dim", 0)
-                if not isinstance(dim, int | Dim) or self.changes(dim):
-                    return None
-                sizes.append(dim)
-        self.assumptions.fix(sizes, floats, self.location())
-        found: dict[Value, Any] = {}
-
-        def number(one: Value) -> Any:
-            if one not in found:
-                assert one.op is not None
-                found[one] = _computed(one.op, [number(v) for v in one.op.operands])
-            return found[one]
-
-        return number(value)
+        return fixed_number(self, value)  # pyright: ignore[reportArgumentType] -- this very class, found by two paths
 
     # ---- storages
 
@@ -600,23 +569,6 @@ def _closure(found: list[Storage], further: Callable[[Storage], list[Storage]]) 
     for one in found:
         found += [other for other in further(one) if other not in found]
     return found
-
-
-def _computed(op: Op, operands: Sequence[Any]) -> Any:
-    """What an op of scalars gives."""
-    if op.name in ("dim", "from_index"):
-        return operands[0] if operands else op.attributes["dim"]
-    if op.name == "constant":
-        return op.attributes["value"]
-    evaluate = REGISTRY[op.name].evaluate
-    assert evaluate is not None
-    types = (v.type for v in op.operands)
-    given = [
-        np.asarray(v, ty.dtype.numpy)
-        for v, ty in zip(operands, types, strict=True)
-        if isinstance(ty, TensorType)
-    ]
-    return np.asarray(evaluate(op.attributes, *given)).item()
 
 
 def _refuse_array(array: Any) -> Any:

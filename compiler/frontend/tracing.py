@@ -21,13 +21,12 @@ from weft.compiler.frontend.capture import Inputs
 from weft.compiler.frontend.comparing import Comparing
 from weft.compiler.frontend.control.attributes import has_attributes
 from weft.compiler.frontend.control.conditions import truth_value
-from weft.compiler.frontend.control.contents import arrays_in
 from weft.compiler.frontend.control.either import choose_arrays
 from weft.compiler.frontend.control.generated import Generated, is_generator
 from weft.compiler.frontend.control.generating import Generating
 from weft.compiler.frontend.control.grouped import Grouping, one_of_many
 from weft.compiler.frontend.control.hooks import ControlHooks
-from weft.compiler.frontend.control.joins import Maybe, Possible, given, given_key, is_listed, segment_of
+from weft.compiler.frontend.control.joins import Maybe, Possible, given, given_key, is_listed
 from weft.compiler.frontend.control.keyed import (
     call_table,
     is_computed,
@@ -35,7 +34,6 @@ from weft.compiler.frontend.control.keyed import (
     make_set,
     missing_item,
     needs_table,
-    remove_from,
     set_item_of_table,
     table_for,
 )
@@ -51,19 +49,19 @@ from weft.compiler.frontend.control.listed import (
     spread,
 )
 from weft.compiler.frontend.control.listed import joined as joined_items
-from weft.compiler.frontend.control.lists import Stack
 from weft.compiler.frontend.control.methods import IN_PLACE, METHODS, needs_stack
 from weft.compiler.frontend.control.places import MUTATORS, TRACED_AS_USER_CODE, Journal
 from weft.compiler.frontend.control.queues import QUEUE_METHODS, QueueMethod, is_queue
-from weft.compiler.frontend.control.settling import Restack, has_rows, is_row, settled
+from weft.compiler.frontend.control.settling import Restack, has_rows, settled
 from weft.compiler.frontend.control.statements import unwrapped
 from weft.compiler.frontend.control.tables import keys_of, refuse_table, table_of
+from weft.compiler.frontend.deleting import Deleting
 from weft.compiler.frontend.hooks import Hooks
 from weft.compiler.frontend.known import attribute_of
 from weft.compiler.frontend.location import is_user_code, is_written_in_numpy
 from weft.compiler.frontend.numpy import is_known
 from weft.compiler.frontend.numpy.assorted import BY_INDEX, by_index
-from weft.compiler.frontend.numpy.table import INSTEAD, call_method, name_of
+from weft.compiler.frontend.numpy.table import call_method, name_of
 from weft.compiler.frontend.operators import Operating
 from weft.compiler.frontend.outside import Outside
 from weft.compiler.frontend.plain import PlainHooks
@@ -75,13 +73,13 @@ from weft.compiler.frontend.rewrite import (
     resolve_callable,
     rewrite,
     rewrite_as_loop,
-    unsupported_names,
 )
 from weft.compiler.frontend.source import Attribute, Cell, Default, Global, Item, Source
 from weft.compiler.frontend.special_methods import CALLED, method_of
 from weft.compiler.frontend.trace import Trace
+from weft.compiler.frontend.unsupported import unsupported
 from weft.compiler.frontend.values import TRACED, BoundMethod, TracedArray, class_of
-from weft.ir.errors import Fact, WeftError
+from weft.ir.errors import WeftError
 from weft.ir.source import is_user_module
 from weft.runtime.variables import Variable
 
@@ -92,7 +90,7 @@ _type: Any = type  # typed so: of a value of any type
 _METHODS: Any = (MethodType, BuiltinMethodType, type("".join), type([].__len__))
 
 
-class TracingHooks(Operating, Comparing, Grouping, Generating):
+class TracingHooks(Operating, Comparing, Deleting, Grouping, Generating):
     """Hooks of one trace of `root`; effects on objects that outlive the call are collected, not done."""
 
     def __init__(self, trace: Trace, inputs: Inputs, root: FunctionType | None) -> None:
@@ -173,7 +171,7 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
             )  # fmt: skip
         self.journal.check(owner)
         if name not in IN_PLACE:
-            self._note_change(owner, f"list.{name}")
+            self.note_change(owner, f"list.{name}")
         return METHODS[name](self.trace, owner, *map(self.inputs.open, args), **kwargs)
 
     def asked(self, value: Any, /) -> Any:
@@ -206,7 +204,7 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
             self.call(cast("list[Any]", old).extend, value)
             return cast(Any, old)
         if isinstance(old, list | dict | set):
-            self._note_change(old, symbol)
+            self.note_change(old, symbol)
         old, value = given(old), given(value)
         found = self.operate_in_place(symbol[:-1], old, value)
         return self._plain.augmented(symbol, old, value) if found is NotImplemented else found
@@ -492,7 +490,7 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
         if isinstance(fn, type) and not issubclass(fn, np.generic | np.ndarray):
             return enter(self.hooks, fn, args, kwargs, self.inputs.options.library)
         if _is_numpy(fn):
-            raise self._unsupported(fn)
+            raise unsupported(self.trace, fn, self._functions)
         return self._call_library(fn, args, kwargs)
 
     @contextmanager
@@ -530,7 +528,7 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
         if name not in ("append", "extend") and needs_stack(self.trace, owner, name, args, kwargs):
             return self._call_stack(cast("list[Any]", owner), name, args, kwargs)
         if isinstance(owner, list | dict | set) and name in MUTATORS:
-            self._note_change(owner, f"{_type(owner).__name__}.{name}")
+            self.note_change(owner, f"{_type(owner).__name__}.{name}")
             if name == "extend":
                 args = tuple(builtin.of_generator(self.trace, self.gone_over(one)) for one in args)
             if isinstance(owner, list) and args:
@@ -567,66 +565,6 @@ class TracingHooks(Operating, Comparing, Grouping, Generating):
             return type(result)(map(self._adopted, result))
         return result
 
-    def delete_attribute(self, base: Any, name: str, /) -> None:
-        """Do `del base.name` of what the trace made."""
-        if self.inputs.path(base) is not None:
-            fix, text = "set it to None", "an attribute of an object that outlives the call is deleted"
-            raise self.trace.refuse(text, fix, "E055")
-        self.journal.note(base)
-        delattr(base, name)
-
-    def delete_item(self, base: Any, key: Any, /) -> None:
-        """Do `del base[key]` of what the trace made."""
-        base, key = given(base), given_key(key)
-        source = self.inputs.path(base)
-        if source is not None and isinstance(base, list | dict):
-            base = self.outside.opened(base, source)
-        table = table_of(base)
-        if table is not None:
-            self.journal.check(base)
-            return remove_from(self.trace, base, table, key)
-        if is_listed(base) or type(key) in TRACED:
-            fix = "make an array of what is left: `x = np.delete(x, k)`"
-            raise self.trace.refuse("an item by a position of the program is deleted", fix, "E055")
-        self._note_change(base, "del")
-        del base[key]
-        return None
-
-    def _note_change(self, owner: Any, what: str) -> None:
-        """A container is about to change, not by an assignment to an item."""
-        source = self.inputs.path(owner)
-        if source is not None and self.outside.opened(owner, source) is not owner:
-            fix = "assign to its items, use append, or return a new object"
-            text = f"{what} of an object that outlives the call is not supported"
-            raise self.trace.refuse(text, fix, "E055")
-        if is_row(owner):
-            fix = "make rows of their final length, or change a copy: `row = list(rows[i])`"
-            raise self.trace.refuse("a row of a list changes its length in a compiled loop", fix, "E055")
-        self.journal.note(owner)
-        held = segment_of(owner)
-        for array in arrays_in(owner) if held is not None else ():
-            self.trace.leave_linked(array.view.storage)  # a list that may be this one does not see it
-            array.view.storage.writes += type(held) is Stack and not held.elastic
-
-    def _unsupported(self, fn: Any) -> Exception:
-        """The error for a NumPy function that the table lacks.
-
-        It names all others that the functions around use.
-        """
-        names = [
-            one
-            for function in self._functions
-            for one in unsupported_names(function, lambda f: is_known(f) or f in builtin.BUILTINS)
-        ]
-        error = self.trace.refuse(
-            f"{name_of(fn)} is not supported", "see `weft ops --numpy` for what is", "E053"
-        )
-        error.facts = tuple(
-            Fact("not supported", f"{one.name}, line {one.line}{_instead(one.name)}")
-            for one in dict.fromkeys(names)
-        )
-        return error
-
 
 def _collects(fn: Any) -> bool:
     """Whether a call only keeps its arguments: a method of a container."""
@@ -636,12 +574,6 @@ def _collects(fn: Any) -> bool:
 _TRANSPARENT = frozenset(
     {"builtins", "itertools", "functools", "operator", "_operator", "_functools", "collections"}
 )
-
-
-def _instead(name: str) -> str:
-    """What to use for a function, by the name that the user calls it."""
-    found = INSTEAD.get(name.partition(".")[2])
-    return f": {found}" if found else ""
 
 
 def _is_size(value: Any) -> bool:

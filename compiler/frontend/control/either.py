@@ -15,17 +15,13 @@ from weft.compiler.frontend.control.joins import Array, Conflict, Extended, Froz
 from weft.compiler.frontend.number import number
 from weft.compiler.frontend.region import branch
 from weft.compiler.frontend.storage import (
-    Broadcast,
     Choice,
-    Diagonal,
     Lens,
     Pick,
-    Reshape,
     Shape,
-    Slice,
     Storage,
     View,
-    Windows,
+    dims_of,
 )
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray
@@ -200,27 +196,13 @@ def _is_outer(trace: Trace, view: View) -> bool:
 def _is_known(trace: Trace, lens: Lens) -> bool:
     if isinstance(lens, Pick):
         return all(_is_open(trace, position) for position in lens.positions)
-    return is_known_outside(trace, _dims(lens))
+    return is_known_outside(trace, dims_of(lens))
 
 
 def is_known_outside(trace: Trace, dims: Shape) -> bool:
     """Whether sizes mean something where the trace stands."""
     names = {s.name for dim in dims for s in symbols_of(dim)}
     return not any(name in trace.released or trace.is_left(name) for name in names)
-
-
-def _dims(lens: Lens) -> Shape:
-    match lens:
-        case Slice():
-            return (*lens.start, *lens.size, *lens.step)
-        case Reshape() | Broadcast():
-            return lens.target
-        case Diagonal():
-            return (lens.size,)
-        case Windows():
-            return lens.sizes
-        case _:
-            return ()
 
 
 def _is_open(trace: Trace, value: Value) -> bool:

@@ -13,13 +13,12 @@ from functools import partial
 from itertools import tee
 from typing import TYPE_CHECKING, Any
 
-from weft.compiler.frontend.arguments import is_node
 from weft.compiler.frontend.assumption import Restart
 from weft.compiler.frontend.code import all_code
 from weft.compiler.frontend.control.conditions import truth
 from weft.compiler.frontend.control.generated import Consumer, Generated, consumer_in
 from weft.compiler.frontend.control.joins import UNDEFINED, Maybe, Possible, Undefined, given, is_listed
-from weft.compiler.frontend.control.loops import Counted, for_node, variables_of, while_node
+from weft.compiler.frontend.control.loops import Counted, for_node, variables_of
 from weft.compiler.frontend.control.peeling import Iteration, Peeling, first_of
 from weft.compiler.frontend.control.places import Place, cells
 from weft.compiler.frontend.control.sequences import Range, as_sequence
@@ -28,12 +27,13 @@ from weft.compiler.frontend.control.settling import (
     Again,
 )
 from weft.compiler.frontend.control.statements import Raised, branch, unwrapped
+from weft.compiler.frontend.control.undo import Undo, contents_of, is_of_numbers
+from weft.compiler.frontend.control.while_loops import while_node
 from weft.compiler.frontend.hooks import Thunk
 from weft.compiler.frontend.location import is_caught
 from weft.compiler.frontend.number import as_expr, number, size_number
 from weft.compiler.frontend.plain import PlainHooks
 from weft.compiler.frontend.text import fail_unless, is_made_later
-from weft.compiler.frontend.values import TracedArray
 from weft.ir.errors import DTypeError, UnsupportedError, WeftError
 from weft.ir.expr import Expr
 from weft.ir.types import BOOL
@@ -343,8 +343,8 @@ class ControlHooks:
         if self.hooks.journal.is_outer(wanted.owner):
             raise wanted
         held: Any = wanted.owner
-        if stacked is not None and type(held) is list and _is_of_numbers(held):
-            stacked += _contents(typing.cast("list[Any]", held))
+        if stacked is not None and type(held) is list and is_of_numbers(held):
+            stacked += contents_of(typing.cast("list[Any]", held))
         wanted.prepare(self.trace)
 
     def _try_test(self, test: Thunk) -> bool | None:
@@ -560,29 +560,6 @@ class ControlHooks:
         return any(map(has_effect, self.trace.region.ops)) and not is_caught()
 
 
-class Undo:
-    """Takes back what an abandoned trace of a statement did."""
-
-    def __init__(self, hooks: TracingHooks, places: dict[str, Place]) -> None:
-        self.hooks, self.places = hooks, places
-        self.before = {name: place.get() for name, place in places.items()}
-        self.effects, self.moves = len(hooks.effects), len(hooks.trace.moves)
-        self.shared = len(hooks.journal.shared)
-        self.ops = len(hooks.trace.region.ops)
-        self.written = dict(hooks.written)
-
-    def run(self) -> None:
-        """Do it."""
-        for name, place in self.places.items():
-            place.set(self.before[name])
-        del self.hooks.effects[self.effects :]
-        self.hooks.trace.forget_moves(self.moves)
-        self.hooks.journal.forget_shared(self.shared)
-        del self.hooks.trace.region.ops[self.ops :]
-        self.hooks.written.clear()
-        self.hooks.written.update(self.written)
-
-
 def cells_of(*bodies: Any) -> dict[str, Place]:
     """The places of names that thunks bind (by walrus)."""
     names = {
@@ -598,20 +575,6 @@ def _flag_names(stop: Thunk | None) -> tuple[str, ...]:
     function: Any = stop  # typed so, checkers take it for a function
     names: tuple[str, ...] = () if stop is None else function.__code__.co_freevars
     return tuple(n for n in names if n.startswith(("__weft_break_", "__weft_returned__")))
-
-
-def _is_of_numbers(items: Any) -> bool:
-    """Whether a list holds numbers, or lists of these."""
-    return bool(items) and all(
-        _is_of_numbers(item) if type(item) is list else not is_node(item) and type(item) is not TracedArray
-        for item in items
-    )
-
-
-def _contents(held: list[Any]) -> list[tuple[list[Any], list[Any]]]:
-    """A list and those in it, with their items."""
-    inner = [one for item in held if type(item) is list for one in _contents(typing.cast("list[Any]", item))]
-    return [(held, held.copy()), *inner]
 
 
 def _limited(items: Iterator[Any], error: WeftError | None) -> Iterator[Any]:

@@ -25,9 +25,7 @@ from weft.compiler.frontend.control.joins import (
     is_listed,
     join,
     loosen,
-    lower,
-    types,
-)  # fmt: skip
+)
 from weft.compiler.frontend.control.lists import (
     Row,
     Stack,
@@ -45,6 +43,7 @@ from weft.compiler.frontend.control.settling import (
     settled,
     show_in,
 )
+from weft.compiler.frontend.control.slot_values import lower, types  # fmt: skip
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, new_array

@@ -32,9 +32,8 @@ from weft.compiler.frontend.control.joins import (
     Tree,
     freeze,
     join,
-    lower,
-    types,
 )
+from weft.compiler.frontend.control.slot_values import lower, types
 from weft.compiler.frontend.number import TracedNumber, as_expr, number
 from weft.compiler.frontend.promote import numpy_dtype
 from weft.compiler.frontend.storage import Slice

@@ -1,7 +1,7 @@
 """Loops of traced programs: a body is traced once, again only if the type of what it carries changes.
 
-A `for` over a range or an array is a `for` op; with a traced break or return a `while` op that counts; a
-`while` on traced values is a `while` op. Not here: what may be iterated (`sequences.py`), unrolling
+A `for` over a range or an array is a `for` op; with a traced break or return a `while` op that counts. Not
+here: a `while` of the user's (`while_loops.py`), what may be iterated (`sequences.py`), unrolling
 (`statements of the hooks`), joins (`joins.py`).
 """
 
@@ -28,14 +28,11 @@ from weft.compiler.frontend.control.joins import (
     is_same,
     label,
     loosen,
-    lower,
-    types,
-    wrap,
 )
 from weft.compiler.frontend.control.keyed import tabulate_grown
 from weft.compiler.frontend.control.lists import Content, Listed
 from weft.compiler.frontend.control.moving import move_from_body
-from weft.compiler.frontend.control.places import Cell, Mark, Place, changed_parts, gains_names, grown_lists
+from weft.compiler.frontend.control.places import Mark, Place, changed_parts, gains_names, grown_lists
 from weft.compiler.frontend.control.resized import Resized, of_loop, sized_inside
 from weft.compiler.frontend.control.rotation import (
     TURNS,
@@ -47,6 +44,7 @@ from weft.compiler.frontend.control.rotation import (
     trips,
 )
 from weft.compiler.frontend.control.sharing import share_carried, share_results
+from weft.compiler.frontend.control.slot_values import lower, types, wrap
 from weft.compiler.frontend.control.statements import (
     FLAGS,
     Raised,
@@ -59,7 +57,7 @@ from weft.compiler.frontend.control.statements import (
 )
 from weft.compiler.frontend.control.variables import Traced, Variables
 from weft.compiler.frontend.control.varying import Varying
-from weft.compiler.frontend.number import TracedNumber, number
+from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.text import fail
@@ -72,7 +70,7 @@ from weft.ir.errors import UnsupportedError
 from weft.ir.expr import Expr
 from weft.ir.node import Region, Value
 from weft.ir.rewrite import Cloner
-from weft.ir.types import BOOL, I64, IndexType, TensorType, Type
+from weft.ir.types import I64, IndexType, TensorType, Type
 
 if TYPE_CHECKING:
     from weft.compiler.frontend.tracing import TracingHooks
@@ -137,14 +135,14 @@ def for_node(
         finally:
             variables.index = trace.release_index(symbol)
 
-    done = _settle(hooks, variables, run)
+    done = settle(hooks, variables, run)
     turns = rotation_of(variables, done.ends, done.frame.before)
     count = trips(lower_bound, upper, counted.step) if turns is not None and not done.stops else None
     if turns is not None and (count is None or trace.changes(count)):
         body, count = count_turns(variables, body, turns.period), None
-        done = _settle(hooks, variables, run)
+        done = settle(hooks, variables, run)
         turns = rotation_of(variables, done.ends, done.frame.before)
-    initial, replaced, kept = _carried(trace, variables, done, 1)
+    initial, replaced, kept = initial_values(trace, variables, done, 1)
     written = written_in(done.frame, done.storages)
     operands = [*initial, *(trace.current_value(s) for s in written)]
     closed = Body(done.frame, done.params, done.yields, done.storages)
@@ -155,7 +153,7 @@ def for_node(
         region = finish(closed, written, replaced=replaced)
         results = trace.emit_op("for", [*limits, *operands], {"kind": "serial"}, [region]).results
     low, high = (lower_bound, upper) if counted.step > 0 else (upper, lower_bound)
-    _bind_results(
+    bind_results(
         hooks,
         variables,
         kept,
@@ -173,7 +171,7 @@ def size(trace: Trace, dim: DimLike) -> TracedNumber:
     return TracedNumber(trace, int, dim=dim)
 
 
-def _settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]], Traced]) -> Traced:
+def settle(hooks: TracingHooks, variables: Variables, run: Callable[[list[Type]], Traced]) -> Traced:
     """Trace until the slots are those that the body gives back."""
     trace = hooks.trace
     for _ in range(_ROUNDS):
@@ -368,7 +366,7 @@ def _end(trace: Trace, variables: Variables, name: str, place: Place) -> Any:
     return value if value is variables.wrapped.get(name) else freeze(trace, value)
 
 
-def _carried(
+def initial_values(
     trace: Trace, variables: Variables, done: Traced, skip: int
 ) -> tuple[list[Value], dict[Value, Value], list[bool]]:
     """Initial values of what is carried; parameters for what the body does not change; which are kept."""
@@ -393,7 +391,7 @@ def _carried(
     return initial, replaced, flags
 
 
-def _bind_results(
+def bind_results(
     hooks: TracingHooks,
     variables: Variables,
     flags: list[bool],
@@ -404,6 +402,7 @@ def _bind_results(
     turns: Rotation | None,
     trip_count: DimLike | None = None,
 ) -> None:
+    """Bind places to what they hold after the loop; `ran` tells whether there was an iteration."""
     trace = hooks.trace
     sources = check_aliases(trace, variables, done, turns)
     count = len(results) - len(written)
@@ -514,111 +513,3 @@ class _inside:  # noqa: N801 -- used as a function
 
     def __exit__(self, *_: object) -> None:
         assert self.trace.frames.pop() is self.frame
-
-
-# ---------------------------------------------------------------- while
-
-
-def while_node(
-    hooks: TracingHooks,
-    test: Callable[[], Any],
-    body: Callable[[], Any],
-    stop: Callable[[], Any] | None,
-    variables: Variables,
-) -> None:
-    """Write the loop, and bind its places to what they hold after it."""
-    trace = hooks.trace
-
-    def run(types_: list[Type]) -> Traced:
-        return trace_body(hooks, types_, body, stop, variables, 0)
-
-    done = _settle(hooks, variables, run)
-    turns = rotation_of(variables, done.ends, done.frame.before)
-    if turns is not None:
-        body = count_turns(variables, body, turns.period)
-        done = _settle(hooks, variables, run)
-        turns = rotation_of(variables, done.ends, done.frame.before)
-    ran = _first_test(hooks, test, variables)
-    tested, goes, forever = _trace_test(hooks, test, variables)
-    initial, replaced, kept = _carried(trace, variables, done, 0)
-    written = written_in(done.frame, done.storages)
-    if written_in(tested.frame, tested.storages):
-        raise trace.refuse("the condition of a loop writes an array", "write it in the body", "E050")
-    operands = [*initial, *(trace.current_value(s) for s in written)]
-    outside = dict(zip(tested.params, (replaced.get(p) for p in done.params), strict=True))
-    missing = {p: v for p, v in outside.items() if v is not None}
-    with trace.reopen(tested.frame):
-        value = goes
-        for name in variables.flags:
-            if name in variables.kept or isinstance(variables.slots[name], Same):
-                continue
-            flag = Expr(trace.builder, _param_of(variables, tested.params, name))
-            value = value & flag.apply("logical_not")
-    trace.seal(tested.frame)
-    condition = finish(
-        Body(tested.frame, tested.params, [value.value], tested.storages),
-        written,
-        passes_on=False,
-        replaced=missing,
-    )
-    closed = Body(done.frame, done.params, done.yields, done.storages)
-    region = finish(closed, written, replaced=replaced)
-    results = trace.emit_op("while", operands, {}, [condition, region]).results
-    _bind_results(hooks, variables, kept, written, results, lambda: ran, done, turns)
-    ways_out = [name for name in variables.flags if name not in variables.kept]
-    if forever and len(ways_out) == 1:
-        variables.places[ways_out[0]].set(True)
-
-
-def _first_test(hooks: TracingHooks, test: Callable[[], Any], variables: Variables) -> Any:
-    """Whether there is an iteration, if a name has a value only then: the condition before the loop."""
-    trace = hooks.trace
-    if all(name.startswith("__weft_") or name in variables.kept for name in variables.late):
-        return True
-    with hooks.journal.undone():
-        found = truth(trace, test())
-    return number(trace, found, bool) if isinstance(found, Expr) else found
-
-
-def _trace_test(
-    hooks: TracingHooks, test: Callable[[], Any], variables: Variables
-) -> tuple[Traced, Expr, bool]:
-    trace = hooks.trace
-    frame = trace.open(repeats=True)
-    params = [frame.region.add_param(ty) for ty in variables.types()]
-    before, forever = dict(variables.wrapped), False
-    try:
-        variables.bind(trace, params)
-        with hooks.journal.undone():
-            found = truth(trace, test())
-        if isinstance(found, bool):
-            if not variables.flags or not found:
-                raise trace.refuse(
-                    "the condition of a loop is known while tracing", "use a traced value", "E063"
-                )
-            forever = True
-            found = trace.constant(found, BOOL)
-        for name, place in variables.places.items():
-            if isinstance(place, Cell) and place.get() is not variables.wrapped[name]:
-                raise trace.refuse(
-                    "the condition of a loop assigns to a variable that it carries",
-                    "assign in the body",
-                    "E051",
-                )
-    except BaseException:
-        trace.close(frame)
-        raise
-    finally:
-        for name, place in variables.places.items():
-            place.set(variables.before[name])
-        variables.wrapped = before
-    return Traced(frame, params, {}, trace.leave(frame)), found, forever
-
-
-def _param_of(variables: Variables, params: Sequence[Value], name: str) -> Value:
-    position = 0
-    for other, slot in variables.slots.items():
-        if other == name:
-            return params[position]
-        position += len(types(slot))
-    raise KeyError(name)

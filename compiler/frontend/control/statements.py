@@ -31,10 +31,8 @@ from weft.compiler.frontend.control.joins import (
     join,
     label,
     loosen,
-    lower,
     show,
     thawed,
-    wrap,
 )
 from weft.compiler.frontend.control.keyed import tabulate_grown
 from weft.compiler.frontend.control.lists import Content, Few
@@ -50,6 +48,7 @@ from weft.compiler.frontend.control.places import (
 )
 from weft.compiler.frontend.control.resized import Size, of_paths, sized_inside
 from weft.compiler.frontend.control.sharing import share_joined
+from weft.compiler.frontend.control.slot_values import lower, wrap
 from weft.compiler.frontend.number import TracedNumber
 from weft.compiler.frontend.region import Body, finish
 from weft.compiler.frontend.storage import Storage

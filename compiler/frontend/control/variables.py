@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from weft.compiler.frontend.control.contents import arrays_in
-from weft.compiler.frontend.control.joins import UNDEFINED, Same, Slot, label, types, wrap
+from weft.compiler.frontend.control.joins import UNDEFINED, Same, Slot, label
 from weft.compiler.frontend.control.lists import (
     Content,
     Listed,
@@ -16,6 +16,7 @@ from weft.compiler.frontend.control.places import Mark, Place
 from weft.compiler.frontend.control.settling import (
     has_rows,
 )
+from weft.compiler.frontend.control.slot_values import types, wrap
 from weft.compiler.frontend.storage import Storage
 from weft.compiler.frontend.trace import Frame, Trace
 from weft.ir.dataclass import dataclass
