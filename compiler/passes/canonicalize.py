@@ -23,7 +23,7 @@ from weft.compiler.passes.rules import (
     shape_of,
 )
 from weft.ir import REGISTRY, DType, Func, Op, TensorType, Value
-from weft.ir.dims import DimLike, decide
+from weft.ir.dims import DimLike, decide, product
 from weft.ir.opdef import Scalar
 from weft.ir.ops.shape import inverse_permutation
 from weft.ir.rules import axes_attribute, shape_attribute
@@ -201,6 +201,45 @@ def _reshape_of_reshape(rewriter: Rewriter, op: Op) -> Value | None:
     # reshape(reshape(x, s), t) == reshape(x, t)
     inner = made_by(op.operands[0], "reshape")
     return rewriter.reshape(inner.operands[0], shape_of(op.result)) if inner is not None else None
+
+
+def _reshape_of_transpose(rewriter: Rewriter, op: Op) -> Value | None:
+    # reshape(transpose(x, a), t) == reshape(transpose(reshape(x, s), b), t) where s has one axis for
+    # neighbours before and after a that t merges: one number tells where an element lies along them
+    inner = made_by(op.operands[0], "transpose")
+    if inner is None:
+        return None
+    axes, shape = _axes(inner), shape_of(op.operands[0])
+    runs: list[list[int]] = []  # axes of x, in their order after the transpose
+    for block in _merged_axes(shape, shape_of(op.result)):
+        for place, k in enumerate(block):
+            if place and axes[k] == runs[-1][-1] + 1:
+                runs[-1].append(axes[k])
+            else:
+                runs.append([axes[k]])
+    if len(runs) == len(axes):
+        return None
+    before = shape_of(inner.operands[0])
+    ordered = sorted(runs)
+    merged = rewriter.reshape(inner.operands[0], [product(tuple(before[k] for k in run)) for run in ordered])
+    turned = rewriter.emit("transpose", [merged], {"axes": tuple(map(ordered.index, runs))})
+    return rewriter.reshape(turned, shape_of(op.result))
+
+
+def _merged_axes(source: Sequence[DimLike], target: Sequence[DimLike]) -> list[list[int]]:
+    """The axes of `source` in blocks: those that a reshape makes one axis, each other one by itself."""
+    blocks: list[list[int]] = []
+    left, start = list(target), 0
+    while start < len(source):
+        end, whole = start + 1, source[start]
+        while left and end < len(source) and decide(whole, "<", left[0]) is True:
+            whole, end = whole * source[end], end + 1
+        if not left or whole != left[0]:  # one that is split, or of which nothing is known: so are all behind
+            return blocks + [[k] for k in range(start, len(source))]
+        blocks.append(list(range(start, end)))
+        del left[0]
+        start = end
+    return blocks
 
 
 def without_units(shape: Sequence[DimLike]) -> list[DimLike]:
@@ -515,7 +554,8 @@ RULES: Rules = {
     "cast":         (_cast_nothing, _cast_of_cast),
     "constant":     (_spread_constant,),
     "broadcast":    (_same_shape, _broadcast_of_broadcast, _broadcast_adds_axes),
-    "reshape":      (_same_shape, _reindex_scalar, _reshape_of_reshape, _reshape_of_broadcast),
+    "reshape":      (_same_shape, _reindex_scalar, _reshape_of_reshape, _reshape_of_broadcast,
+                     _reshape_of_transpose),
     "transpose":    (_reindex_scalar, _transpose_of_units, _transpose_of_transpose),
     "slice":        (_slice_everything, _reindex_scalar, _slice_of_slice, _slice_of_update,
                      _slice_of_concatenate, _slice_of_reshape, _slice_of_transpose),

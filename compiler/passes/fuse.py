@@ -12,9 +12,10 @@ Not here: writing the fused program (`group.py`), nor how a kernel is lowered (`
 from collections.abc import Iterable, Sequence
 from dataclasses import field
 
+from weft.compiler.schedule.turned import LEAST_EXTENT, MOST_TURNED
 from weft.ir import Op, Region, TensorType, Value, record
 from weft.ir.dataclass import dataclass
-from weft.ir.dims import DimLike, symbols_of
+from weft.ir.dims import DimLike, decide, symbols_of
 from weft.ir.opdef import Combine, Element, Expand, Scalar
 from weft.ir.ops.custom import reads_of
 from weft.ir.walk import calls_python, dims_of_attribute, dims_of_type, free_values, has_effect, walk
@@ -378,7 +379,18 @@ class Partition:
             return True  # one number: the kernel computes it before its loops
         if op.name == "fft" and any(one.name in _PIECES for one in source.ops):
             return False  # loops of its own are cut where the pieces meet
+        if group.kind == "pointwise" and _turns(path) and not self._is_turned_well(source):
+            return False
         return not (any(link.name == "broadcast" for link in path.chain) or self._repeats(op, number))
+
+    @staticmethod
+    def _is_turned_well(source: Group) -> bool:
+        """Whether all that a group reads can be turned tile by tile; else what it makes is."""
+        if any(op.name in _PIECES for op in source.ops):
+            return False
+        made = {result for op in source.ops for result in op.results}
+        read = {path_of(value).source for op in source.ops for value in op.operands} - made
+        return sum(shape_of(value) != () for value in read) <= MOST_TURNED
 
     def _repeats_any(self, op: Op, source: Group) -> bool:
         """Whether the op reads elements of an operand that the group computes more than once."""
@@ -507,6 +519,17 @@ class Partition:
     def groups(self) -> list[Group]:
         """All groups, in the order of their first ops."""
         return list(dict.fromkeys(self.group_of[op] for op in self.region.ops if op in self.group_of))
+
+
+def _turns(path: Path) -> bool:
+    """Whether neighbours along the last axis are far apart in the memory that a path leads to."""
+    for link in path.chain:
+        axes = link.attributes.get("axes")
+        if link.name == "transpose" and isinstance(axes, tuple) and axes[-1] != len(axes) - 1:
+            ends = shape_of(link.result)[-1], shape_of(link.operands[0])[-1]
+            if all(decide(end, "<", LEAST_EXTENT) is not True for end in ends):
+                return True
+    return False
 
 
 def _without_ones(shape: Shape) -> Shape:

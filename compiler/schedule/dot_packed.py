@@ -20,7 +20,7 @@ from weft.compiler.schedule.dot_tile import (
     bound,
     ceiling,
     chunk_sums,
-    largest_tile,
+    fitting_tile,
     load_lanes,
     minimum,
     store_lanes,
@@ -84,7 +84,7 @@ class Plan:
 def plan_of(problem: Product) -> Plan:
     """For the caches: a panel in the first, a task's rows in the second, packed columns in the third."""
     target, size = problem.target, problem.dtype.size_bytes
-    tile = largest_tile(target, problem.dtype)
+    tile = fitting_tile(target, problem.dtype, problem.m)
     depth = CHUNK if not isinstance(problem.k, int) else min(CHUNK, -(-problem.k // tile.lanes) * tile.lanes)
     chunks = max(1, -(-problem.k // CHUNK)) if isinstance(problem.k, int) else CHUNKS + 1
     if chunks > CHUNKS:

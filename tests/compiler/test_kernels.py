@@ -183,6 +183,34 @@ def test_a_sum_that_a_loop_carries_beside_an_array_written_in_place():
         np.testing.assert_allclose(got, expected, rtol=1e-14)
 
 
+def pieces_turned(x, y, z):
+    whole = np.pad(y, ((0, 0), (2, 0), (0, 0))) + np.pad(z, ((0, 0), (0, 2), (0, 0)))
+    return x - whole[:, 1:25].transpose(0, 2, 1)
+
+
+READ_ALONG_MEMORY = {
+    "five operands, turned": (
+        lambda x, a, b, c, d, e: x + (a + b * c - d / e).transpose(0, 2, 1),
+        [(16, 32, 24), *[(16, 24, 32)] * 5],
+    ),
+    "pieces, turned": (pieces_turned, [(16, 32, 24), (16, 24, 32), (16, 24, 32)]),
+    "pixels as rows": (
+        lambda x, w: x.transpose(0, 2, 3, 1).reshape(-1, 64).T @ w, [(16, 64, 28, 28), (12544, 48)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ_ALONG_MEMORY)
+def test_what_is_turned_is_read_along_memory(name):
+    """What cannot be turned tile by tile is made in the order of its operands first."""
+    fn, shapes = READ_ALONG_MEMORY[name]
+    arrays = [f32(*shape) + 9 for shape in shapes]
+    program = lowered(fn, tuple(arrays))
+    assert not any(op.attributes.get("stride", 1) > 1 for op in walk(program) if op.name == "load")
+    assert not any(op.name == "gather_lanes" for op in walk(program))
+    np.testing.assert_allclose(weft.compile(fn)(*arrays), fn(*arrays), rtol=1e-3)
+
+
 def test_borders_along_two_axes():
     def framed(x, part):
         x[1:, 1:, ::2][:, :, :2] = part

@@ -7,6 +7,7 @@ from kernels import Compiled, interpreted
 from weft.backends.cpu.target import named_target
 from weft.compiler.passes.lower_tensor import SCHEDULES
 from weft.compiler.schedule.dot import VERSIONS, lower_dot
+from weft.compiler.schedule.dot_tile import fitting_tile
 from weft.compiler.work import trips
 from weft.ir.dims import symbol
 from weft.ir.expr import maximum
@@ -277,7 +278,7 @@ def test_registers(name):
     """The inner loop of a tile keeps its sums in registers on machines that are not this one."""
     target = named_target(name)
     text = Compiled(
-        [tensor(F32, 128, 128), tensor(F32, 128, 128)], product, "dot_packed", target=target
+        [tensor(F32, 112, 128), tensor(F32, 128, 128)], product, "dot_packed", target=target
     ).assembly()
     mnemonic = "vfmadd" if "86" in name else "fmla"
     lines = text.splitlines()
@@ -289,6 +290,14 @@ def test_registers(name):
     body = lines[start:end]
     assert sum(mnemonic in line for line in body) in (28, 16)
     assert not any("sp" in line.replace("dispatch", "") for line in body if "," in line)
+
+
+def test_fitting_tiles():
+    """Rows that the largest tile would compute over the end are few: none for 50 instead of six."""
+    target = named_target("x86-64-v4")
+    for rows, height in ((50, 10), (128, 13), (64, 13), (112, 14), (1000, 13), (3, 10), ("n", 14)):
+        tile = fitting_tile(target, F32, symbol(rows) if rows == "n" else rows)
+        assert (tile.rows, tile.columns) == (height, 32)
 
 
 @pytest.mark.parametrize("size", [(50, 128, 512), (50, 512, 128), (14, 512, 512), (16, 4096, 32)])
