@@ -1,5 +1,6 @@
 """Whether a kernel reads an operand only where it writes, so that both may be one memory. For `bufferize`."""
 
+from weft.compiler.passes.rules import shape_of
 from weft.ir import Op, Region, TensorType, Value, record
 from weft.ir.opdef import Scalar
 from weft.ir.rules import tensor_operand
@@ -9,6 +10,8 @@ from weft.ir.walk import uses
 def reads_in_step(fusion: Op, param: Value, root: Value) -> bool:
     """Whether every read of `param` is of the very element being written to `root`, and by its own loop."""
     region = fusion.regions[0]
+    if fusion.attributes["schedule"] == "dot":
+        return param not in uses(region) or _ends_a_product(region, param, root)
     if fusion.attributes["schedule"] != "pointwise":
         return param not in uses(region)
     if not isinstance(param.type, TensorType) or any(
@@ -20,6 +23,24 @@ def reads_in_step(fusion: Op, param: Value, root: Value) -> bool:
     return all(_is_direct(op) for op, _ in uses(region).get(param, [])) and all(
         _is_direct(op) for op in region.ops if op.name != "constant" and not _is_number(op)
     )
+
+
+def _ends_a_product(region: Region, param: Value, root: Value) -> bool:
+    """Whether only elementwise ops behind the product of a kernel read `param`.
+
+    They run where an element of the product is known, once for each.
+    """
+    (product,) = (op for op in region.ops if op.name == "dot")
+    results = region.terminator.operands
+    if any(shape_of(v) != shape_of(product.result) for v in (param, root, *results)):
+        return False
+    reads = {param}
+    for op in region.ops[:-1]:
+        if not reads.isdisjoint(op.operands):
+            if op is product or not isinstance(record(op).form, Scalar):
+                return False
+            reads.update(op.results)
+    return True
 
 
 def _is_direct(op: Op) -> bool:

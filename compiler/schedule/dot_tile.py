@@ -299,12 +299,17 @@ class Finish:
 
 
 def store_results(writer: Writer, problem: Product, index: Index, e: Expr) -> None:
-    """Store every result of the kernel at one index of the product, whose value there is `e`."""
+    """Store every result of the kernel at one index of the product, whose value there is `e`.
+
+    All are computed before the first is written: a result may lie over an operand of another.
+    """
     ty = problem.op.result.type
     assert isinstance(ty, TensorType)
     writer.define(problem.op.result, index, cast(writer.here(e), ty.dtype))
-    for root in problem.kernel.roots:
-        writer.store(writer.element(root.value, index), root.buffer, root.place(index))
+    roots = problem.kernel.roots
+    elements = [writer.element(root.value, index) for root in roots]
+    for root, element in zip(roots, elements, strict=True):
+        writer.store(element, root.buffer, root.place(index))
 
 
 def masked(writer: Writer, mask: Expr | None) -> AbstractContextManager[None]:

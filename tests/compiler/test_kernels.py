@@ -211,6 +211,40 @@ def test_what_is_turned_is_read_along_memory(name):
     np.testing.assert_allclose(weft.compile(fn)(*arrays), fn(*arrays), rtol=1e-3)
 
 
+@pytest.mark.parametrize("sizes", [(40, 30, 20), (300, 257, 130), (3, 64, 50)])
+def test_a_product_changes_in_place_what_its_elements_are_combined_with(sizes):
+    """A step of an optimizer with slots, of which each result is computed before one is written."""
+    k, m, n = sizes
+    w, slot, x, g = f32(m, n), f32(m, n), f32(k, m), f32(k, n)
+
+    def step(w, slot, x, g):
+        product = x.T @ g
+        before = slot.copy()
+        slot[...] = np.float32(0.9) * slot + product
+        w[...] = w - np.float32(0.1) * (slot + before)
+
+    fn = weft.compile(step, dynamic=False)
+    assert "copy(" not in fn.ir("loops", w, slot, x, g)
+    expected = w.copy(), slot.copy()
+    step(*expected, x, g)
+    fn(w, slot, x, g)
+    np.testing.assert_allclose(w, expected[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(slot, expected[1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_product_is_not_written_over_what_is_read_elsewhere():
+    x, y = f32(64, 64), f32(64, 64)
+    for fn in (lambda x, y: y @ x + x, lambda x, y: y @ y + x.T, lambda x, y: y @ y + x[::-1] + x):
+
+        def changed(x, y, fn=fn):
+            x[...] = fn(x, y)
+
+        expected, found = x.copy(), x.copy()
+        changed(expected, y)
+        weft.compile(changed)(found, y)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_borders_along_two_axes():
     def framed(x, part):
         x[1:, 1:, ::2][:, :, :2] = part
