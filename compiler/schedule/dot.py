@@ -5,6 +5,7 @@ Not here: the versions (`dot_direct.py`, `dot_packed.py`), nor products with vec
 
 from collections.abc import Callable, Sequence
 
+from weft.compiler.schedule.dot_deep import depth_of, is_deep, lower_deep
 from weft.compiler.schedule.dot_direct import lower_skinny, lower_small, skinny_rows
 from weft.compiler.schedule.dot_packed import Order, lower_packed
 from weft.compiler.schedule.dot_tile import Product, product_of
@@ -16,7 +17,7 @@ from weft.ir.errors import InternalError
 from weft.ir.opdef import Element
 
 NEAR_BYTES = 1 << 16  # a right operand up to this size is read where it is
-VERSIONS = ("small", "skinny", "packed")
+VERSIONS = ("small", "skinny", "packed", "deep")
 
 
 def lower_dot(kernel: Kernel, builder: Builder, version: str = "") -> None:
@@ -30,15 +31,25 @@ def lower_dot(kernel: Kernel, builder: Builder, version: str = "") -> None:
     def write(name: str, builder: Builder) -> None:
         if name == "packed":
             lower_packed(problem, left, right, builder)
+        elif name == "deep":
+            lower_deep(problem, builder)
         else:
             (lower_small if name == "small" else lower_skinny)(problem, builder)
 
     if version:
-        if version != "packed" and not direct:
+        if not (is_deep(problem) if version == "deep" else version == "packed" or direct):
             raise InternalError(f"a dot of this order of memory has no version {version}")
         write(version, builder)
     elif problem.k == 0:
         write("small", builder)
+    elif is_deep(problem) and decide(problem.k, "<", depth_of(problem)) is not True:
+        _chain(
+            problem,
+            builder,
+            write,
+            [("small" if direct else "packed", problem.k, depth_of(problem) - 1)],
+            "deep",
+        )
     elif not direct:
         write("packed", builder)
     else:
@@ -64,9 +75,10 @@ def _chain(
     builder: Builder,
     write: Callable[[str, Builder], None],
     conditions: Sequence[tuple[str, DimLike, int]],
+    last: str = "packed",
 ) -> None:
     if not conditions:
-        write("packed", builder)
+        write(last, builder)
         return
     (name, size, most), *rest = conditions
     known = decide(size, "<=", most)
@@ -74,7 +86,7 @@ def _chain(
         write(name, builder)
         return
     if known is False:
-        _chain(problem, builder, write, rest)
+        _chain(problem, builder, write, rest, last)
         return
 
     def then(inner: Builder) -> Sequence[Expr]:
@@ -82,7 +94,7 @@ def _chain(
         return []
 
     def otherwise(inner: Builder) -> Sequence[Expr]:
-        _chain(problem, inner, write, rest)
+        _chain(problem, inner, write, rest, last)
         return []
 
     number = problem.kernel.writer(builder).number(size)

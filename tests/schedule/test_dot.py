@@ -74,7 +74,7 @@ def fused(product, total):
 
 SIZES = [
     (1, 1, 1), (6, 16, 16), (5, 7, 3), (7, 17, 33), (12, 256, 32), (13, 257, 31), (4, 513, 70), (61, 300, 70),
-    (1, 600, 130), (6, 1, 1100),
+    (1, 600, 130), (6, 1, 1100), (2, 5000, 3), (1, 9500, 1),
 ]  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def test_versions(size, dtype):
     a, b = numbers(ty, m, k), numbers(ty, k, n)
     results = []
     for version in VERSIONS:
-        if version != "skinny" or m <= 8:
+        if m <= 8 if version == "skinny" else m * n <= 8 or version != "deep":
             program = Compiled([tensor(ty, m, k), tensor(ty, k, n)], product, f"dot_{version}")
             results += [program(a, b), program(a, b, pool=False)]
     check(results[0], a, b)
@@ -266,7 +266,7 @@ def test_special_numbers():
 @pytest.mark.parametrize("version", VERSIONS)
 def test_other_targets(name, version):
     """Loops for other machines, run by the interpreter: the same bits."""
-    m, k, n = (3, 20, 37) if version == "skinny" else (17, 20, 37)
+    m, k, n = {"skinny": (3, 20, 37), "deep": (2, 1100, 3)}.get(version, (17, 20, 37))
     a, b = numbers(F32, m, k), numbers(F32, k, n)
     types = [tensor(F32, m, k), tensor(F32, k, n)]
     result = interpreted(types, product, f"dot_{version}", named_target(name), a, b)
