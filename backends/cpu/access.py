@@ -205,12 +205,42 @@ def _gather_lanes(writer: Writer, op: Op) -> None:
     buffer, offsets = op.operands[:2]
     mask = op.operands[2] if len(op.operands) > 2 else None
     ty = vector_type(op.result)
+    even = None if mask is not None else _even_distance(offsets)
     if ty.lanes == 1:
         text = _load_one(writer, buffer, writer.use(offsets), mask)
+    elif even is not None:
+        text = _load_apart(writer, buffer, ty, writer.use(even[0]), writer.use(even[1]))
     else:
         condition = "splat (i1 true)" if mask is None else writer.use(mask)
         text = _gather(writer, buffer, writer.use(offsets), ty.lanes, condition)
     writer.names[op.result] = _from_memory(writer, ty.dtype, ty.lanes, text)
+
+
+def _even_distance(offsets: Value) -> tuple[Value, Value] | None:
+    """The offset of lane 0, and from lane to lane, if it is the same everywhere."""
+    op = offsets.op
+    if op is None or op.name != "add":
+        return None
+    first, steps = (v.op for v in op.operands)
+    if first is None or steps is None or (first.name, steps.name) != ("splat", "multiply"):
+        return None
+    parts = {one.name: one for v in steps.operands if (one := v.op) is not None}
+    if set(parts) != {"lane_index", "splat"}:
+        return None
+    return first.operands[0], parts["splat"].operands[0]
+
+
+def _load_apart(writer: Writer, buffer: Value, ty: VectorType, offset: str, step: str) -> str:
+    """Lanes at equal distances, one load each: an instruction that gathers asks for more than these together."""
+    buffer_ty = buffer_type(buffer)
+    unit, scalar = "i8" if buffer_ty.strided else memory_text(ty.dtype), memory_text(ty.dtype)
+    align, scope = _alignment(writer, buffer), writer.scope(buffer)
+    place, texts = _address(writer, buffer, offset), list[str]()
+    for lane in range(ty.lanes):
+        if lane:
+            place = writer.let(f"getelementptr inbounds {unit}, ptr {place}, i64 {step}")
+        texts.append(writer.let(f"load {scalar}, ptr {place}, align {align}{scope}"))
+    return _collect(writer, ty, texts)
 
 
 def _lookup(writer: Writer, op: Op) -> None:
