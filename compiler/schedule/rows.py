@@ -36,6 +36,7 @@ from weft.compiler.schedule.row_values import (
     kept_values,
     levels_of,
 )
+from weft.compiler.schedule.staged import staged_of, write_stage
 from weft.ir import BufferType, Builder, Expr, TensorType, Value
 from weft.ir.dims import Dim, DimLike, decide, maximum, minimum, product
 from weft.ir.expr import select
@@ -175,20 +176,9 @@ class Rows:
             index = self._index(outer, fresh, scratch, line)
             if blocks is None:
                 zero, length = writer.builder.index(0), writer.number(self.length)
-                held = reduce_span(
-                    writer,
-                    level,
-                    zero,
-                    length,
-                    self.length,
-                    (0, self.length),
-                    index,
-                    self.lanes,
-                    self.registers,
-                    is_costly=self._is_costly(level),
-                )
+                held = self._span(level, fresh, outer, zero, length, self.length, index)
             else:
-                held = self._blocks_in_row(level, blocks[number], p, index)
+                held = self._blocks_in_row(level, fresh, outer, blocks[number], p, index)
             self._finish(level, held, outer)
             self._read_kept(fresh, scratch, line)
 
@@ -224,6 +214,8 @@ class Rows:
     def _blocks_in_row(
         self,
         level: Sequence[Reduction],
+        fresh: Sequence[Value],
+        outer: Sequence[DimLike],
         partials: Partials,
         p: DimLike,
         index: Callable[[Dim], Sequence[DimLike]],
@@ -231,7 +223,7 @@ class Rows:
         writer = self.writer
         count = self.blocks
         serial(writer, "block", writer.builder.index(0), writer.number(count), (0, count),
-               lambda block: self._block(level, partials, [p, block], block, index))  # fmt: skip
+               lambda block: self._block(level, fresh, outer, partials, [p, block], block, index))  # fmt: skip
         return join_blocks(
             writer, partials, writer.number(count), BLOCK, writer.number(self.length), lambda b: [p, b], count
         )
@@ -239,6 +231,8 @@ class Rows:
     def _block(
         self,
         level: Sequence[Reduction],
+        fresh: Sequence[Value],
+        outer: Sequence[DimLike],
         partials: Partials,
         place: Sequence[DimLike],
         block: Dim,
@@ -249,6 +243,25 @@ class Rows:
         rest = writer.number(self.length) - low
         size = select(rest.lt(BLOCK), rest, rest.like(BLOCK))
         extent = BLOCK if isinstance(self.length, int) and self.length % BLOCK == 0 else None
+        held = self._span(level, fresh, outer, low, size, extent, index)
+        partials.store(writer, held, place)
+
+    def _span(
+        self,
+        level: Sequence[Reduction],
+        fresh: Sequence[Value],
+        outer: Sequence[DimLike],
+        low: Expr,
+        size: Expr,
+        extent: DimLike | None,
+        index: Callable[[Dim], Sequence[DimLike]],
+    ) -> list[Accumulators]:
+        """At most a block of elements, side by side in near memory if they are not where they are."""
+        writer = self.writer
+        staged = None if fresh else staged_of(self.kernel, level)
+        saved = dict(writer.sources)
+        if staged is not None:
+            writer.sources.update(write_stage(writer, staged, outer, low, size, self.lanes))
         held = reduce_span(
             writer,
             level,
@@ -259,9 +272,10 @@ class Rows:
             index,
             self.lanes,
             self.registers,
-            is_costly=self._is_costly(level),
+            is_costly=staged is None and self._is_costly(level),
         )
-        partials.store(writer, held, place)
+        writer.sources = saved
+        return held
 
     def _finish(
         self, level: Sequence[Reduction], held: Sequence[Accumulators], outer: Sequence[DimLike]
@@ -334,6 +348,7 @@ class Rows:
                 level: Sequence[Reduction] = level,
                 place: Partials = place,
                 index: Callable[[Dim], Sequence[DimLike]] = index,
+                fresh: Sequence[Value] = fresh,
             ) -> None:
                 serial(
                     writer,
@@ -341,7 +356,7 @@ class Rows:
                     start,
                     stop,
                     (0, count),
-                    lambda b: self._block(level, place, [b], b, index),
+                    lambda b: self._block(level, fresh, outer, place, [b], b, index),
                 )
 
             parallel_chunks(writer, count, 1, cost * BLOCK, chunk)
