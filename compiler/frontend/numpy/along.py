@@ -368,6 +368,10 @@ def resize(trace: Trace, a: Any, new_shape: Any) -> Any:
     sizes = tuple(size_number(trace, d) for d in shape)
     if trace.holds(total, "<=", have, "size of a resized array"):
         return flat[: size_number(trace, total)].copy().reshape(sizes)
+    if isinstance(total, int) and isinstance(have, int):
+        times, rest = divmod(total, have)
+        whole = trace.call(np.tile, flat, times)
+        return (trace.call(np.concatenate, [whole, flat[:rest]]) if rest else whole).reshape(sizes)
     place = trace.call(np.arange, size_number(trace, total)) % size_number(trace, have)
     return flat[place].reshape(sizes)
 

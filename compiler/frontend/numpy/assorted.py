@@ -222,6 +222,10 @@ def _known_places(trace: Trace, obj: Any, size: Any, what: str) -> Any:
     return np.asarray(obj) if len(obj) else np.zeros(0, np.intp)
 
 
+MOST_RUNS = 8
+"""Ranges of known places; of more, each element is read at a place from a table."""
+
+
 @implements(np.delete)
 def delete(trace: Trace, arr: Any, obj: Any, axis: Any = None) -> Any:
     """Return a new array with sub-arrays along an axis deleted."""
@@ -251,7 +255,19 @@ def delete(trace: Trace, arr: Any, obj: Any, axis: Any = None) -> Any:
             axis=number,
         )
     kept = np.delete(np.arange(trace.pin(size, "np.delete")), places)
-    return array[(*front, kept)]
+    runs = _runs(kept)
+    if runs is None:
+        return array[(*front, kept)]
+    return trace.call(np.concatenate, [array[(*front, slice(a, b))] for a, b in runs], axis=number)
+
+
+def _runs(places: np.ndarray) -> list[tuple[int, int]] | None:
+    """Known places as ranges [first, last), None if they are not a few."""
+    ends = [*np.flatnonzero(np.diff(places) != 1).tolist(), len(places) - 1]
+    if not len(places) or len(ends) > MOST_RUNS:
+        return None
+    firsts = [0, *(end + 1 for end in ends[:-1])]
+    return [(int(places[a]), int(places[b]) + 1) for a, b in zip(firsts, ends, strict=True)]
 
 
 @implements(np.insert)
@@ -281,7 +297,21 @@ def insert(trace: Trace, arr: Any, obj: Any, values: Any, axis: Any = None) -> A
         count = len(places)
         marked = np.insert(old, places, -1 - np.arange(count))
     order = np.where(marked < 0, size - 1 - marked, marked)
-    return _with_new(trace, array, new, number, count, order)
+    runs = _runs(order)
+    if runs is None:
+        return _with_new(trace, array, new, number, count, order)
+    wide = _widened(trace, array, new, number, count)
+    parts: list[Any] = []
+    for a, b in (piece for run in runs for piece in _cut(run, size)):
+        one, shift = (wide, size) if a >= size else (array, 0)
+        parts.append(one[(*(slice(None),) * number, slice(a - shift, b - shift))])
+    return trace.call(np.concatenate, parts, axis=number)
+
+
+def _cut(run: tuple[int, int], place: int) -> list[tuple[int, int]]:
+    """A range as those before a place and from there on."""
+    first, last = run
+    return [run] if last <= place or first >= place else [(first, place), (place, last)]
 
 
 def _order_at(trace: Trace, place: Any, size: int, count: int) -> Any:
@@ -292,11 +322,15 @@ def _order_at(trace: Trace, place: Any, size: int, count: int) -> Any:
 
 
 def _with_new(trace: Trace, array: TracedArray, new: Any, axis: int, count: int, order: Any) -> Any:
+    both = trace.call(np.concatenate, [array, _widened(trace, array, new, axis, count)], axis=axis)
+    return both[(*(slice(None),) * axis, order)]
+
+
+def _widened(trace: Trace, array: TracedArray, new: Any, axis: int, count: int) -> Any:
+    """What is inserted, as many places wide as it takes."""
     shape = [*array.shape]
     shape[axis] = count
-    wide = trace.call(np.broadcast_to, new, tuple(shape))
-    both = trace.call(np.concatenate, [array, wide], axis=axis)
-    return both[(*(slice(None),) * axis, order)]
+    return trace.call(np.broadcast_to, new, tuple(shape))
 
 
 @implements(np.apply_along_axis)
@@ -459,6 +493,15 @@ def _check_order(bitorder: Any) -> None:
         raise ValueError("'order' must be either 'little' or 'big'")
 
 
+def _packed(trace: Trace, bits: Any, bitorder: str) -> Any:
+    """The bits of bytes, of which the last axis has a whole number."""
+    total: Any = None
+    for k in range(8):
+        one = bits[..., k::8].astype(np.uint8) << np.uint8(7 - k if bitorder == "big" else k)
+        total = one if total is None else total | one
+    return total
+
+
 @implements(np.packbits)
 def packbits(trace: Trace, a: Any, /, axis: Any = None, bitorder: str = "big") -> Any:
     """Packs the elements of a binary-valued array into bits in a uint8 array."""
@@ -469,15 +512,15 @@ def packbits(trace: Trace, a: Any, /, axis: Any = None, bitorder: str = "big") -
     if axis is None:
         array, axis = array.ravel(), 0
     number = as_axis(trace, axis, array.ndim)
-    bits = trace.call(np.moveaxis, trace.call(np.not_equal, array, 0), number, -1).astype(np.uint8)
-    missing = -bits.shape[-1] % 8
-    pad = trace.call(np.zeros, (*bits.shape[:-1], missing), dtype=np.uint8)
-    wide = trace.call(np.concatenate, [bits, pad], axis=-1)
-    wide = wide.reshape(*bits.shape[:-1], (bits.shape[-1] + missing) // 8, 8)
-    weights = np.array(
-        [128, 64, 32, 16, 8, 4, 2, 1] if bitorder == "big" else [1, 2, 4, 8, 16, 32, 64, 128], np.uint8
-    )
-    packed = trace.call(np.sum, wide * weights, axis=-1, dtype=np.uint8)
+    bits = trace.call(np.moveaxis, array.astype(np.bool_), number, -1)
+    size = size_number(trace, bits.view.shape[-1])
+    whole = size - size % 8
+    parts = [_packed(trace, bits[..., :whole], bitorder)]
+    if as_dim(size % 8) != 0:
+        rest = bits[..., whole:]
+        empty = trace.call(np.zeros, (*bits.shape[:-1], -size % 8), dtype=np.bool_)
+        parts.append(_packed(trace, trace.call(np.concatenate, [rest, empty], axis=-1), bitorder))
+    packed = trace.call(np.concatenate, parts, axis=-1)
     return trace.call(np.moveaxis, packed, -1, number).copy()
 
 

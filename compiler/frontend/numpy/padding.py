@@ -129,7 +129,10 @@ def _one_axis(
             raise trace.refuse(
                 "np.pad with reflect_type='odd' by more than the array is not built", fix, "E054"
             )
-    if mode in ("edge", "wrap", "reflect", "symmetric"):
+    if mode in _INSIDE:
+        ends = None if is_odd else _ends(trace, value, axis, before, after, mode)
+        if ends is not None:
+            return trace.call(np.concatenate, [ends[0], value, ends[1]], axis=axis)
         place = (
             trace.call(np.arange, -counts[0], n + counts[1])
             if counts[0]
@@ -152,6 +155,35 @@ def _turned_over(
     low = 2 * _part(value, axis, slice(None, 1)) - _part(padded, axis, slice(None, before))
     high = 2 * _part(value, axis, slice(-1, None)) - _part(padded, axis, slice(before + n, None))
     return trace.call(np.concatenate, [low, value, high], axis=axis)
+
+
+def _ends(
+    trace: Trace, value: TracedArray, axis: int, before: DimLike, after: DimLike, mode: str
+) -> tuple[Any, Any] | None:
+    """What comes before and after, as parts of the array; None if it comes round more than once."""
+    size = value.view.shape[axis]
+    least = size if mode in ("wrap", "symmetric") else size - 1
+    if not isinstance(before, int) or not isinstance(after, int):
+        return None
+    if mode != "edge" and not all(trace.holds(c, "<=", least, "widths of np.pad") for c in (before, after)):
+        return None
+    if mode == "edge":
+        sides = [
+            (count, _part(value, axis, part))
+            for count, part in ((before, slice(1)), (after, slice(-1, None)))
+        ]
+        shapes = [(*value.shape[:axis], count, *value.shape[axis + 1 :]) for count, _ in sides]
+        low, high = (
+            trace.call(np.broadcast_to, one, shape) for (_, one), shape in zip(sides, shapes, strict=True)
+        )
+        return low, high
+    skip = 1 if mode == "reflect" else 0
+    end = size_number(trace, size)
+    if mode == "wrap":
+        return _part(value, axis, slice(end - before, None)), _part(value, axis, slice(after))
+    low = _part(value, axis, slice(skip, skip + before))
+    high = _part(value, axis, slice(end - skip - after, end - skip))
+    return trace.call(np.flip, low, axis), trace.call(np.flip, high, axis)
 
 
 def _reflected(trace: Trace, place: Any, n: Any) -> Any:

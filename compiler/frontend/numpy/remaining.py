@@ -13,16 +13,18 @@ from typing import Any
 import numpy
 from numpy.lib import stride_tricks
 
+from weft.compiler.frontend.bits import converted
 from weft.compiler.frontend.known import fixed_number
 from weft.compiler.frontend.number import as_dim, size_number
 from weft.compiler.frontend.numpy.creation import as_shape, constant_array
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.written import each
+from weft.compiler.frontend.promote import element_type
 from weft.compiler.frontend.storage import Shape, Windows
 from weft.compiler.frontend.text import text
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, TracedArray, as_array, operand
+from weft.compiler.frontend.values import TRACED, TracedArray, as_array, new_array, operand
 from weft.ir.dims import DimLike, floor_divide, product
 
 np: Any = numpy  # typed so: it is called with traced arrays
@@ -49,22 +51,27 @@ def _float(trace: Trace, x: Any) -> Any:
     )
 
 
+def _seen_as(trace: Trace, x: Any, dtype: Any) -> Any:
+    """The same bits as a dtype that is as wide."""
+    return new_array(trace, converted(as_array(trace, x).expr, element_type(dtype)))
+
+
 @implements(np.frexp)
 def frexp(trace: Trace, x: Any, out: Any = (None, None)) -> tuple[Any, Any]:
     """Decompose the elements of x into mantissa and twos exponent."""
     given = _float(trace, x)
-    value = given.astype(np.float64)
-    is_tiny = np.abs(value) < 2.0**-900
-    scaled = np.where(is_tiny, value * 2.0**200, value)
-    regular = np.isfinite(scaled) & (scaled != 0)
-    safe = np.where(regular, scaled, 1.0)
-    exponent = np.floor(np.log2(np.abs(safe))).astype(np.int64) + 1
-    part = np.ldexp(safe, -exponent)
-    over, under = np.abs(part) >= 1, np.abs(part) < 0.5
-    part = np.where(over, part * 0.5, np.where(under, part * 2, part))
-    exponent = exponent + over - under - np.where(is_tiny, 200, 0)
-    part = np.where(regular, part, value).astype(given.dtype)
-    exponent = np.where(regular, exponent, 0).astype(np.int32)
+    wide = np.dtype(np.float64 if given.dtype == np.float64 else np.float32)
+    integer, fraction = (np.int64, 52) if wide == np.float64 else (np.int32, 23)
+    ones = integer((1 << (wide.itemsize * 8 - 1 - fraction)) - 1)
+    bias, value = int(ones) // 2 - 1, given.astype(wide)
+    bits = _seen_as(trace, value, integer)
+    is_tiny = (bits >> fraction) & ones == 0  # below the normal numbers, or 0
+    bits = np.where(is_tiny, _seen_as(trace, value * wide.type(2.0**60), integer), bits)
+    power = (bits >> fraction) & ones
+    regular = (power != ones) & (value != 0)
+    half = (bits & ~(ones << fraction)) | integer(bias << fraction)
+    part = np.where(regular, _seen_as(trace, half, wide), value).astype(given.dtype)
+    exponent = np.where(regular, power - bias - np.where(is_tiny, 60, 0), 0).astype(np.int32)
     return _stored(part, out[0]), _stored(exponent, out[1])
 
 
