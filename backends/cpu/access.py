@@ -231,7 +231,7 @@ def _even_distance(offsets: Value) -> tuple[Value, Value] | None:
 
 
 def _load_apart(writer: Writer, buffer: Value, ty: VectorType, offset: str, step: str) -> str:
-    """Lanes at equal distances, one load each: an instruction that gathers asks for more than these together."""
+    """Lanes at equal distances, one load each: an instruction that gathers asks for more than these."""
     buffer_ty = buffer_type(buffer)
     unit, scalar = "i8" if buffer_ty.strided else memory_text(ty.dtype), memory_text(ty.dtype)
     align, scope = _alignment(writer, buffer), writer.scope(buffer)

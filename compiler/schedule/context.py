@@ -69,9 +69,7 @@ class OpContext:
         for k, (bound, piece) in enumerate(pieces):
             below = True if bound is None else writer.decide(index, "<", bound)
             if bound is not None:
-                writer.observed.append(
-                    index
-                )  # also an answer from ranges holds for these axes alone, not for merged ones
+                writer.decided.append(index)  # an answer from ranges, too, holds for these axes alone
             if below is True:
                 return piece()
             if below is None:
@@ -87,7 +85,7 @@ class OpContext:
         """A choice between numbers, once for all elements that share it, unless the axis is that of lanes."""
         writer = self.writer
         bounds_known = all(writer.decide(index, "<", bound) is not None for bound, _ in places[:-1])
-        if bounds_known or writer.is_spread(index) or writer.cut in {s.name for s in symbols_of(index)}:
+        if bounds_known or writer.is_spread(index) or any(s.name in writer.cut for s in symbols_of(index)):
             return None
         writer.observed.append(index)
 

@@ -50,16 +50,17 @@ def lower_deep(problem: Product, builder: Builder) -> None:
     """One product after the other."""
     writer = problem.kernel.writer(builder)
     count = product(problem.batch)
-    assert isinstance(problem.m, int)
-    assert isinstance(problem.n, int)
+    m, n = problem.m, problem.n
+    assert isinstance(m, int)
+    assert isinstance(n, int)
     depth = problem.k if isinstance(problem.k, int) else 2 * depth_of(problem)
-    flops = 2.0 * problem.m * problem.n * depth
+    flops = 2.0 * m * n * depth
 
     def task(start: Expr, stop: Expr, _number: Expr) -> None:
-        results = problem.m * problem.n
+        results = m * n
         sums = allocate(writer, problem.dtype, results * problem.lanes, "scratch")
         totals = allocate(writer, problem.dtype, results, "scratch")
-        deep = _Deep(writer, problem, problem.m, problem.n, sums, totals)
+        deep = _Deep(writer, problem, m, n, sums, totals)
         serial(writer, "p", start, stop, (0, count), lambda p: deep.write(split_index(p, problem.batch)))
 
     parallel_chunks(writer, count, 1, flops / FLOPS_PER_BYTE, task)

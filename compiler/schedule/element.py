@@ -96,8 +96,9 @@ class Writer:
         self.asked: list[
             tuple[DimLike, DimLike]
         ] = []  # conditions `index < bound` that ranges could not decide
-        self.cut: str | None = None  # the symbol whose axis may be cut at borders, in a probe for cuts
+        self.cut: Sequence[str] = ()  # the symbols whose axes may be cut at borders, in a probe for cuts
         self.observed: list[DimLike] = []  # indices whose value matters, not only the memory they reach
+        self.decided: list[DimLike] = []  # those that were compared with a bound
 
     # ---------------------------------------------------------------- scopes
 

@@ -6,6 +6,7 @@ element asks where it is.
 Not here: anything that combines elements (`rows.py`, `columns.py`).
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -19,6 +20,10 @@ from weft.ir.expr import maximum, minimum
 
 MOST_PIECES = 27
 """So often the code of an element is written: three axes with two borders each."""
+
+
+SHORT = 32
+"""Elements of the last axis, fewer than pay for a loop over them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Nest:
         self.tiles: TilePlan | None = None
         self.symbols: list[str] = []  # of the axes, in the probe
         self.merged: list[str] = []  # of axes that are part of another
+        self.lows: dict[int, DimLike] = {}  # where the piece begins that is written, by axis
         self.axes, self.expand = self._plan(space)
 
     def write(self) -> None:
@@ -105,6 +111,7 @@ class Nest:
         for low, high in axis.segments():
             start, stop = writer.number(low), writer.number(high)
             extent: DimLike | None = high - low
+            self.lows[k] = low
             if limits is not None:
                 own_start, own_stop = writer.here(limits[0]), writer.here(limits[1])
                 if axis.cuts:
@@ -151,28 +158,43 @@ class Nest:
         kept = [k for k, d in enumerate(space) if d != 1]
         probe = self.kernel.probe()
         names = [probe.fresh("probe") for _ in kept]
-        probe.cut = names[-1] if names else None
+        short = len(kept) > 1 and decide(space[kept[-1]], "<=", SHORT) is True
+        probe.cut = names[-2:] if short else names[-1:]  # what is cut can be merged with a short axis inside
         variables = [self.kernel.unknown(probe, n, space[k]) for n, k in zip(names, kept, strict=True)]
         full = _place(variables, kept, len(space))
         offsets = self._probe(probe, full)
         cuts = [_cuts(probe, n, space[k]) for n, k in zip(names, kept, strict=True)]
+        pieces = math.prod(len(c) + 1 for c in cuts)
         groups: list[list[int]] = []
         for number, k in enumerate(kept):
             before = number - 1
-            alike = groups and not cuts[number] and not cuts[before]
-            if alike and all(_merge(o, names[before], names[number], space[k]) for o in offsets):
+            is_cut = bool(groups and cuts[groups[-1][0]])
+            if (
+                not groups
+                or cuts[number]
+                or (is_cut and (pieces > MOST_PIECES or self._asks(probe, names[number])))
+            ):
+                groups.append([number])
+                continue
+            values = offsets if is_cut else [*offsets, *probe.decided]
+            if all(_merge(o, names[before], names[number], space[k]) for o in values):
                 groups[-1].append(number)
             else:
                 groups.append([number])
         self.symbols = [names[g[-1]] for g in groups]
         self.merged = [names[n] for g in groups for n in g[:-1]]
+        inner = [product(tuple(space[kept[n]] for n in g[1:])) for g in groups]
         axes = _few_pieces(
             [
-                Axis(product(tuple(space[kept[n]] for n in g)), tuple(cuts[g[0]]) if len(g) == 1 else ())
-                for g in groups
+                Axis(space[kept[g[0]]] * d, tuple(cut * d for cut in cuts[g[0]]))
+                for g, d in zip(groups, inner, strict=True)
             ]
         )
 
+        firsts = [
+            {cut * d: cut for cut in cuts[g[0]]} if len(g) > 1 else {}
+            for g, d in zip(groups, inner, strict=True)
+        ]
         if not probe.asked:
             self.tiles = plan_tiles(
                 self.kernel, probe.accesses, self.symbols, [a.size for a in axes], coefficient
@@ -180,12 +202,20 @@ class Nest:
 
         def expand(index: Sequence[DimLike]) -> Index:
             # within a group the last axis takes the whole run: every access is linear in it
-            inner: list[DimLike] = [0] * len(kept)
-            for g, i in zip(groups, index, strict=True):
-                inner[g[-1]] = i
-            return _place(inner, kept, len(space))
+            # its first one, if it is cut, stands where the piece begins: all of it gets the same answers
+            place: list[DimLike] = [0] * len(kept)
+            for number, (g, i) in enumerate(zip(groups, index, strict=True)):
+                low = self.lows.get(number, 0) if len(g) > 1 else 0
+                place[g[0]] = firsts[number].get(low, 0)
+                place[g[-1]] = i - low if firsts[number] else i
+            return _place(place, kept, len(space))
 
         return axes, expand
+
+    @staticmethod
+    def _asks(probe: Writer, name: str) -> bool:
+        """Whether something hangs on where an axis stands."""
+        return any(coefficient(index, name) != 0 for index in probe.decided)
 
     def _probe(self, probe: Writer, full: Index) -> list[DimLike]:
         """Every position in memory and every index whose value is used, in the loop symbols."""

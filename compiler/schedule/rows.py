@@ -222,8 +222,11 @@ class Rows:
     ) -> list[Accumulators]:
         writer = self.writer
         count = self.blocks
-        serial(writer, "block", writer.builder.index(0), writer.number(count), (0, count),
-               lambda block: self._block(level, fresh, outer, partials, [p, block], block, index))  # fmt: skip
+
+        def one(block: Dim) -> None:
+            self._block(level, fresh, outer, partials, [p, block], block, index)
+
+        serial(writer, "block", writer.builder.index(0), writer.number(count), (0, count), one)
         return join_blocks(
             writer, partials, writer.number(count), BLOCK, writer.number(self.length), lambda b: [p, b], count
         )

@@ -1,8 +1,9 @@
 """Elements of several axes reduced as one: a block of them is written side by side, then swept.
 
-`max` of a window or of a sum of rows and columns asks for element number j of all axes together, which takes a
-division for each vector, and neighbours that lie apart. So what lies along the last axis is computed as it
-lies, row by row, into near memory of one block, and the sweep reads that. Not here: the sweep (`accumulate.py`).
+`max` of a window or of a sum of rows and columns asks for element number j of all axes together, which takes
+a division for each vector, and neighbours that lie apart. So what lies along the last axis is computed as it
+lies, row by row, into near memory of one block, and the sweep reads that. Not here: the sweep
+(`accumulate.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ LEAST = 16
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """The operands of some reductions, each with what it is a reshape of; `axes` of that are the last one's."""
+    """The operands of some reductions, each with what it is a reshape of, whose last `axes` became one."""
 
     operands: dict[Value, Value]
     axes: tuple[DimLike, ...]
