@@ -393,7 +393,8 @@ class _Bufferizer:
             op, number, len(op.operands) - len(op.results)
         )
         fresh = (self._free_destination(op.results[number]) if stays else None) or self._alloc(value.type)
-        self._copy(self.memory[value], fresh)
+        if not self.lives.is_filled(op, number):
+            self._copy(self.memory[value], fresh)
         return fresh
 
     def _body(self, op: Op, operands: Sequence[Value], spares: Sequence[bool], first: int) -> Region:

@@ -28,6 +28,21 @@ def is_one_place(update: Op, symbols: Collection[str]) -> bool:
     return all(s.name in symbols for d in dims for s in symbols_of(d))
 
 
+def is_row_by_row(update: Op, index: DimLike, lower: DimLike, upper: DimLike) -> bool:
+    """Whether an update in a loop with an index from `lower` to `upper` writes row after row, all of them."""
+    whole, part = (v.type for v in update.operands)
+    assert isinstance(whole, TensorType)
+    assert isinstance(part, TensorType)
+    (first, *others), steps = shape_attribute(update.attributes, "start"), update.attributes["step"]
+    return (
+        part.shape == (1, *whole.shape[1:])
+        and all(start == 0 for start in others)
+        and steps == (1,) * whole.rank
+        and lower + (first - index) == 0
+        and upper + (first - index) == whole.shape[0]
+    )
+
+
 def _extent(update: Op) -> list[tuple[DimLike, DimLike, bool]]:
     """First and last index of what an update writes along each axis, and whether that is all between."""
     part = update.operands[1].type

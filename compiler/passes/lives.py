@@ -9,12 +9,20 @@ from weft.compiler.passes.in_place import (
     is_large_part,
     is_one_place,
     is_only_updated,
+    is_row_by_row,
     is_within,
     value_before,
 )
 from weft.compiler.passes.in_step import reads_in_step, reads_only_written
-from weft.ir import Func, Op, Region, TensorType, Value
+from weft.ir import Func, IndexType, Op, Region, TensorType, Value
+from weft.ir.dims import DimLike
 from weft.ir.walk import free_values, uses, values_of
+
+
+def dim_of(value: Value) -> DimLike:
+    """The expression of a size or index."""
+    assert isinstance(value.type, IndexType)
+    return value.type.dim
 
 
 class Lives:
@@ -190,6 +198,21 @@ class Lives:
             return None
         clear = all(are_apart(update, one) or is_within(one, update) for _, one in later)
         return first if clear else None
+
+    def is_filled(self, op: Op, number: int) -> bool:
+        """Whether the iterations of a `for` write a carried array row by row, all rows, and none reads it."""
+        region = op.regions[-1]
+        if op.name != "for":
+            return False
+        param, value = region.params[number + 1], region.terminator.operands[number]
+        readers, maker = uses(region).get(param, []), value.op
+        if maker is None or [one for one, _ in readers] != [maker] or not is_only_updated(*readers[0]):
+            return False
+        update = maker.regions[0].terminator.operands[value.index].op
+        if update is None or update.name != "update" or value_before(value) is not param:
+            return False
+        lower, upper, step = (dim_of(v) for v in op.operands[:3])
+        return step == 1 and is_row_by_row(update, dim_of(region.params[0]), lower, upper)
 
     def stale(self, op: Op, number: int) -> list[Op]:
         """Updates after the one that is written aside, whose places are read before they run."""

@@ -79,6 +79,7 @@ class _Lowering:
         self.sizes: dict[str, Value] = {}
         self.strides: dict[Value, tuple[DimLike, ...]] = {}
         self.names: dict[str, int] = {}
+        self.loops = 0  # around what is written
 
     def run(self) -> Func:
         body = Region([p.type for p in self.fn.params], [p.name for p in self.fn.params])
@@ -147,11 +148,14 @@ class _Lowering:
     def copy(self, builder: Builder, op: Op) -> None:
         """An op that stays as it is, its regions lowered."""
         regions: list[Region] = []
+        is_loop = op.name in ("for", "while")
+        self.loops += is_loop
         for old in op.regions:
             new = Region([p.type for p in old.params], [p.name for p in old.params])
             self.values.update(zip(old.params, new.params, strict=True))
             self.region(old, new)
             regions.append(new)
+        self.loops -= is_loop
         new_op = Op(
             op.name,
             [self.values[v] for v in op.operands],
@@ -175,9 +179,10 @@ class _Lowering:
         assert isinstance(schedule, str)
         write = self.schedule(schedule)
         dense = self.dense_rows(mapped) if schedule in VERSIONED and self.target.kind == "cpu" else {}
-        general = kernel_of(mapped, self.target, sizes, self.strides.get)
+        in_loop = self.loops > 0
+        general = kernel_of(mapped, self.target, sizes, self.strides.get, in_loop=in_loop)
         if dense:
-            special = kernel_of(mapped, self.target, sizes, {**self.strides, **dense}.get)
+            special = kernel_of(mapped, self.target, sizes, {**self.strides, **dense}.get, in_loop=in_loop)
             inner.branch(
                 self.has_dense_rows(inner, dense), _version(write, special), _version(write, general)
             )

@@ -17,6 +17,7 @@ from weft.ir.types import INDEX, DType
 MAX_TASKS = 64  # indices of one parallel loop: enough to balance, few enough to cost nothing
 GRAIN_BYTES = 1 << 16  # a task should move about this much, or do as much arithmetic
 SERIAL_BYTES = 1 << 20  # up to here one thread is done before another is awake
+SERIAL_BYTES_IN_LOOPS = 1 << 17  # where the others are awake: they wait for the next iteration's work
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Kernel:
     inputs: tuple[Input, ...]
     roots: tuple[Root, ...]
     layouts: dict[Value, tuple[DimLike, ...]]
+    in_loop: bool = False
 
     def writer(self, builder: Builder) -> Writer:
         """A writer that finds the inputs in their buffers."""
@@ -105,7 +107,12 @@ def bind_input(writer: Writer, entry: Input) -> None:
 
 
 def kernel_of(
-    fusion: Op, target: Target, sizes: dict[str, Expr], strides: Callable[[Value], tuple[DimLike, ...] | None]
+    fusion: Op,
+    target: Target,
+    sizes: dict[str, Expr],
+    strides: Callable[[Value], tuple[DimLike, ...] | None],
+    *,
+    in_loop: bool = False,
 ) -> Kernel:
     """Read the parts off a fusion of stage "buffers"; `strides` tells those of strided arguments."""
     count = fusion.attributes["outputs"]
@@ -119,7 +126,7 @@ def kernel_of(
         roots.append(_root(value, buffer, partial=number in in_place))
     inputs = tuple(Input(p, b, strides(b)) for p, b in zip(region.params, fusion.operands, strict=False))
     layouts = {b: found for b in fusion.operands if (found := strides(b)) is not None}
-    return Kernel(fusion, target, sizes, inputs, tuple(roots), layouts)
+    return Kernel(fusion, target, sizes, inputs, tuple(roots), layouts, in_loop)
 
 
 def _root(value: Value, buffer: Value, *, partial: bool) -> Root:
@@ -152,14 +159,15 @@ def parallel_chunks(
     item_cost: float,
     body: Callable[[Expr, Expr, Expr], None],
     most: int = MAX_TASKS,
+    serial_bytes: int = SERIAL_BYTES,
 ) -> None:
     """Run `body(start, stop, task)` over [0, total) in tasks of equal size, a multiple of `unit`.
 
-    There are at `most` so many; `item_cost` is in bytes moved. The cut depends on the total alone, never on
-    the number of threads.
+    There are at `most` so many; `item_cost` is in bytes moved, up to `serial_bytes` of them are one task. The
+    cut depends on the total alone, never on the number of threads.
     """
     grain = max(unit, int(GRAIN_BYTES / max(item_cost, 0.01)) // unit * unit)
-    few = max(grain, int(SERIAL_BYTES / max(item_cost, 0.01)))
+    few = max(grain, int(serial_bytes / max(item_cost, 0.01)))
     if decide(total, "<=", few) is True:
         body(writer.builder.index(0), writer.number(total), writer.builder.index(0))
         return

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from weft.compiler.schedule.element import Index, Writer
-from weft.compiler.schedule.kernel import Kernel, Root, cost_of, parallel_chunks, serial, vectorized
+from weft.compiler.schedule.kernel import (
+    SERIAL_BYTES,
+    SERIAL_BYTES_IN_LOOPS,
+    Kernel,
+    Root,
+    cost_of,
+    parallel_chunks,
+    serial,
+    vectorized,
+)
 from weft.compiler.schedule.turned import TilePlan, Tiles, plan_tiles
 from weft.ir import BufferType, Builder, Expr
 from weft.ir.dataclass import dataclass
@@ -103,7 +112,8 @@ class Nest:
             else:
                 self._axis(0, [], (start, stop))
 
-        parallel_chunks(writer, total, lanes if len(axes) == 1 else 1, item, chunk)
+        few = SERIAL_BYTES_IN_LOOPS if self.kernel.in_loop else SERIAL_BYTES
+        parallel_chunks(writer, total, lanes if len(axes) == 1 else 1, item, chunk, serial_bytes=few)
 
     def _axis(self, k: int, index: list[DimLike], limits: tuple[Expr, Expr] | None) -> None:
         """Loops over axis k and those inside it; `limits` are a task's share of the axis."""

@@ -373,3 +373,27 @@ def test_parts_of_an_array_that_a_loop_writes_one_after_the_other(off):
             x = RNG.integers(-4, 5, (size, size)) / 4
             for found, wanted in zip(compiled(x.copy(), 4), with_borders(x.copy(), 4), strict=True):
                 np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def both(x, first, last, ahead):
+    """Two arrays of one zero: rows from `first` on to `last`, some read before they are written."""
+    rows, others = np.zeros((6, 8)), np.zeros((6, 8))
+    for i in range(first, last):
+        x = 0.5 * x + (others[i - 1] if ahead else 0.0)
+        rows[i] = x
+        others[i] = x * x
+    return rows, others
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "ahead", "copied"),
+    [(0, 6, False, False), (1, 6, False, True), (0, 5, False, True), (0, 6, True, True)],
+)
+def test_what_a_loop_fills_is_not_copied_first(first, last, ahead, copied):
+    x = np.linspace(-1, 1, 8)
+    fn = weft.compile(lambda x: both(x, first, last, ahead), dynamic=False)
+    for found, expected in zip(fn(x), both(x, first, last, ahead), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    fn.verify(x)
+    copies = [op for op in walk(parse(fn.ir("loops", x))) if op.name == "copy"]
+    assert any(op.operands[0].type.shape == (6, 8) for op in copies) == copied
