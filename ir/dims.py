@@ -330,7 +330,7 @@ def range_over(value: DimLike, name: str, low: DimLike, high: DimLike) -> tuple[
     if all(s.name != name for s in symbols_of(value)):
         return value, value
     assert isinstance(value, Dim)
-    ends = substitute(value, {name: low}), substitute(value, {name: high})
+    ends = _at_end(value, name, low), _at_end(value, name, high)
     one = next(s for s in symbols_of(value) if s.name == name)
     step = substitute(value, {name: atom_dim(one) + 1}) - value
     if decide(step, ">=", 0):
@@ -347,6 +347,13 @@ def range_over(value: DimLike, name: str, low: DimLike, high: DimLike) -> tuple[
     return least, most
 
 
+def _at_end(value: DimLike, name: str, end: DimLike) -> DimLike:
+    try:
+        return substitute(value, {name: end})
+    except ZeroDivisionError:  # no program gets to where it would divide by a size that is 0
+        return substitute(value, {name: 1})
+
+
 def _atom_range(atom: Atom, name: str, low: DimLike, high: DimLike) -> tuple[DimLike, DimLike]:
     if isinstance(atom, Symbol):
         return (low, high) if atom.name == name else (atom_dim(atom), atom_dim(atom))
@@ -354,7 +361,8 @@ def _atom_range(atom: Atom, name: str, low: DimLike, high: DimLike) -> tuple[Dim
     if atom.kind == "mod":
         return 0, right[1] - 1
     if atom.kind == "floordiv":
-        return _corners(left, right, floor_divide)
+        first, last = (1 if end == 0 else end for end in right)  # nothing is divided by 0
+        return _corners(left, (first, last), floor_divide)
     return tuple(_PYTHON[atom.kind](a, b) for a, b in zip(left, right, strict=True))  # pyright: ignore[reportReturnType]
 
 

@@ -229,6 +229,8 @@ def _one(trace: Trace, value: Any) -> Expr:
     """The element of an array of one, or of a scalar."""
     if type(value) is TracedScalar:
         return value.expr
+    if value.ndim:
+        float(np.zeros(1))  # raises from NumPy 2.4 on
     if not trace.holds(product(value.view.shape), "==", 1, "size of an array that becomes a number"):
         raise TypeError("only length-1 arrays can be converted to Python scalars")
     return trace.builder.reshape(value.expr, ())

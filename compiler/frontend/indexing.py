@@ -32,7 +32,7 @@ from weft.compiler.frontend.values import (
     shape_of,
 )
 from weft.ir.dataclass import dataclass
-from weft.ir.dims import DimLike, floor_divide, maximum, minimum, show_dim
+from weft.ir.dims import DimLike, floor_divide, maximum, minimum, product, show_dim
 from weft.ir.errors import AxisError, Fact, IndexFault
 from weft.ir.expr import Expr, cast, select
 from weft.ir.types import BOOL, I64
@@ -78,8 +78,69 @@ class _Walk:
         self.step.append(step)
 
 
+def _spelled_out(trace: Trace, array: TracedArray, key: Any) -> tuple[TracedArray, Any]:
+    """The array and a key with positions for single truth values, and for masks beside other arrays."""
+    parts = list(_parts(key))
+    while True in (truths := [_is_truth(part) for part in parts]):
+        place = truths.index(True)  # a new axis of one element, which is taken or not
+        part: Any = parts[place]
+        axes = _axes_before(trace, array, parts, place)
+        array = trace.call(np.expand_dims, array, axes)
+        is_known = type(part) in (bool, np.bool_)
+        parts[place] = [0] * int(part) if is_known else trace.call(np.reshape, part, (1,))
+        key = tuple(parts)
+    if sum(map(_may_be_array, parts)) < 2:
+        return array, key
+    found = [_item(trace, part) if _may_be_array(part) else None for part in parts]
+    arrays = [one for one in found if isinstance(one, Operand) and one.shape]
+    if len(arrays) < 2 or all(one.dtype.kind != "b" for one in arrays):
+        return array, key
+    spelled: list[Any] = []
+    for place, (part, one) in enumerate(zip(parts, found, strict=True)):
+        if isinstance(one, Operand) and one.shape and one.dtype.kind == "b":
+            axis = _axes_before(trace, array, parts, place)
+            if axis + len(one.shape) <= array.ndim:  # else there are too many indices
+                _check_mask(trace, one, array.view.shape, axis)
+            known = [one.tolist() for one in np.nonzero(part)] if _is_known_mask(part) else None
+            spelled.extend(trace.call(np.nonzero, part) if known is None else known)
+        else:
+            spelled.append(part)
+    return array, tuple(spelled)
+
+
+def _is_known_mask(part: Any) -> bool:
+    return isinstance(part, list | tuple) and all(
+        isinstance(one, bool | np.bool_) or _is_known_mask(one) for one in typing.cast("list[Any]", part)
+    )
+
+
+def _is_truth(part: Any) -> bool:
+    """Whether a part of a key is a single truth value, known or not."""
+    if type(part) is TracedNumber:
+        return part.type is bool
+    if type(part) in (TracedScalar, TracedArray, np.ndarray):
+        return part.dtype.kind == "b" and not part.ndim
+    return isinstance(part, bool | np.bool_)
+
+
+def _may_be_array(part: Any) -> bool:
+    return type(part) is TracedArray or isinstance(part, np.ndarray | list | tuple)
+
+
+def _axes_before(trace: Trace, array: TracedArray, parts: Sequence[Any], place: int) -> int:
+    """The axis of the array at which a part of a key stands."""
+
+    def count(some: Sequence[Any]) -> int:
+        rest = [part for part in some if part is not ... and not _is_truth(part)]
+        return sum(_consumed(_item(trace, part)) for part in rest)
+
+    behind = any(part is ... for part in parts[:place])
+    return array.ndim - count(parts[place:]) if behind else count(parts[:place])
+
+
 def select_key(trace: Trace, array: TracedArray, key: Any) -> Selection:
     """Say what `key` selects; raises IndexError as NumPy does where the key does not fit."""
+    array, key = _spelled_out(trace, array, key)
     items = _expand(trace, array, _items(trace, key))
     walk = _Walk()
     shape = array.view.shape
@@ -93,8 +154,6 @@ def select_key(trace: Trace, array: TracedArray, key: Any) -> Selection:
         view, picked = _basic_view(array.view, walk), False
     if not walk.arrays:
         return Selection(view, whole=not view.shape and not _has_ellipsis(key), picked=picked)
-    if masks and len(walk.arrays) > 1:
-        raise trace.refuse("a mask beside other index arrays is not built yet", "index in two steps", "E051")
     axes = tuple(axis for axis, _ in walk.arrays)
     place = _place(items, walk, axes)
     if masks:
@@ -107,7 +166,7 @@ _SEQUENCES: Any = (list, tuple)
 
 
 def _parts(key: Any) -> tuple[Any, ...]:
-    return typing.cast("tuple[Any, ...]", key) if type(key) is tuple else (key,)
+    return typing.cast("tuple[Any, ...]", key) if isinstance(key, tuple) else (key,)
 
 
 def _items(trace: Trace, key: Any) -> list[Any]:
@@ -121,9 +180,7 @@ def _item(trace: Trace, part: Any) -> Any:
     if type(part) is TracedNumber and part.type is int:
         return Operand(np.dtype(np.int64), (), part.value)
     if isinstance(part, _SEQUENCES) and not part:
-        part = np.zeros(0, np.int64)
-    if isinstance(part, bool | np.bool_):
-        raise trace.refuse("indexing by a single truth value is not supported", "use np.where", "E050")
+        part = trace.call(np.zeros, 0, dtype=np.int64)
     try:
         one = operand(trace, part)
     except TypeError:
@@ -364,7 +421,7 @@ def _at_mask(trace: Trace, array: TracedArray, selection: Selection) -> MaskedEl
     axis = selection.axes[0]
     if selection.place != axis:
         raise trace.refuse("a mask after a slice after an int is not supported", "index in two steps", "E050")
-    _check_mask(trace, selection)
+    _check_mask(trace, mask, selection.view.shape, axis)
 
     def make() -> TracedArray:
         return new_array(trace, at_mask(trace, trace.expr(whole), mask.expr(trace, BOOL), axis))
@@ -372,10 +429,8 @@ def _at_mask(trace: Trace, array: TracedArray, selection: Selection) -> MaskedEl
     return MaskedElements(array, mask.value, make)
 
 
-def _check_mask(trace: Trace, selection: Selection) -> None:
+def _check_mask(trace: Trace, mask: Operand, shape: Shape, axis: int) -> None:
     """Whether the mask has the sizes of the axes that it lies on."""
-    mask, shape, axis = selection.mask, selection.view.shape, selection.axes[0]
-    assert mask is not None
     for k, size in enumerate(mask.shape):
         wrong = IndexError("boolean index did not match indexed array: computed sizes differ")
         if not trace.agree(size, shape[axis + k], "shape of a mask", wrong):
@@ -390,8 +445,9 @@ def _check_mask(trace: Trace, selection: Selection) -> None:
 def _scalar_item(trace: Trace, value: TracedScalar, key: Any) -> Any:
     if type(key) is tuple and not key:
         return value
-    if key is ...:
-        return new_array(trace, value.expr)
+    parts = _parts(key)
+    if all(part is None or part is ... or _is_truth(part) for part in parts):
+        return get_item(trace, new_array(trace, value.expr), key)
     raise IndexFault("invalid index to scalar variable.", location=trace.location(), fix="remove the index")
 
 
@@ -498,12 +554,16 @@ def _write_masked(trace: Trace, selection: Selection, value: Any, operation: Any
     view, axis, count = selection.view, selection.axes[0], len(mask.shape)
     if selection.place != axis:
         raise trace.refuse("a mask after a slice after an int is not supported", "index in two steps", "E050")
-    _check_mask(trace, selection)
+    _check_mask(trace, mask, view.shape, axis)
     old = trace.expr(view.read(trace))
     after = len(view.shape) - axis - count
     wide = trace.builder.reshape(mask.expr(trace, BOOL), (*view.shape[axis : axis + count], *(1,) * after))
     wide = broadcast_to(trace, wide, view.shape)
     new = elements(trace, value, None if operation else old.dtype)
+    if product(shape_of(new)) == 0 and operation is None and product(view.shape) != 0:
+        wrong = ValueError("NumPy boolean array indexing assignment cannot assign 0 input values")
+        trace.fail_unless(~trace.call(np.any, new_array(trace, wide)).expr, wrong)
+        return
     place = len(shape_of(new)) - after - 1
     if operation is None and place >= 0 and _are_many(trace, shape_of(new)[place]):
         _write_at_mask(trace, selection, old, new)

@@ -24,7 +24,7 @@ BUILT = frozenset(DTYPES.values()) - {BF16}
 def element_type(dtype: Any, location: Location | None = None) -> DType:
     """The IR's type for a NumPy dtype; raises DTypeError for objects, strings and what is not built yet."""
     dtype = np.dtype(dtype)
-    found = dtype_of(dtype.newbyteorder("="))
+    found = dtype_of(dtype if dtype.isnative or dtype.kind not in "iufc" else dtype.newbyteorder("="))
     if found is None or found not in BUILT:
         fix = "use bool, an integer, floating or complex dtype of at most 64 bits a number"
         raise DTypeError(f"dtype {dtype} is not supported", code="E031", location=location, fix=fix)
@@ -68,7 +68,9 @@ def loop_of(
 
     Raises DTypeError where NumPy raises TypeError.
     """
-    wanted: dict[str, Any] = {"casting": casting}
+    # NumPy crashes where it would say that a Python number is not of the loop's dtype
+    is_weak = casting in ("equiv", "no") and any(isinstance(kind, type) for kind in kinds)
+    wanted: dict[str, Any] = {"casting": "safe" if is_weak else casting}
     if signature is not None:
         wanted["signature"] = signature
     try:
@@ -77,13 +79,22 @@ def loop_of(
         code = "E032" if str(error).startswith("Cannot cast") else "E030"
         fix = "convert an operand with astype, or write to an array of a wider dtype"
         raise DTypeError(str(error), code=code, location=location, fix=fix) from None
+    if is_weak and casting == "equiv":
+        _check_strict(kinds, found, location)
     if np.dtype(object) in found and all(kind is int for kind in kinds):  # comparisons of Python's ints
         given = tuple(np.dtype(np.int64) for _ in kinds)
         found = ufunc.resolve_dtypes((*given, *outputs), **wanted)
-    if np.dtype(np.float16) in found[ufunc.nin :]:
-        return found
+    if np.dtype(np.float16) in found[ufunc.nin :] or any(isinstance(kind, type) for kind in kinds):
+        return found  # a Python number is rounded to float16 before it is compared
     # a test of small integers, which NumPy does in float16: float32 holds them too
     return tuple(np.dtype(np.float32) if d == np.float16 else d for d in found)
+
+
+def _check_strict(kinds: Sequence[Kind], found: Sequence[np.dtype], location: Location | None) -> None:
+    for kind, dtype in zip(kinds, found, strict=False):
+        if isinstance(kind, type) and np.dtype(kind) != dtype:
+            what = f"cannot cast Python {kind.__name__} to {dtype} under the casting rule 'equiv'"
+            raise DTypeError(what, code="E032", location=location, fix="use casting='safe'")
 
 
 def common_dtype(kinds: Sequence[Kind]) -> np.dtype:

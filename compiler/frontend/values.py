@@ -15,7 +15,7 @@ from weakref import ref
 
 import numpy as np
 
-from weft.compiler.frontend.number import TracedNumber, forced, size_number
+from weft.compiler.frontend.number import TracedNumber, forced, number, size_number
 from weft.compiler.frontend.promote import Kind, element_type, numpy_dtype
 from weft.compiler.frontend.storage import Shape, View
 from weft.compiler.frontend.trace import Trace
@@ -110,7 +110,8 @@ class Operators:
             return PROPERTIES[name](self)
         if name in METHODS:
             return BoundMethod(name, self)
-        if name.startswith("__") or not hasattr(np.ndarray, name):
+        kind = self.dtype.type if type(self) is TracedScalar else np.ndarray
+        if name.startswith("__") or not hasattr(kind, name):
             raise AttributeError(f"'numpy.ndarray' object has no attribute '{name}'")
         raise self.trace.refuse(
             f"the attribute {name!r} of arrays is not supported", "see `weft ops --numpy` for what is", "E053"
@@ -172,8 +173,10 @@ class BoundMethod:
     owner: Any
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Do it."""
-        return METHODS[self.name](self.owner, *args, **kwargs)
+        """Do it; of a scalar, an array without axes that a method makes becomes a scalar."""
+        found = METHODS[self.name](self.owner, *args, **kwargs)
+        is_scalar = type(self.owner) is TracedScalar and type(found) is TracedArray and not found.ndim
+        return found[()] if is_scalar else found
 
 
 class TracedArray(Operators):
@@ -264,8 +267,8 @@ class TracedArray(Operators):
     def __iter__(self) -> Iterator[Any]:
         if not self.view.shape:
             raise TypeError("iteration over a 0-d array")
-        for number in range(self.trace.pin(self.view.shape[0], "iteration over an array")):
-            yield self[number]
+        for place in range(self.trace.pin(self.view.shape[0], "iteration over an array")):
+            yield self[place]
 
     def __contains__(self, item: Any) -> Any:
         return self.trace.call(np.any, self == item)
@@ -278,7 +281,7 @@ class TracedArray(Operators):
     def __ifloordiv__(self, other: Any) -> Any: return self._in_place(np.floor_divide, other)
     def __imod__(self, other: Any) -> Any: return self._in_place(np.remainder, other)
     def __ipow__(self, other: Any) -> Any: return self._in_place(pow, other)
-    def __imatmul__(self, other: Any) -> Any: return self._in_place(np.matmul, other)
+    def __imatmul__(self, other: Any) -> Any: return self._product_in_place(other)
     def __iand__(self, other: Any) -> Any: return self._in_place(np.bitwise_and, other)
     def __ior__(self, other: Any) -> Any: return self._in_place(np.bitwise_or, other)
     def __ixor__(self, other: Any) -> Any: return self._in_place(np.bitwise_xor, other)
@@ -286,9 +289,20 @@ class TracedArray(Operators):
     def __irshift__(self, other: Any) -> Any: return self._in_place(np.right_shift, other)
     # fmt: on
 
+    def _product_in_place(self, other: Any) -> TracedArray:
+        sizes = operand(self.trace, other).shape
+        if len(sizes) < 2:
+            raise ValueError("inplace matrix multiplication requires an operand with at least two dimensions")
+        if not self.trace.holds(sizes[-1], "==", self.view.shape[-1], "columns of a product in place"):
+            raise ValueError("matmul: Output operand 0 has a mismatch in its core dimension 1")
+        return self._in_place(np.matmul, other)
+
     def _in_place(self, fn: Any, other: Any) -> TracedArray:
         self.trace.call(fn, self, other, out=self)
         return self
+
+
+_REPEATED = (list, tuple, str)
 
 
 class TracedScalar(Operators):
@@ -310,6 +324,37 @@ class TracedScalar(Operators):
         return self._forced("an index") if found is self else found
 
     __int__ = __index__
+
+    def __mul__(self, other: Any) -> Any:
+        return self._repeated(other) if type(other) in _REPEATED else super().__mul__(other)
+
+    def __rmul__(self, other: Any) -> Any:
+        if type(other) in _REPEATED:
+            return self._repeated(other)
+        return other * self._as_float() if self._is_added_to(other) else super().__rmul__(other)
+
+    def __radd__(self, other: Any) -> Any:
+        return other + self._as_float() if self._is_added_to(other) else super().__radd__(other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return other - self._as_float() if self._is_added_to(other) else super().__rsub__(other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return other / self._as_float() if self._is_added_to(other) else super().__rtruediv__(other)
+
+    def _is_added_to(self, other: Any) -> bool:
+        """Whether Python computes with itself as a float: `1j + x`, since np.float64 is one."""
+        return (other.type if type(other) is TracedNumber else type(other)) is complex and self.dtype == float
+
+    def _as_float(self) -> TracedNumber:
+        return number(self.trace, self.expr, float)
+
+    def _repeated(self, other: Any) -> Any:
+        """A list, tuple or text times an integer is that often the same, as in Python."""
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"can't multiply sequence by non-int of type 'numpy.{self.dtype}'")
+        known = plain_int(self)
+        return (number(self.trace, cast(self.expr, I64), int) if known is self else known) * other
 
     def __bool__(self) -> bool:
         found = self.trace.fix(self.value) if self.dtype.kind in "biu" else None
@@ -504,12 +549,12 @@ class Operand:
         for name, relation, limit in limits:
             if self.dim is not None and not trace.changes(self.dim):
                 if not trace.holds(self.dim, relation, limit, f"range of {target}"):
-                    number = trace.assumptions.now(self.dim)
-                    raise OverflowError(f"Python integer {number} out of bounds for {target}")
+                    given = trace.assumptions.now(self.dim)
+                    raise OverflowError(f"Python integer {given} out of bounds for {target}")
                 continue
             value = typing.cast(Value, self.value)
-            number = trace.expr(value) if self.dim is None else trace.size(self.dim)
-            holds = number.apply(name, trace.constant(limit, I64))
+            whole = trace.expr(value) if self.dim is None else trace.size(self.dim)
+            holds = whole.apply(name, trace.constant(limit, I64))
             trace.fail_unless(holds, OverflowError(f"Python integer out of bounds for {target}"))
 
 

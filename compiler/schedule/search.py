@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from weft.compiler.schedule.kernel import Kernel, parallel_chunks, vectorized
 from weft.ir import Builder, Expr, TensorType, VectorType
 from weft.ir.dims import Dim, product
-from weft.ir.expr import select
+from weft.ir.expr import imag, real, select
 from weft.ir.ops.shape import split_index
 from weft.ir.types import BOOL, I64
 
@@ -33,6 +33,8 @@ def lower_search(kernel: Kernel, builder: Builder) -> None:
         """Whether the sorted element lies before the value's place; NaN is above all numbers."""
         if element.dtype == BOOL:
             return ~element | value if right else ~element & value
+        if element.dtype.is_complex:
+            return ~_is_less(value, element) if right else _is_less(element, value)
         if not element.dtype.is_float:
             return element.le(value) if right else element.lt(value)
         if right:
@@ -67,6 +69,16 @@ def lower_search(kernel: Kernel, builder: Builder) -> None:
         vectorized(writer, first, stop, (0, total), lanes, lambda p: some(p, steps))
 
     parallel_chunks(writer, total, lanes, 200.0, chunk)
+
+
+def _is_less(a: Expr, b: Expr) -> Expr:
+    """Whether a complex number comes before another as NumPy sorts them: by real parts, NaN above numbers."""
+    (re, im), (other_re, other_im) = ((real(x), imag(x)) for x in (a, b))
+    nan, other_nan = im.ne(im), other_im.ne(other_im)
+    by_imag = im.lt(other_im) | (other_nan & ~nan)
+    same = re.eq(other_re) | (re.ne(re) & other_re.ne(other_re))
+    rest = select(same, by_imag, other_re.ne(other_re))
+    return select(re.lt(other_re), ~nan | other_nan, select(re.gt(other_re), other_nan & ~nan, rest))
 
 
 def _bit_length(number: Expr) -> Expr:

@@ -126,7 +126,7 @@ def _evaluate_search(attributes: Attributes, line: np.ndarray, values: np.ndarra
 
 
 def _search_samples(rng: "np.random.Generator") -> Iterator[tuple[Attributes, Arrays]]:
-    for dtype in ("float32", "float64", "int16", "bool"):
+    for dtype in ("float32", "float64", "int16", "bool", "complex64"):
         for count, shape in ((5, (3, 4)), (1, (7,)), (0, (3,)), (64, ()), (33, (40,))):
             line = np.sort(random_array(rng, dtype, (count,)))
             values = random_array(rng, dtype, shape)

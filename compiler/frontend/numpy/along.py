@@ -257,7 +257,7 @@ def _too_many(sizes: Sequence[Any]) -> bool:
 @implements(np.unravel_index)
 def unravel_index(trace: Trace, indices: Any, shape: Any, order: str = "C") -> tuple[Any, ...]:
     """Converts a flat index or array of flat indices into a tuple of coordinate arrays."""
-    check_order(order)
+    order = check_order(order) or "C"
     sizes = as_shape(trace, shape)
     if _too_many(sizes):
         raise ValueError(
@@ -299,7 +299,7 @@ def ravel_multi_index(
     sizes = [size_number(trace, d) for d in as_shape(trace, dims)]
     places = list(multi_index)
     modes = [mode] * len(sizes) if isinstance(mode, str) else list(mode)
-    if order == "F":
+    if check_order(order) == "F":
         sizes, places, modes = sizes[::-1], places[::-1], modes[::-1]
     total: Any = 0
     if _too_many(sizes):

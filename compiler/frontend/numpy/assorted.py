@@ -205,7 +205,7 @@ def _placed(trace: Trace, obj: Any, size: Any, axis: int, *, last: int) -> Any:
 
 
 def _known_places(trace: Trace, obj: Any, size: Any, what: str) -> Any:
-    """Places as a plain array or int: which elements there are decides the size of the result."""
+    """Places as a plain array or int if they are known, else as a traced array or a place."""
     if isinstance(obj, bool | np.bool_):
         raise ValueError(f"a boolean obj of {what} must be one dimensional and match the axis length")
     known = known_elements(trace, obj) if type(obj) in TRACED else None
@@ -213,12 +213,15 @@ def _known_places(trace: Trace, obj: Any, size: Any, what: str) -> Any:
         return known
     if _is_place(obj):
         return obj
-    if type(obj) in TRACED and as_dim(obj) is None:
-        raise trace.refuse(f"{what} at computed places has a result of unknown size", "use a mask", "E051")
     if isinstance(obj, slice):
         return np.arange(trace.pin(size, what))[obj]
     if as_dim(obj) is not None:
         return obj.__index__()
+    if type(obj) in TRACED or any(type(item) in TRACED for item in obj):
+        found = as_array(trace, obj)
+        if found.dtype.kind not in "iub":
+            raise IndexError("arrays used as indices must be of integer (or boolean) type")
+        return found
     return np.asarray(obj) if len(obj) else np.zeros(0, np.intp)
 
 
@@ -238,6 +241,10 @@ def delete(trace: Trace, arr: Any, obj: Any, axis: Any = None) -> Any:
     if type(obj) is TracedArray and obj.dtype == np.bool_:
         return array[(*front, ~obj)]
     places = _known_places(trace, obj, size, "np.delete")
+    if type(places) is TracedArray and places.ndim:
+        kept = trace.call(np.ones, size_number(trace, size), dtype=bool)
+        kept[places.ravel()] = False
+        return array[(*front, kept)]
     if _is_place(places):
         if trace.holds(size, "==", 0, "np.delete"):
             raise IndexError(f"index is out of bounds for axis {number} with size 0")
@@ -281,10 +288,18 @@ def insert(trace: Trace, arr: Any, obj: Any, values: Any, axis: Any = None) -> A
     places = _known_places(trace, obj, size, "np.insert")
     old = np.arange(size)  # NumPy itself says where old and new elements go
     new = as_array(trace, values).astype(array.dtype)
+    is_int = isinstance(places, int) or _is_place(places)
+    if type(places) is TracedArray and places.ndim:
+        if places.dtype == np.bool_ or places.ndim > 1:
+            what = "np.insert at places of a mask, or of several axes,"
+            raise trace.refuse(f"{what} is not built", "use np.flatnonzero(mask), or ravel()", "E051")
+        if trace.pin(places.view.shape[0], "np.insert") != 1:
+            return _inserted(trace, array, places, new, number)
+        places = places[0] + 0
     is_place = _is_place(places)
     if is_place or isinstance(places, int) or (len(places) == 1 and places.dtype != bool):
         new = new[(*(None,) * (array.ndim - new.ndim), ...)]
-        new = trace.call(np.moveaxis, new, 0, number) if is_place or isinstance(places, int) else new
+        new = trace.call(np.moveaxis, new, 0, number) if is_int else new
         count = trace.pin(new.view.shape[number], "np.insert")
         if is_place:
             order = _order_at(trace, _placed(trace, places, size, number, last=1), size, count)
@@ -312,6 +327,22 @@ def _cut(run: tuple[int, int], place: int) -> list[tuple[int, int]]:
     """A range as those before a place and from there on."""
     first, last = run
     return [run] if last <= place or first >= place else [(first, place), (place, last)]
+
+
+def _inserted(trace: Trace, array: TracedArray, places: Any, new: Any, axis: int) -> Any:
+    """With new elements at places of the program: each moves on by those that come before it."""
+    size, count = size_number(trace, array.view.shape[axis]), places.shape[0]
+    outside = IndexError(f"an index is out of bounds for axis {axis} of np.insert")
+    trace.fail_unless(elements(trace, trace.call(np.all, (places >= -size) & (places <= size))), outside)
+    places = trace.call(np.where, places < 0, places + size, places).astype(np.int64)
+    order = trace.call(np.argsort, places, stable=True)
+    target = trace.call(np.zeros, count, dtype=np.int64)
+    target[order] = places[order] + trace.call(np.arange, count)
+    is_old = trace.call(np.ones, size + count, dtype=bool)
+    is_old[target] = False
+    source = trace.call(np.cumsum, is_old) - 1
+    source[target] = size + trace.call(np.arange, count)
+    return _with_new(trace, array, new, axis, count, source)
 
 
 def _order_at(trace: Trace, place: Any, size: int, count: int) -> Any:
@@ -372,6 +403,12 @@ def piecewise(trace: Trace, x: Any, condlist: Any, funclist: Any, *args: Any, **
     """Evaluate a piecewise-defined function."""
     array = as_array(trace, x)
     conditions = list(condlist) if isinstance(condlist, Sequence) else [condlist]
+    if isinstance(condlist, np.ndarray | TracedArray) and condlist.ndim > 1:
+        rows = as_array(trace, condlist)
+        conditions = [rows[k] for k in range(trace.pin(rows.view.shape[0], "conditions"))]
+    if conditions and array.ndim and not isinstance(conditions[0], Sequence | np.ndarray | TracedArray):
+        conditions = [condlist]  # truth values, which are one condition
+    conditions = [_fitting(trace, as_array(trace, one).astype(bool), array) for one in conditions]
     pieces = list(funclist)
     result: Any = trace.call(np.zeros_like, array)
     if len(pieces) == len(conditions) + 1:
@@ -387,6 +424,17 @@ def piecewise(trace: Trace, x: Any, condlist: Any, funclist: Any, *args: Any, **
             array.dtype
         )
     return result
+
+
+def _fitting(trace: Trace, condition: TracedArray, array: TracedArray) -> TracedArray:
+    """A condition, whose axes are the first ones of the array."""
+    sizes = array.view.shape[: condition.ndim]
+    if len(sizes) < condition.ndim or not all(
+        trace.holds(p, "==", q, "sizes of a condition")
+        for p, q in zip(condition.view.shape, sizes, strict=True)
+    ):
+        raise IndexError("boolean index did not match indexed array")
+    return condition.reshape(*condition.shape, *(1,) * (array.ndim - condition.ndim))
 
 
 def _piece(trace: Trace, piece: Any, array: TracedArray, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to
+from weft.compiler.frontend.numpy.creation import check_order
 from weft.compiler.frontend.numpy.products import multiply_matrices, store
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.promote import common_dtype, element_type
@@ -54,6 +55,7 @@ def einsum(
         raise ValueError(
             f"casting must be one of 'no', 'equiv', 'safe', 'same_kind', 'unsafe' (got {casting!r})"
         )
+    check_order(order)
     subscripts, values = _arguments(operands)
     arrays = [as_array(trace, v) for v in values]
     inputs, result = _parse(subscripts, [a.ndim for a in arrays])
@@ -76,6 +78,18 @@ def einsum(
         found = cast(found, out.element)
     is_array = optimize is not False and not result and _shares_labels(inputs)
     return new_array(trace, found) if is_array and out is None else store(trace, found, out)
+
+
+@implements(np.einsum_path)
+def einsum_path(trace: Trace, *operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
+    """The order of contractions that NumPy would choose for operands of these sizes."""
+    is_text = bool(operands) and isinstance(operands[0], str)
+    given: list[Any] = list(operands)
+    find: Any = np.einsum_path
+    for k in range(1, len(given)) if is_text else range(0, len(given) & ~1, 2):
+        sizes = [trace.pin(d, "np.einsum_path") for d in as_array(trace, given[k]).view.shape]
+        given[k] = np.broadcast_to(0.0, sizes)
+    return find(*given, optimize=optimize, einsum_call=einsum_call)
 
 
 def _shares_labels(inputs: Sequence[str]) -> bool:
@@ -111,6 +125,8 @@ def _arguments(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
         return operands[0], list(operands[1:])
 
     def text(labels: Sequence[Any]) -> str:
+        if any(one is not Ellipsis and not 0 <= one.__index__() < len(LETTERS) for one in labels):
+            raise ValueError(f"subscript is not within the valid range [0, {len(LETTERS)})")
         return "".join("..." if one is Ellipsis else LETTERS[one.__index__()] for one in labels)
 
     pairs = list(zip(operands[0::2], operands[1::2], strict=False))
@@ -282,7 +298,8 @@ def cross(
     x, y = (trace.call(np.moveaxis, as_array(trace, v), k, -1) for v, k in ((a, axisa), (b, axisb)))
     result = _crossed(trace, x, y)
     threes = 3 in (trace.pin(x.view.shape[-1], "cross"), trace.pin(y.view.shape[-1], "cross"))
-    return trace.call(np.moveaxis, result, -1, axisc) if threes and axisc != -1 else result
+    result = trace.call(np.moveaxis, result, -1, axisc) if threes and axisc != -1 else result
+    return as_array(trace, result)
 
 
 @implements(np.linalg.cross)

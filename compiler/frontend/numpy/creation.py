@@ -37,12 +37,13 @@ from weft.ir.expr import Expr, cast, select
 from weft.ir.types import F64, I64, DType, TensorType
 
 
-def check_order(order: Any) -> None:
-    """Raise what NumPy does for an `order` that is none."""
+def check_order(order: Any) -> str | None:
+    """The order as one of NumPy's letters, which may be given in lower case; raises as NumPy does."""
     if not isinstance(order, str | None):
         raise TypeError(f"order must be str, not {type(order).__name__}")
     if order is not None and order.upper() not in ("C", "F", "A", "K"):
         raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got '{order}')")
+    return order if order is None else order.upper()
 
 
 def as_shape(trace: Trace, shape: Any) -> Shape:
@@ -375,11 +376,14 @@ def asarray(trace: Trace, a: Any, dtype: Any = None, order: Any = None, copy: An
             return a
         if copy is False:
             raise ValueError("Unable to avoid copy while creating an array as requested.")
+    if type(a) is not TracedArray and copy is False:
+        raise ValueError("Unable to avoid copy while creating an array as requested.")
     return array(trace, a, dtype)
 
 
 def has_order(trace: Trace, a: TracedArray, order: Any) -> bool:
     """Whether the elements lie in memory without gaps, by rows for "C", by columns for "F"."""
+    order = check_order(order)
     if order not in ("C", "F"):
         return True
     return (a if order == "C" else trace.call(np.transpose, a)).view.is_dense
@@ -400,7 +404,7 @@ def array(
         object = trace.adopt(object)
     if isinstance(object, range):
         object = list(object)
-    if copy is not True and type(object) is TracedArray:
+    if copy is False or (copy is None and type(object) is TracedArray):
         return asarray(trace, object, dtype, order, copy)
     if is_listed(object):
         made = array_of(trace, object)
@@ -408,6 +412,8 @@ def array(
     elif isinstance(object, list | tuple):
         made = _from_sequence(trace, object, dtype)
     elif type(object) in TRACED or is_number(object) or isinstance(object, np.generic):
+        if dtype is not None and isinstance(object, int) and np.dtype(dtype).kind in "iu":
+            np.array(object, dtype)  # raises for an int that the dtype cannot hold
         value = elements(trace, object)
         made = new_array(trace, cast(value, as_dtype(trace, dtype, value.dtype)))
     else:
@@ -424,7 +430,9 @@ def array(
 def _from_sequence(trace: Trace, items: Any, dtype: Any) -> TracedArray:
     if not _contains_traced(items):
         try:
-            return constant_array(trace, np.array(items, dtype))
+            found = np.array(items, dtype)
+            is_swapped = found.dtype.kind in "iufc" and not found.dtype.isnative
+            return constant_array(trace, found.astype(found.dtype.newbyteorder("=")) if is_swapped else found)
         except ValueError as error:
             fix = "give all rows one length"
             raise ShapeError(str(error), code="E017", location=trace.location(), fix=fix) from None

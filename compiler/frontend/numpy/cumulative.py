@@ -49,7 +49,7 @@ def _flattened(trace: Trace, value: Expr, axis: Any) -> tuple[Expr, int]:
 def _cumulative(by: str, on_bools: str, skipped: float | None = None) -> Callable[..., Any]:
     def composition(trace: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         value = elements(trace, a)
-        if skipped is not None and value.dtype.is_float:
+        if skipped is not None and (value.dtype.is_float or value.dtype.is_complex):
             value = select(value.ne(value), constant(value, skipped), value)
         default = with_output(value.dtype, out) or widened(value.dtype)
         value, number = _flattened(trace, _converted(trace, value, dtype, default), axis)
@@ -200,7 +200,7 @@ _COMPARISONS = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.g
 def _scanned(trace: Trace, ufunc: np.ufunc, value: Expr, dtype: Any, axis: int) -> Expr:
     by, on_bools = _SCANS[ufunc]
     default = value.dtype
-    if ufunc in _COMPARISONS and default != BOOL:
+    if ufunc in _COMPARISONS and default != BOOL and (dtype is None or np.dtype(dtype) != np.bool_):
         raise TypeError(f"The resolved dtypes are not compatible with {ufunc.__name__}.accumulate.")
     if ufunc in (np.add, np.multiply) and dtype is None:
         default = widened(value.dtype)
@@ -248,7 +248,12 @@ def _reduce(ufunc: np.ufunc) -> Callable[..., Any]:
         value = elements(trace, array)
         shape = shape_of(value)
         axes = chosen_axes(trace, axis, len(shape))
-        if where is not True or (len(axes) > 1 and ufunc not in _IN_ANY_ORDER):
+        if len(axes) > 1 and ufunc not in _IN_ANY_ORDER:
+            raise ValueError(
+                f"reduction operation '{ufunc.__name__}' is not reorderable, "
+                "so at most one axis may be specified"
+            )
+        if where is not True:
             raise trace.refuse(
                 f"np.{ufunc.__name__}.reduce with `where` or several axes is not built",
                 "reduce one axis",

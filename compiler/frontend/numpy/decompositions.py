@@ -13,7 +13,7 @@ import numpy
 from numpy.linalg import LinAlgError
 
 from weft.compiler.frontend.number import number, size_number
-from weft.compiler.frontend.numpy.linear import as_matrix, supported
+from weft.compiler.frontend.numpy.linear import as_matrix, inverse_or_nan, supported
 from weft.compiler.frontend.numpy.manipulation import as_axes
 from weft.compiler.frontend.numpy.reductions import NONE
 from weft.compiler.frontend.numpy.table import implements
@@ -194,12 +194,13 @@ def cond(trace: Trace, x: Any, p: Any = None) -> Any:
         values = svdvals(trace, array)
         low, high = values[..., -1], values[..., 0]
         found = low / high if p == -2 else high / low
-        nothing = found != found  # of zeros, unless the matrix has NaN
-        nothing = nothing & ~np.any(array != array, axis=(-2, -1))
-        return np.where(nothing, np.inf, found).astype(found.dtype)[()]
-    return trace.call(np.linalg.norm, array, p, axis=(-2, -1)) * trace.call(
-        np.linalg.norm, trace.call(np.linalg.inv, array), p, axis=(-2, -1)
-    )
+    else:
+        inverse = inverse_or_nan(trace, array)
+        found = trace.call(np.linalg.norm, array, p, axis=(-2, -1))
+        found = found * trace.call(np.linalg.norm, inverse, p, axis=(-2, -1))
+    nothing = found != found  # of zeros and singular matrices, unless the matrix has NaN
+    nothing = nothing & ~np.any(array != array, axis=(-2, -1))
+    return np.where(nothing, np.inf, found).astype(found.dtype)[()]
 
 
 @implements(np.linalg.lstsq)

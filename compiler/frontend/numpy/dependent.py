@@ -119,7 +119,13 @@ def _written(*, by_place: bool) -> Callable[..., Any]:
 
 
 implements(np.place)(_written(by_place=False))
-implements(np.putmask)(_written(by_place=True))
+_put = _written(by_place=True)
+
+
+@implements(np.putmask)
+def putmask(trace: Trace, a: Any, mask: Any, values: Any) -> None:
+    """Changes elements of an array based on conditional and input values."""
+    _put(trace, a, mask, values)
 
 
 # ---------------------------------------------------------------- unique

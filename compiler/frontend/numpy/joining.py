@@ -29,7 +29,15 @@ from weft.compiler.frontend.storage import (
     Slice,
 )
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, elements, new_array, operand, shape_of
+from weft.compiler.frontend.values import (
+    TracedArray,
+    TracedScalar,
+    as_array,
+    elements,
+    new_array,
+    operand,
+    shape_of,
+)
 from weft.ir.dims import DimLike, floor_divide, modulo
 from weft.ir.errors import DTypeError, ShapeError
 from weft.ir.expr import Expr
@@ -41,7 +49,8 @@ def concatenate(
 ) -> TracedArray:
     """Join a sequence of arrays along an existing axis."""
     operands = [operand(trace, a) for a in arrays]
-    if axis is None:
+    flat = axis is None
+    if flat:
         operands, axis = [operand(trace, ravel(trace, a)) for a in arrays], 0
     if not operands or not operands[0].shape:
         what = (
@@ -51,11 +60,14 @@ def concatenate(
         )
         raise ShapeError(what, location=trace.location(), fix="use np.stack for scalars")
     kinds = [o.dtype for o in operands]
-    ty = element_type(common_dtype(kinds) if dtype is None else dtype, trace.location())
+    # NumPy takes Python numbers among flattened operands as weak ones
+    weak = [operand(trace, a).kind for a in arrays] if flat else kinds
+    ty = element_type(common_dtype(weak) if dtype is None else dtype, trace.location())
     if out is not None and dtype is not None:
         raise TypeError("concatenate() only takes `out` or `dtype` as an argument, but both were provided.")
-    for kind in kinds:
-        _check_cast(trace, kind, out.dtype if out is not None else numpy_dtype(ty), casting)
+    for kind in weak:
+        if not isinstance(kind, type):
+            _check_cast(trace, kind, out.dtype if out is not None else numpy_dtype(ty), casting)
     number = integer_axis(trace, axis, len(operands[0].shape))
     first = operands[0].shape
     for one in operands[1:]:
@@ -67,6 +79,8 @@ def concatenate(
     joined = values[0] if len(values) == 1 else join(trace, values, number)
     if out is None:
         return new_array(trace, joined)
+    if out.ndim != len(first):
+        raise ValueError("Output array has wrong dimensionality")
     out[...] = new_array(trace, joined)
     return out
 
@@ -220,6 +234,7 @@ def roll(trace: Trace, a: Any, shift: Any, axis: Any = None) -> TracedArray:
 def _turned(trace: Trace, value: Expr, shift: Any, axis: int) -> Expr:
     """Rolled by what the program computes: elements taken by position."""
     size = size_number(trace, shape_of(value)[axis])
+    shift = shift.astype(np.int64) if type(shift) is TracedScalar and shift.dtype.kind in "iu" else shift
     places = (trace.call(np.arange, size) - shift) % trace.call(np.maximum, size, 1)
     return trace.call(np.take, new_array(trace, value), places, axis=axis).expr
 

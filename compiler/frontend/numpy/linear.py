@@ -22,7 +22,7 @@ from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, as_array, new_array, shape_of, wrap
 from weft.ir.dims import DimLike, floor_divide
 from weft.ir.expr import Expr, cast, constant, real, select
-from weft.ir.matrices import swapped, triangle
+from weft.ir.matrices import swapped, triangle, with_real_diagonal
 from weft.ir.ops.factor import factors_of, permuted_rows
 from weft.ir.types import F64, I64
 
@@ -110,8 +110,23 @@ def _solve(trace: Trace, matrix: Expr, right: Expr) -> Expr:
     """X with A X = B; raises LinAlgError where a pivot is 0."""
     both, order = _lu(trace, matrix)
     trace.fail_unless(_all(trace, _diagonal(trace, both).ne(0.0)), LinAlgError("Singular matrix"))
+    return _substituted(trace, both, order, right)
+
+
+def _substituted(trace: Trace, both: Expr, order: Expr, right: Expr) -> Expr:
     first = _triangular(trace, both, permuted_rows(right, order), lower=True, unit=True)
     return _triangular(trace, both, first, lower=False)
+
+
+def inverse_or_nan(trace: Trace, a: Any) -> TracedArray:
+    """The inverses of a stack of matrices, NaN in the place of one that is singular."""
+    matrix = as_matrix(trace, a)
+    both, order = _lu(trace, matrix)
+    inverse: Any = new_array(trace, _substituted(trace, both, order, _identity(trace, matrix)))
+    diagonal: Any = new_array(trace, _diagonal(trace, both))
+    regular = np.all(diagonal != 0, axis=-1)[..., None, None]
+    kept: Any = np.where(regular, inverse, np.nan)
+    return kept.astype(inverse.dtype)
 
 
 def _identity(trace: Trace, like: Expr) -> Expr:
@@ -213,7 +228,10 @@ def cholesky(trace: Trace, a: Any, /, *, upper: bool = False) -> Any:
     diagonal = _diagonal(trace, found)
     good = _all(trace, (real(diagonal) if diagonal.dtype.is_complex else diagonal).gt(0.0))
     trace.fail_unless(good, LinAlgError("Matrix is not positive definite"))
-    return new_array(trace, found if upper else adjoint(found))
+    found = found if upper else adjoint(found)
+    if found.dtype.is_complex:  # what fused multiply-adds leave, and the signs of zeros
+        found = triangle(with_real_diagonal(found), lower=not upper)
+    return new_array(trace, found)
 
 
 # ---------------------------------------------------------------- compositions

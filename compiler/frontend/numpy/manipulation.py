@@ -37,7 +37,7 @@ from weft.compiler.frontend.storage import (
 )
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, as_array, elements, new_array, shape_of
-from weft.ir.dims import DimLike, floor_divide, modulo, product, show_dim
+from weft.ir.dims import DimLike, floor_divide, maximum, modulo, product, show_dim
 from weft.ir.errors import AxisError, ShapeError
 from weft.ir.expr import select
 
@@ -79,7 +79,7 @@ def as_axes(trace: Trace, axes: Any, rank: int) -> tuple[int, ...]:
 @implements(np.reshape)
 def reshape(trace: Trace, a: Any, shape: Any, order: str = "C", copy: bool | None = None) -> TracedArray:
     """Gives a new shape to an array without changing its data."""
-    check_order(order)
+    order = check_order(order) or "C"
     array = as_array(trace, a)
     if order == "A" and array.ndim > 1 and _in_memory_order(trace, array, order) is not array:
         order = "F"
@@ -136,18 +136,25 @@ def _complete(trace: Trace, array: TracedArray, items: list[Any]) -> Shape:
             fix="give a shape with as many elements, or -1 for one size",
         )
     if gaps:
-        target[gaps[0]] = floor_divide(total, known)
+        target[gaps[0]] = floor_divide(total, _divisor(trace, known))
     return tuple(target)
 
 
+def _divisor(trace: Trace, size: DimLike) -> DimLike:
+    """A size as a divisor: nothing is divided by one that the program computes as 0."""
+    return maximum(size, 1) if trace.is_computed(size) else size
+
+
 def _rest(trace: Trace, total: DimLike, known: DimLike) -> DimLike:
-    return modulo(total, known) if isinstance(known, int) else total - known * floor_divide(total, known)
+    if isinstance(known, int):
+        return modulo(total, known)
+    return total - known * floor_divide(total, _divisor(trace, known))
 
 
 @implements(np.ravel)
 def ravel(trace: Trace, a: Any, order: str = "C") -> TracedArray:
     """Return a contiguous flattened array."""
-    check_order(order)
+    order = check_order(order) or "C"
     array = as_array(trace, a)
     if order in ("A", "K") and array.ndim > 1:
         array, order = _in_memory_order(trace, array, order), "C"

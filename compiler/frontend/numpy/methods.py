@@ -34,7 +34,7 @@ from weft.compiler.frontend.values import (
 from weft.ir import UserError
 from weft.ir.dims import modulo, product
 from weft.ir.expr import cast
-from weft.ir.types import U64, DType
+from weft.ir.types import I64, U64, DType
 from weft.runtime.variables import assigned_dtype, check_shape
 
 
@@ -70,7 +70,6 @@ for _name, _fn in {
     "nonzero": np.nonzero,
     "searchsorted": np.searchsorted,
     "argpartition": np.argpartition,
-    "choose": np.choose,
     "put": np.put,
 }.items():
     METHODS[_name] = _function(_fn)
@@ -104,6 +103,12 @@ def _one_or_many(values: tuple[Any, ...]) -> Any:
 @_method("reshape")
 def _reshape(value: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
     return value.trace.call(np.reshape, value, _one_or_many(shape), order=order, copy=copy)
+
+
+@_method("choose")
+def _choose(value: Any, *choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    given = _one_or_many(choices)
+    return value.trace.call(np.choose, value, given, out=out, mode=mode)
 
 
 @_method("transpose")
@@ -214,7 +219,14 @@ def _to_device(value: Any, device: Any, /, *, stream: Any = None) -> Any:
 @_method("view")
 def _view(value: Any, dtype: Any = None, type: Any = None) -> Any:
     """The same memory, as elements of another dtype too."""
+    for kind in (dtype, type):
+        if isinstance(kind, builtins.type) and issubclass(kind, np.ndarray) and kind is not np.ndarray:
+            what = f"a view as {kind.__name__}, a class of arrays of its own,"
+            raise value.trace.refuse(f"{what} is not supported", "use arrays of np.ndarray", "E053")
     is_array = isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray)
+    if not is_array and dtype is not None and not np.dtype(dtype).isnative:
+        what = "a view of bytes in the other order of this machine"
+        raise value.trace.refuse(f"{what} is not supported", "use x.byteswap()", "E053")
     if dtype is not None and not is_array:
         target = element_type(dtype, value.trace.location())
         if target != value.element:
@@ -278,6 +290,30 @@ def part_of(value: Any, name: Literal["real", "imag"]) -> Any:
     if type(value) is TracedScalar:
         return TracedScalar(value.trace, value.expr.apply(name).value)
     return TracedArray(value.trace, value.view.through(Part(name)))
+
+
+@_method("bit_count")
+def _bit_count(value: Any) -> Any:
+    _check_scalar(value, "bit_count", "iu")
+    trace = value.trace
+    return number(trace, cast(elements(trace, trace.call(np.bitwise_count, value)), I64), int)
+
+
+@_method("is_integer")
+def _is_integer(value: Any) -> Any:
+    _check_scalar(value, "is_integer", "iuf")
+    if value.dtype.kind in "iu":
+        return True
+    trace = value.trace
+    is_whole = (trace.call(np.floor, value) == value) & trace.call(np.isfinite, value)
+    return number(trace, is_whole.expr, bool)
+
+
+def _check_scalar(value: Any, name: str, kinds: str) -> None:
+    """Raise AttributeError for what has no such method: arrays, and scalars of other kinds."""
+    if type(value) is not TracedScalar or value.dtype.kind not in kinds:
+        kind = f"numpy.{value.dtype}" if type(value) is TracedScalar else "numpy.ndarray"
+        raise AttributeError(f"'{kind}' object has no attribute '{name}'")
 
 
 @_method("item")

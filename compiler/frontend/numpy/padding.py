@@ -216,7 +216,8 @@ def _statistics(
     for is_low, (count, length) in enumerate(zip(reversed(counts), reversed(given), strict=True)):
         chosen = value
         if length is not None:
-            chosen = _part(value, axis, slice(None, length) if is_low else slice(-length, None))
+            from_end = slice(value.shape[axis] if length == 0 else -length, None)
+            chosen = _part(value, axis, slice(None, length) if is_low else from_end)
         found = trace.call(_STATISTICS[mode], chosen, axis=axis, keepdims=True)
         if value.dtype.kind in "iu" and mode in ("mean", "median"):
             found = trace.call(np.rint, found)

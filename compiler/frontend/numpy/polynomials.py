@@ -81,7 +81,7 @@ def polyfit(
         return c
     base = np.linalg.inv(left.T @ left) / np.outer(lengths, lengths)
     if cov == "unscaled":
-        return c, base
+        return c, base if right.ndim == 1 else base[:, :, None]
     spare = right.shape[0] - order
     if trace.known(right.view.shape[0] - order, "<=", 0, "points of a fit with cov"):
         raise ValueError("the number of data points must exceed order to scale the covariance matrix")

@@ -24,7 +24,7 @@ from weft.compiler.frontend.promote import element_type
 from weft.compiler.frontend.storage import Shape, Windows
 from weft.compiler.frontend.text import text
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TRACED, TracedArray, as_array, new_array, operand
+from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar, as_array, new_array, operand
 from weft.ir.dims import DimLike, floor_divide, product
 
 np: Any = numpy  # typed so: it is called with traced arrays
@@ -213,6 +213,7 @@ def histogramdd(
         if is_rows
         else np.stack([as_array(trace, s) for s in sample], axis=-1)
     )
+    points = points[:, None] if points.ndim == 1 else points
     points = points.T if points.ndim == 2 and is_rows and as_array(trace, sample).ndim == 1 else points
     rank = trace.pin(points.view.shape[1], "axes of a histogram")
     each = list(bins) if isinstance(bins, list | tuple) else [bins] * rank
@@ -296,6 +297,33 @@ def _of_types(fn: Any) -> None:
 
 for _fn in (np.isdtype, np.can_cast, np.issubdtype, np.promote_types):
     _of_types(_fn)
+
+
+@implements(np.mintypecode)
+def mintypecode(trace: Trace, typechars: Any, typeset: Any = "GDFgdf", default: Any = "d") -> str:
+    """The character of the smallest type to which all of these can be cast."""
+    chars = [one.dtype.char if type(one) in (TracedArray, TracedScalar) else one for one in typechars]
+    return np.mintypecode(chars, typeset, default)
+
+
+@implements(np.iterable)
+def iterable(trace: Trace, y: Any) -> bool:
+    """Whether something has items to go over."""
+    return y.ndim > 0 if type(y) is TracedArray else type(y) not in TRACED and bool(np.iterable(y))
+
+
+@implements(np.lib.array_utils.normalize_axis_index)
+def normalize_axis_index(trace: Trace, axis: Any, ndim: Any, msg_prefix: str | None = None) -> int:
+    """The number of an axis from the front."""
+    return np.lib.array_utils.normalize_axis_index(operator.index(axis), operator.index(ndim), msg_prefix)
+
+
+@implements(np.lib.array_utils.normalize_axis_tuple)
+def normalize_axis_tuple(
+    trace: Trace, axis: Any, ndim: Any, argname: str | None = None, allow_duplicate: bool = False
+) -> tuple[int, ...]:
+    """The numbers of axes from the front."""
+    return np.lib.array_utils.normalize_axis_tuple(axis, operator.index(ndim), argname, allow_duplicate)
 
 
 @implements(np.min_scalar_type)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.frontend.number import as_dim, is_number, number, size_number
+from weft.compiler.frontend.number import TracedNumber, as_dim, is_number, number, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
 from weft.compiler.frontend.numpy.manipulation import as_axes
 from weft.compiler.frontend.numpy.table import implements
@@ -96,6 +96,7 @@ def clip(
     min: Any = NONE,
     max: Any = NONE,
     dtype: Any = None,
+    casting: str = "same_kind",
 ) -> Any:
     """Clip (limit) the values in an array."""
     if a_min is NONE and a_max is NONE:
@@ -109,15 +110,15 @@ def clip(
         )
     low, high = _bounds_within(trace, a, a_min, a_max)
     if low is None and high is None:
-        return trace.call(np.positive, a, out=out)
+        return trace.call(np.positive, a, out=out, casting=casting)
     if low is None:
-        return trace.call(np.minimum, a, high, out=out, dtype=dtype)
+        return trace.call(np.minimum, a, high, out=out, dtype=dtype, casting=casting)
     if high is None:
-        return trace.call(np.maximum, a, low, out=out, dtype=dtype)
+        return trace.call(np.maximum, a, low, out=out, dtype=dtype, casting=casting)
     if dtype is None:
         dtype = common_dtype([operand(trace, v).kind for v in (a, low, high)])
     bounded = trace.call(np.maximum, a, low, dtype=dtype, casting="unsafe")
-    return trace.call(np.minimum, bounded, high, out=out, dtype=dtype)
+    return trace.call(np.minimum, bounded, high, out=out, dtype=dtype, casting=casting)
 
 
 @implements(np.isclose)
@@ -285,7 +286,7 @@ implements(np.isneginf)(_infinity(-1.0))
 @implements(np.isscalar)
 def isscalar(trace: Trace, element: Any) -> bool:
     """Returns True if the type of `element` is a scalar type."""
-    return type(element) is not TracedArray and (not isinstance(element, np.ndarray | list | tuple | dict))
+    return type(element) in (TracedScalar, TracedNumber) or bool(np.isscalar(element))
 
 
 @implements(np.ndim)

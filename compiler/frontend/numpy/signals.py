@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.known import fixed_number
-from weft.compiler.frontend.number import as_dim, size_number
+from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.creation import as_size, constant_array, counted
 from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.written import windows_dot, without_outside
 from weft.compiler.frontend.trace import Trace
-from weft.compiler.frontend.values import TracedArray, as_array, elements, operand
+from weft.compiler.frontend.values import TracedArray, TracedScalar, as_array, elements, operand
 from weft.ir.errors import ShapeError
 
 
@@ -253,6 +253,8 @@ def interp(
     if places.view.shape[0] == 0:
         raise ValueError("array of sample points is empty")
     if period is not None:
+        if not isinstance(period, TracedNumber | TracedScalar) and period == 0:
+            raise ValueError("period must be a non-zero value")
         period = abs(period)
         at, places = at % period, places % period
         order = trace.call(np.argsort, places)
@@ -295,7 +297,8 @@ def _between(trace: Trace, at: Any, places: Any, values: Any, last: Any) -> Any:
     result = slope * (at - x0) + y0
     other = slope * (at - places[segment + 1]) + values[segment + 1]
     result = trace.call(np.where, result != result, other, result)
-    return trace.call(np.where, (result != result) & (y0 == values[segment + 1]), y0, result)
+    result = trace.call(np.where, (result != result) & (y0 == values[segment + 1]), y0, result)
+    return trace.call(np.where, at == x0, y0, result)
 
 
 # ---------------------------------------------------------------- polynomials
@@ -426,6 +429,11 @@ def logspace(
     axis: int = 0,
 ) -> Any:
     """Return numbers spaced evenly on a log scale."""
+    if operand(trace, base).shape:
+        given = [as_array(trace, v) for v in (start, stop, base)]
+        rank = max(v.ndim for v in given)
+        start, stop, base = (v.reshape(*(1,) * (rank - v.ndim), *v.shape) for v in given)
+        base = trace.call(np.expand_dims, base, axis)
     powers = trace.call(np.linspace, start, stop, num, endpoint=endpoint, axis=axis)
     result = trace.call(np.power, base, powers)
     return result if dtype is None else result.astype(dtype)
@@ -433,10 +441,13 @@ def logspace(
 
 @implements(np.geomspace)
 def geomspace(
-    trace: Trace, start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None
-) -> Any:
+    trace: Trace, start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None,
+    axis: int = 0,
+) -> Any:  # fmt: skip
     """Return numbers spaced evenly on a log scale (a geometric progression)."""
     ends = [as_array(trace, v) for v in (start, stop)]
+    wide = trace.call(np.result_type, *ends, np.dtype(np.float64 if dtype is None else dtype), np.float64)
+    ends = [v.astype(wide) for v in ends]
     some = trace.call(np.all, ends[0] != 0) & trace.call(np.all, ends[1] != 0)
     trace.fail_unless(elements(trace, some), ValueError("Geometric sequence cannot include zero"))
     sign = trace.call(np.sign, ends[0])
@@ -448,4 +459,5 @@ def geomspace(
         if endpoint and trace.holds(as_size(trace, count), ">", 1, "length of geomspace"):
             result[-1] = ends[1] / sign
     result = result * sign
+    result = result if axis == 0 else trace.call(np.moveaxis, result, 0, axis)
     return result if dtype is None else result.astype(dtype)

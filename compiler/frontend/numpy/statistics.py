@@ -46,6 +46,8 @@ def cov(
     if np.dtype(dtype).kind not in "fc":
         raise TypeError(f"Cannot cast ufunc 'subtract' output from float64 to {np.dtype(dtype)!r}")
     x = _observations(trace, rows, dtype, rowvar)
+    if trace.holds(x.view.shape[0], "==", 0, "variables of cov"):
+        return trace.call(np.zeros, (0, 0))
     if y is not None:
         x = trace.call(np.concatenate, [x, _observations(trace, as_array(trace, y), dtype, rowvar)], axis=0)
     ddof = (0 if bias else 1) if ddof is None else ddof
@@ -107,7 +109,7 @@ def corrcoef(trace: Trace, x: Any, y: Any = None, rowvar: bool = True, *, dtype:
 @implements(np.bincount)
 def bincount(trace: Trace, x: Any, weights: Any = None, minlength: Any = 0) -> Any:
     """Count number of occurrences of each value; one from `minlength` on, if given, is an IndexError."""
-    values = as_array(trace, x)
+    values = as_array(trace, np.zeros(0, np.int64) if isinstance(x, list | tuple) and not x else x)
     if values.ndim != 1:
         raise ValueError("object too deep for desired array")
     if values.dtype.kind not in "biu":
@@ -329,17 +331,22 @@ def _nan_moment(fn: Callable[..., Any]) -> Callable[..., Any]:
         *,
         correction: Any = NONE,
         mean: Any = NONE,
+        where: Any = True,
     ) -> Any:
+        if correction is not NONE and ddof != 0:
+            raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = ddof if correction is NONE else correction
         array = as_array(trace, a)
         wanted = bool(keepdims) and keepdims is not NONE
         check_inexact(trace, array, dtype, out)
         if array.dtype.kind not in "fc":
             given = {"axis": axis, "dtype": dtype, "out": out, "ddof": ddof, "keepdims": wanted, "mean": mean}
+            given["where"] = where
             return trace.call(fn, array, **given)
         if dtype is not None:
             array = array.astype(dtype)
         held, ty = array == array, array.real.dtype
+        held = held if where is True else held & as_array(trace, where)
         count = trace.call(np.sum, held, axis=axis, keepdims=True).astype(ty)
         clean = trace.call(np.where, held, array, 0)
         center = trace.call(np.sum, clean, axis=axis, keepdims=True) / count if mean is NONE else mean
@@ -366,7 +373,7 @@ def _nan_position(fn: Callable[..., Any], worst: float) -> Callable[..., Any]:
 
     def composition(trace: Trace, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NONE) -> Any:
         array = as_array(trace, a)
-        if array.dtype.kind == "f":
+        if array.dtype.kind in "fc":
             some = trace.call(np.all, trace.call(np.any, array == array, axis=axis))
             trace.fail_unless(some.expr, ValueError("All-NaN slice encountered"))
             array = trace.call(np.where, array != array, worst, array)
