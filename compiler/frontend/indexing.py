@@ -89,11 +89,13 @@ def _spelled_out(trace: Trace, array: TracedArray, key: Any) -> tuple[TracedArra
         is_known = type(part) in (bool, np.bool_)
         parts[place] = [0] * int(part) if is_known else trace.call(np.reshape, part, (1,))
         key = tuple(parts)
-    if sum(map(_may_be_array, parts)) < 2:
+    if sum(map(_may_be_array, parts)) < 2 and not any(map(_is_known_mask, parts)):
         return array, key
     found = [_item(trace, part) if _may_be_array(part) else None for part in parts]
     arrays = [one for one in found if isinstance(one, Operand) and one.shape]
-    if len(arrays) < 2 or all(one.dtype.kind != "b" for one in arrays):
+    if all(one.dtype.kind != "b" for one in arrays) or (
+        len(arrays) < 2 and not any(map(_is_known_mask, parts))
+    ):
         return array, key
     spelled: list[Any] = []
     for place, (part, one) in enumerate(zip(parts, found, strict=True)):
@@ -109,9 +111,10 @@ def _spelled_out(trace: Trace, array: TracedArray, key: Any) -> tuple[TracedArra
 
 
 def _is_known_mask(part: Any) -> bool:
-    return isinstance(part, list | tuple) and all(
-        isinstance(one, bool | np.bool_) or _is_known_mask(one) for one in typing.cast("list[Any]", part)
-    )
+    """Whether a part of a key is a list of truth values that Python knows, or of such lists."""
+    if not isinstance(part, _SEQUENCES):
+        return False
+    return len(part) > 0 and all(isinstance(one, bool | np.bool_) or _is_known_mask(one) for one in part)
 
 
 def _is_truth(part: Any) -> bool:

@@ -110,8 +110,9 @@ class Operators:
             return PROPERTIES[name](self)
         if name in METHODS:
             return BoundMethod(name, self)
-        kind = self.dtype.type if type(self) is TracedScalar else np.ndarray
-        if name.startswith("__") or not hasattr(kind, name):
+        is_special = name.startswith("__")  # asked of values that copies have not filled yet
+        kind = self.dtype.type if type(self) is TracedScalar and not is_special else np.ndarray
+        if is_special or not hasattr(kind, name):
             raise AttributeError(f"'numpy.ndarray' object has no attribute '{name}'")
         raise self.trace.refuse(
             f"the attribute {name!r} of arrays is not supported", "see `weft ops --numpy` for what is", "E053"

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from weft.compiler.passes.canonicalize import RULES
 from weft.compiler.passes.rules import Rewriter, scalar_of, shape_of
 from weft.ir import REGISTRY, Builder, Func, Op, Region, TensorType, Value
-from weft.ir.dims import DimLike
+from weft.ir.dims import Dim, DimLike, Symbol, symbols_of
 from weft.ir.opdef import Scalar
 from weft.ir.rewrite import remove_dead, rewrite
-from weft.ir.walk import uses, walk_regions
+from weft.ir.walk import uses, walk, walk_regions
 
 Shape = tuple[DimLike, ...]
 
@@ -31,8 +31,9 @@ def push_reshapes(fn: Func) -> Func:
     """The program with its reshapes as near to the inputs as is free."""
     count = {value: len(places) for value, places in uses(fn).items()}
     asked: dict[Value, Shape] = {}
+    computed = {s.name for op in walk(fn.body) if op.name == "to_index" for s in _sizes(op.attributes["dim"])}
     for region in walk_regions(fn):
-        _ask(region, _flexible(region, count), asked)
+        _ask(region, _flexible(region, count), asked, computed)
     return remove_dead(rewrite(fn, _Pusher(asked).visit)) if asked else fn
 
 
@@ -60,15 +61,27 @@ def _is_free(value: Value) -> bool:
     return value.op is None or value.op.name in IN_MEMORY or scalar_of(value) is not None
 
 
-def _ask(region: Region, flexible: set[Value], asked: dict[Value, Shape]) -> None:
-    """Find the shape in which each flexible value is wanted by a reshape after it."""
+def _sizes(*shape: object) -> set[Symbol]:
+    return {s for size in shape if isinstance(size, int | Dim) for s in symbols_of(size)}
+
+
+def _ask(region: Region, flexible: set[Value], asked: dict[Value, Shape], computed: set[str]) -> None:
+    """Find the shape in which each flexible value is wanted by a reshape after it.
+
+    What does not have a size that the program computes may stand before it is known.
+    """
     for op in reversed(region.ops):
         wanted = asked.get(op.results[0]) if op.results else None
         if wanted is None and op.name == "reshape":
             wanted = shape_of(op.result)
         if wanted is None:
             continue
-        asked.update((v, wanted) for v in op.operands if v in flexible and shape_of(v) != wanted)
+        late = {s for s in _sizes(*wanted) if s.name in computed}
+        asked.update(
+            (v, wanted)
+            for v in op.operands
+            if v in flexible and shape_of(v) != wanted and late <= _sizes(*shape_of(v))
+        )
 
 
 class _Pusher:

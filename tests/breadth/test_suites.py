@@ -80,8 +80,16 @@ def written_at_truths(a, b, k):
     return a
 
 
+def written_with_a_cast(a, b, k):
+    a[0, b] = k[:2]
+    a[1, [True, False, True]] = k[:2]
+    a.T[b] = k[:2, None]
+    return a
+
+
 def deleted_and_inserted(a, v, k):
     return (
+        (np.insert(a, [k[1]], [[1.0, 2, 3]], axis=0), np.insert(a, k[1:2], [[1.0], [2]], axis=1)),
         (
             np.delete(v, k),
             np.delete(v, k.reshape(3, 1) - 4),
@@ -167,6 +175,7 @@ def without_nan_at(x, w):
         (of_nothing, [A]),
         (indices_of_truth, [A, B, K, V]),
         (written_at_truths, [A, B, K]),
+        (written_with_a_cast, [A, B, K]),
         (deleted_and_inserted, [A, V, K]),
         (chosen, [V, K]),
         (put_by_mask, [V]),
