@@ -122,3 +122,29 @@ def test_wrong_widths_of_pad():
         weft.compile(lambda x: np.pad(x, 2, "mean", stat_length=[3, -1]))(x)
     with pytest.raises(weft.UnsupportedError, match="widths that are computed"):
         weft.compile(lambda x, w: np.pad(x, w))(x, np.array([[2, 3], [3, 2]]))
+
+
+MANY = {
+    "vander": (np.vander, (300,)),
+    "slices": (lambda x: np.apply_along_axis(lambda row: np.cumsum(row) / row.max(), 1, x), (300, 5)),
+    "division": (lambda x: np.polydiv(x, x[:4] + 1), (200,)),
+    "roots": (lambda x: np.poly(x / 8), (300,)),
+    "polynomial": (lambda x: np.polyval(x / 8, x[:5]), (300,)),
+    "rows": (lambda x: np.unique(np.floor(x), axis=0, return_inverse=True), (40, 200)),
+    "parts": (lambda x: np.add.reduceat(x, np.arange(0, 290, 3)), (300,)),
+    "places": (lambda x: np.delete(np.insert(x, np.arange(0, 300, 5), 7.0), np.arange(20) * 3), (300,)),
+    "conditions": (lambda x: np.select([x > k / 40 for k in range(40)], [x * k for k in range(40)]), (9,)),
+    "choices": (lambda x: np.choose(np.floor(30 * x).astype(int), [x * k for k in range(30)]), (9,)),
+    "blocks": (lambda x: np.block([[x * k for k in range(20)] for _ in range(20)]), (2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_as_many_as_there_are(name):
+    """What was written once for each row, coefficient or item is a loop of the program if there are many."""
+    fn, shape = MANY[name]
+    x = np.random.default_rng(5).random(shape)
+    expected, found = fn(x), weft.compile(fn)(x)
+    pairs = zip(found, expected, strict=True) if isinstance(expected, tuple) else [(found, expected)]
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)

@@ -14,7 +14,7 @@ import numpy as np
 from weft.compiler.frontend.indexing import clip_mode
 from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape
-from weft.compiler.frontend.numpy.creation import as_shape, as_size, check_order, constant_array
+from weft.compiler.frontend.numpy.creation import as_shape, as_size, check_order, constant_array, items_of
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.trace import Trace
@@ -380,7 +380,7 @@ def resize(trace: Trace, a: Any, new_shape: Any) -> Any:
 def choose(trace: Trace, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Construct an array from an index array and a list of arrays to choose from."""
     mode = clip_mode(mode)
-    rows = list(choices) if isinstance(choices, Sequence) else list(as_array(trace, choices))
+    rows = items_of(trace, choices) if isinstance(choices, Sequence) else list(as_array(trace, choices))
     index = as_array(trace, a)
     index = index.astype(np.int64) if index.dtype == np.bool_ else index
     if not np.can_cast(index.dtype, np.int64, "safe"):

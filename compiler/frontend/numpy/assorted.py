@@ -12,13 +12,15 @@ import numpy as np
 
 from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.broadcasting import common_shape
-from weft.compiler.frontend.numpy.creation import as_shape, known_elements
+from weft.compiler.frontend.numpy.creation import as_shape, items_of, known_elements
 from weft.compiler.frontend.numpy.manipulation import as_axis
 from weft.compiler.frontend.numpy.selection import array_equal
 from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.numpy.written import each_line
 from weft.compiler.frontend.promote import loop_of
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TRACED, TracedArray, TracedScalar, as_array, elements, operand, wrap
+from weft.ir.dims import product
 from weft.ir.errors import AxisError, ShapeError
 
 # ---------------------------------------------------------------- real numbers seen as complex ones
@@ -152,6 +154,7 @@ def diagflat(trace: Trace, v: Any, k: int = 0) -> Any:
 @implements(np.block)
 def block(trace: Trace, arrays: Any) -> Any:
     """Assemble an nd-array from nested lists of blocks."""
+    arrays = _plain_lists(trace, arrays)
     depth = _depth(arrays)
     rank = max(depth, *(a.ndim for a in _leaves(trace, arrays)))
 
@@ -164,6 +167,10 @@ def block(trace: Trace, arrays: Any) -> Any:
 
     result = build(arrays, 0)
     return result if isinstance(arrays, list) else result.copy()
+
+
+def _plain_lists(trace: Trace, node: Any) -> Any:
+    return [_plain_lists(trace, item) for item in items_of(trace, node)] if isinstance(node, list) else node
 
 
 def _depth(node: Any) -> int:
@@ -364,23 +371,32 @@ def _widened(trace: Trace, array: TracedArray, new: Any, axis: int, count: int) 
     return trace.call(np.broadcast_to, new, tuple(shape))
 
 
+_FEW_SLICES = 8
+
+
 @implements(np.apply_along_axis)
 def apply_along_axis(
     trace: Trace, func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    """Apply a function to 1-D slices along the given axis: one trace of it for each slice."""
+    """Apply a function to 1-D slices along the given axis: few are traced one by one, many as a loop."""
     array = as_array(trace, arr)
     number = as_axis(trace, axis, array.ndim)
     moved = trace.call(np.moveaxis, array, number, -1)
-    outer = tuple(trace.pin(d, "np.apply_along_axis") for d in moved.view.shape[:-1])
-    found = [as_array(trace, func1d(moved[place], *args, **kwargs)) for place in np.ndindex(*outer)]
-    if not found:
+    outer = moved.shape[:-1]
+    size = product(moved.view.shape[:-1])
+    if trace.holds(size, "==", 0, "slices of np.apply_along_axis"):
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
-    inner = found[0].ndim
-    result = trace.call(np.stack, found).reshape(*outer, *found[0].shape)
+    lines = moved.reshape(size_number(trace, size), moved.shape[-1])
+    if trace.holds(size, "<=", _FEW_SLICES, "slices of np.apply_along_axis"):
+        count = trace.pin(size, "np.apply_along_axis")
+        found = [as_array(trace, func1d(lines[k], *args, **kwargs)) for k in range(count)]
+        result = trace.call(np.stack, found)
+    else:
+        result = trace.run(each_line, func1d, lines, args, kwargs)
+    inner = result.ndim - 1
     return trace.call(
         np.moveaxis,
-        result,
+        result.reshape(*outer, *result.shape[1:]),
         tuple(range(len(outer), len(outer) + inner)),
         tuple(range(number, number + inner)),
     )

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.frontend.control.joins import is_listed
-from weft.compiler.frontend.control.listed import array_of
+from weft.compiler.frontend.control.listed import array_of, item_of
+from weft.compiler.frontend.control.settling import settled
+from weft.compiler.frontend.fixed import known_array
 from weft.compiler.frontend.known import fixed_number
 from weft.compiler.frontend.number import TracedNumber, as_dim, is_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, show_shape
@@ -352,12 +354,18 @@ def constant_array(trace: Trace, array: np.ndarray) -> TracedArray:
 def known_elements(trace: Trace, value: Any) -> np.ndarray | None:
     """The elements of an array or sequence whose numbers do not depend on the arguments; None for others."""
     if type(value) is TracedArray:
-        op = value.view.read(trace).op
-        found = op.attributes["value"] if op is not None and op.name == "constant" else None
-        return found if isinstance(found, np.ndarray) else None
+        return known_array(value.view.read(trace))
     if isinstance(value, list | tuple | range) and not _contains_traced(value):
         return np.asarray(value)
     return None
+
+
+def items_of(trace: Trace, value: Any) -> list[Any]:
+    """The items of a sequence; of a list that the program makes, whose length is fixed for that."""
+    if not is_listed(value):
+        return list(value)
+    count = trace.pin(settled(trace, value).length, "length of a list")
+    return [item_of(trace, value, k) for k in range(count)]
 
 
 def _contains_traced(value: Any) -> bool:

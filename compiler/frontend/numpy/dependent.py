@@ -16,6 +16,7 @@ from weft.compiler.frontend.numpy.manipulation import as_axis, integer_axis
 from weft.compiler.frontend.numpy.order import along, argsort, search, sort
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
+from weft.compiler.frontend.numpy.written import order_of_rows
 from weft.compiler.frontend.promote import common_dtype, element_type
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import (
@@ -166,10 +167,10 @@ def _unique_slices(trace: Trace, array: TracedArray, axis: int) -> dict[str, Any
     moved = trace.call(np.moveaxis, array, axis, 0)
     count = moved.view.shape[0]
     rows = moved.reshape(moved.shape[0], -1) if trace.holds(count, ">", 0, "slices of np.unique") else None
-    width = 0 if rows is None else trace.pin(rows.view.shape[1], "elements of a slice of np.unique")
-    if rows is None or not width:
+    width = 0 if rows is None else rows.view.shape[1]
+    if rows is None or trace.holds(width, "==", 0, "elements of a slice of np.unique"):
         raise trace.refuse("np.unique of slices without elements is not built", "use a flat array", "E054")
-    order = trace.call(np.lexsort, [rows[:, k] for k in reversed(range(width))])
+    order = trace.run(order_of_rows, rows)
     line = rows[order]
     differ = trace.call(np.any, line[1:] != line[:-1], axis=1)
     starts = trace.call(np.concatenate, [trace.call(np.ones, 1, dtype=bool), differ])

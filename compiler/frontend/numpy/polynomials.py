@@ -14,6 +14,7 @@ from weft.compiler.frontend.numpy.creation import constant_array, known_elements
 from weft.compiler.frontend.numpy.eigenvalues import eigvals
 from weft.compiler.frontend.numpy.manipulation import as_axes
 from weft.compiler.frontend.numpy.table import implements
+from weft.compiler.frontend.numpy.written import divided, from_roots
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import Made, as_array
 from weft.ir.dims import product
@@ -39,11 +40,7 @@ def poly(trace: Trace, seq_of_zeros: Any) -> Any:
         zeros = zeros.astype(np.result_type(zeros.dtype, np.float64))
     if trace.holds(zeros.view.shape[0], "==", 0, "roots of a polynomial"):
         return 1.0
-    result: Any = trace.call(np.ones, 1, dtype=zeros.dtype)
-    for k in range(trace.pin(zeros.view.shape[0], "roots of a polynomial")):
-        none = result[:1] * 0
-        result = np.concatenate([result, none]) - np.concatenate([none, result * zeros[k]])
-    return result
+    return trace.run(from_roots, zeros)
 
 
 @implements(np.polyfit)
@@ -113,13 +110,8 @@ def polydiv(trace: Trace, u: Any, v: Any) -> tuple[Any, Any]:
     rest: Any = top.astype(dtype)
     if steps < 1:
         return trace.call(np.zeros, 1, dtype=dtype), _without_leading_zeros(trace, rest)
-    scale = 1.0 / bottom[0]
-    quotient: list[Any] = []
-    for k in range(steps):
-        d = scale * rest[k]
-        quotient.append(d)
-        rest[k : k + count[1]] -= d * bottom
-    return np.stack(quotient).astype(dtype), _without_leading_zeros(trace, rest)
+    quotient = trace.run(divided, rest, bottom, steps)
+    return quotient, _without_leading_zeros(trace, rest)
 
 
 def _without_leading_zeros(trace: Trace, rest: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from weft.compiler.frontend.number import TracedNumber, as_dim, is_number, number, size_number
 from weft.compiler.frontend.numpy.broadcasting import broadcast_to, common_shape, fit
+from weft.compiler.frontend.numpy.creation import items_of
 from weft.compiler.frontend.numpy.manipulation import as_axes
 from weft.compiler.frontend.numpy.table import implements
 from weft.compiler.frontend.numpy.ufuncs import truth
@@ -56,6 +57,7 @@ def where(trace: Trace, condition: Any, x: Any = None, y: Any = None) -> Any:
 @implements(np.select)
 def select_(trace: Trace, condlist: Any, choicelist: Any, default: Any = 0) -> TracedArray:
     """Return an array drawn from elements in choicelist, depending on conditions."""
+    condlist, choicelist = items_of(trace, condlist), items_of(trace, choicelist)
     kinds = [operand(trace, c).kind for c in (*choicelist, default)]
     ty = element_type(common_dtype(kinds), trace.location())
     if len(condlist) != len(choicelist):

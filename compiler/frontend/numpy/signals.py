@@ -15,7 +15,7 @@ from weft.compiler.frontend.number import TracedNumber, as_dim, size_number
 from weft.compiler.frontend.numpy.creation import as_size, constant_array, counted
 from weft.compiler.frontend.numpy.manipulation import as_axes, as_axis
 from weft.compiler.frontend.numpy.table import implements
-from weft.compiler.frontend.numpy.written import windows_dot, without_outside
+from weft.compiler.frontend.numpy.written import horner, windows_dot, without_outside
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import TracedArray, TracedScalar, as_array, elements, operand
 from weft.ir.errors import ShapeError
@@ -304,14 +304,21 @@ def _between(trace: Trace, at: Any, places: Any, values: Any, last: Any) -> Any:
 # ---------------------------------------------------------------- polynomials
 
 
+_MANY_COEFFICIENTS = 64
+
+
 @implements(np.polyval)
 def polyval(trace: Trace, p: Any, x: Any) -> Any:
     """Evaluate a polynomial at specific values."""
     coefficients = as_array(trace, p)
     at = as_array(trace, x)
     total: Any = trace.call(np.zeros_like, at)
-    for k in range(trace.pin(coefficients.view.shape[0], "coefficients of a polynomial")):
-        total = total * at + coefficients[k]
+    count = coefficients.view.shape[0]
+    if trace.holds(count, ">", _MANY_COEFFICIENTS, "coefficients of a polynomial"):
+        total = trace.run(horner, total * at + coefficients[0], at, coefficients)
+    else:
+        for k in range(trace.pin(count, "coefficients of a polynomial")):
+            total = total * at + coefficients[k]
     return total if operand(trace, x).shape else total[()]
 
 
@@ -377,14 +384,16 @@ def vander(trace: Trace, x: Any, N: Any = None, increasing: bool = False) -> Any
     line = as_array(trace, x)
     if line.ndim != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
-    count = trace.pin(line.view.shape[0] if N is None else as_size(trace, N), "columns of vander")
+    count = line.view.shape[0] if N is None else as_size(trace, N)
     dtype = trace.call(np.result_type, line, int)
-    columns: list[Any] = []
-    for k in range(count):
-        columns.append(trace.call(np.ones_like, line, dtype=dtype) if not k else columns[-1] * line)
-    if not columns:
-        return trace.call(np.zeros, (line.shape[0], 0), dtype=dtype)
-    return trace.call(np.stack, columns if increasing else columns[::-1], axis=1)
+    if trace.holds(count, "<", 2, "columns of vander"):
+        return trace.call(np.ones, (line.shape[0], size_number(trace, count)), dtype=dtype)
+    wide = trace.call(
+        np.broadcast_to, line.astype(dtype)[:, None], (line.shape[0], size_number(trace, count - 1))
+    )
+    one = trace.call(np.ones, (line.shape[0], 1), dtype=dtype)
+    powers = trace.call(np.concatenate, [one, trace.call(np.multiply.accumulate, wide, axis=1)], axis=1)
+    return powers if increasing else powers[:, ::-1].copy()
 
 
 # ---------------------------------------------------------------- windows, of a length that is known

@@ -469,6 +469,9 @@ def _as_places(trace: Trace, indices: Any) -> Any:
     return array if array.dtype == np.int64 else array.astype(np.int64)
 
 
+_FEW_PARTS = 32
+
+
 def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
     """`ufunc.reduceat` at indices that are known while tracing: a reduction for each."""
 
@@ -479,7 +482,7 @@ def _reduceat(ufunc: np.ufunc) -> Callable[..., Any]:
             raise TypeError("cannot reduceat on a scalar")
         indices = _as_places(trace, indices)
         known = known_elements(trace, indices)
-        if known is None and type(indices) is TracedArray:
+        if type(indices) is TracedArray and (known is None or known.size > _FEW_PARTS):
             found = trace.run(_reduced_parts, ufunc, array, indices, axis, dtype)
             return found if out is None else trace.call(np.copyto, out, found) or out
         given = np.asarray([i.__index__() for i in indices] if known is None else known, np.int64)

@@ -105,3 +105,47 @@ def without_outside(found: Any, x: Any, taps: Any, count: Any, size: Any, front:
             inside = (places + k >= 0) & (places + k < length)
             found += np.where(inside, x[k : k + count] * taps[k], 0)
     return found
+
+
+def each_line(fn: Callable[..., Any], lines: Any, args: Any, kwargs: Any) -> Any:
+    """`fn` of each row, one below the other, with the first result's dtype."""
+    first = np.asarray(fn(lines[0], *args, **kwargs))
+    result = np.empty((len(lines), *first.shape), first.dtype)
+    result[0] = first
+    for k in range(1, len(lines)):
+        result[k] = fn(lines[k], *args, **kwargs)
+    return result
+
+
+def divided(rest: Any, divisor: Any, steps: Any) -> Any:
+    """The quotient of polynomials by long division; `rest` becomes the remainder."""
+    scale = 1.0 / divisor[0]
+    quotient = np.empty(steps, rest.dtype)
+    for k in range(steps):
+        quotient[k] = scale * rest[k]
+        rest[k : k + len(divisor)] -= quotient[k] * divisor
+    return quotient
+
+
+def from_roots(roots: Any) -> Any:
+    """The coefficients of the product of x - root over all roots."""
+    result = np.zeros(len(roots) + 1, roots.dtype)
+    result[0] = 1
+    for k in range(len(roots)):
+        result[1 : k + 2] = result[1 : k + 2] - result[: k + 1] * roots[k]
+    return result
+
+
+def horner(total: Any, at: Any, coefficients: Any) -> Any:
+    """A polynomial's values, from the first coefficient's on."""
+    for k in range(1, len(coefficients)):
+        total = total * at + coefficients[k]
+    return total
+
+
+def order_of_rows(rows: Any) -> Any:
+    """The order of rows by their first elements, then their second ones, and so on."""
+    order = np.arange(len(rows))
+    for k in range(rows.shape[1] - 1, -1, -1):
+        order = order[np.argsort(rows[order, k], kind="stable")]
+    return order
