@@ -430,8 +430,10 @@ def _allocate(writer: Writer, op: Op) -> None:
     ty = buffer_type(op.result)
     place = writer.let(f"getelementptr inbounds i8, ptr %context, i64 {Context.offset('allocate')}")
     function = writer.let(f"load ptr, ptr {place}, align 8")
-    size = writer.dim(ty.size * ty.dtype.size_bytes)
-    about = _about(writer, ty.size * ty.dtype.size_bytes)  # the exact product may overflow
+    # sizes with a bound have no name here: the most that they allow
+    most: DimLike = op.attributes.get("most", ty.size)  # pyright: ignore[reportAssignmentType] -- a size
+    size = writer.dim(most * ty.dtype.size_bytes)
+    about = _about(writer, most * ty.dtype.size_bytes)  # the exact product may overflow
     fits = writer.let(f"fcmp olt double {about}, {literal(MOST_BYTES, F64)}")
     asked = writer.let(f"select i1 {fits}, i64 {size}, i64 -1")
     writer.set(op, f"call ptr {function}(ptr %context, i64 {asked})")

@@ -143,7 +143,8 @@ def answers(k, i):
 def paths(a):
     once = np.einsum_path("ij,jk,kl->il", a, a.T, a, optimize="greedy")[0]
     some = np.polynomial.polynomial.polyint(a, 2, [1, 2], axis=1), np.polynomial.chebyshev.chebder(a)
-    return once, np.einsum_path(a, [0, 1], a, [0, 2]), some
+    made = np.arange(3, device="cpu"), np.zeros_like(a, device="cpu"), np.asfortranarray(a[0, 0])
+    return made, once, np.einsum_path(a, [0, 1], a, [0, 2]), some
 
 
 def complex_numbers(x, z):
@@ -184,6 +185,7 @@ def without_nan_at(x, w):
         (spaces, [np.array([2, 3])]),
         (lambda v: np.array([1.5, 2], dtype=">f8") + v[:2], [V]),
         (lambda v, i: v.reshape(i, -1), [np.arange(12.0), np.array(3)]),
+        (lambda v, k: v[v > 2].reshape(int(k.max()), -1), [np.arange(12.0), K]),
         (without_nan_at, [np.where(A == 4, np.nan, A), A > 1]),
     ],
 )

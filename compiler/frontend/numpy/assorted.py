@@ -91,7 +91,7 @@ def array_equiv(trace: Trace, a1: Any, a2: Any) -> Any:
 @implements(np.asfortranarray)
 def asfortranarray(trace: Trace, a: Any, dtype: Any = None) -> Any:
     """The elements as an array; the order of memory of new ones is C."""
-    return trace.call(np.asarray, a, dtype, order="F")
+    return trace.call(np.asarray, np.atleast_1d(as_array(trace, a)), dtype, order="F")  # pyright: ignore[reportArgumentType, reportCallIssue] -- a traced one
 
 
 @implements(np.astype)

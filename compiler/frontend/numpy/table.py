@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+
 from weft.compiler.frontend.numpy.refusal import MISTAKES, as_numpy_raises
 from weft.compiler.frontend.trace import Trace
 from weft.compiler.frontend.values import BoundMethod, Forwarded, TracedArray
@@ -89,11 +91,25 @@ def _may_be_written(out: Any) -> bool:
     return out is None or out is Ellipsis or isinstance(out, TracedArray | Forwarded)
 
 
+_WITH_DEVICE: frozenset[Any] = frozenset((
+    np.arange, np.asarray, np.asanyarray, np.empty, np.empty_like, np.eye, np.full, np.full_like, np.linspace,
+    np.ones, np.ones_like, np.zeros, np.zeros_like, np.fft.fftfreq, np.fft.rfftfreq,
+))  # fmt: skip
+"""Functions that take the array API's `device`, which NumPy knows one of."""
+
+
+def _check_device(device: Any) -> None:
+    if device not in (None, "cpu"):
+        raise ValueError(f'Device not understood. Only "cpu" is allowed, but received: {device}')
+
+
 def call(trace: Trace, fn: Any, *args: Any, **kwargs: Any) -> Any:
     """Apply a function of the table; raises UnsupportedError for one that it does not have, or a keyword."""
     if not is_known(fn):
         raise trace.refuse(f"{name_of(fn)} is not supported", "see `weft ops --numpy` for what is", "E053")
     known = _keywords(FUNCTIONS[fn])
+    if fn in _WITH_DEVICE and known is not None and "device" not in known:
+        _check_device(kwargs.pop("device", None))
     for keyword in () if known is None else kwargs.keys() - known:
         fix = "leave it out, or write out what it does"
         raise trace.refuse(f"{name_of(fn)} does not take the keyword {keyword!r} yet", fix, "E054")
