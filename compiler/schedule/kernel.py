@@ -11,6 +11,7 @@ from weft.ir import BufferType, Builder, Expr, Op, Region, TensorType, Value, Ve
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import Dim, DimLike, bounds, decide, floor_divide, modulo
 from weft.ir.expr import select
+from weft.ir.ops.shape import linear_index
 from weft.ir.target import Target
 from weft.ir.types import INDEX, DType
 
@@ -22,16 +23,26 @@ SERIAL_BYTES_IN_LOOPS = 1 << 17  # where the others are awake: they wait for the
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A result of the kernel: `value` at index i of `space` is written to `buffer` at start + step * i."""
+    """A result of the kernel: `value` at index i of `space` is written to `buffer` at start + step * i.
+
+    `joined` says which axes of the space became so many axes of the buffer, in order; () is one for one.
+    """
 
     value: Value
     buffer: Value
     space: tuple[DimLike, ...]
     start: tuple[DimLike, ...]
     step: tuple[DimLike, ...]
+    joined: tuple[tuple[tuple[int, ...], int], ...] = ()
 
     def place(self, index: Sequence[DimLike]) -> list[DimLike]:
         """Where in the buffer the element at `index` goes."""
+        if self.joined:
+            places: list[DimLike] = []
+            for axes, count in self.joined:
+                linear = linear_index([index[k] for k in axes], [self.space[k] for k in axes])
+                places += [0] * (count - 1) + [linear] * min(count, 1)  # the last axis goes on into the next
+            return places
         return [a + i * s for a, i, s in zip(self.start, index, self.step, strict=True)]
 
 

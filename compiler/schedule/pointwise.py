@@ -21,11 +21,13 @@ from weft.compiler.schedule.kernel import (
     serial,
     vectorized,
 )
+from weft.compiler.schedule.thin import Thin, is_thin
 from weft.compiler.schedule.turned import TilePlan, Tiles, plan_tiles
-from weft.ir import BufferType, Builder, Expr
+from weft.ir import BufferType, Builder, Expr, TensorType
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import Compound, Dim, DimLike, as_symbol, decide, product, show_dim, symbols_of
 from weft.ir.expr import maximum, minimum
+from weft.ir.ops.shape import reshape_groups
 
 MOST_PIECES = 27
 """So often the code of an element is written: three axes with two borders each."""
@@ -59,8 +61,26 @@ def spaces_of(kernel: Kernel) -> dict[tuple[DimLike, ...], list[Root]]:
     spaces: dict[tuple[DimLike, ...], list[Root]] = {}
     for root in kernel.roots:
         if not any(d == 0 for d in root.space):
-            spaces.setdefault(root.space, []).append(root)
+            is_one = len(kernel.roots) == 1 and root.buffer not in kernel.layouts
+            one = unfolded(root) if is_one else root
+            spaces.setdefault(one.space, []).append(one)
     return spaces
+
+
+def unfolded(root: Root) -> Root:
+    """A result that is a reshape of something else than it looks like: the loops run over what it was."""
+    op = root.value.op
+    is_whole = all(s == 1 for s in root.step) and all(a == 0 for a in root.start)
+    if op is None or op.name != "reshape" or not is_whole:
+        return root
+    source, target = op.operands[0].type, root.value.type
+    assert isinstance(source, TensorType)
+    assert isinstance(target, TensorType)
+    groups = reshape_groups(source.shape, target.shape)
+    joined = tuple((tuple(left), len(right)) for left, right in groups)
+    if all(len(left) <= 1 for left, _ in joined):
+        return root
+    return Root(op.operands[0], root.buffer, source.shape, root.start, root.step, joined)
 
 
 class Nest:
@@ -73,6 +93,7 @@ class Nest:
         self.roots = roots
         self.writer = kernel.writer(builder)
         self.tiles: TilePlan | None = None
+        self.thin: Thin | None = None
         self.symbols: list[str] = []  # of the axes, in the probe
         self.merged: list[str] = []  # of axes that are part of another
         self.lows: dict[int, DimLike] = {}  # where the piece begins that is written, by axis
@@ -90,7 +111,7 @@ class Nest:
                 self._item_cost()
             )
             return
-        lanes = self.kernel.lanes()
+        lanes = self.lanes
         outer = axes[:-1]
         flat = len(outer) > 1 and not any(a.cuts for a in outer)
         item = self._item_cost() * float(
@@ -117,7 +138,7 @@ class Nest:
 
     def _axis(self, k: int, index: list[DimLike], limits: tuple[Expr, Expr] | None) -> None:
         """Loops over axis k and those inside it; `limits` are a task's share of the axis."""
-        writer, axis, lanes = self.writer, self.axes[k], self.kernel.lanes()
+        writer, axis, lanes = self.writer, self.axes[k], self.lanes
         for low, high in axis.segments():
             start, stop = writer.number(low), writer.number(high)
             extent: DimLike | None = high - low
@@ -143,10 +164,19 @@ class Nest:
 
         All are computed before the first is written: a result may lie over an operand of another.
         """
+        if self.thin is not None:
+            streamed = [self._is_streamed(root) for root in self.roots]
+            self.thin.store(self.roots, lambda k: self.expand([*index, k]), streamed)
+            return
         full = self.expand(index)
         elements = [self.writer.element(root.value, full) for root in self.roots]
         for root, e in zip(self.roots, elements, strict=True):
             self.writer.store(e, root.buffer, root.place(full), streamed=self._is_streamed(root))
+
+    @property
+    def lanes(self) -> int:
+        """Lanes of the last axis that has a loop."""
+        return self.kernel.lanes(1 if self.thin is not None else 2)
 
     def _is_streamed(self, root: Root) -> bool:
         """Whether a result is too large for the caches, and not read here."""
@@ -209,6 +239,10 @@ class Nest:
             self.tiles = plan_tiles(
                 self.kernel, probe.accesses, self.symbols, [a.size for a in axes], coefficient
             )
+        sizes = [a.size for a in axes]
+        if self.tiles is None and is_thin(self.kernel, self.roots, offsets, self.symbols, sizes, coefficient):
+            assert isinstance(sizes[-1], int)
+            self.thin, axes = Thin(self.kernel, self.writer, sizes[-1]), axes[:-1]
 
         def expand(index: Sequence[DimLike]) -> Index:
             # within a group the last axis takes the whole run: every access is linear in it
