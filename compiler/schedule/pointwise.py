@@ -21,9 +21,9 @@ from weft.compiler.schedule.kernel import (
     serial,
     vectorized,
 )
-from weft.compiler.schedule.thin import Thin, is_thin
+from weft.compiler.schedule.thin import Thin, constant_of, is_thin, neighbours_of, reader_of
 from weft.compiler.schedule.turned import TilePlan, Tiles, plan_tiles
-from weft.ir import BufferType, Builder, Expr, TensorType
+from weft.ir import BufferType, Builder, Expr, TensorType, Value
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import Compound, Dim, DimLike, as_symbol, decide, product, show_dim, symbols_of
 from weft.ir.expr import maximum, minimum
@@ -94,6 +94,7 @@ class Nest:
         self.writer = kernel.writer(builder)
         self.tiles: TilePlan | None = None
         self.thin: Thin | None = None
+        self.neighbours: dict[Value, tuple[int, int]] = {}
         self.symbols: list[str] = []  # of the axes, in the probe
         self.merged: list[str] = []  # of axes that are part of another
         self.lows: dict[int, DimLike] = {}  # where the piece begins that is written, by axis
@@ -169,7 +170,14 @@ class Nest:
             self.thin.store(self.roots, lambda k: self.expand([*index, k]), streamed)
             return
         full = self.expand(index)
+        saved = dict(self.writer.sources)
+        for entry in self.kernel.inputs:
+            if entry.value in self.neighbours and self.writer.lanes > 1:
+                count, least = self.neighbours[entry.value]
+                read = reader_of(self.writer, entry, count, lambda _index, o, low=least: constant_of(o) - low)
+                self.writer.sources[entry.value] = read
         elements = [self.writer.element(root.value, full) for root in self.roots]
+        self.writer.sources = saved
         for root, e in zip(self.roots, elements, strict=True):
             self.writer.store(e, root.buffer, root.place(full), streamed=self._is_streamed(root))
 
@@ -243,6 +251,10 @@ class Nest:
         if self.tiles is None and is_thin(self.kernel, self.roots, offsets, self.symbols, sizes, coefficient):
             assert isinstance(sizes[-1], int)
             self.thin, axes = Thin(self.kernel, self.writer, sizes[-1]), axes[:-1]
+        elif self.tiles is None and self.symbols and not probe.asked:
+            places = offsets[len(self.roots) : len(self.roots) + len(probe.accesses)]
+            reads = [(access.value, o) for access, o in zip(probe.accesses, places, strict=True)]
+            self.neighbours = neighbours_of(self.kernel, reads, self.symbols[-1], coefficient)
 
         def expand(index: Sequence[DimLike]) -> Index:
             # within a group the last axis takes the whole run: every access is linear in it

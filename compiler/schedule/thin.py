@@ -11,7 +11,7 @@ from dataclasses import replace
 from weft.compiler.schedule.element import Index, Writer
 from weft.compiler.schedule.kernel import Input, Kernel, Root
 from weft.ir import BufferType, Expr, TensorType, Value
-from weft.ir.dims import DimLike, decide
+from weft.ir.dims import Dim, DimLike, decide
 from weft.ir.expr import cast
 from weft.ir.types import BOOL, U8
 
@@ -81,41 +81,87 @@ class Thin:
         return not entry.strides and ty.rank > 1 and ty.shape[-1] == self.count
 
     def _reader(self, entry: Input) -> Callable[[Index], Expr]:
-        """Reads elements of rows that are lanes from a vector of all elements of the rows."""
-        writer, builder, known = self.writer, self.writer.builder, dict[Index, list[Expr]]()
-        ty, lanes = entry.buffer.type, self.writer.lanes
-        assert isinstance(ty, BufferType)
-
-        def rows(start: Expr) -> list[Expr]:
-            found: list[Expr] = []
-            buffer = bytes_of(writer, entry.buffer)
-            for at in range(0, self.count * lanes, lanes):
-                place = start + at if at else start
-                operands = [buffer, place.value, *(m.value for m in self._mask(at, lanes))]
-                op = builder.emit("load", operands, {"lanes": lanes, "stride": 1})
-                found.append(builder.expr(op.result))
-            return found
-
-        def read(index: Index) -> Expr:
-            first = (*index[:-1], 0)
-            offset, k = writer.offset(first, ty.shape, None), index[-1]
-            apart = writer.lane_coefficient(offset) if writer.is_spread(offset) else None
-            if not isinstance(k, int) or apart != self.count or writer.builder is not builder:
-                return writer.load(entry.buffer, index, entry.strides)
-            if first not in known:
-                known[first] = rows(writer.number(offset))
-            e = picked(known[first], [divmod(k + self.count * j, lanes) for j in range(lanes)])
-            return e.ne(0) if ty.dtype == BOOL else e
-
-        return read
+        """Reads elements of rows that are lanes from vectors of all elements of the rows."""
+        return reader_of(self.writer, entry, self.count, lambda index, _offset: index[-1])
 
     def _mask(self, first: int, lanes: int) -> list[Expr]:
-        """That of the rows, for some of their elements."""
-        writer = self.writer
-        if writer.mask is None:
-            return []
-        order = tuple((first + j) // self.count for j in range(lanes))
-        return [shuffled([writer.here(writer.mask)], order)]
+        return mask_of(self.writer, self.count, first, lanes)
+
+
+def reader_of(
+    writer: Writer, entry: Input, count: int, number: Callable[[Index, DimLike], DimLike]
+) -> Callable[[Index], Expr]:
+    """Reads lanes that are `count` elements apart as parts of vectors that hold all of these.
+
+    `number` says which of `count` elements that lie side by side, and are all in memory, an index means.
+    """
+    builder, known = writer.builder, dict[tuple[DimLike, Value | None], list[Expr]]()
+    ty, lanes = entry.buffer.type, writer.lanes
+    assert isinstance(ty, BufferType)
+
+    def rows(start: Expr) -> list[Expr]:
+        found: list[Expr] = []
+        buffer = bytes_of(writer, entry.buffer)
+        for at in range(0, count * lanes, lanes):
+            place = start + at if at else start
+            operands = [buffer, place.value, *(m.value for m in mask_of(writer, count, at, lanes))]
+            op = builder.emit("load", operands, {"lanes": lanes, "stride": 1})
+            found.append(builder.expr(op.result))
+        return found
+
+    def read(index: Index) -> Expr:
+        offset = writer.offset(index, ty.shape, None)
+        k = number(index, offset)
+        apart = writer.lane_coefficient(offset) if writer.is_spread(offset) else None
+        if not isinstance(k, int) or not 0 <= k < count or apart != count or writer.builder is not builder:
+            return writer.load(entry.buffer, index, entry.strides)
+        first, mask = offset - k, writer.mask
+        key = first, None if mask is None else mask.value
+        if key not in known:
+            known[key] = rows(writer.number(first))
+        e = picked(known[key], [divmod(k + count * j, lanes) for j in range(lanes)])
+        return e.ne(0) if ty.dtype == BOOL else e
+
+    return read
+
+
+def mask_of(writer: Writer, count: int, first: int, lanes: int) -> list[Expr]:
+    """The mask of lanes, for `count` elements of each, from element `first` of them on."""
+    if writer.mask is None:
+        return []
+    order = tuple((first + j) // count for j in range(lanes))
+    return [shuffled([writer.here(writer.mask)], order)]
+
+
+def neighbours_of(
+    kernel: Kernel, reads: Sequence[tuple[Value, DimLike]], symbol: str, coefficient: Coefficient
+) -> dict[Value, tuple[int, int]]:
+    """Inputs that are read at all of some places side by side: how many, and the least constant of an offset.
+
+    `x[0::2] + x[1::2]`, the colours of a picture: neighbours of lanes are elements of other lanes. Where some
+    are read under a condition alone, others may lie outside of memory.
+    """
+    found: dict[Value, tuple[int, int]] = {}
+    if any(op.name in ("update", "gather") or op.regions for op in kernel.ops):
+        return found
+    for entry in kernel.inputs:
+        offsets = [offset for value, offset in reads if value is entry.value]
+        steps = {coefficient(offset, symbol) for offset in offsets}
+        step = steps.pop() if len(steps) == 1 else None
+        constants = {constant_of(offset) for offset in offsets}
+        is_one = len({offset - constant_of(offset) for offset in offsets}) == 1
+        if entry.strides or not isinstance(step, int) or not 2 <= step <= MOST or not is_one:
+            continue
+        if constants == set(range(min(constants), min(constants) + step)):
+            found[entry.value] = step, min(constants)
+    return found
+
+
+def constant_of(offset: DimLike) -> int:
+    """The part of an offset that is a number."""
+    if not isinstance(offset, Dim):
+        return offset
+    return sum(factor for monomial, factor in offset.terms if not monomial)
 
 
 def bytes_of(writer: Writer, buffer: Value) -> Value:

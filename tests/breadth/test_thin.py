@@ -1,4 +1,4 @@
-"""Results whose last axis has a few elements, and results that are reshapes of others: values and any tail."""
+"""Results whose last axis has a few elements, results that are reshapes of others: values and any tail."""
 
 import numpy as np
 import pytest
@@ -20,6 +20,10 @@ def thin(x, w):
         w.T.copy().T.reshape(-1),
         np.concatenate([w[1:], w[:1]]),
         np.concatenate([w, w[:, :2]], axis=1),
+        x[: len(x) // 2 * 2 : 2] | x[1::2] if x.dtype.kind == "b" else x[: len(x) // 2 * 2 : 2] - x[1::2],
+        np.stack([w[:, 2], w[:, 0], w[:, 1]]),
+        np.concatenate([x[:1], x[1::2], x[2::2]]),
+        np.where((np.arange(len(x)) % 7 < 3)[:, None], np.concatenate([w[:5], w[4:-1]]), w[::-1]),
     )
 
 
@@ -56,7 +60,8 @@ def test_parts_of_arrays_side_by_side():
 
     def parts(x, bits):
         return (
-            np.insert(x, [3, 1, 7], [5, 6, 7]), np.insert(x, -1, 4), np.delete(x, [0, 5, 6]), np.resize(x, 101),
+            np.insert(x, [3, 1, 7], [5, 6, 7]), np.insert(x, -1, 4), np.delete(x, [0, 5, 6]),
+            np.resize(x, 101),
             *(np.pad(x, (2, 5), mode=mode) for mode in ("edge", "wrap", "reflect", "symmetric")),
             *(np.pad(x[:3], 6, mode=mode) for mode in ("edge", "wrap", "reflect", "symmetric")),
             *np.frexp(x), np.packbits(bits), np.packbits(bits, bitorder="little"),
