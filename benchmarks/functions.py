@@ -75,13 +75,12 @@ CASES |= {
 STATED = {
     "rotations of rows instead of LAPACK's bidiagonal form": "eigh svd",
     "stable, by bytes; NumPy compares in vectors": "sort|sort f4|sort i8|sort sorted|sort rows|unique|partition|argpartition",
-    "a call that gives a view costs 5 microseconds": "flip ravel",
     "counted first, then written, then cut to size": "nonzero compress",
     "the order of a sum is fixed: 64 lanes in blocks of 4096": "dot vdot",
-    "no operation packs bits": "packbits",
     "a search in the sorted test set; NumPy has a table of integers of a small range": "isin",
     "a test and a comparison for each element": "nanmax",
-    "one loop over the result, which asks where each element lies": "pad",
+    "rounded to half an ulp, by a last step with the exact residual": "cbrt",
+    "a value and the number of a step for each lane": "argmax argmin",
 }
 """Reasons, and the functions that are slower for them (docs/status.md); within a tenth is no difference."""
 

@@ -6,6 +6,7 @@ Not here: how results are described (`result.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter, itemgetter, methodcaller
 from types import FunctionType
 from typing import Any
 
@@ -53,6 +54,26 @@ def view_of(base: Any, lenses: Sequence[Lens], sizes: Mapping[str, int]) -> np.n
             case _:
                 raise TypeError(f"{type(lens).__name__} cannot be shown outside of a program")
     return base
+
+
+def fixed_lens(lens: Lens) -> Callable[[Any], Any] | None:
+    """What shows an array through a lens in which every number is known; None if one is not."""
+    match lens:
+        case Slice():
+            places = list(zip(lens.start, lens.size, lens.step, strict=True))
+            if not all(isinstance(d, int) for place in places for d in place):
+                return None
+            return itemgetter(tuple(_slice(*place) for place in places))  # pyright: ignore[reportArgumentType] -- ints
+        case Transpose():
+            return methodcaller("transpose", lens.axes)
+        case Reshape() if all(isinstance(d, int) for d in lens.target):
+            return methodcaller("reshape", lens.target)
+        case Bits():
+            return methodcaller("view", lens.dtype.numpy)
+        case Part():
+            return attrgetter(lens.name)
+        case _:
+            return None
 
 
 def _read_only(base: np.ndarray, lens: Diagonal | Windows, number: Callable[[DimLike], int]) -> np.ndarray:

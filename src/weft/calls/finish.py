@@ -12,7 +12,7 @@ from typing import Any
 from weft.compiler.frontend import result, source
 from weft.compiler.frontend.arguments import ArraySpec, rebuild
 from weft.compiler.frontend.entry import Traced
-from weft.compiler.frontend.replay import replay, view_of
+from weft.compiler.frontend.replay import fixed_lens, replay, view_of
 from weft.ir.dims import DimLike
 
 
@@ -100,6 +100,29 @@ class ResultMaker:
     def _trim(self, base: Any, lens: result.Trimmed) -> Any:
         key = tuple(slice(None) if number < 0 else slice(int(self.raw[number])) for number in lens.numbers)
         return base[key].copy()
+
+
+def fixed_view(traced: Traced) -> tuple[int, Callable[[Any], Any]] | None:
+    """The parameter that a result is a view of, and what makes it, if sizes of the call do not change it."""
+    node = traced.result
+    if not isinstance(node, result.ResultView) or traced.effects or node.number is not None or node.sizes:
+        return None
+    number = node.parameter or 0
+    spec, steps = traced.parameters[number].spec, list[Callable[[Any], Any]]()
+    if isinstance(spec, ArraySpec) and spec.layout == "F":
+        return None
+    for lens in node.lenses:
+        step = None if isinstance(lens, result.Picked | result.Trimmed) else fixed_lens(lens)
+        if step is None:
+            return None
+        steps.append(step)
+
+    def show(base: Any) -> Any:
+        for step in steps:
+            base = step(base)
+        return base
+
+    return number, steps[0] if len(steps) == 1 else show
 
 
 def _once(made: dict[int, Any], number: int, make: Callable[[], Any]) -> Any:

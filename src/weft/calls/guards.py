@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from weft.calls.binding import Call, key_of
-from weft.calls.finish import ResultMaker, paths_read
+from weft.calls.finish import ResultMaker, fixed_view, paths_read
 from weft.calls.native import Built
 from weft.compiler.frontend import capture, result, source
 from weft.compiler.frontend.arguments import (
@@ -472,6 +472,10 @@ class TableMaker:
         registers = {id(p): self.register(p) for p in paths_read(traced)}
         parameters = [self.register(p.source) for p in traced.parameters]
         names = list(self.built.names)
+        fixed = fixed_view(traced)
+        if fixed is not None:
+            register, show = parameters[fixed[0]], fixed[1]
+            return lambda _raw, held, _numbers: show(held[register])
 
         def finish(raw: list[object], held: list[object], numbers: list[int]) -> object:
             known = dict(zip(names, numbers, strict=False))
