@@ -313,7 +313,11 @@ def _position(op: str) -> Callable[..., Any]:
             raise ShapeError(what, code="E016", location=trace.location(), fix="give an array with elements")
         if not shape:
             return wrap(trace, trace.constant(0, I64))
-        return finish(trace, reduce_axes(trace, op, value, axes), shape, axes, keepdims, out)
+        if op == "argmin" and value.dtype == BOOL:  # the first False: of bits the inverse costs nothing
+            found = reduce_axes(trace, "argmax", value.apply("logical_not"), axes)
+        else:
+            found = reduce_axes(trace, op, value, axes)
+        return finish(trace, found, shape, axes, keepdims, out)
 
     return composition
 
