@@ -77,6 +77,7 @@ class _Rows:
         self.length = self.space[self.axis]
         self.outer = (*self.space[: self.axis], *self.space[self.axis + 1 :])
         self.lanes = max(1, kernel.target.vector_bytes // self.key.size_bytes)
+        self.count_lanes = kernel.target.vector_bytes // I64.size_bytes
         self.writer: Writer = kernel.writer(builder)
 
     def write(self) -> None:
@@ -174,10 +175,7 @@ class _Rows:
         table = self._alloc(I64, (count, 256))
         builder = writer.builder
 
-        def clear(z: Dim) -> None:
-            writer.store(writer.builder.index(0), table, split_index(z, (count, 256)))
-
-        serial(writer, "z", builder.index(0), builder.index(count * 256), (0, count * 256), clear)
+        self._clear(table, count)
         serial(writer, "i", writer.builder.index(0), writer.number(self.length), (0, self.length),
                lambda i: self._count_digits(line, i, keys, places, table))  # fmt: skip
 
@@ -189,6 +187,18 @@ class _Rows:
         zero = builder.index(0)
         (base,) = builder.loop(zero, builder.index(count), 1, [zero], each)
         self._out(builder.index(0), writer.number(self.length), base, outer, line, keys, places)
+
+    def _clear(self, table: Value, count: int) -> None:
+        """Counts of digits begin at 0."""
+        builder = self.writer.builder
+        lanes = max(1, self.count_lanes)
+        zero, facts = builder.constant(0, VectorType(I64, lanes)), {"stride": 1} if lanes > 1 else {}
+
+        def some(inner: Builder, z: Expr, _carried: Sequence[Expr]) -> Sequence[Expr]:
+            inner.emit("store", [zero.value, table, z.value], facts)
+            return []
+
+        builder.loop(builder.index(0), builder.index(count * 256), lanes, [], some)
 
     def _out(
         self,
@@ -325,8 +335,7 @@ class _Rows:
         writer, kth = self.writer, self.writer.number(self.kth)
         low, high, base = held
         start = writer.bind(writer.fresh("start"), base, 0, self.length + 1)
-        serial(writer, "z", writer.builder.index(0), writer.builder.index(256), (0, 256),
-               lambda z: writer.store(writer.builder.index(0), table, [0, z]))  # fmt: skip
+        self._clear(table, 1)
 
         def tally(i: Dim) -> None:
             entry: list[DimLike] = [0, self._digit(writer.load(keys, [line, start + i]), number)]
