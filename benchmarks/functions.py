@@ -75,6 +75,7 @@ CASES |= {
 STATED = {
     "rotations of rows instead of LAPACK's bidiagonal form": "eigh svd",
     "stable, by bytes; NumPy compares in vectors": "sort|sort f4|sort i8|sort sorted|sort rows|unique|partition|argpartition",
+    "Python makes the view, after the program": "flip ravel",
     "counted first, then written, then cut to size": "nonzero compress",
     "the order of a sum is fixed: 64 lanes in blocks of 4096": "dot vdot",
     "a search in the sorted test set; NumPy has a table of integers of a small range": "isin",
