@@ -1,11 +1,12 @@
 """Building new programs from old ones: copies, rules applied to every op, inlining, removal of dead ops.
 
-A pass never changes an op: it writes a new region from an old one, with a map from old values to new. All of
-this is linear in the number of ops. Not here: the rules and passes themselves (`compiler/passes`), nor
-canonical forms.
+A pass never changes an op: it writes a new region from an old one, with a map from old values to new. What
+stays as it is may be in both, as a pass gives the old program up (`renewed`, `uses_any`). All of this is
+linear in the number of ops. Not here: the rules and passes themselves (`compiler/passes`), nor canonical
+forms.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 
 from weft.ir.builder import Builder
@@ -13,7 +14,7 @@ from weft.ir.dims import Dim, DimLike, Symbol, as_symbol, atom_dim, substitute
 from weft.ir.node import Attribute, Attributes, Func, Op, Region, Value
 from weft.ir.opdef import REGISTRY
 from weft.ir.types import BufferType, IndexType, TensorType, Type
-from weft.ir.walk import has_effect, values_of
+from weft.ir.walk import has_effect, values_of, walk
 
 Rule = Callable[[Builder, Op, tuple[Value, ...]], Sequence[Value] | None]
 """(builder, old op, its new operands) -> the new values of its results, or None to copy the op."""
@@ -53,6 +54,8 @@ class Cloner:
     def set(self, old: Sequence[Value], new: Sequence[Value]) -> None:
         """Let new values stand for old ones; they take over the user's names."""
         for before, after in zip(old, new, strict=True):
+            if before is after:
+                continue
             self.values[before] = after
             if before.name and not after.name:
                 after.name = before.name
@@ -116,6 +119,22 @@ class Cloner:
             if symbol is not None and symbol.name not in self.dims:
                 name = fresh_name(symbol.name, self.taken)
                 self.dims[symbol.name] = atom_dim(Symbol(name, symbol.lower, symbol.upper))
+
+
+def renewed(old: Region) -> Region:
+    """An empty region with the very parameters of `old`, whose program nobody runs passes on any more."""
+    new = Region()
+    new.params = old.params
+    for param in new.params:
+        param.owner = new
+    return new
+
+
+def uses_any(op: Op, values: Container[Value]) -> bool:
+    """Whether an op, or one in its regions, uses one of the values: one that does not can stay as it is."""
+    if any([v in values for v in op.operands]):
+        return True
+    return any([v in values for region in op.regions for inner in walk(region) for v in inner.operands])
 
 
 def fresh_name(name: str, taken: set[str]) -> str:

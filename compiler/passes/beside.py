@@ -15,8 +15,8 @@ from weft.compiler.work import SOME_TRIPS, trips, work_of
 from weft.ir import BufferType, Builder, Expr, Func, Op, Region, Value, record
 from weft.ir.dataclass import dataclass
 from weft.ir.expr import select
-from weft.ir.rewrite import Cloner
-from weft.ir.walk import free_values, values_of, walk
+from weft.ir.rewrite import Cloner, renewed, uses_any
+from weft.ir.walk import free_values, values_of, walk, walk_regions
 
 WORTH = 1 << 17
 """Operations of a task that is worth a thread: some 100 microseconds."""
@@ -98,8 +98,7 @@ class _Beside:
         if not self.found:
             return self.fn
         self.cloner = Cloner(rule=self.visit)
-        body = Region()
-        self.cloner.parameters(self.fn.body, body)
+        body = renewed(self.fn.body)
         self.write(self.fn.body, Builder(body))
         return Func(self.fn.name, body, dict(self.fn.symbols), self.fn.stage, self.fn.into, self.fn.strided)
 
@@ -243,7 +242,10 @@ class _Beside:
     # ---------------------------------------------------------------- writing
 
     def visit(self, builder: Builder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-        """Ops whose regions may be arranged anew."""
+        """Ops whose regions may be arranged anew; others stay unless they use what is another value now."""
+        if not self.holds(op) and not uses_any(op, self.cloner.values):
+            builder.region.ops.append(op)
+            return op.results
         if op.name not in _CONTROL:
             return (
                 Cloner(self.cloner.values).copy(builder.region, op, operands).results if op.regions else None
@@ -257,6 +259,11 @@ class _Beside:
         made = Op(op.name, operands, [r.type for r in op.results], op.attributes, regions, op.locations)
         builder.region.ops.append(made)
         return made.results
+
+    def holds(self, op: Op) -> bool:
+        """Whether a region in an op is arranged anew."""
+        inner = op.regions if op.name in _CONTROL else ()
+        return any(below in self.found for region in inner for below in walk_regions(region))
 
     def write(self, region: Region, builder: Builder) -> None:
         """The ops of a region."""

@@ -8,20 +8,30 @@ from collections.abc import Mapping
 
 from weft.compiler.math.trigonometric import Reduced, reduce_angle
 from weft.compiler.passes.lower_math import ANGLES, MATH
-from weft.ir import Builder, Expr, Func, Op, Region, Value, VectorType, record
+from weft.ir import REGISTRY, Builder, Expr, Func, Op, Region, Value, VectorType, record
 from weft.ir.opdef import Scalar
+from weft.ir.rewrite import renewed, uses_any
+from weft.ir.walk import walk
 
 
 def lower_math(fn: Func) -> Func:
     """Loop level to loop level."""
-    expander = _Expander()
-    body = Region([p.type for p in fn.params], [p.name for p in fn.params])
-    expander.values.update(zip(fn.params, body.params, strict=True))
-    expander.region(fn.body, body)
+    body = renewed(fn.body)
+    _Expander().region(fn.body, body)
     return Func(fn.name, body, dict(fn.symbols), fn.stage, fn.into, fn.strided)
 
 
+_RULED = frozenset(
+    name
+    for name, op in REGISTRY.items()
+    if name in MATH or (isinstance(op.form, Scalar) and op.form.rule is not None)
+)
+"""The ops that may be written out."""
+
+
 class _Expander:
+    """Rewrites one program. `values` are those that are others now; what uses none of them may stay."""
+
     def __init__(self) -> None:
         self.values: dict[Value, Value] = {}
         self.angles: dict[Value, tuple[Value, ...]] = {}  # what `reduce_angle` made of a value seen from here
@@ -31,9 +41,20 @@ class _Expander:
         builder = Builder(new)
         known = dict(self.angles)
         for op in old.ops:
+            if self.stays(op):
+                new.ops.append(op)
+                continue
             builder.locations = op.locations
             self.op(builder, op, self.values)
         self.angles = known
+
+    def stays(self, op: Op) -> bool:
+        """Whether nothing in an op of the program has a rule or uses what is another value now."""
+        if not op.regions:
+            return not (op.name in _RULED and op.results) and not uses_any(op, self.values)
+        return not any([inner.name in _RULED for region in op.regions for inner in walk(region)]) and not (
+            self.values and uses_any(op, self.values)
+        )
 
     def op(self, builder: Builder, op: Op, values: Mapping[Value, Value]) -> None:
         """One op, of the program or written by a rule."""

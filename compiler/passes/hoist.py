@@ -9,11 +9,12 @@ then run for no iteration; it cannot fail. Not here: scalars, whole kernels, ten
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from weft.ir import REGISTRY, BufferType, Builder, Func, Op, Region, Value
 from weft.ir.dataclass import dataclass
 from weft.ir.dims import symbols_of
-from weft.ir.rewrite import Cloner, remove_dead
+from weft.ir.rewrite import Cloner, prune, renewed, uses_any
 from weft.ir.walk import values_of, walk
 
 _READS = ("load", "gather_lanes", "prefetch")
@@ -25,7 +26,7 @@ def hoist(fn: Func) -> Func:
     """The program with invariant parts of kernels before their loops."""
     pass_ = _Hoist(fn)
     pass_.look(fn.body, ())
-    return remove_dead(pass_.cloner.function(fn)) if pass_.moved else fn
+    return pass_.write(fn) if pass_.moved else fn
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,18 @@ class _Hoist:
         """Whether a buffer has memory of its own, as arguments and what is allocated have; others may."""
         is_own = value.owner is self.fn.body or (value.op is not None and value.op.name == "alloc")
         return is_own or not isinstance(value.type, BufferType)
+
+    def write(self, fn: Func) -> Func:
+        """The new program: what holds no part that moves stays as it is."""
+        body = renewed(fn.body)
+        builder = Builder(body)
+        for op in fn.body.ops:
+            if self.moved.isdisjoint(_with_inner(op)) and not uses_any(op, self.cloner.values):
+                body.ops.append(op)
+            else:
+                self.cloner.op(builder, op)
+        prune(body)
+        return replace(fn, body=body, symbols=dict(fn.symbols))
 
     def visit(self, builder: Builder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         """What stands for a loop, with the parts before it, and for a kernel, without them."""

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from weft.ir import BufferType, Builder, Expr, Func, Op, Region, Value
 from weft.ir.dims import decide
-from weft.ir.rewrite import Cloner
+from weft.ir.rewrite import Cloner, renewed
 from weft.ir.walk import free_values, has_effect, walk
 
 MAX_OPS = 4000  # of one kernel: LLVM takes more than linear time for a function
@@ -26,18 +26,16 @@ def join(fn: Func) -> Func:
     if len(kernels) < 2:
         return fn
     known = {*fn.body.params, *(op.result for op in fn.body.ops if op.name == "alloc")}
-    body = Region([p.type for p in fn.body.params], [p.name for p in fn.body.params])
-    cloner = Cloner(dict(zip(fn.body.params, body.params, strict=True)))
-    builder, waiting = Builder(body), _Waiting(known)
+    body, waiting = renewed(fn.body), _Waiting(known)
     for op in fn.body.ops:
         if _is_candidate(op) and known.issuperset(_memory(op)):
             if not waiting.takes(op):
-                waiting.write(cloner, builder)
+                waiting.write(body)
             waiting.add(op)
             continue
         if waiting.kernels and not waiting.lets_pass(op):
-            waiting.write(cloner, builder)
-        cloner.op(builder, op)
+            waiting.write(body)
+        body.ops.append(op)
     return replace(fn, body=body, symbols=dict(fn.symbols))
 
 
@@ -105,19 +103,18 @@ class _Waiting:
                 total += size if isinstance(size, int) else KEPT_BYTES + 1
         return total
 
-    def write(self, cloner: Cloner, builder: Builder) -> None:
+    def write(self, body: Region) -> None:
         """Write them, as one kernel if there are several."""
         if len(self.kernels) < 2:
-            for op in self.kernels:
-                cloner.op(builder, op)
+            body.ops += self.kernels
         else:
             names = [str(op.attributes["name"]) for op in self.kernels]
             locations = tuple(dict.fromkeys(place for op in self.kernels for place in op.locations))
             region = Region()
-            _write_parts(cloner, Builder(region, locations), self.kernels)
+            _write_parts(Cloner(), Builder(region, locations), self.kernels)
             name = f"{names[0]}_and_{len(names) - 1}"
             facts = {"name": name, "parts": tuple(names)}
-            builder.region.ops.append(Op("kernel", (), (), facts, [region], locations))
+            body.ops.append(Op("kernel", (), (), facts, [region], locations))
         self.kernels, self.read, self.written, self.ops = [], set(), set(), 0
 
 

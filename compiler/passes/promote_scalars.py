@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from weft.ir import BufferType, Builder, Func, Op, Region, Type, Value, VectorType
+from weft.ir.rewrite import renewed, uses_any
 from weft.ir.walk import Use, uses, walk
 
 _LOOPS = ("for", "while")
@@ -83,8 +84,7 @@ class _Promotion:
     def run(self) -> Func:
         """The new program."""
         old = self.fn.body
-        body = Region([p.type for p in old.params], [p.name for p in old.params])
-        self.values.update(zip(old.params, body.params, strict=True))
+        body = renewed(old)
         self.region(old, Builder(body))
         return replace(self.fn, body=body, symbols=dict(self.fn.symbols))
 
@@ -134,7 +134,10 @@ class _Promotion:
             builder.emit("store", [content, self.value(buffer), builder.index(0).value])
 
     def copy(self, builder: Builder, op: Op) -> None:
-        """An op that stays as it is, its regions copied."""
+        """An op that stays as it is, its regions copied if something in them is another value now."""
+        if not uses_any(op, self.values) and not uses_any(op, self.promoted):
+            builder.region.ops.append(op)
+            return
         regions: list[Region] = []
         for old in op.regions:
             new = Region([p.type for p in old.params], [p.name for p in old.params])
