@@ -527,13 +527,18 @@ def _concatenate_one(_rewriter: Rewriter, op: Op) -> Value | None:
 
 
 def _reduce_one(rewriter: Rewriter, op: Op) -> Value | None:
-    # a reduction of one element is that element: -0.0 + x == x, 1 * x == x, and the others are idempotent
+    # a reduction of one element is that element: 1 * x == x, and the others are idempotent; 0.0 + -0.0 == 0.0
     axis = op.attributes["axis"]
     assert isinstance(axis, int)
     if op.name in ("max", "min") and _dtype(op.result).is_complex:
         return None  # a NaN becomes another
-    one = shape_of(op.operands[0])[axis] == 1
-    return rewriter.reshape(op.operands[0], shape_of(op.result)) if one else None
+    if shape_of(op.operands[0])[axis] != 1:
+        return None
+    element = rewriter.reshape(op.operands[0], shape_of(op.result))
+    if op.name != "sum" or _dtype(op.result).kind not in "fc":
+        return element
+    zero = rewriter.emit("constant", [], {"value": 0.0, "type": TensorType(_dtype(op.result), ())})
+    return rewriter.emit("add", [element, rewriter.broadcast(zero, shape_of(op.result))])
 
 
 # fmt: off

@@ -260,3 +260,12 @@ def test_views_that_would_be_of_another_kind_are_refused():
     for kind in (Own, ">f8"):
         with pytest.raises(weft.UnsupportedError, match=r"byteswap|np\.ndarray"):
             weft.compile(lambda v: v.view(kind))(V)  # noqa: B023 -- called at once
+
+
+def test_the_sum_of_one_zero_has_its_sign():
+    """A sum starts from 0.0, with the pass that takes it for its element as without."""
+    x = np.array([[-0.0, 1.5]])
+    for off in ((), ("canonicalize",)):
+        with weft.options(passes_off=off):
+            found = weft.compile(lambda x: (np.sum(x[:, :1]), np.sum(x, axis=0), np.prod(x[0, :1])))(x)
+        assert [str(one) for one in found] == [str(np.sum(x[:, :1])), "[0.  1.5]", "-0.0"]
