@@ -161,6 +161,9 @@ class _Bufferizer:
         self.memory.update(zip(op.results, results, strict=True))
 
     def _fusion(self, op: Op) -> None:
+        if self.lives.is_unread(op):
+            self.memory.update((result, self._alloc(result.type)) for result in op.results)
+            return
         inputs = [self.memory[v] for v in op.operands]
         region = op.regions[0]
         partial = op.attributes.get("in_place", ())

@@ -16,7 +16,7 @@ from weft.compiler.passes.in_place import (
 from weft.compiler.passes.in_step import reads_in_step, reads_only_written
 from weft.ir import Func, IndexType, Op, Region, TensorType, Value
 from weft.ir.dims import DimLike
-from weft.ir.walk import free_values, uses, values_of
+from weft.ir.walk import free_values, has_effect, uses, values_of
 
 
 def dim_of(value: Value) -> DimLike:
@@ -38,6 +38,7 @@ class Lives:
         self.last_in: dict[Region, dict[Value, int]] = {}  # position of a region's last op that reads a value
         self.position: dict[Op, int] = {}
         self._turns: dict[Op, dict[int, int]] = {}
+        self._uses = uses(fn)
         self._number(fn.body, fn.body)
 
     def _number(self, region: Region, loop: Region) -> None:
@@ -213,6 +214,19 @@ class Lives:
             return False
         lower, upper, step = (dim_of(v) for v in op.operands[:3])
         return step == 1 and is_row_by_row(update, dim_of(region.params[0]), lower, upper)
+
+    def is_unread(self, op: Op) -> bool:
+        """Whether a kernel makes only what loops fill before they read it."""
+        return (
+            not op.attributes.get("in_place")
+            and op.attributes["schedule"] == "pointwise"
+            and not has_effect(op)
+            and all(
+                user.name == "for" and number >= 3 and self.is_filled(user, number - 3)
+                for result in op.results
+                for user, number in self._uses.get(result, [])
+            )
+        )
 
     def stale(self, op: Op, number: int) -> list[Op]:
         """Updates after the one that is written aside, whose places are read before they run."""

@@ -118,7 +118,8 @@ def _shared(m: int, n: int, k: int, tile: Tile, rows: int, columns: int) -> tupl
     down = -(-tiles // rows)
     if down * across >= wanted:
         return rows, columns
-    down = min(wanted, max(down, -(-tiles // 2)))  # a panel in the first cache should serve two tiles
+    pairs = max(1, tiles // 2)  # a panel in the first cache should serve two tiles
+    down = min(wanted, max(down, 1 << (pairs.bit_length() - 1)))  # as other kernels cut rows
     across = min(panels, max(across, -(-wanted // down)))
     down = min(tiles, max(down, -(-wanted // across)))
     return -(-tiles // down), -(-panels // across) * tile.columns

@@ -98,14 +98,19 @@ def largest_tile(target: Target, dtype: DType) -> Tile:
     return Tile(6, 2, lanes) if target.vector_registers >= 16 else Tile(2, 2, lanes)
 
 
+FEW_TILES = 8
+
+
 def fitting_tile(target: Target, dtype: DType, rows: DimLike) -> Tile:
     """The largest tile, or a lower one where the last of the largest would hold few of so many `rows`."""
     largest = largest_tile(target, dtype)
     if not isinstance(rows, int):
         return largest
 
-    def cost(height: int) -> int:  # of a step of all tiles: a column's vectors are loaded once for each tile
-        return -(-rows // height) * (height + 1)
+    def cost(height: int) -> int:
+        """Of a step of all tiles, each of which loads its columns once; few tiles are two equal shares."""
+        tiles = -(-rows // height)
+        return (tiles + (tiles % 2 if 1 < tiles < FEW_TILES else 0)) * (height + 1)
 
     heights = range(largest.rows, largest.rows * 2 // 3, -1)
     return Tile(min(heights, key=cost), largest.vectors, largest.lanes)
