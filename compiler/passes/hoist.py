@@ -53,8 +53,9 @@ class _Hoist:
     def look(self, region: Region, loops: Sequence[Op]) -> None:
         """Find the parts of a region's kernels that can be moved out of some of the loops around it."""
         for op in region.ops:
-            if op.name == "kernel" and loops:
-                self._ask(op, loops)
+            if op.name == "kernel":  # in which there is no other
+                if loops:
+                    self._ask(op, loops)
             elif op.name in ("for", "while"):
                 self.inside[op] = {value for inner in op.regions for value in values_of(inner)}
                 self.changed[op] = _changed(op).union(*(_carried(outer) for outer in loops))
