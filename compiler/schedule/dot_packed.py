@@ -7,6 +7,7 @@ chunks wait in near memory, tile by tile. Not here: what a tile is (`dot_tile.py
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from weft.compiler.schedule.dot_direct import chunk_end
 from weft.compiler.schedule.dot_tile import (
@@ -111,18 +112,39 @@ def plan_of(problem: Product) -> Plan:
 
 
 def _shared(m: int, n: int, k: int, tile: Tile, rows: int, columns: int) -> tuple[int, int]:
-    """Tiles of rows and columns of a task, fewer where a small product would else be one task or two."""
+    """Tiles of rows and columns of a task, fewer where a small product would else be one task or two.
+
+    Threads begin with equal numbers of neighbouring tasks, the same ones each time: if these are equal work,
+    none takes what another has in its cache. A panel in the first cache should serve two tiles, and a task
+    should not pack its rows for one panel alone.
+    """
     wanted = min(MOST_SMALL_TASKS, int(2 * m * n * k // TASK_FLOPS))
     tiles, panels = -(-m // tile.rows), -(-n // tile.columns)
-    across = -(-n // columns)
-    down = -(-tiles // rows)
-    if down * across >= wanted:
+    if -(-tiles // rows) * -(-n // columns) >= wanted:
         return rows, columns
-    pairs = max(1, tiles // 2)  # a panel in the first cache should serve two tiles
-    down = min(wanted, max(down, 1 << (pairs.bit_length() - 1)))  # as other kernels cut rows
-    across = min(panels, max(across, -(-wanted // down)))
-    down = min(tiles, max(down, -(-wanted // across)))
-    return -(-tiles // down), -(-panels // across) * tile.columns
+
+    def cost(share: tuple[int, int]) -> float:
+        high, wide = share
+        sizes = [
+            min(high, tiles - i) * min(wide, panels - j)
+            for i in range(0, tiles, high)
+            for j in range(0, panels, wide)
+        ]
+        bounds = [(t, [len(sizes) * p // t for p in range(t + 1)]) for t in (2, 4)]
+        slowest = sum(t * max(sum(sizes[a:b]) for a, b in pairwise(ends)) for t, ends in bounds)
+        return slowest / sum(sizes) + (high == 1) / 10 + -(-panels // wide) / 100 + 0.1 / wide
+
+    most = 2 * MOST_SMALL_TASKS
+    shares = [
+        (-(-tiles // down), -(-panels // across))
+        for down in range(1, min(tiles, most) + 1)
+        for across in range(1, min(panels, most // down) + 1)
+        if down * across >= min(wanted, tiles * panels)
+    ]
+    if not shares:
+        return rows, columns
+    high, wide = min(dict.fromkeys(shares), key=cost)
+    return high, wide * tile.columns
 
 
 def lower_packed(problem: Product, left: Order, right: Order, builder: Builder) -> None:

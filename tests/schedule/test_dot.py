@@ -307,7 +307,7 @@ def test_small_tasks(size):
     types = [tensor(F32, m, k), tensor(F32, k, n)]
     program = Compiled(types, product, "dot_packed", target=named_target("x86-64-v4"))
     loops = [op for op in walk(program.fn) if op.name == "for" and op.attributes["kind"] == "parallel"]
-    assert trips(loops[-1]) in (2, 4, 6)
+    assert trips(loops[-1]) in (2, 4, 8)  # equal shares of two threads
     a, b = numbers(F32, m, k), numbers(F32, k, n)
     check(Compiled(types, product, "dot_packed")(a, b), a, b)
 
