@@ -130,8 +130,11 @@ def _shared(m: int, n: int, k: int, tile: Tile, rows: int, columns: int) -> tupl
             for i in range(0, tiles, high)
             for j in range(0, panels, wide)
         ]
-        bounds = [(t, [len(sizes) * p // t for p in range(t + 1)]) for t in (2, 4)]
-        slowest = sum(t * max(sum(sizes[a:b]) for a, b in pairwise(ends)) for t, ends in bounds)
+        slowest = 0
+        for threads in (2, 4):
+            each, more = divmod(len(sizes), threads)
+            starts = [p * each + min(p, more) for p in range(threads + 1)]
+            slowest += threads * max(sum(sizes[a:b]) for a, b in pairwise(starts))
         return slowest / sum(sizes) + (high == 1) / 10 + -(-panels // wide) / 100 + 0.1 / wide
 
     most = 2 * MOST_SMALL_TASKS
@@ -139,7 +142,7 @@ def _shared(m: int, n: int, k: int, tile: Tile, rows: int, columns: int) -> tupl
         (-(-tiles // down), -(-panels // across))
         for down in range(1, min(tiles, most) + 1)
         for across in range(1, min(panels, most // down) + 1)
-        if down * across >= min(wanted, tiles * panels)
+        if down * across >= min(wanted, tiles * panels) and -(-tiles // down) <= rows
     ]
     if not shares:
         return rows, columns
