@@ -170,18 +170,19 @@ class _Lives:
                 self.allocs.append(op)
                 self.first[op.result] = start
                 self.tracks[op.result] = tracks
-            below = set[Value]()
-            for number, inner in enumerate(op.regions):
-                in_task = is_task or (is_kernel and op.name != "if")
-                kernel = is_kernel or op.name == "kernel"
-                below_tracks = (*tracks, (op, number)) if op.name == "beside" else tracks
-                below |= self._visit(inner, below_tracks, is_task=in_task, is_kernel=kernel)
-            # what its regions use from outside lives to its end: they may run again
-            self.last.update((v, self.position) for v in below if self.first.get(v, start) < start)
-            used |= below
+            if op.regions:
+                below = set[Value]()
+                for number, inner in enumerate(op.regions):
+                    in_task = is_task or (is_kernel and op.name != "if")
+                    kernel = is_kernel or op.name == "kernel"
+                    below_tracks = (*tracks, (op, number)) if op.name == "beside" else tracks
+                    below |= self._visit(inner, below_tracks, is_task=in_task, is_kernel=kernel)
+                # what its regions use from outside lives to its end: they may run again
+                self.last.update((v, self.position) for v in below if self.first.get(v, start) < start)
+                used |= below
             for value in op.operands:
-                self.last[value] = self.position
                 if isinstance(value.type, BufferType):
+                    self.last[value] = self.position
                     used.add(value)
         return used
 
