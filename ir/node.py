@@ -64,7 +64,7 @@ class Op:
         self.attributes: dict[str, Attribute] = dict(attributes or {})
         self.regions = tuple(regions)
         self.locations = locations
-        self.results = tuple(Value(t, self, i) for i, t in enumerate(result_types))
+        self.results = tuple([Value(t, self, i) for i, t in enumerate(result_types)])
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"

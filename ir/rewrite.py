@@ -257,8 +257,8 @@ def _keep(region: Region, live: set[Op]) -> None:
 
 def _mark_live(region: Region, needed: set[Value], live: set[Op]) -> None:
     for op in reversed(region.ops):
-        ends = REGISTRY[op.name].has("terminator")
-        if ends or has_effect(op) or any(v in needed for v in op.results):
+        is_needed = not needed.isdisjoint(op.results)  # asked first: most are, and it costs least
+        if is_needed or REGISTRY[op.name].has("terminator") or has_effect(op):
             live.add(op)
             needed.update(op.operands)
             for inner in op.regions:
