@@ -269,3 +269,11 @@ def test_the_sum_of_one_zero_has_its_sign():
         with weft.options(passes_off=off):
             found = weft.compile(lambda x: (np.sum(x[:, :1]), np.sum(x, axis=0), np.prod(x[0, :1])))(x)
         assert [str(one) for one in found] == [str(np.sum(x[:, :1])), "[0.  1.5]", "-0.0"]
+
+
+def test_negative_powers_of_no_integers():
+    none, some = np.zeros((0, 2), np.int32), np.array([[3, 4]])
+    for fn in (lambda x, y: np.power(x, y), lambda x, y: x**-2 if len(x) == 0 else x**y):
+        assert weft.compile(fn)(none, np.array([-9, 7])).shape == (0, 2)
+        with pytest.raises(ValueError, match="negative integer powers"):
+            weft.compile(fn)(some, np.array([-9, 7]))

@@ -28,6 +28,7 @@ from weft.compiler.frontend.values import (
     shape_of,
     wrap,
 )
+from weft.ir.dims import product as number_of
 from weft.ir.errors import ShapeError
 from weft.ir.expr import Expr, cast, constant, imag, real, select
 from weft.ir.types import BOOL, I64, U8, U16, U32, U64, DType
@@ -311,7 +312,8 @@ def _outputs(
 def _loop_values(
     trace: Trace, ufunc: np.ufunc, operands: list[Operand], types: list[DType], shape: Any, *, has_array: bool
 ) -> tuple[Expr, ...]:
-    _check_power(trace, ufunc, operands, types)
+    if ufunc is np.power and types[0].kind == "i":
+        _check_power(trace, operands, types, shape)
     values = [
         broadcast_to(trace, one.expr(trace, ty), shape) for one, ty in zip(operands, types, strict=False)
     ]
@@ -327,20 +329,20 @@ def _product_of_scalars(x: Expr, *other: Expr) -> Expr:
     return plain_product(x, *other or (x,))
 
 
-def _check_power(trace: Trace, ufunc: np.ufunc, operands: list[Operand], types: list[DType]) -> None:
-    if ufunc is np.power and types[0].kind == "i":
-        exponent = operands[1].constant
-        size = operands[1].dim
-        if size is not None and not trace.changes(size):
-            exponent = 0 if trace.holds(size, ">=", 0, "sign of an exponent") else -1
-        what = ValueError("Integers to negative integer powers are not allowed.")
-        if isinstance(exponent, int | float):
-            if exponent < 0:
-                raise what
-        elif types[1].kind == "i":
-            given = operands[1].expr(trace, types[1])
-            fits = wrap(trace, given.apply("greater_equal", constant(given, 0)))
-            trace.fail_unless(elements(trace, trace.call(np.all, fits)), what)
+def _check_power(trace: Trace, operands: list[Operand], types: list[DType], shape: Any) -> None:
+    """Integers to negative powers are an error, if there are elements."""
+    exponent = operands[1].constant
+    size = operands[1].dim
+    if size is not None and not trace.changes(size):
+        exponent = 0 if trace.holds(size, ">=", 0, "sign of an exponent") else -1
+    what = ValueError("Integers to negative integer powers are not allowed.")
+    if isinstance(exponent, int | float):
+        if exponent < 0 and not trace.holds(number_of(shape), "==", 0, "elements of a power"):
+            raise what
+    elif types[1].kind == "i" and not trace.holds(number_of(shape), "==", 0, "elements of a power"):
+        given = operands[1].expr(trace, types[1])
+        fits = wrap(trace, given.apply("greater_equal", constant(given, 0)))
+        trace.fail_unless(elements(trace, trace.call(np.all, fits)), what)
 
 
 def _beyond(ufunc: np.ufunc, operands: list[Operand]) -> bool | None:
