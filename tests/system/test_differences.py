@@ -390,3 +390,16 @@ def test_exceptions_of_a_program_that_prints_are_not_caught(capsys):
     np.testing.assert_allclose(compiled(np.eye(2), np.ones(2)), np.ones(2))
     with pytest.raises(np.linalg.LinAlgError):
         compiled(np.zeros((2, 2)), np.ones(2))
+
+
+def test_byte_order():
+    x = np.arange(3.0)
+    found, plain = weft.compile(lambda x: np.array(x, dtype=">f8"))(x), np.array(x, dtype=">f8")
+    assert plain.dtype != found.dtype == np.float64
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_sums_from_a_negative_zero():
+    x = np.array([-0.0, -0.0])
+    assert str(np.sum(x, initial=-0.0)) == "-0.0"
+    assert str(weft.compile(lambda x: np.sum(x, initial=-0.0))(x)) == "0.0"
