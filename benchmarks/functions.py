@@ -82,6 +82,7 @@ STATED = {
     "a test and a comparison for each element": "nanmax",
     "rounded to half an ulp, by a last step with the exact residual": "cbrt",
     "a value and the number of a step for each lane": "argmax argmin",
+    "at the limit: NumPy computes it in vectors of AVX-512, too": "arctan",
     "a plain copy, for which NumPy has the C library's": "concatenate tile",
 }
 """Reasons, and the functions that are slower for them (docs/status.md); within a tenth is no difference."""
